@@ -1,0 +1,140 @@
+"""Turning what users pass into arrays, or into one clear sentence.
+
+Every public constructor goes through here, so that bad input never surfaces as a NumPy or Numba trace. An error names
+the argument, the offending index and the mend.
+"""
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+#: How far the probabilities of a row may sum from 1; certificates count the defect, nothing is renormalised.
+SUM_TOLERANCE = 1e-9
+
+
+def real_number(value: Any, name: str, *, low: float = -math.inf, high: float = math.inf) -> float:
+    """`value` as a finite float in [low, high], or an error naming `name`."""
+    if isinstance(value, str | bytes | bool | np.bool_) or value is None:
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"{name} must be a real number, got {value!r}") from error
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {number}")
+    if not low <= number <= high:
+        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {number:g}")
+    return number
+
+
+def whole_number(value: Any, name: str, *, low: int = 0, high: int | None = None) -> int:
+    """`value` as an int of at least `low`, or an error naming `name`."""
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    try:
+        number = operator.index(value)
+    except TypeError as error:
+        raise TypeError(f"{name} must be a whole number, got {value!r}") from error
+    if number < low:
+        raise ValueError(f"{name} must be at least {low}, got {number}")
+    if high is not None and number > high:
+        raise ValueError(f"{name} must be at most {high}, got {number}")
+    return number
+
+
+def float_array(value: Any, name: str, *, ndim: int | tuple[int, ...] | None = None, finite: bool = True) -> FloatArray:
+    """`value` as a new float64 array; complex, text and ragged input are refused by name."""
+    try:
+        raw = np.asarray(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from error
+    if raw.dtype.kind == "O":
+        try:
+            raw = raw.astype(np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise TypeError(f"{name} must hold real numbers, got {_example(value)}") from error
+    if raw.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got an array of dtype {raw.dtype}")
+    with np.errstate(over="ignore"):
+        array = np.array(raw, dtype=np.float64, order="C")
+    dims = (ndim,) if isinstance(ndim, int) else ndim
+    if dims is not None and array.ndim not in dims:
+        wanted = " or ".join(str(d) for d in dims)
+        raise ValueError(f"{name} must have {wanted} dimension(s), got shape {array.shape}")
+    if finite and not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name}{list(where) if where else ''} is {array[where]}; every entry must be finite")
+    return array
+
+
+def int_array(value: Any, name: str, *, low: int | None = None, high: int | None = None) -> IntArray:
+    """`value` as a one-dimensional int64 array with entries in [low, high)."""
+    array = float_array(value, name, ndim=1)
+    if array.size and (np.abs(array).max() > 2.0**53 or (array != np.floor(array)).any()):
+        index = int(np.argmax((array != np.floor(array)) | (np.abs(array) > 2.0**53)))
+        raise ValueError(f"{name}[{index}] is {array[index]:g}, not a whole number")
+    whole = array.astype(np.int64)
+    outside = np.zeros(len(whole), dtype=bool)
+    if low is not None:
+        outside |= whole < low
+    if high is not None:
+        outside |= whole >= high
+    if outside.any():
+        index = int(np.argmax(outside))
+        raise ValueError(f"{name}[{index}] is {whole[index]}, outside the range {low}..{'' if high is None else high - 1}")
+    return whole
+
+
+def bool_array(value: Any, name: str, length: int) -> BoolArray:
+    """`value` as a mask of `length` entries; only booleans or 0/1 are taken."""
+    try:
+        raw = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is not a mask: {error}") from error
+    if raw.shape != (length,):
+        raise ValueError(f"{name} must be a mask of shape ({length},), got shape {raw.shape}")
+    if raw.dtype.kind == "O" or (raw.dtype.kind != "b" and not np.isin(raw, (0, 1)).all()):
+        raise ValueError(f"{name} must hold booleans (or 0 and 1), got {_example(value)}")
+    return raw.astype(np.bool_)
+
+
+def distribution(value: Any, name: str, length: int | None = None) -> FloatArray:
+    """`value` as a probability vector (entries >= 0, sum 1 within `SUM_TOLERANCE`)."""
+    array = float_array(value, name, ndim=1)
+    if length is not None and array.shape != (length,):
+        raise ValueError(f"{name} must have shape ({length},), got {array.shape}")
+    if not array.size:
+        raise ValueError(f"{name} is empty")
+    if (array < 0).any():
+        index = int(np.argmax(array < 0))
+        raise ValueError(f"{name}[{index}] is {array[index]:g}; probabilities cannot be negative")
+    total = float(array.sum())
+    if abs(total - 1.0) > SUM_TOLERANCE:
+        raise ValueError(f"{name} sums to {total:.12g}, not 1; divide it by its sum if that is what you mean")
+    return array
+
+
+def fraction(value: Any, name: str, *, open_low: bool = False, open_high: bool = False) -> FloatArray:
+    """Scalar or 1-D array of levels in [0, 1]; open ends refuse 0 or 1."""
+    array = float_array(value, name, ndim=(0, 1))
+    bad = (array < 0) | (array > 1)
+    if open_low:
+        bad |= array == 0
+    if open_high:
+        bad |= array == 1
+    if bad.any():
+        interval = f"{'(' if open_low else '['}0, 1{')' if open_high else ']'}"
+        raise ValueError(f"{name} must lie in {interval}, got {np.atleast_1d(array)[np.atleast_1d(bad)][0]:g}")
+    return array
+
+
+def _example(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

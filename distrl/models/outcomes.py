@@ -1,0 +1,184 @@
+"""The outcome table: what can happen from each source, one row an outcome.
+
+A source is a state of an MRP, or a (state, action) pair of an MDP. A row is (probability, next state, reward,
+terminal): collapsing rows to an expected reward would keep the mean return and destroy its distribution.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from distrl._validation import SUM_TOLERANCE, BoolArray, FloatArray, IntArray
+from distrl.models.laws import Law
+
+
+@dataclass(frozen=True, eq=False)
+class OutcomeTable:
+    """Rows sorted by source and reward, CSR-like: rows `indptr[i]:indptr[i+1]` belong to source i.
+
+    Attributes
+    ----------
+    n_states : int
+        Number of states that `next_states` points into.
+    indptr : (sources + 1,) int
+    probs : (n,) float
+        Positive; zero-probability outcomes are dropped, repeated rows are added up.
+    next_states : (n,) int
+    rewards : (n,) float
+        The reward, or the mean of its law.
+    terminals : (n,) bool
+        True: the return ends after this reward.
+    laws : (n,) int
+        Index into `reward_laws`, -1 for a constant reward.
+    reward_laws : tuple of Law
+        Distinct laws; equal ones are stored once.
+    """
+
+    n_states: int
+    indptr: IntArray
+    probs: FloatArray
+    next_states: IntArray
+    rewards: FloatArray
+    terminals: BoolArray
+    laws: IntArray
+    reward_laws: tuple[Law, ...]
+
+    @property
+    def n_sources(self) -> int:
+        """Number of states (MRP) or (state, action) pairs (MDP)."""
+        return len(self.indptr) - 1
+
+    @cached_property
+    def sources(self) -> IntArray:
+        """(n,) the source of each row."""
+        return np.repeat(np.arange(self.n_sources), np.diff(self.indptr))
+
+    @cached_property
+    def continuation(self) -> sparse.csr_array:
+        """(sources, states) probabilities of going on; rows sum to 1 minus the probability of ending."""
+        going_on = ~self.terminals
+        entries = (self.probs[going_on], (self.sources[going_on], self.next_states[going_on]))
+        return sparse.coo_array(entries, shape=(self.n_sources, self.n_states)).tocsr()
+
+    @cached_property
+    def expected_rewards(self) -> FloatArray:
+        """(sources,) mean one-step reward."""
+        return _sum_by(self.sources, self.probs * self.rewards, self.n_sources)
+
+    def reward_ranges(self, tail: float | None = None) -> tuple[FloatArray, FloatArray]:
+        """(n,) smallest and largest reward of each row; unbounded laws are cut at their `tail` quantiles if given."""
+        low, high = self.rewards.copy(), self.rewards.copy()
+        for index, law in enumerate(self.reward_laws):
+            rows = self.laws == index
+            bounds = np.array(law.support)
+            if tail is not None:
+                cut = law.quantile(np.array([tail, 1.0 - tail]))
+                bounds = np.where(np.isfinite(bounds), bounds, cut)
+            low[rows], high[rows] = bounds
+        return low, high
+
+    def never_ending_source(self) -> int | None:
+        """A state from which no terminal outcome can be reached, or None (MRP tables only). Cost O(n)."""
+        going_on = ~self.terminals
+        ending = np.unique(self.sources[self.terminals])
+        end = self.n_states
+        tails = np.concatenate([self.next_states[going_on], np.full(len(ending), end)])
+        heads = np.concatenate([self.sources[going_on], ending])
+        backwards = sparse.coo_array((np.ones(len(tails)), (tails, heads)), shape=(end + 1, end + 1)).tocsr()
+        reached = csgraph.breadth_first_order(backwards, end, return_predecessors=False)
+        missing = np.ones(end + 1, dtype=bool)
+        missing[reached] = False
+        return int(np.argmax(missing)) if missing.any() else None
+
+
+def build_table(
+    sources: IntArray,
+    probs: FloatArray,
+    next_states: IntArray,
+    rewards: FloatArray,
+    terminals: BoolArray,
+    laws: IntArray,
+    reward_laws: Sequence[Law],
+    *,
+    n_sources: int,
+    n_states: int,
+    describe: Callable[[int], str],
+) -> OutcomeTable:
+    """Validate, merge and sort raw rows into an `OutcomeTable`.
+
+    `describe(source)` names a source in errors. Time O(n log n), memory O(n).
+
+    Raises
+    ------
+    ValueError
+        A negative probability, a source without rows, or rows that do not sum to 1.
+    """
+    if (probs < 0).any():
+        row = int(np.argmax(probs < 0))
+        raise ValueError(
+            f"{describe(int(sources[row]))} goes to state {next_states[row]} with probability {probs[row]:g}; "
+            "probabilities cannot be negative"
+        )
+    sums = _sum_by(sources, probs, n_sources)
+    counts = np.bincount(sources, minlength=n_sources)
+    if (counts == 0).any():
+        raise ValueError(f"{describe(int(np.argmin(counts)))} has no outcome; every one needs rows that sum to 1")
+    wrong = np.abs(sums - 1.0) > SUM_TOLERANCE
+    if wrong.any():
+        source = int(np.argmax(wrong))
+        raise ValueError(
+            f"the probabilities of {describe(source)} sum to {sums[source]:.12g}, not 1 "
+            f"(tolerance {SUM_TOLERANCE:g}); add the missing outcomes or divide the row by its sum"
+        )
+    rewards, laws, distinct = _merge_laws(rewards + 0.0, laws, reward_laws)  # + 0.0 turns -0.0 into 0.0
+    rows = np.flatnonzero(probs > 0)
+    rows = rows[np.lexsort((next_states[rows], rewards[rows], laws[rows], terminals[rows], sources[rows]))]
+    fresh = np.ones(len(rows), dtype=np.bool_)
+    fresh[1:] = False
+    for column in (sources, terminals, laws, rewards, next_states):
+        key = np.asarray(column)[rows]
+        fresh[1:] |= key[1:] != key[:-1]
+    starts = np.flatnonzero(fresh)
+    first = rows[starts]
+    return OutcomeTable(
+        n_states=n_states,
+        indptr=np.searchsorted(sources[first], np.arange(n_sources + 1)).astype(np.int64),
+        probs=np.add.reduceat(probs[rows], starts),
+        next_states=next_states[first],
+        rewards=rewards[first],
+        terminals=terminals[first],
+        laws=laws[first],
+        reward_laws=distinct,
+    )
+
+
+def _sum_by(index: IntArray, weights: FloatArray, size: int) -> FloatArray:
+    return np.asarray(np.bincount(index, weights=weights, minlength=size), dtype=np.float64)
+
+
+def _merge_laws(
+    rewards: FloatArray, laws: IntArray, given: Sequence[Law]
+) -> tuple[FloatArray, IntArray, tuple[Law, ...]]:
+    """Store equal laws once, turn one-valued laws into constants, put each law's mean in `rewards`."""
+    if not given:
+        return rewards, laws, ()
+    position: dict[Any, int] = {}
+    distinct: list[Law] = []
+    renumber = np.full(len(given) + 1, -1, dtype=np.int64)  # the last entry serves the constants' index -1
+    means = np.zeros(len(given) + 1)
+    for index in np.unique(laws[laws >= 0]):
+        law = given[index]
+        means[index] = law.mean
+        if law.support[0] == law.support[1]:
+            means[index] = law.support[0]
+            continue
+        if law.key not in position:
+            position[law.key] = len(distinct)
+            distinct.append(law)
+        renumber[index] = position[law.key]
+    return np.where(laws >= 0, means[laws], rewards), renumber[laws], tuple(distinct)
