@@ -1,0 +1,1 @@
+"""Numba functions on plain arrays: validated input in, `out` arrays filled."""

@@ -1,0 +1,22 @@
+"""`evaluate`: the return distribution of a known model."""
+
+from distrl.dp.categorical import CategoricalDP, CategoricalFixedPoint
+from distrl.dp.certificate import Certificate
+from distrl.dp.evaluate import evaluate
+from distrl.dp.moments import Moments
+from distrl.dp.monte_carlo import MonteCarlo, cdf_band
+from distrl.dp.solution import ConvergenceError, EvaluationInterrupted, Solution, Status
+
+__all__ = [
+    "CategoricalDP",
+    "CategoricalFixedPoint",
+    "Certificate",
+    "ConvergenceError",
+    "EvaluationInterrupted",
+    "Moments",
+    "MonteCarlo",
+    "Solution",
+    "Status",
+    "cdf_band",
+    "evaluate",
+]

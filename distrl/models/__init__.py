@@ -1,7 +1,22 @@
 """What is solved: Markov reward and decision processes, reward laws, environments, importers."""
 
+from distrl.models import environments
+from distrl.models.from_gymnasium import from_gymnasium
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.models.prism import read_prism, write_prism
+from distrl.models.storage import load, save
 
-__all__ = ["MDP", "MRP", "FiniteLaw", "Law"]
+__all__ = [
+    "MDP",
+    "MRP",
+    "FiniteLaw",
+    "Law",
+    "environments",
+    "from_gymnasium",
+    "load",
+    "read_prism",
+    "save",
+    "write_prism",
+]

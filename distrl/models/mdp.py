@@ -24,6 +24,7 @@ from distrl.models.mrp import (
     check_layout,
     check_terminal_rows,
     count_of,
+    ending_states,
     holds_laws,
     outcome_columns,
     sparse_entries,
@@ -238,7 +239,7 @@ class MDP:
 
     def to_sparse(self) -> Arrays:
         """(P, R, terminal): two lists of A CSR arrays (S, S) and a mask; see `MRP.to_sparse`."""
-        n_actions, terminal = self.n_actions, self.terminal
+        n_actions, terminal = self.n_actions, ending_states(self.outcomes, self.terminal)
         p, r = table_to_sparse(self.outcomes, terminal, _describe(n_actions))
         return Arrays(
             [p[a::n_actions] for a in range(n_actions)], [r[a::n_actions] for a in range(n_actions)], terminal

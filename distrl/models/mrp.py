@@ -16,6 +16,7 @@ from distrl._validation import (
     float_array,
     int_array,
     real_number,
+    whole_number,
 )
 from distrl.models.laws import Law, as_law
 from distrl.models.outcomes import OutcomeTable, build_table
@@ -182,8 +183,9 @@ class MRP:
             If the model does not fit them: several rewards or a law on one transition, or an outcome that ends in a
             state whose own return is not 0.
         """
-        p, r = table_to_sparse(self.outcomes, self.terminal, lambda source: f"state {source}")
-        return Arrays(p, r, self.terminal)
+        ends = ending_states(self.outcomes, self.terminal)
+        p, r = table_to_sparse(self.outcomes, ends, lambda source: f"state {source}")
+        return Arrays(p, r, ends)
 
     def to_dense(self) -> Arrays:
         """(P, R, terminal) as arrays of shape (S, S), (S, S), (S,); see `to_sparse`. Memory O(S^2)."""
@@ -258,6 +260,8 @@ def sparse_entries(matrix: Any, name: str, n: int, rows: IntArray, columns: IntA
         raise ValueError(f"{name} must have shape ({n}, {n}), got {matrix.shape}")
     csr = sparse.csr_array(matrix)
     float_array(csr.data, f"{name}.data", ndim=1)
+    if not len(rows):
+        return np.empty(0)  # SciPy answers an empty selection with a sparse array
     return np.asarray(csr[rows, columns], dtype=np.float64).reshape(-1)
 
 
@@ -304,7 +308,7 @@ def count_of(given: Any, name: str, *indices: IntArray) -> int:
     largest = max(int(index.max()) for index in indices)
     if given is None:
         return largest + 1
-    count = int(real_number(given, name, low=1))
+    count = whole_number(given, name, low=1)
     if largest >= count:
         raise ValueError(f"rows name index {largest}, but {name}={count}")
     return count
@@ -326,6 +330,13 @@ def terminal_sources(table: OutcomeTable) -> BoolArray:
     alone = np.diff(table.indptr) == 1
     mask: BoolArray = alone & table.terminals[first] & (table.rewards[first] == 0.0) & (table.laws[first] == -1)
     return mask
+
+
+def ending_states(table: OutcomeTable, terminal: BoolArray) -> BoolArray:
+    """The `terminal` states in which returns end: a state that only moves on to one of them is left to its own row."""
+    reached = np.zeros(table.n_states, dtype=np.bool_)
+    reached[table.next_states[table.terminals]] = True
+    return terminal & reached
 
 
 def table_to_sparse(table: OutcomeTable, terminal: BoolArray, describe: Any) -> tuple[Any, Any]:

@@ -124,10 +124,12 @@ def build_table(
             f"{describe(int(sources[row]))} goes to state {next_states[row]} with probability {probs[row]:g}; "
             "probabilities cannot be negative"
         )
+    present = np.unique(sources)
+    if len(present) < n_sources:  # before anything is allocated: a stray index may announce 1e15 states
+        gaps = np.flatnonzero(present != np.arange(len(present)))
+        missing = int(gaps[0]) if gaps.size else len(present)
+        raise ValueError(f"{describe(missing)} has no outcome; every one needs rows that sum to 1")
     sums = _sum_by(sources, probs, n_sources)
-    counts = np.bincount(sources, minlength=n_sources)
-    if (counts == 0).any():
-        raise ValueError(f"{describe(int(np.argmin(counts)))} has no outcome; every one needs rows that sum to 1")
     wrong = np.abs(sums - 1.0) > SUM_TOLERANCE
     if wrong.any():
         source = int(np.argmax(wrong))

@@ -1,0 +1,5 @@
+"""One application of a distributional Bellman operator."""
+
+from distrl.operators.categorical import CategoricalBellman
+
+__all__ = ["CategoricalBellman"]

@@ -1,0 +1,9 @@
+"""What comes out: return laws, their functionals, and distances between them."""
+
+from distrl.returns.base import Returns
+from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.grid import Grid
+from distrl.returns.metrics import cramer, energy, kolmogorov, wasserstein
+from distrl.returns.particles import ParticleReturns
+
+__all__ = ["CategoricalReturns", "Grid", "ParticleReturns", "Returns", "cramer", "energy", "kolmogorov", "wasserstein"]

@@ -3,10 +3,15 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from distrl._validation import FloatArray, real_number, whole_number
+
+if TYPE_CHECKING:
+    from distrl.models.mdp import MDP
+    from distrl.models.mrp import MRP
 
 
 @dataclass(frozen=True)
@@ -62,3 +67,148 @@ class Grid:
         points = np.linspace(self.low, self.high, self.atoms)
         points.flags.writeable = False
         return points
+
+    @classmethod
+    def covering(cls, model: "MRP | MDP", atoms: int, *, tail: float | None = None) -> "Grid":
+        """The smallest interval closed under every outcome: nothing is ever clipped, so every guarantee holds.
+
+        high = max over outcomes of positive probability of r (the outcome ends) and r / (1 - discount) (it goes on),
+        low likewise; widened by 0.5 on each side if that leaves one point.
+
+        Parameters
+        ----------
+        model : MRP or MDP
+        atoms : int
+        tail : float in (0, 0.5), optional
+            Cut unbounded reward laws at these quantiles: rewards beyond are clipped, the certificate says how much.
+
+        Raises
+        ------
+        ValueError
+            At discount 1, where no interval is closed, and for unbounded laws without `tail`.
+        """
+        if model.discount == 1.0:
+            raise ValueError(
+                "at discount 1 no interval is closed under the outcomes; give grid=Grid(low, high, atoms), or "
+                "Grid.tight(model, atoms, tail=1e-9)"
+            )
+        lows, highs = _reward_ranges(model, tail)
+        stretch = np.where(model.outcomes.terminals, 1.0, 1.0 / (1.0 - model.discount))
+        with np.errstate(over="ignore"):
+            return cls._spanning(float((lows * stretch).min()), float((highs * stretch).max()), atoms)
+
+    @classmethod
+    def tight(cls, model: "MRP | MDP", atoms: int, *, tail: float | None = None) -> "Grid":
+        """The range of attainable returns, by dynamic programming over best and worst outcomes.
+
+        Finer than `covering`; the operator may clip a little on it, and the certificate says how much.
+
+        Parameters
+        ----------
+        model : MRP or MDP
+        atoms : int
+        tail : float in (0, 0.5), optional
+            Cut unbounded reward laws at these quantiles. At discount 1 (MRP only): the range over episodes of at most
+            n steps, n the smallest number that leaves probability `tail` to longer ones from every state.
+
+        Raises
+        ------
+        ValueError
+            Where the range is not finite and no `tail` is given.
+
+        Notes
+        -----
+        Time O(outcomes) a sweep, up to 10,000 sweeps; stopped early the interval is too wide, never too narrow.
+        """
+        lows, highs = _reward_ranges(model, tail)
+        if model.discount == 1.0:
+            low, high = _range_undiscounted(model, lows, highs, tail)
+        else:
+            high = _best_return(model, highs)
+            low = -_best_return(model, -lows)
+        return cls._spanning(low, high, atoms)
+
+    @classmethod
+    def _spanning(cls, low: float, high: float, atoms: int) -> "Grid":
+        atoms = whole_number(atoms, "Grid atoms", low=2)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ValueError("the returns are too large for float64; scale the rewards down")
+        # one point, or so narrow that rounding made the width
+        if high - low <= max(32 * (atoms - 1) * np.spacing(max(abs(low), abs(high))), 1e-200):
+            margin = 0.5 * max(1.0, 1e-9 * max(abs(low), abs(high)))
+            low, high = low - margin, high + margin
+        return cls(low, high, atoms)
+
+
+def _reward_ranges(model: "MRP | MDP", tail: float | None) -> tuple[FloatArray, FloatArray]:
+    if not hasattr(model, "outcomes"):
+        raise TypeError(f"model must be an MRP or an MDP, got {model!r}")
+    if tail is not None:
+        tail = real_number(tail, "tail", low=0.0, high=0.5)
+        if tail in (0.0, 0.5):
+            raise ValueError(f"tail must lie in (0, 0.5), got {tail:g}")
+    lows, highs = model.outcomes.reward_ranges(tail)
+    unbounded = ~(np.isfinite(lows) & np.isfinite(highs))
+    if unbounded.any():
+        law = model.outcomes.reward_laws[model.outcomes.laws[np.argmax(unbounded)]]
+        raise ValueError(
+            f"the reward law {law!r} is unbounded, so no interval holds every return; give "
+            "grid=Grid(low, high, atoms), or Grid.covering(model, atoms, tail=1e-6), which cuts the law at that quantile"
+        )
+    return lows, highs
+
+
+def _best_return(model: "MRP | MDP", rewards: FloatArray) -> float:
+    """sup over states of the largest discounted return; value iteration from above, so early stops stay valid."""
+    table, g = model.outcomes, model.discount
+    per_state = table.n_sources // table.n_states
+    going_on = ~table.terminals
+    with np.errstate(over="ignore", invalid="ignore"):
+        top = float(np.where(going_on, rewards / (1.0 - g), rewards).max())
+        best = np.full(table.n_states, top)
+        for _ in range(10_000):
+            outcome = rewards + np.where(going_on, g * best[table.next_states], 0.0)
+            better = np.maximum.reduceat(outcome, table.indptr[:-1]).reshape(-1, per_state).max(axis=1)
+            gain = float(np.max(best - better))
+            best = np.minimum(best, better)
+            if not gain > 1e-13 * max(abs(top), 1e-300):
+                break
+    return float(best.max())
+
+
+def _range_undiscounted(
+    model: "MRP | MDP", lows: FloatArray, highs: FloatArray, tail: float | None
+) -> tuple[float, float]:
+    """Smallest and largest return of episodes: of all if finitely many values, else of the likely ones."""
+    table = model.outcomes
+    going_on = ~table.terminals
+    per_state = table.n_sources // table.n_states
+    if tail is not None and per_state > 1:
+        raise ValueError("at discount 1 how long episodes last depends on the policy; pass mdp.under(policy)")
+    worst, best = np.full(table.n_states, np.inf), np.full(table.n_states, -np.inf)
+    alive = np.ones(table.n_states)
+    steps = 0
+    while True:
+        if tail is None and steps > table.n_states:
+            raise ValueError(
+                "at discount 1 the returns of this model have no largest or smallest value; give "
+                "grid=Grid(low, high, atoms), or a tail probability: Grid.tight(model, atoms, tail=1e-9)"
+            )
+        highest = highs + np.where(going_on, best[table.next_states], 0.0)
+        lowest = lows + np.where(going_on, worst[table.next_states], 0.0)
+        higher = np.maximum.reduceat(highest, table.indptr[:-1]).reshape(-1, per_state).max(axis=1)
+        lower = np.minimum.reduceat(lowest, table.indptr[:-1]).reshape(-1, per_state).min(axis=1)
+        steps += 1
+        if np.array_equal(higher, best) and np.array_equal(lower, worst):
+            break
+        best, worst = np.maximum(best, higher), np.minimum(worst, lower)
+        if tail is not None:
+            alive = table.continuation @ alive
+            if alive.max() <= tail:
+                break
+            if steps >= 1_000_000:
+                raise ValueError(
+                    f"after {steps} steps an episode still goes on with probability {alive.max():.3g} from state "
+                    f"{int(np.argmax(alive))}; give grid=Grid(low, high, atoms)"
+                )
+    return float(worst.min()), float(best.max())

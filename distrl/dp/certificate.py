@@ -1,0 +1,125 @@
+"""How far a categorical law can be from the true return law, for certain."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from distrl._validation import FloatArray
+from distrl.dp.resolvent import Resolvent
+from distrl.models.mrp import MRP
+from distrl.operators.categorical import Application, CategoricalBellman
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """An upper bound on the distance to the TRUE return law, numerical error included; all arrays (S,).
+
+    Attributes
+    ----------
+    w1 : bound on W1, in units of reward
+    cramer : bound on the Cramer distance (int (F - G)^2)^(1/2): at most sqrt(w1), since |F - G| <= 1
+    claim : id of the claim that says so in `proofs_check`
+    rounding, overshoot, residual : the three parts of `w1`: rounding to atoms adds in squares along a trajectory,
+        clipping and what is left of the iteration (rounding of floats included) add in absolute value
+    clipped_mass : probability that one more application leaves the grid's interval
+    confidence : None for a certain bound, else the probability with which it holds for a state
+    """
+
+    w1: FloatArray
+    claim: str
+    rounding: FloatArray
+    overshoot: FloatArray
+    residual: FloatArray
+    clipped_mass: FloatArray
+    confidence: float | None = None
+
+    @property
+    def cramer(self) -> FloatArray:
+        return np.asarray(np.sqrt(self.w1))
+
+
+class Certifier:
+    """The certificate of an MRP on a grid; keeps the two linear systems over states between calls.
+
+    For any law F on the grid, finite means: let U be drawn from the unprojected image of F at x, c = clip(U),
+
+        delta(x) = E[(c - z_lo)(z_hi - c)],   o(x) = E|U - c|,   rho(x) = W1(F(x), (Pi T F)(x)).
+
+    Then W1(F(x), eta(x)) <= sqrt([(I - g^2 P)^{-1} delta](x)) + [(I - g P)^{-1} (o + rho)](x), eta the true law, g the
+    discount, P the probabilities of going on. (Couple along one trajectory: rounding errors are martingale
+    differences.) Float errors of one application enter rho; the solves are bounded from above by superharmonic vectors.
+    """
+
+    claim = "certificate-martingale-coupling"
+
+    def __init__(self, model: MRP, operator: CategoricalBellman) -> None:
+        self.operator = operator
+        self.linear = Resolvent(model.continuation, model.discount)
+        self.square = Resolvent(model.continuation, model.discount**2)
+        self._slack = float_slack(operator)
+
+    @property
+    def gain(self) -> float:
+        """sup over states of W1(F, F*) <= gain * sup W1(F, Pi T F): at most 1 / (1 - discount)."""
+        return float(self.linear.gain.max())
+
+    def certify(self, probs: FloatArray) -> tuple[Certificate, float]:
+        """The certificate of `probs` (S, m), and sup over states of rho without the float slack."""
+        image = self.operator.apply(probs)
+        rho = distance_on_grid(image.probs, probs, self.operator.grid.spacing)
+        mass_defect = np.abs(probs.sum(axis=1) - 1.0) * self.operator.grid.width
+        rounding = np.sqrt(self.square.upper(image.variance))
+        overshoot = self.linear.upper(image.overshoot)
+        residual = self.linear.upper(rho + mass_defect + self._slack)
+        certificate = Certificate(
+            w1=rounding + overshoot + residual,
+            claim=self.claim,
+            rounding=rounding,
+            overshoot=overshoot,
+            residual=residual,
+            clipped_mass=image.clipped_mass,
+        )
+        return certificate, float(rho.max())
+
+    @staticmethod
+    def certify_sources(image: Application, operator: CategoricalBellman, below: Certificate) -> Certificate:
+        """The certificate of one more application, to other sources: (state, action) pairs."""
+        continuation, g = operator.table.continuation, operator.discount
+        variance = image.variance + g * g * (continuation @ below.rounding**2)
+        overshoot = image.overshoot + g * (continuation @ below.overshoot)
+        residual = float_slack(operator) + g * (continuation @ below.residual)
+        return Certificate(
+            w1=np.sqrt(variance) + overshoot + residual,
+            claim=below.claim,
+            rounding=np.sqrt(variance),
+            overshoot=overshoot,
+            residual=residual,
+            clipped_mass=image.clipped_mass,
+        )
+
+
+def distance_on_grid(first: FloatArray, second: FloatArray, spacing: float) -> FloatArray:
+    """W1 between two arrays of PMFs on one grid, row by row; differences first, so that little is rounded."""
+    return np.asarray(np.abs(np.cumsum(first - second, axis=1)[:, :-1]).sum(axis=1) * spacing)
+
+
+def float_slack(operator: CategoricalBellman) -> FloatArray:
+    """(sources,) bound on the W1 error that float64 makes in one application, first order in eps.
+
+    Sums of non-negative terms: at most (number of terms) * eps of the mass, over at most the grid's width; positions
+    r + discount * z: a few eps of their size; rows that do not sum to 1 exactly: the defect times the width; laws
+    known by quadrature: their stated error in every cell.
+    """
+    table, grid = operator.table, operator.grid
+    outcomes = np.diff(table.indptr)
+    collisions = min(1.0 / operator.discount, grid.atoms) if operator.discount > 0 else 1.0
+    terms = outcomes * (2.0 + collisions) + 8.0
+    size = max(abs(grid.low), abs(grid.high)) + np.abs(table.rewards).max(initial=0.0)
+    sums = np.add.reduceat(table.probs, table.indptr[:-1])
+    slack = terms * _EPS * grid.width + 4.0 * _EPS * size + np.abs(sums - 1.0) * grid.width
+    for block in operator.law_blocks:
+        share = np.asarray(block.continuing.sum(axis=1)).ravel() + block.ending
+        slack[block.sources] += share * 2.0 * grid.atoms * block.law.put_error(size)
+    return np.asarray(slack)

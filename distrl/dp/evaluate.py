@@ -1,0 +1,110 @@
+"""The verb: I know the model, what is the return's distribution?"""
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from distrl._validation import real_number, whole_number
+from distrl.dp.run import Run, progress_hook
+from distrl.dp.solution import ConvergenceError, EvaluationInterrupted, Solution, Status
+from distrl.models.mdp import MDP
+from distrl.models.mrp import MRP
+
+
+class Method(Protocol):
+    """A frozen dataclass of options that knows how to run."""
+
+    def _solve(self, model: MRP, run: Run) -> Solution: ...
+
+
+def evaluate(
+    model: MRP | MDP,
+    method: Method,
+    policy: Any = None,
+    tol: float | None = None,
+    max_iterations: int | None = None,
+    rng: Any = None,
+    throw: bool = True,
+    progress: Any = False,
+) -> Solution:
+    """The return distribution of a known model.
+
+    Parameters
+    ----------
+    model : MRP, or MDP together with `policy`
+    method : CategoricalFixedPoint, CategoricalDP, Moments or MonteCarlo
+    policy : (S,) ints, (S, A) probabilities or "uniform", for an MDP
+    tol : float, optional
+        Bound on the iteration error, sup over states of W1, in units of reward. None: 1e-10 of the grid's width, or
+        2e-10 of its spacing if that is less (CDF values are then right to 2e-10); never below what float64 can reach.
+    max_iterations : int, optional
+        Limit on applications of the operator. None: enough for the contraction to reach `tol`.
+    rng : anything `numpy.random.default_rng` takes
+        For methods that sample.
+    throw : bool
+        Raise `ConvergenceError` if the tolerance is not met (its `.solution` holds what there is).
+    progress : bool or callable
+        True shows a bar with the time left; a callable is called with (share done, applications, bound).
+
+    Returns
+    -------
+    Solution
+
+    Raises
+    ------
+    ValueError, TypeError
+        On bad input, naming the argument.
+    ConvergenceError
+        See `throw`.
+
+    Notes
+    -----
+    Ctrl-C ends the work at the last iterate: with `throw` as `EvaluationInterrupted` (a KeyboardInterrupt) that carries
+    the certified solution, else by returning it with `Status.INTERRUPTED`.
+
+    Examples
+    --------
+    >>> import distrl
+    >>> mrp = distrl.MRP([[0.5, 0.5], [0.5, 0.5]], [2.0, -1.0], discount=0.9)
+    >>> sol = distrl.evaluate(mrp, distrl.CategoricalFixedPoint(atoms=51))
+    >>> sol.values.round(6).tolist()
+    [6.5, 3.5]
+    """
+    if not hasattr(method, "_solve") or isinstance(method, type):
+        hint = f"; create it: {method.__name__}(...)" if isinstance(method, type) else ""
+        raise TypeError(f"method must be a method such as distrl.CategoricalFixedPoint(), got {method!r}{hint}")
+    if isinstance(model, MDP):
+        if policy is None:
+            raise ValueError("an MDP needs a policy: (S,) actions, (S, A) probabilities or 'uniform'")
+        mdp, mrp = model, model.under(policy)
+    elif isinstance(model, MRP):
+        if policy is not None:
+            raise ValueError("an MRP has no actions; leave policy out")
+        mdp, mrp = None, model
+    else:
+        raise TypeError(f"model must be a distrl.MRP or a distrl.MDP, got {model!r}")
+    if tol is not None:
+        tol = real_number(tol, "tol")
+        if tol <= 0.0:
+            raise ValueError(f"tol must be positive, got {tol:g}")
+    if max_iterations is not None:
+        max_iterations = whole_number(max_iterations, "max_iterations", low=1)
+    hook, close = progress_hook(progress)
+    try:
+        solution = method._solve(mrp, Run(tol, max_iterations, _generator(rng), hook))
+    finally:
+        close()
+    solution = replace(solution, mdp=mdp)
+    if throw and solution.status is Status.INTERRUPTED:
+        raise EvaluationInterrupted(solution)
+    if throw and solution.status in (Status.MAX_ITERATIONS, Status.STALLED):
+        raise ConvergenceError(solution)
+    return solution
+
+
+def _generator(rng: Any) -> np.random.Generator:
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"rng must be what numpy.random.default_rng takes, got {rng!r}: {error}") from error

@@ -1,0 +1,61 @@
+"""What every method of `evaluate` is handed: the stopping rule, the random source, the progress bar."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+#: Called with (share of the work done, applications so far, current bound).
+ProgressHook = Callable[[float, int, float], None]
+
+
+@dataclass
+class Run:
+    """One call of `evaluate`."""
+
+    tol: float | None
+    max_iterations: int | None
+    rng: np.random.Generator
+    progress: ProgressHook | None
+    started: float = field(default_factory=time.perf_counter)
+    iterations: int = 0
+    _first: float = math.nan
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the call."""
+        return time.perf_counter() - self.started
+
+    def report(self, bound: float, tol: float) -> None:
+        """Progress of a contraction: the share of the way from the first bound to the tolerance, in logarithms."""
+        if self.progress is None or not bound > 0.0:
+            return
+        if math.isnan(self._first):
+            self._first = bound
+        way = math.log(self._first / tol) if self._first > tol else 0.0
+        share = math.log(self._first / bound) / way if way > 0.0 else 1.0
+        self.progress(min(max(share, 0.0), 1.0), self.iterations, bound)
+
+
+def progress_hook(progress: Any) -> tuple[ProgressHook | None, Callable[[], None]]:
+    """The hook for `progress=`: False, True (a tqdm bar with time left) or a callable; and how to close it."""
+    if progress is None or progress is False:
+        return None, lambda: None
+    if callable(progress):
+        return progress, lambda: None
+    if progress is not True:
+        raise TypeError(f"progress must be True, False or a callable, got {progress!r}")
+    try:
+        from tqdm.auto import tqdm
+    except ImportError as error:
+        raise ModuleNotFoundError("progress=True needs tqdm: pip install 'distrl[cli]'") from error
+    bar = tqdm(total=100.0, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}")
+
+    def show(share: float, iterations: int, bound: float) -> None:
+        bar.update(100.0 * share - bar.n)
+        bar.set_postfix_str(f"{iterations} applications, bound {bound:.2g}", refresh=False)
+
+    return show, bar.close

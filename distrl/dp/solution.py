@@ -1,0 +1,231 @@
+"""What `evaluate` gives back."""
+
+import csv
+import json
+import os
+import pathlib
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from distrl._validation import FloatArray
+from distrl.dp.certificate import Certificate, Certifier
+from distrl.models.mdp import MDP
+from distrl.models.mrp import MRP
+from distrl.operators.categorical import CategoricalBellman
+from distrl.returns.base import Returns
+from distrl.returns.categorical import CategoricalReturns
+
+
+class Status(Enum):
+    """How a run ended; the value is the sentence a person reads."""
+
+    CONVERGED = "Converged: the bound on the iteration error is below the tolerance."
+    SWEEPS_DONE = "The requested number of sweeps was done; the certificate counts what remains."
+    SAMPLED = "All episodes were sampled; the certificate holds with the stated confidence."
+    MAX_ITERATIONS = "Not converged: the limit on iterations was reached; raise max_iterations or tol."
+    STALLED = "Not converged: rounding keeps the residual above the tolerance; raise tol or lower the discount."
+    INTERRUPTED = "Interrupted: the result is the last iterate, its certificate is valid."
+
+
+class ConvergenceError(RuntimeError):
+    """Raised by `evaluate(..., throw=True)` when the tolerance was not met; `.solution` holds what there is."""
+
+    def __init__(self, solution: "Solution") -> None:
+        super().__init__(
+            f"{solution.status.value} (residual {solution.residual:.3g} after {solution.iterations} applications, "
+            f"tol {solution.tol:.3g}; the solution so far is this error's .solution, or pass throw=False)"
+        )
+        self.solution = solution
+
+
+class EvaluationInterrupted(KeyboardInterrupt):
+    """Ctrl-C during `evaluate(..., throw=True)`; `.solution` holds the last iterate, certified."""
+
+    def __init__(self, solution: "Solution") -> None:
+        super().__init__(solution.status.value)
+        self.solution = solution
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Return laws of all states, and how far they can be trusted.
+
+    Attributes
+    ----------
+    returns : Returns
+        The laws; first axis the state.
+    status : Status
+    iterations : int
+        Applications of the operator (episodes for Monte Carlo, linear solves for moments).
+    residual : float
+        sup over states of W1(F, Pi T F), in units of reward (0 where the method has none).
+    clipped_mass : float
+        Largest probability, over states, that one more application leaves the grid's interval.
+    elapsed : float
+        Seconds.
+    certificate : Certificate or None
+        Bound on the distance to the true law, per state (None for `Moments`, which give no law).
+    tol : float
+        The tolerance used: bound on the iteration error, sup-W1, in units of reward.
+    solver, reason : str
+        Which solver ran, and why it was chosen.
+    model : MRP
+        What was solved.
+    mdp : MDP or None
+        The decision process it came from.
+    history : object or None
+        What the method recorded on the way (`CategoricalDP`).
+    """
+
+    returns: Returns
+    status: Status
+    iterations: int
+    residual: float
+    clipped_mass: float
+    elapsed: float
+    certificate: Certificate | None
+    tol: float
+    solver: str
+    reason: str
+    model: MRP
+    method: Any
+    mdp: MDP | None = None
+    history: Any = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        worst = "" if self.certificate is None else f", certificate={float(self.certificate.w1.max()):.3g}"
+        return (
+            f"Solution({self.status.name}, states={self.model.n_states}, solver={self.solver!r}, "
+            f"iterations={self.iterations}, residual={self.residual:.3g}{worst})"
+        )
+
+    @cached_property
+    def values(self) -> FloatArray:
+        """(S,) means of the returns."""
+        return np.asarray(self.returns.mean())
+
+    @property
+    def converged(self) -> bool:
+        """Whether what was asked for was reached."""
+        return self.status in (Status.CONVERGED, Status.SAMPLED)
+
+    @cached_property
+    def _action_level(self) -> tuple[CategoricalReturns, Certificate]:
+        if self.mdp is None:
+            raise ValueError("action returns need an MDP and a policy; this solution is of an MRP")
+        if not isinstance(self.returns, CategoricalReturns) or self.certificate is None:
+            raise ValueError(f"action returns need a categorical solution; {self.method!r} gives none")
+        operator = CategoricalBellman.for_table(self.mdp.outcomes, self.mdp.discount, self.returns.grid)
+        image = operator.apply(np.asarray(self.returns.probs))
+        certificate = Certifier.certify_sources(image, operator, self.certificate)
+        shape = (self.mdp.n_states, self.mdp.n_actions, self.returns.grid.atoms)
+        probs = np.maximum(image.probs, 0.0).reshape(shape)
+        return CategoricalReturns._trusted(self.returns.grid, probs), certificate
+
+    @property
+    def action_returns(self) -> CategoricalReturns:
+        """The law of every (state, action): batch shape (S, A), one application away from `returns`.
+
+        `action_returns.mean()` is (S, A), `action_returns[s, a]` one law. `action_certificate` bounds its error.
+        """
+        return self._action_level[0]
+
+    @property
+    def action_certificate(self) -> Certificate:
+        """The certificate of `action_returns`, arrays (S * A,), index state * A + action."""
+        return self._action_level[1]
+
+    @property
+    def start(self) -> Returns:
+        """The law of the return from the model's initial law (its `initial`): a mixture, one law.
+
+        Raises
+        ------
+        ValueError
+            If the model has no initial law.
+        """
+        if self.model.initial is None:
+            raise ValueError("the model has no initial law; give one with initial=, or look at returns[state]")
+        if not isinstance(self.returns, CategoricalReturns):
+            raise ValueError(f"the start law is mixed on a grid; {self.method!r} has none, look at returns[state]")
+        return CategoricalReturns._trusted(self.returns.grid, self.model.initial @ np.asarray(self.returns.probs))
+
+    def table(self) -> dict[str, FloatArray]:
+        """Columns of one row a state: mean, sd, VaR and CVaR of the worst 5%, and the certificate."""
+        returns = self.returns
+        columns = {"mean": self.values, "sd": np.asarray(returns.std())}
+        try:
+            columns["VaR 5%"] = np.asarray(returns.quantile(0.05))
+            columns["CVaR 5%"] = np.asarray(returns.cvar(0.05))
+        except TypeError:  # moments alone have no tail
+            pass
+        if self.certificate is not None:
+            columns["W1 bound"] = self.certificate.w1
+        return columns
+
+    def summary(self, states: Any = None) -> str:
+        """What a person wants to read: how it ended, the bound, and a risk table of the first states (or `states`)."""
+        if states is None:
+            initial = self.model.initial
+            first = np.arange(self.model.n_states) if initial is None else np.flatnonzero(initial)
+            shown = first[:8]
+        else:
+            shown = np.atleast_1d(states)
+        lines = [f"{self.method!r} on {self.model!r}", self.status.value]
+        lines.append(f"solver {self.solver}: {self.iterations} applications, {self.elapsed:.3g} s ({self.reason})")
+        lines.append(f"residual {self.residual:.3g} (tol {self.tol:.3g}), clipped mass {self.clipped_mass:.3g}")
+        if self.certificate is not None:
+            worst = int(np.argmax(self.certificate.w1))
+            sure = "" if self.certificate.confidence is None else f" with confidence {self.certificate.confidence:g}"
+            lines.append(
+                f"certificate{sure}: W1 to the true law <= {self.certificate.w1[worst]:.4g} "
+                f"(state {worst}, the worst) [{self.certificate.claim}]"
+            )
+        columns = self.table()
+        lines.append("")
+        lines.append(f"{'state':>8}" + "".join(f"{name:>14}" for name in columns))
+        lines += [f"{s:>8}" + "".join(f"{column[s]:>14.6g}" for column in columns.values()) for s in shown]
+        left_out = self.model.n_states - len(shown)
+        if left_out > 0:
+            lines.append(f"... and {left_out} more state(s); summary(states=...) shows any of them")
+        return "\n".join(lines)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to `.npz` (laws, certificate, settings) or `.csv` (the table, one row a state), atomically.
+
+        Raises
+        ------
+        ValueError
+            If the name ends otherwise.
+        """
+        target = pathlib.Path(path)
+        partial = target.with_name(target.name + ".partial")
+        if target.suffix == ".csv":
+            columns = self.table()
+            with open(partial, "w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(["state", *columns])
+                writer.writerows(zip(range(self.model.n_states), *(c.tolist() for c in columns.values()), strict=True))
+        elif target.suffix == ".npz":
+            settings = {"method": repr(self.method), "solver": self.solver, "status": self.status.name, "tol": self.tol}
+            arrays: dict[str, Any] = {
+                "values": self.values,
+                "settings": np.array(json.dumps(settings)),
+                "residual": np.array(self.residual),
+            }
+            for name in ("atoms", "probs", "weights"):
+                if hasattr(self.returns, name):
+                    arrays[name] = np.asarray(getattr(self.returns, name))
+            if hasattr(self.returns, "weights"):
+                arrays["particles"] = np.asarray(self.returns.values)  # type: ignore[attr-defined]
+            if self.certificate is not None:
+                arrays["w1_bound"] = self.certificate.w1
+            with open(partial, "wb") as binary:
+                np.savez_compressed(binary, **arrays)
+        else:
+            raise ValueError(f"cannot tell the format of {str(target)!r}; end its name in .npz or .csv")
+        os.replace(partial, target)

@@ -1,0 +1,381 @@
+"""PRISM's explicit model files: `.tra`, `.srew`, `.trew` and `.lab`.
+
+    .tra    DTMC: `states transitions`, then lines `source target probability`
+            MDP:  `states choices transitions`, then lines `source choice target probability`
+            (either may end in an action's name, which is not kept)
+    .srew   `states entries`, then lines `state reward`
+    .trew   the header and lines of the .tra, with rewards for probabilities
+    .lab    `0="init" 1="deadlock" 2="goal"`, then lines `state: label label ...`
+
+Lines that begin with `#` are comments. Format: the appendix "Explicit Model Files" of the PRISM manual.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from scipy import sparse
+
+from distrl._validation import FloatArray, IntArray, real_number, whole_number
+from distrl.models.mdp import MDP
+from distrl.models.mrp import MRP
+
+#: Names of a line's indices, by the number of entries in the file's first line.
+_MATRIX = {2: ("source", "target"), 3: ("source", "choice", "target")}
+
+
+def read_prism(
+    path: str | os.PathLike[str],
+    discount: float,
+    *,
+    terminal: str | None = None,
+    initial_label: str | None = "init",
+    reward_structure: int | None = None,
+) -> MRP | MDP:
+    """Read an explicit PRISM model: an `MRP` from a DTMC's files, an `MDP` from an MDP's.
+
+    The reward of a transition is R(s, a, s') = srew(s) + trew(s, a, s'); a file that is not there counts as zeros.
+
+    Parameters
+    ----------
+    path : path
+        The .tra file, or its stem (the path without ".tra"); companions are looked for beside it.
+    discount : float in [0, 1]
+    terminal : str, optional
+        States with this label are terminal: their return is 0, and what the files say about leaving them is not used.
+    initial_label : str, optional
+        `initial` is uniform over the states with this label; None, or no "init" in the label file: no initial law.
+    reward_structure : int, optional
+        PRISM numbers the files of a model with several reward structures: 2 reads stem2.srew and stem2.trew.
+
+    Returns
+    -------
+    MRP or MDP
+        Time and memory O(size of the files).
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the file, the line and what was expected there; for rows that do not sum to 1 (rates of a CTMC are not
+        probabilities); for a state without transitions that is not terminal; for an MDP whose states differ in their
+        number of choices.
+    """
+    real_number(discount, "discount", low=0.0, high=1.0)
+    for name, label in (("terminal", terminal), ("initial_label", initial_label)):
+        if label is not None and not isinstance(label, str):
+            raise TypeError(f"{name} must be the name of a label, got {label!r}")
+    stem = _stem(path)
+    tra = _read(Path(f"{stem}.tra"), _MATRIX, "probability")
+    number = "" if reward_structure is None else str(whole_number(reward_structure, "reward_structure", low=1))
+    srew, trew = Path(f"{stem}{number}.srew"), Path(f"{stem}{number}.trew")
+    if number and not (srew.exists() or trew.exists()):
+        raise ValueError(f"neither {srew} nor {trew} exists, so there is no reward structure {number}")
+    labels = _read_labels(Path(f"{stem}.lab"), tra.header[0])
+    ends = np.empty(0, dtype=np.int64) if terminal is None else labels.states(terminal)
+    starts = np.empty(0, dtype=np.int64)
+    if initial_label is not None and (initial_label != "init" or "init" in labels.members):
+        starts = labels.states(initial_label)
+    n, n_actions, keys, probs = _transitions(tra, ends)
+    mask = np.zeros(n, dtype=np.bool_)
+    mask[ends] = True
+    rewards = _rewards(srew, trew, tra, keys, n, n_actions, mask)
+    initial = None
+    if starts.size:
+        initial = np.zeros(n)
+        initial[starts] = 1.0 / len(starts)
+    pair, target = keys // n, keys % n
+    p, r = [], []
+    for action in range(n_actions):
+        rows = pair % n_actions == action
+        where = (pair[rows] // n_actions, target[rows])
+        p.append(sparse.coo_array((probs[rows], where), shape=(n, n)))
+        r.append(sparse.coo_array((rewards[rows], where), shape=(n, n)))
+    try:
+        if len(tra.header) == 2:
+            return MRP(p[0], r[0], discount, mask, initial)
+        return MDP(p, r, discount, mask, initial)
+    except ValueError as error:
+        raise ValueError(f"{tra.path}: {error}") from error
+
+
+def write_prism(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
+    """Write a model as explicit PRISM files: stem.tra, .srew (empty), .trew and .lab.
+
+    Numbers are written so that they read back bit for bit: `read_prism(path, model.discount, terminal="terminal")`
+    gives the same outcome rows and initial law. The files know no discount and no layout; choice k is action k.
+
+    Parameters
+    ----------
+    model : MRP or MDP
+        One that (P, R, terminal) can express, see `MRP.to_sparse`, with `initial` None or uniform over some states.
+    path : path
+        The stem, or the .tra file. Existing files are replaced.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the model does not fit the format or a file cannot be written.
+    """
+    if not isinstance(model, MRP | MDP):
+        raise TypeError(f"model must be an MRP or an MDP, got {model!r}")
+    stem = _stem(path)
+    p, r, terminal = model.to_sparse()
+    matrices, rewards = ([p], [r]) if isinstance(model, MRP) else (p, r)
+    n, n_actions = model.n_states, len(matrices)
+    header = f"{n}" if isinstance(model, MRP) else f"{n} {n * n_actions}"
+    labels = ["terminal"]
+    members = [np.flatnonzero(terminal)]
+    if model.initial is not None:  # without the label, PRISM starts in state 0
+        starts = np.flatnonzero(model.initial)
+        if (model.initial[starts] != 1.0 / len(starts)).any():
+            raise ValueError("initial is not uniform over some states; PRISM's label files hold nothing else")
+        labels.insert(0, "init")
+        members.insert(0, starts)
+    text = [" ".join(f'{number}="{label}"' for number, label in enumerate(labels))]
+    numbers: dict[int, list[str]] = {}
+    for number, states in enumerate(members):
+        for state in states.tolist():
+            numbers.setdefault(state, []).append(str(number))
+    text += [f"{state}: {' '.join(numbers[state])}" for state in sorted(numbers)]
+    for suffix, content in (
+        (".tra", _matrix_lines(matrices, header, isinstance(model, MDP))),
+        (".srew", [f"{n} 0"]),
+        (".trew", _matrix_lines(rewards, header, isinstance(model, MDP))),
+        (".lab", text),
+    ):
+        try:
+            Path(f"{stem}{suffix}").write_text("\n".join(content) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise ValueError(f"{stem}{suffix} cannot be written: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """A parsed .tra, .srew or .trew file: header, index columns (n, k), values (n,) and their line numbers."""
+
+    path: Path
+    header: tuple[int, ...]
+    index: IntArray
+    values: FloatArray
+    lines: IntArray
+
+
+@dataclass(frozen=True)
+class _Labels:
+    path: Path
+    members: dict[str, IntArray]
+
+    def states(self, label: str) -> IntArray:
+        """The states of a label, or an error that lists the labels there are."""
+        if label not in self.members:
+            known = ", ".join(map(repr, self.members)) or "none, or the file is missing"
+            raise ValueError(f"{self.path} has no label {label!r} (labels: {known})")
+        return self.members[label]
+
+
+def _stem(path: Any) -> str:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a path, got {path!r}")
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        raise TypeError(f"path must be text, got {path!r}")
+    return text.removesuffix(".tra")
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """(line number, line) without blank lines and comments."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} does not exist") from error
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as text: {error}") from error
+    numbered = ((number, line.strip()) for number, line in enumerate(text.split("\n"), start=1))
+    return [(number, line) for number, line in numbered if line and not line.startswith("#")]
+
+
+def _fail(path: Path, number: int, expected: str, found: str) -> NoReturn:
+    raise ValueError(f"{path}, line {number}: expected {expected}, found {found[:60]!r}")
+
+
+def _whole(token: str, bound: int | None = None) -> int | None:
+    """A token as an index below `bound`, None if it is not one."""
+    if not (token.isascii() and token.isdecimal() and len(token) <= 15):
+        return None
+    value = int(token)
+    return value if bound is None or value < bound else None
+
+
+def _number(token: str) -> float | None:
+    """A token as a finite float; PRISM's exact exports write fractions."""
+    try:
+        value = float(Fraction(token)) if "/" in token else float(token)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return value if np.isfinite(value) else None
+
+
+def _read(path: Path, names: dict[int, tuple[str, ...]], what: str) -> _Entries:
+    """Parse a first line of h numbers and lines of the indices names[h] and a value."""
+    last = "transitions" if what == "probability" else "entries"
+    wanted = "a first line " + " or ".join("'" + " ".join([*("states", "choices")[: h - 1], last]) + "'" for h in names)
+    lines = _lines(path)
+    if not lines:
+        raise ValueError(f"{path} is empty; expected {wanted}")
+    number, line = lines[0]
+    header = tuple(-1 if (count := _whole(token)) is None else count for token in line.split())
+    if len(header) not in names or min(header) < 0 or header[0] == 0:
+        _fail(path, number, wanted, line)
+    columns = names[len(header)]
+    bounds = [header[1] if name == "choice" else header[0] for name in columns]
+    width = len(columns)
+    longest = width + (2 if what == "probability" else 1)  # a transition may carry its action's name
+    expected = f"'{' '.join(columns)} {what}', " + ", ".join(f"{n} < {b}" for n, b in zip(columns, bounds, strict=True))
+    index: list[list[int | None]] = []
+    values: list[float] = []
+    for number, line in lines[1:]:
+        tokens = line.split()
+        entry = [_whole(token, bound) for token, bound in zip(tokens, bounds, strict=False)]
+        value = _number(tokens[width]) if width < len(tokens) <= longest else None
+        if value is None or None in entry or (what == "probability" and value < 0):
+            _fail(path, number, expected, line)
+        index.append(entry)
+        values.append(value)
+    if len(values) != header[-1]:
+        raise ValueError(
+            f"{path}, line {lines[0][0]}: the first line announces {header[-1]} {last}, but the file has "
+            f"{len(values)}; it is cut short or damaged"
+        )
+    return _Entries(
+        path,
+        header,
+        np.array(index, dtype=np.int64).reshape(-1, width),
+        np.array(values, dtype=np.float64),
+        np.array([number for number, _ in lines[1:]], dtype=np.int64),
+    )
+
+
+def _read_labels(path: Path, states: int) -> _Labels:
+    if not path.exists():
+        return _Labels(path, {})
+    lines = _lines(path)
+    if not lines:
+        raise ValueError(f'{path} is empty; expected a first line such as 0="init" 1="deadlock"')
+    number, line = lines[0]
+    if not re.fullmatch(r'(\d+="[^"]*"\s*)+', line):
+        _fail(path, number, 'a first line such as 0="init" 1="deadlock"', line)
+    names = {int(key): name for key, name in re.findall(r'(\d+)="([^"]*)"', line)}
+    members: dict[str, set[int]] = {name: set() for name in names.values()}
+    for number, line in lines[1:]:
+        head, colon, tail = line.partition(":")
+        state = _whole(head.strip(), states)
+        found = [names.get(int(token)) if token.isdecimal() else None for token in tail.split()]
+        if not colon or state is None or None in found:
+            _fail(path, number, f"'state: labels' with a state below {states} and labels of the first line", line)
+        for name in found:
+            members[str(name)].add(state)
+    return _Labels(path, {name: np.array(sorted(group), dtype=np.int64) for name, group in members.items()})
+
+
+def _transitions(tra: _Entries, ends: IntArray) -> tuple[int, int, IntArray, FloatArray]:
+    """States, actions, and the live transitions: keys (state * actions + action) * states + target, probabilities."""
+    n = tra.header[0]
+    source, target = tra.index[:, 0], tra.index[:, -1]
+    choice = tra.index[:, 1] if tra.index.shape[1] == 3 else np.zeros_like(source)
+    # a damaged header may announce any number of states: look for the first gap before allocating for all of them
+    covered = np.union1d(source, ends)
+    if len(covered) < n:
+        gap = np.flatnonzero(covered != np.arange(len(covered)))
+        raise ValueError(
+            f"{tra.path}: state {gap[0] if gap.size else len(covered)} has no transitions; give it some, or a label "
+            "and terminal='that label'"
+        )
+    live = ~np.isin(source, ends)
+    source, choice, target, probs = source[live], choice[live], target[live], tra.values[live]
+    if len(tra.header) == 3:
+        pairs = np.unique(tra.index[:, :2], axis=0)
+        if len(pairs) != tra.header[1]:
+            raise ValueError(
+                f"{tra.path}: the first line announces {tra.header[1]} choices, but the file has {len(pairs)}"
+            )
+    opened = np.unique(np.stack([source, choice]), axis=1)
+    counts = np.bincount(opened[0], minlength=n)
+    lived = np.unique(source)
+    n_actions = int(counts[lived[0]]) if lived.size else 1
+    uneven = lived[counts[lived] != n_actions]
+    if uneven.size:
+        raise ValueError(
+            f"{tra.path}: state {uneven[0]} has {counts[uneven[0]]} choices, state {lived[0]} has {n_actions}; every "
+            "action must be open in every state here, so repeat one of its choices or split the model"
+        )
+    if choice.max(initial=0) >= n_actions:
+        state = int(source[np.argmax(choice)])
+        raise ValueError(f"{tra.path}: the choices of state {state} are not numbered from 0 to {n_actions - 1}")
+    keys, inverse = np.unique((source * n_actions + choice) * n + target, return_inverse=True)
+    return n, n_actions, keys, np.bincount(inverse, weights=probs, minlength=len(keys)).astype(np.float64)
+
+
+def _rewards(srew: Path, trew: Path, tra: _Entries, keys: IntArray, n: int, n_actions: int, mask: Any) -> FloatArray:
+    """(keys,) rewards of the live transitions."""
+    rewards = np.zeros(len(keys))
+    if srew.exists():
+        file = _read(srew, {2: ("state",)}, "reward")
+        _same_size(file, tra, 1)
+        state = file.index[:, 0]
+        _once(file, np.arange(len(state)), state)
+        per_state = np.zeros(n)
+        per_state[state] = file.values
+        rewards += per_state[keys // n // n_actions]
+    if trew.exists():
+        file = _read(trew, {len(tra.header): _MATRIX[len(tra.header)]}, "reward")
+        _same_size(file, tra, len(tra.header) - 1)
+        rows = np.flatnonzero(~mask[file.index[:, 0]])
+        source, target = file.index[rows, 0], file.index[rows, -1]
+        choice = file.index[rows, 1] if len(tra.header) == 3 else np.zeros_like(source)
+        wanted = (source * n_actions + np.minimum(choice, n_actions - 1)) * n + target
+        place = np.searchsorted(keys, wanted)
+        unknown = (choice >= n_actions) | (np.append(keys, -1)[place] != wanted)
+        if unknown.any():
+            line = file.lines[rows[np.argmax(unknown)]]
+            raise ValueError(f"{trew}, line {line}: a reward on a transition that {tra.path.name} does not have")
+        _once(file, rows, wanted)
+        with np.errstate(over="ignore"):
+            rewards[place] += file.values[rows]
+        if not np.isfinite(rewards).all():
+            raise ValueError(f"{trew}: a state's and a transition's reward add up to more than float64 can hold")
+    return rewards
+
+
+def _same_size(file: _Entries, tra: _Entries, numbers: int) -> None:
+    if file.header[:numbers] != tra.header[:numbers]:
+        raise ValueError(
+            f"{file.path}: the first line is about {file.header[:numbers]} states (and choices), {tra.path} about "
+            f"{tra.header[:numbers]}; the files are not of one model"
+        )
+
+
+def _once(file: _Entries, rows: IntArray, keys: IntArray) -> None:
+    """Refuse a key that comes twice; `rows` are the keys' rows in the file."""
+    order = np.argsort(keys, kind="stable")
+    again = np.flatnonzero(keys[order][1:] == keys[order][:-1])
+    if again.size:
+        line = file.lines[rows[order[again[0] + 1]]]
+        raise ValueError(f"{file.path}, line {line}: expected one reward an entry, this is a second one")
+
+
+def _matrix_lines(matrices: list[Any], header: str, with_choice: bool) -> list[str]:
+    """Header and lines of a .tra or .trew file, ordered by source, choice and target; zeros are left out."""
+    parts = [sparse.coo_array(matrix) for matrix in matrices]
+    source, target, values = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("row", "col", "data")
+    )
+    choice = np.repeat(np.arange(len(parts)), [part.nnz for part in parts])
+    order = np.lexsort((target, choice, source))
+    order = order[values[order] != 0.0]
+    columns = [source, choice, target] if with_choice else [source, target]
+    listed = zip(*(column[order].tolist() for column in columns), values[order].tolist(), strict=True)
+    return [f"{header} {len(order)}", *(" ".join(map(repr, entry)) for entry in listed)]

@@ -1,0 +1,233 @@
+"""Models in `.npz` files, bit for bit and without pickle."""
+
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distrl._validation import bool_array, float_array, int_array, whole_number
+from distrl.models.laws import FiniteLaw, Law, ScipyLaw, as_law
+from distrl.models.mdp import MDP
+from distrl.models.mrp import MRP
+from distrl.models.outcomes import build_table
+
+_FORMAT = "distrl model"
+_VERSION = 1
+
+
+def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
+    """Write a model to an `.npz` file; `load` gives it back bit for bit.
+
+    The file appears whole or not at all: it is written beside `path` and then renamed.
+
+    Parameters
+    ----------
+    model : MRP or MDP
+        Its reward laws must be `FiniteLaw`s or frozen laws of `scipy.stats` with scalar parameters.
+    path : path
+        Taken as it is, no ending is added.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a reward law cannot be written down, or the file cannot be written.
+
+    Notes
+    -----
+    Format: version 1 holds the fields `format`, `version`, `kind`, `discount`, `n_states`, the columns of
+    `model.outcomes`, `laws` (JSON: null for a finite law, else the name and parameters of a scipy.stats law), the
+    finite laws' values and probabilities end to end, and `initial` and `layout` where the model has them.
+    """
+    if not isinstance(model, MRP | MDP):
+        raise TypeError(f"model must be an MRP or an MDP, got {model!r}")
+    target = _path(path)
+    table = model.outcomes
+    finite = [law for law in table.reward_laws if isinstance(law, FiniteLaw)]
+    fields: dict[str, Any] = {
+        "format": np.array(_FORMAT),
+        "version": np.array(_VERSION),
+        "kind": np.array("MRP" if isinstance(model, MRP) else "MDP"),
+        "discount": np.array(model.discount),
+        "n_states": np.array(table.n_states),
+        "indptr": table.indptr,
+        "probs": table.probs,
+        "next_states": table.next_states,
+        "rewards": table.rewards,
+        "terminals": table.terminals,
+        "law_of_row": table.laws,
+        "laws": np.array(json.dumps([_describe(law) for law in table.reward_laws])),
+        "finite_indptr": np.cumsum([0, *(len(law.values) for law in finite)]),
+        "finite_values": np.concatenate([np.empty(0), *(law.values for law in finite)]),
+        "finite_probs": np.concatenate([np.empty(0), *(law.probs for law in finite)]),
+    }
+    if model.initial is not None:
+        fields["initial"] = model.initial
+    if model.layout is not None:
+        fields["layout"] = np.array(model.layout)
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    try:
+        try:
+            with partial.open("xb") as file:
+                np.savez_compressed(file, **fields)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{target} cannot be written: {error}") from error
+
+
+def load(path: str | os.PathLike[str]) -> MRP | MDP:
+    """Read a model written by `save`.
+
+    Everything in the file is validated as if a user had typed it; nothing in it is executed.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the file is missing, damaged, cut short, not a distrl model or of a later version, naming it.
+    """
+    source = _path(path)
+    if not source.is_file():
+        raise ValueError(f"{source} does not exist or is not a file")
+    try:
+        fields = _read(source)
+    except Exception as error:  # zipfile, zlib and the .npy parser raise a dozen kinds on damaged bytes
+        raise ValueError(f"{source} is damaged or not a distrl model file: {_line(error)}") from error
+    if str(fields.get("format")) != _FORMAT:
+        raise ValueError(f"{source} is not a distrl model file")
+    try:
+        version = whole_number(fields["version"], "version")
+        if version != _VERSION:
+            raise ValueError(f"it has format version {version}, this distrl reads version {_VERSION}; update distrl")
+        return _build(fields)
+    except KeyError as error:
+        raise ValueError(f"{source} is not a whole distrl model file: it has no field {error}") from error
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{source} does not hold a valid model: {_line(error)}") from error
+
+
+def _path(path: Any) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path must be a path, got {path!r}")
+    try:
+        return Path(path)
+    except TypeError as error:
+        raise TypeError(f"path must be text, got {path!r}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        archive = np.load(file, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        with archive:
+            return {name: archive[name] for name in archive.files}
+
+
+def _build(fields: dict[str, Any]) -> MRP | MDP:
+    kind = str(fields["kind"])
+    if kind not in ("MRP", "MDP"):
+        raise ValueError(f"kind is {kind!r}, neither MRP nor MDP")
+    n = whole_number(fields["n_states"], "n_states", low=1)
+    probs = float_array(fields["probs"], "probs", ndim=1)
+    rows = len(probs)
+    indptr = int_array(fields["indptr"], "indptr", low=0, high=rows + 1)
+    if len(indptr) < 2 or indptr[0] != 0 or indptr[-1] != rows or (np.diff(indptr) < 0).any():
+        raise ValueError("indptr does not cut the rows into sources")
+    sources = len(indptr) - 1
+    if sources % n or (kind == "MRP" and sources != n):
+        raise ValueError(f"{sources} sources do not fit {n} states")
+    laws = _laws(fields)
+    next_states = int_array(fields["next_states"], "next_states", low=0, high=n)
+    rewards = float_array(fields["rewards"], "rewards", ndim=1)
+    law_of_row = int_array(fields["law_of_row"], "law_of_row", low=-1, high=len(laws))
+    for name, length in (("next_states", len(next_states)), ("rewards", len(rewards)), ("law_of_row", len(law_of_row))):
+        if length != rows:
+            raise ValueError(f"{name} has {length} entries for {rows} rows")
+    table = build_table(
+        np.repeat(np.arange(sources), np.diff(indptr)),
+        probs,
+        next_states,
+        rewards,
+        bool_array(fields["terminals"], "terminals", rows),
+        law_of_row,
+        laws,
+        n_sources=sources,
+        n_states=n,
+        describe=lambda source: f"source {source}",
+    )
+    layout = fields.get("layout")
+    model = MRP if kind == "MRP" else MDP
+    return model._from_table(table, fields["discount"], fields.get("initial"), layout)
+
+
+def _describe(law: Law) -> dict[str, Any] | None:
+    """A law as JSON: None for a finite one (its arrays are stored), else name and parameters."""
+    if isinstance(law, FiniteLaw):
+        return None
+    if isinstance(law, ScipyLaw):
+        from scipy import stats  # slow to import; loaded already when there is such a law
+
+        dist = getattr(law.frozen, "dist", None)
+        name = getattr(dist, "name", None)
+        # a user's own distribution may carry a SciPy name
+        if isinstance(name, str) and type(getattr(stats, name, None)) is type(dist):
+            try:
+                args, kwds = map(_plain, law.frozen.args), law.frozen.kwds.items()
+                return {"name": name, "args": list(args), "kwds": {key: _plain(value) for key, value in kwds}}
+            except (TypeError, ValueError):
+                pass
+    raise ValueError(f"{law!r} cannot be saved; use a FiniteLaw or a frozen scipy.stats law with scalar parameters")
+
+
+def _plain(value: Any) -> int | float:
+    return int(value) if isinstance(value, int | np.integer) else float(value)
+
+
+def _laws(fields: dict[str, Any]) -> list[Law]:
+    try:
+        described = json.loads(str(fields["laws"]))
+    except ValueError as error:
+        raise ValueError(f"laws is not JSON: {error}") from error
+    if not isinstance(described, list):
+        raise ValueError("laws is not a list")
+    values = float_array(fields["finite_values"], "finite_values", ndim=1)
+    probs = float_array(fields["finite_probs"], "finite_probs", ndim=1)
+    cuts = int_array(fields["finite_indptr"], "finite_indptr", low=0, high=len(values) + 1)
+    finite = sum(entry is None for entry in described)
+    if len(cuts) != finite + 1 or len(probs) != len(values):
+        raise ValueError(f"the arrays of the finite laws do not hold {finite} laws")
+    laws: list[Law] = []
+    position = 0
+    for number, entry in enumerate(described):
+        if entry is None:
+            piece = slice(int(cuts[position]), int(cuts[position + 1]))
+            laws.append(FiniteLaw(values[piece], probs[piece]))
+            position += 1
+        else:
+            laws.append(_frozen(entry, f"law {number}"))
+    return laws
+
+
+def _frozen(entry: Any, what: str) -> Law:
+    from scipy import stats  # slow to import, and only models with such laws need it
+
+    if not (isinstance(entry, dict) and {"name", "args", "kwds"} <= entry.keys() and isinstance(entry["name"], str)):
+        raise ValueError(f"{what} is {entry!r}; expected name, args and kwds")
+    dist = getattr(stats, entry["name"], None)
+    if not isinstance(dist, stats.rv_continuous | stats.rv_discrete):
+        raise ValueError(f"{what}: scipy.stats has no distribution {entry['name']!r}")
+    try:
+        frozen = dist(*entry["args"], **entry["kwds"])
+    except Exception as error:  # whatever SciPy's parameter parsing raises
+        raise ValueError(f"{what}: {entry['name']} does not take these parameters: {error}") from error
+    return as_law(frozen, what)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

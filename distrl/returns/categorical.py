@@ -1,0 +1,81 @@
+"""Return laws on a common grid of atoms."""
+
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from distrl._validation import FloatArray, float_array
+from distrl.returns.base import Returns, check_weights, read_only, state_index
+from distrl.returns.grid import Grid
+
+
+class CategoricalReturns(Returns):
+    """Laws sum_j p_j delta(z_j) on the atoms z_1 < ... < z_m of one grid.
+
+    Parameters
+    ----------
+    grid : Grid
+        The m atoms.
+    probs : array, (m,), (S, m) or (S, A, m)
+        Probabilities: >= 0, each law's sum 1 within 1e-9. They are copied, never renormalised.
+
+    Attributes
+    ----------
+    grid : Grid
+    atoms : (m,), read-only
+    probs : batch + (m,), read-only
+    cdf_values : batch + (m,), read-only
+        F(z_j) = p_1 + ... + p_j.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a shape does not fit, or naming the state and the number that is wrong.
+
+    Examples
+    --------
+    >>> coin = CategoricalReturns(Grid(0, 1, 2), [[0.5, 0.5], [0.1, 0.9]])
+    >>> coin.mean()
+    array([0.5, 0.9])
+    """
+
+    def __init__(self, grid: Grid, probs: ArrayLike) -> None:
+        if not isinstance(grid, Grid):
+            raise TypeError(f"grid must be a distrl.Grid, got {grid!r}")
+        masses = float_array(probs, "probs", ndim=(1, 2, 3))
+        if masses.shape[-1] != grid.atoms:
+            raise ValueError(f"probs has shape {masses.shape}; its last axis must be the grid's {grid.atoms} atoms")
+        check_weights(masses, "probs")
+        self.grid = grid
+        self.probs = read_only(masses)
+
+    @classmethod
+    def _trusted(cls, grid: Grid, probs: FloatArray) -> Self:
+        """Without copy or checks, for solvers; entries of -1e-16 are counted as 0 by every functional."""
+        returns = cls.__new__(cls)
+        returns.grid = grid
+        returns.probs = read_only(probs)
+        return returns
+
+    @property
+    def atoms(self) -> FloatArray:
+        return self.grid.points
+
+    @cached_property
+    def cdf_values(self) -> FloatArray:
+        return read_only(np.cumsum(self.probs, axis=-1))
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.probs.shape[:-1]
+
+    def support_weights(self) -> tuple[FloatArray, FloatArray]:
+        return self.grid.points, self.probs
+
+    def __getitem__(self, index: Any) -> Self:
+        return self._trusted(self.grid, self.probs[state_index(index, self.batch_shape)])
+
+    def _describe(self) -> str:
+        return f"{self.grid.atoms} atoms on [{self.grid.low:.6g}, {self.grid.high:.6g}]"

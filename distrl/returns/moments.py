@@ -1,0 +1,73 @@
+"""Returns of which only moments are known."""
+
+from typing import Any
+
+import numpy as np
+
+from distrl._validation import FloatArray, whole_number
+from distrl.returns.base import Returns
+
+
+class MomentReturns(Returns):
+    """Mean and central moments of every state's return; asking for anything else is a TypeError that says so.
+
+    Parameters
+    ----------
+    mean : (S,)
+    central : (order + 1, S), rows k >= 2 the k-th central moments (rows 0 and 1 are not used)
+    """
+
+    def __init__(self, mean: FloatArray, central: FloatArray) -> None:
+        self._mean, self._central = mean, central
+
+    @property
+    def order(self) -> int:
+        """Highest moment known."""
+        return len(self._central) - 1
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self._mean.shape
+
+    def support_weights(self) -> Any:
+        raise TypeError(
+            "only moments are known (method Moments); solve with CategoricalFixedPoint for quantiles, CVaR, the CDF "
+            "or distances"
+        )
+
+    def __getitem__(self, index: Any) -> "MomentReturns":
+        return MomentReturns(self._mean[index], self._central[:, index])
+
+    def mean(self) -> FloatArray:
+        return self._mean
+
+    def central_moment(self, order: int) -> FloatArray:
+        """E[(G - E G)^order] of every state.
+
+        Raises
+        ------
+        ValueError
+            If `order` is above what was solved for.
+        """
+        k = whole_number(order, "order", low=0)
+        if k > self.order:
+            raise ValueError(f"moments up to order {self.order} were solved; ask Moments(order={k})")
+        return np.full(self._mean.shape, (1.0, 0.0)[k]) if k < 2 else self._central[k]
+
+    def var(self) -> FloatArray:
+        return np.maximum(self.central_moment(2), 0.0)
+
+    def std(self) -> FloatArray:
+        return np.sqrt(self.var())
+
+    def skewness(self) -> FloatArray:
+        """Third standardised moment; 0 where the variance is 0."""
+        return self._standardised(3)
+
+    def kurtosis(self) -> FloatArray:
+        """Fourth standardised moment (3 for a normal law); 0 where the variance is 0."""
+        return self._standardised(4)
+
+    def _standardised(self, order: int) -> FloatArray:
+        scale = np.asarray(self.var() ** (order / 2))
+        return np.divide(self.central_moment(order), scale, out=np.zeros_like(scale), where=scale > 0)

@@ -1,0 +1,112 @@
+"""Hypothesis strategies for models, grids and laws.
+
+They shrink towards few states, lattice rewards and deterministic transitions, and reach the corners that matter: zero
+probabilities, ties, terminal states, discounts 0 and near 1, laws with atoms on and off the grid.
+"""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from distrl._validation import FloatArray
+from distrl.models.laws import FiniteLaw
+from distrl.models.mdp import MDP
+from distrl.models.mrp import MRP
+from distrl.returns.grid import Grid
+
+_DISCOUNTS = st.one_of(st.sampled_from([0.0, 0.5, 0.9, 0.99]), st.floats(0.0, 0.99))
+
+
+@st.composite
+def _simplex(draw: Any, size: int) -> FloatArray:
+    """A probability vector: small integer weights over their sum, zeros and point masses included."""
+    weights = draw(st.lists(st.integers(0, 8), min_size=size, max_size=size))
+    if not any(weights):
+        weights[draw(st.integers(0, size - 1))] = 1
+    array = np.array(weights, dtype=np.float64)
+    return array / array.sum()
+
+
+@st.composite
+def transition_matrices(draw: Any, states: int) -> FloatArray:
+    """(S, S) stochastic matrices."""
+    return np.stack([draw(_simplex(states)) for _ in range(states)])
+
+
+def _reward_values(magnitude: float) -> st.SearchStrategy[float]:
+    lattice = st.integers(-4, 4).map(float)
+    return st.one_of(lattice, st.floats(-magnitude, magnitude, allow_nan=False, allow_subnormal=False))
+
+
+@st.composite
+def finite_laws(draw: Any, max_values: int = 4, magnitude: float = 5.0) -> FiniteLaw:
+    """Laws on a few values."""
+    values = draw(st.lists(_reward_values(magnitude), min_size=1, max_size=max_values))
+    return FiniteLaw(values, draw(_simplex(len(values))))
+
+
+@st.composite
+def mrps(
+    draw: Any,
+    max_states: int = 5,
+    discounts: st.SearchStrategy[float] = _DISCOUNTS,
+    random_rewards: bool = True,
+    terminals: bool = True,
+    magnitude: float = 5.0,
+) -> MRP:
+    """MRPs with state, transition or random rewards, and terminal states."""
+    n = draw(st.integers(1, max_states))
+    p = draw(transition_matrices(n))
+    kinds = ["state", "transition"] + (["law"] if random_rewards else [])
+    kind = draw(st.sampled_from(kinds))
+    value = _reward_values(magnitude)
+    rewards: Any
+    if kind == "state":
+        rewards = draw(st.lists(value, min_size=n, max_size=n))
+    elif kind == "transition":
+        rewards = np.array(draw(st.lists(value, min_size=n * n, max_size=n * n))).reshape(n, n)
+    else:
+        rewards = [draw(st.one_of(value, finite_laws(magnitude=magnitude))) for _ in range(n)]
+    mask = draw(st.lists(st.booleans(), min_size=n, max_size=n)) if terminals else None
+    return MRP(p, rewards, draw(discounts), terminal=mask)
+
+
+@st.composite
+def mdps(draw: Any, max_states: int = 4, max_actions: int = 3, discounts: st.SearchStrategy[float] = _DISCOUNTS) -> MDP:
+    """MDPs with rewards on (action, state, successor) and terminal states."""
+    n, a = draw(st.integers(1, max_states)), draw(st.integers(1, max_actions))
+    p = np.stack([draw(transition_matrices(n)) for _ in range(a)])
+    rewards = np.array(draw(st.lists(_reward_values(5.0), min_size=a * n * n, max_size=a * n * n))).reshape(a, n, n)
+    mask = draw(st.lists(st.booleans(), min_size=n, max_size=n))
+    return MDP(p, rewards, draw(discounts), terminal=mask)
+
+
+@st.composite
+def policies(draw: Any, mdp: MDP) -> Any:
+    """Deterministic, random and uniform policies of `mdp`."""
+    kind = draw(st.sampled_from(["uniform", "actions", "matrix"]))
+    if kind == "uniform":
+        return "uniform"
+    if kind == "actions":
+        actions = st.integers(0, mdp.n_actions - 1)
+        return np.array(draw(st.lists(actions, min_size=mdp.n_states, max_size=mdp.n_states)))
+    return np.stack([draw(_simplex(mdp.n_actions)) for _ in range(mdp.n_states)])
+
+
+@st.composite
+def grids(draw: Any, max_atoms: int = 30, reach: float = 20.0) -> Grid:
+    """Grids anywhere, lattices among them."""
+    atoms = draw(st.integers(2, max_atoms))
+    if draw(st.booleans()):
+        low = float(draw(st.integers(-5, 5)))
+        return Grid(low, low + atoms - 1, atoms)
+    low = draw(st.floats(-reach, reach, allow_nan=False, allow_subnormal=False))
+    width = draw(st.floats(0.1, 2 * reach, allow_nan=False))
+    return Grid(low, low + width, atoms)
+
+
+@st.composite
+def categorical_probs(draw: Any, states: int, atoms: int) -> FloatArray:
+    """(S, m) probabilities on a grid, point masses among them."""
+    return np.stack([draw(_simplex(atoms)) for _ in range(states)])
