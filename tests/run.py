@@ -1,7 +1,7 @@
 """The whole suite: everything once, then the fast part again with bounds checks and without the JIT.
 
-An out-of-bounds read in a kernel returns garbage silently, so the fast part runs once with NUMBA_BOUNDSCHECK=1; and once
-with NUMBA_DISABLE_JIT=1, where kernels are plain Python. Arguments are passed on to the first pytest run.
+An out-of-bounds read in a kernel returns garbage silently, so the fast part runs once with NUMBA_BOUNDSCHECK=1; and
+once with NUMBA_DISABLE_JIT=1, where kernels are plain Python. Arguments are passed on to the first pytest run.
 """
 
 import os

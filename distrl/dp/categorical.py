@@ -12,6 +12,7 @@ from scipy.sparse import linalg
 from distrl._kernels.categorical import largest_distance
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.certificate import Certifier
+from distrl.dp.krylov import bicgstab
 from distrl.dp.moments import mean_and_variance
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution, Status
@@ -212,7 +213,7 @@ def dirac_start(problem: Problem) -> FloatArray:
     """(S, m) CDF values of a Dirac at the grid's middle."""
     grid = problem.grid
     row = np.clip(np.arange(1.0, grid.atoms + 1.0) - (grid.atoms - 1) / 2, 0.0, 1.0)
-    return np.tile(row, (problem.model.n_states, 1))
+    return np.asarray(np.tile(row, (problem.model.n_states, 1)))
 
 
 def moment_start(problem: Problem) -> FloatArray:
@@ -230,7 +231,7 @@ def moment_start(problem: Problem) -> FloatArray:
     put = sd * (score * special.ndtr(score) + np.exp(-0.5 * np.square(score)) / math.sqrt(2 * math.pi))
     cdf = np.ones_like(put)
     cdf[:, :-1] = np.clip(np.diff(put, axis=1) / grid.spacing, 0.0, 1.0)
-    return cdf
+    return np.asarray(cdf)
 
 
 def _sweep(problem: Problem, run: Run, cdf: FloatArray) -> Outcome:
@@ -290,41 +291,35 @@ def _direct(problem: Problem, run: Run) -> Outcome:
 
 def _krylov(problem: Problem, run: Run) -> Outcome:
     """BiCGSTAB on the correction, true residuals between cycles, a step taken only if they fall; then sweeps."""
-    operator, gain, tol = problem.operator, problem.gain, problem.tol
+    gain, tol, spacing = problem.gain, problem.tol, problem.grid.spacing
     limit = run.max_iterations if run.max_iterations is not None else 10**9
-    cdf = moment_start(problem)
-    shape, size = cdf.shape, cdf.size
-    image = np.empty(shape)
 
-    def matvec(vector: FloatArray) -> FloatArray:
+    def apply(vector: FloatArray, out: FloatArray) -> None:
         run.iterations += 1
-        out = np.empty(shape)
-        operator.apply_cdf(vector.reshape(shape), out, affine=False)
-        return vector - out.ravel()
+        problem.operator.apply_cdf(vector, out, affine=False)
 
-    system = linalg.LinearOperator((size, size), matvec=matvec, dtype=np.float64)
-    rejected = 0
+    cdf = moment_start(problem)
+    image, trial_image = np.empty_like(cdf), np.empty_like(cdf)
     residual = _residual(problem, run, cdf, image)
+    rejected = 0
     while rejected < _REJECTED and run.iterations < limit:
         run.report(residual * gain, tol)
         if residual * gain <= tol:
             return Outcome(cdf, Status.CONVERGED)
-        reduction = min(max(0.01 * tol / (residual * gain), 1e-10), 1e-2)
+        # float64 recurrences lose touch with the true residual after ten digits or so: cycles double as refinement
+        goal = max(0.5 * tol / gain, 1e-10 * residual) / spacing
         cycle = min(_CYCLE, max((limit - run.iterations) // 2, 1))
         try:
-            step, _ = linalg.bicgstab(system, (image - cdf).ravel(), rtol=reduction, atol=0.0, maxiter=cycle)
-            trial = cdf + step.reshape(shape)
-            trial_image = np.empty(shape)
-            trial_residual = _residual(problem, run, trial, trial_image)
+            step, _ = bicgstab(apply, image - cdf, goal, cycle, lambda claim: run.report(spacing * claim * gain, tol))
+            step += cdf
+            trial_residual = _residual(problem, run, step, trial_image)
         except KeyboardInterrupt:
             return Outcome(cdf, Status.INTERRUPTED)
+        rejected = 0 if trial_residual <= 0.5 * residual else rejected + 1
         if trial_residual < residual:
-            rejected = rejected if trial_residual > 0.5 * residual else 0
-            rejected += trial_residual > 0.5 * residual
-            cdf, image, residual = trial, trial_image, trial_residual
-        else:
-            rejected += 1
-            cdf, image = image, cdf  # the sweep already done is a certain step forward
+            cdf, image, trial_image, residual = step, trial_image, image, trial_residual
+        else:  # the sweep already done is a certain step forward
+            cdf, image = image, cdf
             residual = _residual(problem, run, cdf, image)
     if residual * gain <= tol:
         return Outcome(cdf, Status.CONVERGED)

@@ -133,7 +133,7 @@ class OutcomeSampler:
 
     def rewards(self, rows: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """A reward for each row; laws are sampled."""
-        drawn = self.table.rewards[rows]
+        drawn = np.asarray(self.table.rewards[rows])
         for index, law in enumerate(self.table.reward_laws):
             with_law = np.flatnonzero(self.table.laws[rows] == index)
             if with_law.size:

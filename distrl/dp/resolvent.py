@@ -47,7 +47,7 @@ class Resolvent:
                     "the states' linear system is singular to working precision: some state ends with a probability "
                     "too small for float64; use a discount below 1"
                 ) from error
-            return solution + self._lu.solve(rhs + self.matrix @ solution - solution)
+            return np.asarray(solution + self._lu.solve(rhs + self.matrix @ solution - solution))
         return self._iterate(rhs)
 
     def _iterate(self, rhs: FloatArray) -> FloatArray:

@@ -87,15 +87,16 @@ class Grid:
         ValueError
             At discount 1, where no interval is closed, and for unbounded laws without `tail`.
         """
+        _check_model(model)
         if model.discount == 1.0:
             raise ValueError(
                 "at discount 1 no interval is closed under the outcomes; give grid=Grid(low, high, atoms), or "
                 "Grid.tight(model, atoms, tail=1e-9)"
             )
         lows, highs = _reward_ranges(model, tail)
-        stretch = np.where(model.outcomes.terminals, 1.0, 1.0 / (1.0 - model.discount))
+        share = np.where(model.outcomes.terminals, 1.0, 1.0 - model.discount)
         with np.errstate(over="ignore"):
-            return cls._spanning(float((lows * stretch).min()), float((highs * stretch).max()), atoms)
+            return cls._spanning(float((lows / share).min()), float((highs / share).max()), atoms)
 
     @classmethod
     def tight(cls, model: "MRP | MDP", atoms: int, *, tail: float | None = None) -> "Grid":
@@ -120,6 +121,7 @@ class Grid:
         -----
         Time O(outcomes) a sweep, up to 10,000 sweeps; stopped early the interval is too wide, never too narrow.
         """
+        _check_model(model)
         lows, highs = _reward_ranges(model, tail)
         if model.discount == 1.0:
             low, high = _range_undiscounted(model, lows, highs, tail)
@@ -140,9 +142,12 @@ class Grid:
         return cls(low, high, atoms)
 
 
-def _reward_ranges(model: "MRP | MDP", tail: float | None) -> tuple[FloatArray, FloatArray]:
+def _check_model(model: object) -> None:
     if not hasattr(model, "outcomes"):
         raise TypeError(f"model must be an MRP or an MDP, got {model!r}")
+
+
+def _reward_ranges(model: "MRP | MDP", tail: float | None) -> tuple[FloatArray, FloatArray]:
     if tail is not None:
         tail = real_number(tail, "tail", low=0.0, high=0.5)
         if tail in (0.0, 0.5):
@@ -153,7 +158,7 @@ def _reward_ranges(model: "MRP | MDP", tail: float | None) -> tuple[FloatArray, 
         law = model.outcomes.reward_laws[model.outcomes.laws[np.argmax(unbounded)]]
         raise ValueError(
             f"the reward law {law!r} is unbounded, so no interval holds every return; give "
-            "grid=Grid(low, high, atoms), or Grid.covering(model, atoms, tail=1e-6), which cuts the law at that quantile"
+            "grid=Grid(low, high, atoms), or Grid.covering(model, atoms, tail=1e-6), which cuts it at that quantile"
         )
     return lows, highs
 

@@ -25,7 +25,7 @@ def _simplex(draw: Any, size: int) -> FloatArray:
     if not any(weights):
         weights[draw(st.integers(0, size - 1))] = 1
     array = np.array(weights, dtype=np.float64)
-    return array / array.sum()
+    return np.asarray(array / array.sum())
 
 
 @st.composite

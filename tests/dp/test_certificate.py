@@ -1,4 +1,4 @@
-"""The certificate bounds the distance to the TRUE return law, for any law on the grid, clipped or not, converged or not."""
+"""The certificate bounds the distance to the TRUE return law, for any law on the grid, clipped or unconverged."""
 
 import numpy as np
 import pytest
