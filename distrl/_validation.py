@@ -18,11 +18,16 @@ BoolArray = NDArray[np.bool_]
 #: How far the probabilities of a row may sum from 1; certificates count the defect, nothing is renormalised.
 SUM_TOLERANCE = 1e-9
 
+#: Largest reward or grid end accepted: squares, and sums over any horizon float64 can state, stay finite.
+LARGEST_NUMBER = 1e100
+
 
 def real_number(value: Any, name: str, *, low: float = -math.inf, high: float = math.inf) -> float:
     """`value` as a finite float in [low, high], or an error naming `name`."""
     if isinstance(value, str | bytes | bool | np.bool_) or value is None:
         raise TypeError(f"{name} must be a real number, got {value!r}")
+    if isinstance(value, np.ndarray | np.generic) and (value.ndim or value.dtype.kind not in "iuf"):
+        raise TypeError(f"{name} must be a real number, got {_example(value)}")  # float() would drop an imaginary part
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError) as error:
@@ -56,8 +61,12 @@ def float_array(value: Any, name: str, *, ndim: int | tuple[int, ...] | None = N
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} is not a rectangular array of numbers: {error}") from error
     if raw.dtype.kind == "O":
+        # astype would read text, turn None into NaN and drop imaginary parts
+        if any(entry is None or isinstance(entry, str | bytes | complex | np.complexfloating) for entry in raw.flat):
+            raise TypeError(f"{name} must hold real numbers, got {_example(value)}")
         try:
-            raw = raw.astype(np.float64)
+            with np.errstate(over="ignore"):  # too large becomes inf, which is refused below
+                raw = raw.astype(np.float64)
         except (TypeError, ValueError, OverflowError) as error:
             raise TypeError(f"{name} must hold real numbers, got {_example(value)}") from error
     if raw.dtype.kind not in "biuf":
@@ -88,7 +97,9 @@ def int_array(value: Any, name: str, *, low: int | None = None, high: int | None
         outside |= whole >= high
     if outside.any():
         index = int(np.argmax(outside))
-        raise ValueError(f"{name}[{index}] is {whole[index]}, outside the range {low}..{'' if high is None else high - 1}")
+        raise ValueError(
+            f"{name}[{index}] is {whole[index]}, outside the range {low}..{'' if high is None else high - 1}"
+        )
     return whole
 
 
@@ -100,7 +111,7 @@ def bool_array(value: Any, name: str, length: int) -> BoolArray:
         raise ValueError(f"{name} is not a mask: {error}") from error
     if raw.shape != (length,):
         raise ValueError(f"{name} must be a mask of shape ({length},), got shape {raw.shape}")
-    if raw.dtype.kind == "O" or (raw.dtype.kind != "b" and not np.isin(raw, (0, 1)).all()):
+    if raw.dtype.kind not in "biuf" or (raw.dtype.kind != "b" and not np.isin(raw, (0, 1)).all()):
         raise ValueError(f"{name} must hold booleans (or 0 and 1), got {_example(value)}")
     return raw.astype(np.bool_)
 
@@ -115,7 +126,8 @@ def distribution(value: Any, name: str, length: int | None = None) -> FloatArray
     if (array < 0).any():
         index = int(np.argmax(array < 0))
         raise ValueError(f"{name}[{index}] is {array[index]:g}; probabilities cannot be negative")
-    total = float(array.sum())
+    with np.errstate(over="ignore"):
+        total = float(array.sum())
     if abs(total - 1.0) > SUM_TOLERANCE:
         raise ValueError(f"{name} sums to {total:.12g}, not 1; divide it by its sum if that is what you mean")
     return array
@@ -133,6 +145,14 @@ def fraction(value: Any, name: str, *, open_low: bool = False, open_high: bool =
         interval = f"{'(' if open_low else '['}0, 1{')' if open_high else ']'}"
         raise ValueError(f"{name} must lie in {interval}, got {np.atleast_1d(array)[np.atleast_1d(bad)][0]:g}")
     return array
+
+
+def generator(rng: Any) -> np.random.Generator:
+    """`numpy.random.default_rng(rng)`, with the error raised here."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"rng must be None, a seed or a numpy Generator, got {_example(rng)}") from error
 
 
 def _example(value: Any) -> str:

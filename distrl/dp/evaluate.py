@@ -3,9 +3,7 @@
 from dataclasses import replace
 from typing import Any, Protocol
 
-import numpy as np
-
-from distrl._validation import real_number, whole_number
+from distrl._validation import generator, real_number, whole_number
 from distrl.dp.run import Run, progress_hook
 from distrl.dp.solution import ConvergenceError, EvaluationInterrupted, Solution, Status
 from distrl.models.mdp import MDP
@@ -92,7 +90,7 @@ def evaluate(
         max_iterations = whole_number(max_iterations, "max_iterations", low=1)
     hook, close = progress_hook(progress)
     try:
-        solution = method._solve(mrp, Run(tol, max_iterations, _generator(rng), hook))
+        solution = method._solve(mrp, Run(tol, max_iterations, generator(rng), hook))
     finally:
         close()
     solution = replace(solution, mdp=mdp)
@@ -101,10 +99,3 @@ def evaluate(
     if throw and solution.status in (Status.MAX_ITERATIONS, Status.STALLED):
         raise ConvergenceError(solution)
     return solution
-
-
-def _generator(rng: Any) -> np.random.Generator:
-    try:
-        return np.random.default_rng(rng)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"rng must be what numpy.random.default_rng takes, got {rng!r}: {error}") from error

@@ -94,9 +94,12 @@ def central_moments(model: MRP, order: int) -> FloatArray:
     central = np.zeros((order + 1, model.n_states))
     central[0] = 1.0
     for k in range(2, order + 1):
-        known = sum(
-            math.comb(k, j) * model.discount**j * _step_term(model, mean, k - j, j, central[j]) for j in range(k)
-        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            known = sum(
+                math.comb(k, j) * model.discount**j * _step_term(model, mean, k - j, j, central[j]) for j in range(k)
+            )
+        if not np.isfinite(known).all():
+            raise ValueError(f"moments of order {k} are beyond float64 for rewards of this size; scale them down")
         central[k] = Resolvent(model.continuation, model.discount**k).solve(np.asarray(known))
     if order >= 1:
         central[1] = mean

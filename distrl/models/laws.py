@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from distrl._validation import FloatArray, distribution, float_array, whole_number
+from distrl._validation import LARGEST_NUMBER, FloatArray, distribution, float_array, whole_number
 
 _LARGEST_FINITE_SUPPORT = 100_000
 _TAIL = 1e-15  # mass that a quadrature table leaves out at either end
@@ -134,8 +134,8 @@ class FiniteLaw(Law):
         with np.errstate(over="ignore"):
             self.variance = float(self.probs @ (self.values - self.mean) ** 2)
         self.support = (float(self.values[0]), float(self.values[-1]))
-        if not math.isfinite(self.mean):
-            raise ValueError("FiniteLaw values are too large: their mean overflows")
+        if np.abs(self.values).max() > LARGEST_NUMBER:
+            raise ValueError(f"FiniteLaw values go beyond {LARGEST_NUMBER:g} in size; scale them down")
 
     def __repr__(self) -> str:
         return f"FiniteLaw({self.values.tolist()}, {self.probs.tolist()})"
@@ -187,7 +187,8 @@ class ScipyLaw(Law):
     def __init__(self, frozen: Any) -> None:
         self.frozen = frozen
         self.mean = float(frozen.mean())
-        variance = frozen.var() if hasattr(frozen, "var") else frozen.variance()
+        with np.errstate(over="ignore"):  # inf is an answer
+            variance = frozen.var() if hasattr(frozen, "var") else frozen.variance()
         self.variance = float(variance) if not np.isnan(variance) else math.inf
         low, high = frozen.support()
         self.support = (float(low), float(high))
@@ -242,7 +243,7 @@ class ScipyLaw(Law):
 
     @cached_property
     def _table(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Knots, put and CDF there by 4-point Gauss-Legendre of the CDF, and each cell's error at its middle."""
+        """Knots, put and CDF there by 4-point Gauss-Legendre of the CDF on half cells, and the error up to it."""
         from scipy import integrate  # not at the top: it would cost every import a tenth of a second
 
         tails = np.geomspace(_TAIL, 2e-3, 60)
@@ -253,15 +254,25 @@ class ScipyLaw(Law):
         steps = np.arange(pieces) / pieces
         knots = np.unique(np.append((marks[:-1, None] + np.diff(marks)[:, None] * steps).ravel(), marks[-1]))
         nodes, weights = np.polynomial.legendre.leggauss(4)
-        half = np.diff(knots) / 2
-        at = knots[:-1, None] + half[:, None] * (1 + nodes)
-        below = 0.0 if math.isfinite(self.support[0]) else integrate.quad(self.frozen.cdf, -np.inf, knots[0])[0]
-        puts = below + np.concatenate([[0.0], np.cumsum(half * (self.cdf(at) @ weights))])
+
+        def rule(start: FloatArray, half: FloatArray) -> FloatArray:
+            return np.asarray(half * (self.cdf(start[:, None] + half[:, None] * (1 + nodes)) @ weights))
+
+        half, middle = np.diff(knots) / 2, (knots[:-1] + knots[1:]) / 2
+        whole, left, right = rule(knots[:-1], half), rule(knots[:-1], half / 2), rule(middle, half / 2)
+        below, tail_error = 0.0, 0.0
+        if not math.isfinite(self.support[0]):
+            # in units of the tail's own length: QUADPACK maps the infinite end for a unit length
+            unit = float(self.quantile(0.5) - knots[0])
+            with np.errstate(over="ignore", under="ignore"):
+                tail = integrate.quad(lambda y: self.frozen.cdf(knots[0] - unit * y), 0.0, np.inf, epsabs=0.0)
+            below, tail_error = unit * tail[0], unit * tail[1]
+        puts = below + np.concatenate([[0.0], np.cumsum(left + right)])
         cdfs = self.cdf(knots)
-        # where the Hermite cubic errs most, compare it with the same quadrature on the left half of the cell
-        left = half / 2 * (self.cdf(knots[:-1, None] + half[:, None] / 2 * (1 + nodes)) @ weights)
-        cubic = (puts[1:] - puts[:-1]) / 2 + half / 4 * (cdfs[:-1] - cdfs[1:])
-        return knots, puts, cdfs, np.abs(left - cubic)
+        # the quadrature errors of all cells below add up; the Hermite cubic errs most in the middle of its own cell
+        quadrature = tail_error + np.cumsum(np.abs(left + right - whole))
+        cubic = (left + right) / 2 + half / 4 * (cdfs[:-1] - cdfs[1:])
+        return knots, puts, cdfs, quadrature + np.abs(left - cubic)
 
     def quantile(self, q: ArrayLike) -> FloatArray:
         return np.asarray(self._ppf(q), dtype=np.float64)
@@ -373,7 +384,7 @@ def as_law(value: Any, name: str) -> Law:
         raise ValueError(f"{name}: {_describe(value)} has no single mean ({error})") from error
     if math.isnan(low) or math.isnan(high):
         raise ValueError(f"{name}: {_describe(value)} has invalid parameters")
-    if not math.isfinite(mean):
+    if not abs(mean) <= LARGEST_NUMBER:
         raise ValueError(f"{name}: {_describe(value)} has no finite mean, so its return has none either")
     # SciPy's newer classes have both a pdf and a pmf, whatever their kind
     if hasattr(value, "pmf") and (not hasattr(value, "pdf") or float(value.pmf(value.median())) > 0):

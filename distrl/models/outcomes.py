@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from distrl._validation import SUM_TOLERANCE, BoolArray, FloatArray, IntArray
+from distrl._validation import LARGEST_NUMBER, SUM_TOLERANCE, BoolArray, FloatArray, IntArray
 from distrl.models.laws import Law
 
 
@@ -136,6 +136,12 @@ def build_table(
         raise ValueError(
             f"the probabilities of {describe(source)} sum to {sums[source]:.12g}, not 1 "
             f"(tolerance {SUM_TOLERANCE:g}); add the missing outcomes or divide the row by its sum"
+        )
+    if (np.abs(rewards) > LARGEST_NUMBER).any():
+        row = int(np.argmax(np.abs(rewards) > LARGEST_NUMBER))
+        raise ValueError(
+            f"{describe(int(sources[row]))} has a reward of {rewards[row]:g}, beyond {LARGEST_NUMBER:g} in size; "
+            "scale the rewards down"
         )
     rewards, laws, distinct = _merge_laws(rewards + 0.0, laws, reward_laws)  # + 0.0 turns -0.0 into 0.0
     rows = np.flatnonzero(probs > 0)

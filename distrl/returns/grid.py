@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from distrl._validation import FloatArray, real_number, whole_number
+from distrl._validation import LARGEST_NUMBER, FloatArray, real_number, whole_number
 
 if TYPE_CHECKING:
     from distrl.models.mdp import MDP
@@ -41,9 +41,9 @@ class Grid:
         atoms = whole_number(self.atoms, "Grid atoms", low=2)
         if low >= high:
             raise ValueError(f"Grid needs low < high, got low={low:g}, high={high:g}")
-        if not math.isfinite(high - low):
-            raise ValueError(f"Grid from {low:g} to {high:g} is wider than float64 can hold")
-        if (high - low) / (atoms - 1) <= max(16 * np.spacing(max(abs(low), abs(high))), 1e-290):
+        if max(abs(low), abs(high)) > LARGEST_NUMBER:
+            raise ValueError(f"Grid from {low:g} to {high:g} goes beyond {LARGEST_NUMBER:g} in size; scale the rewards")
+        if (high - low) / (atoms - 1) <= max(16 * np.spacing(max(abs(low), abs(high))), 1e-100):
             raise ValueError(
                 f"Grid from {low!r} to {high!r} with {atoms} atoms: the atoms are too close to be told apart in "
                 "float64; widen the interval, shift the rewards or use fewer atoms"
@@ -133,10 +133,10 @@ class Grid:
     @classmethod
     def _spanning(cls, low: float, high: float, atoms: int) -> "Grid":
         atoms = whole_number(atoms, "Grid atoms", low=2)
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise ValueError("the returns are too large for float64; scale the rewards down")
+        if max(abs(low), abs(high)) > LARGEST_NUMBER:
+            raise ValueError(f"returns reach from {low:g} to {high:g}, too far for float64; scale the rewards down")
         # one point, or so narrow that rounding made the width
-        if high - low <= max(32 * (atoms - 1) * np.spacing(max(abs(low), abs(high))), 1e-200):
+        if high - low <= max(32 * (atoms - 1) * np.spacing(max(abs(low), abs(high))), (atoms - 1) * 2e-100):
             margin = 0.5 * max(1.0, 1e-9 * max(abs(low), abs(high)))
             low, high = low - margin, high + margin
         return cls(low, high, atoms)
