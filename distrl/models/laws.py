@@ -178,7 +178,8 @@ class FiniteLaw(Law):
             return float(self.probs @ self.values ** whole_number(order, "order"))
 
     def central_moment(self, order: int) -> float:
-        return float(self.probs @ (self.values - self.mean) ** order)
+        with np.errstate(over="ignore"):
+            return float(self.probs @ (self.values - self.mean) ** order)
 
 
 class ScipyLaw(Law):
