@@ -297,11 +297,13 @@ def _take(rows: Rows, states: IntArray | slice) -> Rows:
 
 
 def _shared_gaps(x: Rows, y: Rows) -> FloatArray | None:
-    """Gaps between the atoms if all laws have the same ones."""
-    if len(x[0]) == len(y[0]) == 1 and np.array_equal(x[0], y[0]):
-        gaps: FloatArray = np.diff(x[0][0])
-        return gaps
-    return None
+    """Gaps between the atoms if all laws have the same ones, no two of them tied."""
+    if len(x[0]) != 1 or len(y[0]) != 1 or not np.array_equal(x[0], y[0]):
+        return None
+    atoms = x[0][0]
+    gaps: FloatArray = np.diff(atoms)
+    tie = _TIE * atoms[-1] - _TIE * atoms[0] + 4 * np.finfo(np.float64).eps * np.abs(atoms[[0, -1]]).max()
+    return gaps if (gaps > tie).all() else None
 
 
 def _merged(x: Rows, y: Rows, count: int, tolerance: float) -> FloatArray:
