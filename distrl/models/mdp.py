@@ -203,7 +203,8 @@ class MDP:
         if (array < 0).any():
             state, action = (int(i) for i in np.argwhere(array < 0)[0])
             raise ValueError(f"policy[{state}, {action}] is {array[state, action]:g}; probabilities cannot be negative")
-        sums = array.sum(axis=1)
+        with np.errstate(over="ignore"):
+            sums = array.sum(axis=1)
         unfair = np.abs(sums - 1.0) > SUM_TOLERANCE
         if unfair.any():
             state = int(np.argmax(unfair))

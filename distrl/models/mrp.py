@@ -303,14 +303,16 @@ def outcome_columns(rows: Any, names: tuple[str, ...]) -> tuple[dict[str, Any], 
     return columns, laws
 
 
-def count_of(given: Any, name: str, *indices: IntArray) -> int:
-    """A number of states or actions: as given, or one more than the largest index."""
-    largest = max(int(index.max()) for index in indices)
-    if given is None:
-        return largest + 1
-    count = whole_number(given, name, low=1)
+def count_of(given: Any, name: str, sources: IntArray, *others: IntArray) -> int:
+    """A number of states or actions, as given or one more than the largest index; each needs a row in `sources`."""
+    largest = max(int(index.max()) for index in (sources, *others))
+    count = largest + 1 if given is None else whole_number(given, name, low=1)
     if largest >= count:
         raise ValueError(f"rows name index {largest}, but {name}={count}")
+    if count > len(sources):  # before any arithmetic with a stray index of 1e15
+        present = np.append(np.unique(sources), -1)
+        missing = int(np.argmax(present != np.arange(len(present))))
+        raise ValueError(f"{name.removesuffix('s')} {missing} has no outcome; every one needs rows that sum to 1")
     return count
 
 

@@ -72,7 +72,7 @@ def read_prism(
     tra = _read(Path(f"{stem}.tra"), _MATRIX, "probability")
     number = "" if reward_structure is None else str(whole_number(reward_structure, "reward_structure", low=1))
     srew, trew = Path(f"{stem}{number}.srew"), Path(f"{stem}{number}.trew")
-    if number and not (srew.exists() or trew.exists()):
+    if number and not (os.path.exists(srew) or os.path.exists(trew)):  # Path.exists raises on a long name
         raise ValueError(f"neither {srew} nor {trew} exists, so there is no reward structure {number}")
     labels = _read_labels(Path(f"{stem}.lab"), tra.header[0])
     ends = np.empty(0, dtype=np.int64) if terminal is None else labels.states(terminal)
@@ -149,8 +149,8 @@ def write_prism(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
     ):
         try:
             Path(f"{stem}{suffix}").write_text("\n".join(content) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ValueError(f"{stem}{suffix} cannot be written: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{stem}{suffix} cannot be written: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ def _read(path: Path, names: dict[int, tuple[str, ...]], what: str) -> _Entries:
 
 
 def _read_labels(path: Path, states: int) -> _Labels:
-    if not path.exists():
+    if not os.path.exists(path):
         return _Labels(path, {})
     lines = _lines(path)
     if not lines:
@@ -285,7 +285,7 @@ def _transitions(tra: _Entries, ends: IntArray) -> tuple[int, int, IntArray, Flo
     """States, actions, and the live transitions: keys (state * actions + action) * states + target, probabilities."""
     n = tra.header[0]
     source, target = tra.index[:, 0], tra.index[:, -1]
-    choice = tra.index[:, 1] if tra.index.shape[1] == 3 else np.zeros_like(source)
+    every_choice = tra.index[:, 1] if tra.index.shape[1] == 3 else np.zeros_like(source)
     # a damaged header may announce any number of states: look for the first gap before allocating for all of them
     covered = np.union1d(source, ends)
     if len(covered) < n:
@@ -295,7 +295,7 @@ def _transitions(tra: _Entries, ends: IntArray) -> tuple[int, int, IntArray, Flo
             "and terminal='that label'"
         )
     live = ~np.isin(source, ends)
-    source, choice, target, probs = source[live], choice[live], target[live], tra.values[live]
+    source, choice, target, probs = source[live], every_choice[live], target[live], tra.values[live]
     if len(tra.header) == 3:
         pairs = np.unique(tra.index[:, :2], axis=0)
         if len(pairs) != tra.header[1]:
@@ -305,7 +305,7 @@ def _transitions(tra: _Entries, ends: IntArray) -> tuple[int, int, IntArray, Flo
     opened = np.unique(np.stack([source, choice]), axis=1)
     counts = np.bincount(opened[0], minlength=n)
     lived = np.unique(source)
-    n_actions = int(counts[lived[0]]) if lived.size else 1
+    n_actions = int(counts[lived[0]] if lived.size else every_choice.max(initial=0) + 1)
     uneven = lived[counts[lived] != n_actions]
     if uneven.size:
         raise ValueError(
@@ -322,7 +322,7 @@ def _transitions(tra: _Entries, ends: IntArray) -> tuple[int, int, IntArray, Flo
 def _rewards(srew: Path, trew: Path, tra: _Entries, keys: IntArray, n: int, n_actions: int, mask: Any) -> FloatArray:
     """(keys,) rewards of the live transitions."""
     rewards = np.zeros(len(keys))
-    if srew.exists():
+    if os.path.exists(srew):
         file = _read(srew, {2: ("state",)}, "reward")
         _same_size(file, tra, 1)
         state = file.index[:, 0]
@@ -330,7 +330,7 @@ def _rewards(srew: Path, trew: Path, tra: _Entries, keys: IntArray, n: int, n_ac
         per_state = np.zeros(n)
         per_state[state] = file.values
         rewards += per_state[keys // n // n_actions]
-    if trew.exists():
+    if os.path.exists(trew):
         file = _read(trew, {len(tra.header): _MATRIX[len(tra.header)]}, "reward")
         _same_size(file, tra, len(tra.header) - 1)
         rows = np.flatnonzero(~mask[file.index[:, 0]])

@@ -92,7 +92,7 @@ def load(path: str | os.PathLike[str]) -> MRP | MDP:
         If the file is missing, damaged, cut short, not a distrl model or of a later version, naming it.
     """
     source = _path(path)
-    if not source.is_file():
+    if not os.path.isfile(source):
         raise ValueError(f"{source} does not exist or is not a file")
     try:
         fields = _read(source)
@@ -115,9 +115,12 @@ def _path(path: Any) -> Path:
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path must be a path, got {path!r}")
     try:
-        return Path(path)
+        target = Path(path)
     except TypeError as error:
         raise TypeError(f"path must be text, got {path!r}") from error
+    if not target.name:
+        raise ValueError(f"path must name a file, got {path!r}")
+    return target
 
 
 def _read(path: Path) -> dict[str, Any]:

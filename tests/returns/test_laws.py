@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from distrl.models.laws import _CLOSED_FORMS, FiniteLaw, LatticeLaw, Law, ScipyLaw, as_law
+from distrl.models.closed_forms import CLOSED_FORMS
+from distrl.models.laws import FiniteLaw, LatticeLaw, Law, ScipyLaw, as_law
 
 pytestmark = pytest.mark.fast
 
@@ -74,7 +75,7 @@ def probes(frozen: Any) -> list[float]:
 
 
 def test_every_closed_form_is_tested() -> None:
-    assert {frozen.dist.name for frozen in CLOSED} == set(_CLOSED_FORMS)
+    assert {frozen.dist.name for frozen in CLOSED} == set(CLOSED_FORMS)
 
 
 @pytest.mark.parametrize("frozen", CLOSED + QUADRATURE, ids=lambda frozen: frozen.dist.name)
