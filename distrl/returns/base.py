@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._kernels import functionals as kernels
-from distrl._validation import SUM_TOLERANCE, FloatArray, float_array, fraction, generator, whole_number
+from distrl._validation import LARGEST_NUMBER, SUM_TOLERANCE, FloatArray, float_array, fraction, generator, whole_number
 
 
 class Returns(ABC):
@@ -164,7 +164,9 @@ class Returns(ABC):
         ValueError, TypeError
             If `beta` is not finite or not a number.
         """
-        return self._apply(kernels.entropic_risk, float_array(beta, "beta", ndim=(0, 1)))
+        # far beyond any scale the answer is the extreme value, and products stay finite
+        betas = np.clip(float_array(beta, "beta", ndim=(0, 1)), -LARGEST_NUMBER, LARGEST_NUMBER)
+        return self._apply(kernels.entropic_risk, betas)
 
     def expectile(self, tau: ArrayLike) -> FloatArray:
         """The e with tau E(Z - e)+ = (1 - tau) E(e - Z)+, exact; the mean at tau = 1/2.

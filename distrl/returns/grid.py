@@ -1,6 +1,5 @@
 """Uniform grids of atoms, and the intervals that suit a model."""
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
