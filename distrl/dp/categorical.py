@@ -270,8 +270,16 @@ def _enough_sweeps(problem: Problem) -> int:
 
 def _direct(problem: Problem, run: Run) -> Outcome:
     """Sparse LU of I - A in CDF form, with refinement while it helps."""
-    shape = (problem.model.n_states, problem.grid.atoms)
-    cdf = np.ones(shape)
+    cdf = dirac_start(problem)
+    try:
+        return _factorise_and_refine(problem, run, cdf)
+    except KeyboardInterrupt:
+        return Outcome(cdf, Status.INTERRUPTED)
+
+
+def _factorise_and_refine(problem: Problem, run: Run, cdf: FloatArray) -> Outcome:
+    """Overwrites `cdf`, which is a valid array of CDF values at any moment."""
+    shape = cdf.shape
     system = sparse.csc_matrix(sparse.eye_array(problem.unknowns, format="csr") - problem.operator.matrix())
     factors = linalg.splu(system)
     cdf[:, :-1] = factors.solve(problem.operator.offset()).reshape(shape[0], -1)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from distrl._display import at_most
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate, Certifier
 from distrl.models.mdp import MDP
@@ -182,7 +183,7 @@ class Solution:
             worst = int(np.argmax(self.certificate.w1))
             sure = "" if self.certificate.confidence is None else f" with confidence {self.certificate.confidence:g}"
             lines.append(
-                f"certificate{sure}: W1 to the true law <= {self.certificate.w1[worst]:.4g} "
+                f"certificate{sure}: W1 to the true law <= {at_most(self.certificate.w1[worst])} "
                 f"(state {worst}, the worst) [{self.certificate.claim}]"
             )
         columns = self.table()

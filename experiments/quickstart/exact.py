@@ -80,3 +80,39 @@ def categorical_w1(points: np.ndarray, probs: np.ndarray, values: np.ndarray, we
 def _cdf(values: np.ndarray, weights: np.ndarray, support: np.ndarray) -> np.ndarray:
     cumulative = np.hstack([np.zeros((len(weights), 1)), np.cumsum(weights, axis=1)])
     return cumulative[:, np.searchsorted(values, support, side="right")]
+
+
+def moments(
+    table: dict[int, dict[int, list[tuple[float, int, float, bool]]]], policy: np.ndarray, discount: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(S,) mean and standard deviation of the return: two dense linear solves.
+
+    m = E r + g P m,  c = E (r + g m(y) - m)^2 + g^2 P c,  c the variance, P the probabilities of going on.
+    """
+    states, actions = len(table), len(table[0])
+    going_on, reward = np.zeros((states, states)), np.zeros(states)
+    outcomes = [
+        (s, policy[s, a] * probability, successor, reward_of, ends)
+        for s in range(states)
+        for a in range(actions)
+        for probability, successor, reward_of, ends in table[s][a]
+    ]
+    for s, weight, successor, reward_of, ends in outcomes:
+        reward[s] += weight * reward_of
+        going_on[s, successor] += 0.0 if ends else weight
+    mean = np.linalg.solve(np.eye(states) - discount * going_on, reward)
+    spread = np.zeros(states)
+    for s, weight, successor, reward_of, ends in outcomes:
+        spread[s] += weight * (reward_of + (0.0 if ends else discount * mean[successor]) - mean[s]) ** 2
+    variance = np.linalg.solve(np.eye(states) - discount**2 * going_on, spread)
+    return mean, np.sqrt(np.maximum(variance, 0.0))
+
+
+def lower_tail(values: np.ndarray, weights: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """(S,) lower quantile and mean of the worst mass `level`, laws on sorted `values`."""
+    quantiles, means = [], []
+    for row in weights:  # one at a time: a law may have a million values
+        cumulative = np.cumsum(row)
+        quantiles.append(values[np.argmax(cumulative >= level - 1e-9)])
+        means.append(np.diff(np.minimum(cumulative, level), prepend=0.0) @ values / level)
+    return np.array(quantiles), np.array(means)

@@ -1,0 +1,483 @@
+"""The command `distrl`: the return distribution of a known model, from a shell. Needs the extra `cli` (typer, rich)."""
+
+import ast
+import re
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import numpy as np
+
+import distrl
+from distrl._display import at_most
+from distrl._validation import FloatArray
+from distrl.dp.run import progress_hook
+
+try:
+    import typer
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Table
+except ModuleNotFoundError as error:
+    # the installed command begins here: a sentence instead of a traceback
+    print(f"distrl: the command line needs {error.name}: pip install 'distrl[cli]'", file=sys.stderr)
+    raise SystemExit(2) from error
+
+_MOST_CURVES = 6
+NOT_CONVERGED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="distrl", no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
+)
+
+EVALUATE_HELP = """The return distribution of a known model under a policy, with a proven error bound.
+
+[bold]MODEL[/bold] is a Gymnasium id with a transition table (FrozenLake-v1, CliffWalking-v1, Taxi-v3), an .npz file
+made by distrl.save, or a PRISM .tra file with its companions (.srew, .trew, .lab) beside it.
+
+Prints mean, sd, value at risk (the lower quantile) and conditional value at risk (the mean of the worst share) of the
+return at the start, and the certificate: a bound on the Wasserstein-1 distance to the true law, per state, numerical
+error included.
+
+[bold]Examples[/bold]
+
+distrl evaluate FrozenLake-v1 --discount 0.99 --policy uniform --atoms 201 --plot f.png --save f.npz
+
+distrl evaluate FrozenLake-v1 --discount 0.99 --option map_name=8x8 --option is_slippery=true --policy policy.npy
+
+distrl evaluate CliffWalking-v1 --discount 1 --policy safe.csv --grid -200 0 --atoms 201
+
+distrl evaluate model.npz --states 0,4-9 --save table.csv
+
+[bold]Exit status[/bold]: 0 solved; 1 not converged (what there is, is printed and saved, its certificate is valid);
+2 bad input; 130 interrupted (likewise printed and saved).
+"""
+# a paragraph is one line to typer, which wraps it to the terminal
+EVALUATE_HELP = re.sub(r"(?<!\n)\n(?!\n)", " ", EVALUATE_HELP)
+
+_MODEL, _METHOD, _OUTPUT = "The model", "The method", "What comes out"
+ModelArgument = Annotated[str, typer.Argument(help="A Gymnasium id, an .npz or a .tra file.", show_default=False)]
+Discount = Annotated[
+    float | None,
+    typer.Option(
+        help="In [0, 1]. An .npz file has its own, which this overrides; needed otherwise.", rich_help_panel=_MODEL
+    ),
+]
+PolicyOption = Annotated[
+    str | None,
+    typer.Option(
+        help="'uniform', or a .npy, .csv or .txt file with (S,) actions or (S, A) probabilities. "
+        "An MDP's default is uniform.",
+        show_default=False,
+        rich_help_panel=_MODEL,
+    ),
+]
+MakeOptions = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="KEY=VALUE for gymnasium.make; may be repeated.", rich_help_panel=_MODEL),
+]
+Terminal = Annotated[
+    str | None, typer.Option(help="PRISM: the label of the states where the return ends.", rich_help_panel=_MODEL)
+]
+Atoms = Annotated[int, typer.Option(help="Number of atoms of the grid.", rich_help_panel=_METHOD)]
+GridOption = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        metavar="LOW HIGH",
+        help="The grid's ends, in units of reward. Default: the smallest interval on which nothing is ever clipped.",
+        show_default=False,
+        rich_help_panel=_METHOD,
+    ),
+]
+Tight = Annotated[
+    bool,
+    typer.Option(
+        "--tight",
+        help="Grid on the range of attainable returns: finer; may clip a little, and the certificate counts it.",
+        rich_help_panel=_METHOD,
+    ),
+]
+Tail = Annotated[
+    float | None,
+    typer.Option(
+        help="Cut unbounded reward laws at this probability; with --tight at discount 1, cut episodes too.",
+        rich_help_panel=_METHOD,
+    ),
+]
+Solver = Annotated[str, typer.Option(help="auto, direct, krylov or iterate.", rich_help_panel=_METHOD)]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        help="Bound on the iteration error, W1 in units of reward. Default: 1e-10 of the grid's width or less.",
+        show_default=False,
+        rich_help_panel=_METHOD,
+    ),
+]
+MaxIterations = Annotated[
+    int | None,
+    typer.Option(help="Limit on applications of the operator.", show_default=False, rich_help_panel=_METHOD),
+]
+States = Annotated[
+    str | None,
+    typer.Option(
+        help="States to print and plot: 0,4-9 or all. Default: where the model starts.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Level = Annotated[float, typer.Option(help="Tail probability of VaR and CVaR.", rich_help_panel=_OUTPUT)]
+PlotOption = Annotated[
+    Path | None, typer.Option(help="Draw the laws: .png, .pdf or .svg.", show_default=False, rich_help_panel=_OUTPUT)
+]
+SaveOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="All states: .npz (laws and certificate) or .csv (table).", show_default=False, rich_help_panel=_OUTPUT
+    ),
+]
+ProgressOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        help="A bar on stderr. Default: where stderr is a terminal.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+
+
+def main() -> None:
+    """Run the command; every error is one sentence on stderr."""
+    try:
+        status = app(prog_name="distrl", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):  # before there was anything to show
+        _say("interrupted")
+        status = INTERRUPTED
+    except Exception as error:
+        # usage errors; they know their exit code, whichever library raised them
+        if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
+            raise
+        if message := error.format_message():  # empty where the help was shown instead
+            _say(message + _see_help(error))
+        status = error.exit_code
+    sys.exit(status)
+
+
+def _see_help(error: Any) -> str:
+    command = getattr(getattr(error, "ctx", None), "command_path", None)
+    return f" (see {command} --help)" if command else ""
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"distrl {distrl.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def distrl_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Return distributions of Markov decision processes, with proven error bounds."""
+
+
+@app.command(help=EVALUATE_HELP)
+def evaluate(
+    model: ModelArgument,
+    discount: Discount = None,
+    policy: PolicyOption = None,
+    option: MakeOptions = None,
+    terminal: Terminal = None,
+    atoms: Atoms = 201,
+    grid: GridOption = None,
+    tight: Tight = False,
+    tail: Tail = None,
+    solver: Solver = "auto",
+    tol: Tolerance = None,
+    max_iterations: MaxIterations = None,
+    states: States = None,
+    level: Level = 0.05,
+    plot: PlotOption = None,
+    save: SaveOption = None,
+    progress: ProgressOption = None,
+) -> None:
+    with _one_sentence():
+        # everything that can be refused is refused before the work
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"--level must lie in (0, 1), got {level:g}")
+        _check_target(plot, (".png", ".pdf", ".svg"), "--plot")
+        _check_target(save, (".npz", ".csv"), "--save")
+        draw = None if plot is None else _drawing()
+        given = _read_model(model, discount, option or [], terminal)
+        mrp, described = _under(given, policy)
+        shown = _which_states(states, mrp)
+        method = distrl.CategoricalFixedPoint(atoms, _grid(mrp, atoms, grid, tight, tail), solver)
+        with _progress(progress) as hook:
+            solution = distrl.evaluate(
+                mrp, method, tol=tol, max_iterations=max_iterations, throw=False, progress=hook or False
+            )
+        _print(solution, f"{model}: {described}", shown, level, wants_start=states is None)
+        if save is not None:
+            solution.save(save)
+            print(f"wrote {save}")
+        if draw is not None and plot is not None:
+            draw(solution, shown, plot)
+            print(f"wrote {plot}" + (f" (the first {_MOST_CURVES} states)" if len(shown) > _MOST_CURVES else ""))
+    if solution.status is distrl.Status.INTERRUPTED:
+        raise typer.Exit(INTERRUPTED)
+    if not solution.converged:
+        _say(solution.status.value)
+        raise typer.Exit(NOT_CONVERGED)
+
+
+def _say(message: str) -> None:
+    """One sentence on stderr."""
+    print(f"distrl: {' '.join(message.split())}", file=sys.stderr)
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Turn refusals into a sentence and exit status 2, and warnings into notes."""
+
+    def note(message: Any, *_: Any, **__: Any) -> None:
+        _say("note: " + re.sub(r"\x1b\[[0-9;]*m", "", str(message)))
+
+    with warnings.catch_warnings():
+        warnings.showwarning = note
+        try:
+            yield
+        except (ValueError, TypeError, IndexError, ModuleNotFoundError, OSError) as error:
+            _fail(str(error))
+        except MemoryError:
+            _fail("the problem does not fit into memory; use fewer --atoms")
+
+
+def _fail(message: str) -> NoReturn:
+    _say(message)
+    raise typer.Exit(BAD_INPUT)
+
+
+def _check_target(path: Path | None, suffixes: tuple[str, ...], option: str) -> None:
+    if path is None:
+        return
+    if path.suffix not in suffixes:
+        raise ValueError(f"{option} {path}: the name must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}")
+    if not path.parent.is_dir():
+        raise ValueError(f"{option} {path}: the folder {path.parent} does not exist")
+
+
+def _read_model(
+    name: str, discount: float | None, options: list[str], terminal: str | None
+) -> "distrl.MRP | distrl.MDP":
+    kind = Path(name).suffix
+    if options and kind in (".npz", ".tra"):
+        raise ValueError("--option is for gymnasium.make; a file takes none")
+    if terminal is not None and kind != ".tra":
+        raise ValueError("--terminal is for PRISM files; other models know where they end")
+    if kind == ".npz":
+        model = distrl.load(name)
+        if discount is None:
+            return model
+        return type(model)._from_table(model.outcomes, discount, model.initial, model.layout)
+    if kind != ".tra" and ("/" in name or Path(name).is_file()) and not re.search(r"-v\d+$", name):
+        raise ValueError(f"cannot tell what {name} is; a model file ends in .npz or .tra")
+    if discount is None:
+        raise ValueError(f"{name} does not say how returns are discounted; give --discount, for example 0.99")
+    if kind == ".tra":
+        return distrl.read_prism(name, discount, terminal=terminal)
+    return distrl.from_gymnasium(name, discount, **dict(_key_value(text) for text in options))
+
+
+def _key_value(text: str) -> tuple[str, Any]:
+    """`map_name=8x8` or `is_slippery=true`: a Python literal where the value is one, else text."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise ValueError(f"--option {text}: expected KEY=VALUE, for example map_name=8x8")
+    words = {"true": True, "false": False, "none": None}
+    if value.lower() in words:
+        return key, words[value.lower()]
+    try:
+        return key, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key, value
+
+
+def _under(model: "distrl.MRP | distrl.MDP", policy: str | None) -> "tuple[distrl.MRP, str]":
+    """The MRP to solve, and what it is in words."""
+    if isinstance(model, distrl.MRP):
+        if policy is not None:
+            raise ValueError("the model is a Markov reward process and has no actions; leave --policy out")
+        return model, f"{_count(model.n_states, 'state')}, discount {model.discount:g}"
+    name = "uniform" if policy is None else policy
+    chosen = name if name == "uniform" else _read_policy(Path(name))
+    mrp = model.under(chosen)
+    sizes = f"{_count(model.n_states, 'state')}, {_count(model.n_actions, 'action')}"
+    return mrp, f"{sizes}, discount {model.discount:g}, policy {name}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _read_policy(path: Path) -> FloatArray:
+    readers: dict[str, Callable[[], Any]] = {
+        ".npy": lambda: np.load(path, allow_pickle=False),
+        ".csv": lambda: np.loadtxt(path, delimiter=","),
+        ".txt": lambda: np.loadtxt(path),
+    }
+    if path.suffix not in readers:
+        raise ValueError(f"--policy {path}: expected 'uniform' or a .npy, .csv or .txt file")
+    if not path.is_file():
+        raise ValueError(f"--policy {path}: there is no such file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # an empty file is only a warning to NumPy
+            return np.asarray(readers[path.suffix]())
+    except Exception as error:
+        raise ValueError(f"--policy {path} is not an array of numbers: {error}") from error
+
+
+def _grid(
+    mrp: "distrl.MRP", atoms: int, ends: tuple[float, float] | None, tight: bool, tail: float | None
+) -> "distrl.Grid":
+    if ends is not None:
+        if tight or tail is not None:
+            raise ValueError("--grid says where the grid is; leave out --tight and --tail")
+        return distrl.Grid(*ends, atoms)
+    if not np.isfinite(mrp.outcomes.reward_ranges(tail)).all():
+        raise ValueError(
+            "the rewards are unbounded, so no grid holds every return; give --grid LOW HIGH, or --tail 1e-6 to cut "
+            "their laws there"
+        )
+    if mrp.discount == 1.0 and not tight:
+        raise ValueError(
+            "at discount 1 nothing bounds the return in advance, so there is no grid to choose for you; give --grid "
+            "LOW HIGH, or --tight --tail 1e-9 to hold all but that probability of the episodes"
+        )
+    if tight:
+        try:
+            return distrl.Grid.tight(mrp, atoms, tail=tail)
+        except ValueError:
+            if tail is not None or mrp.discount < 1.0:
+                raise
+        raise ValueError("at discount 1 these episodes have no longest one; add --tail 1e-9, or give --grid LOW HIGH")
+    return distrl.Grid.covering(mrp, atoms, tail=tail)
+
+
+def _which_states(text: str | None, mrp: "distrl.MRP") -> list[int]:
+    """The states of "0,4-9", of "all", or by default the first few that the model starts in."""
+    if text is None:
+        starts = np.arange(mrp.n_states) if mrp.initial is None else np.flatnonzero(mrp.initial)
+        return [int(s) for s in starts[:8]]
+    if text == "all":
+        return list(range(mrp.n_states))
+    chosen: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if not found:
+            raise ValueError(f"--states {text}: expected numbers and ranges such as 0,4-9, or all")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if not first <= last < mrp.n_states:
+            raise ValueError(f"--states {part.strip()}: the states are 0..{mrp.n_states - 1}")
+        chosen += range(first, last + 1)
+    return chosen
+
+
+def _drawing() -> "Callable[[distrl.Solution, list[int], Path], None]":
+    """How to plot; importing matplotlib now tells early that it is missing."""
+    from distrl.plotting import plot_returns, save_figure
+
+    def draw(solution: "distrl.Solution", states: list[int], path: Path) -> None:
+        axes = plot_returns(solution.returns, states[:_MOST_CURVES], certificate=solution.certificate)
+        save_figure(axes.figure, path)
+
+    return draw
+
+
+@contextmanager
+def _progress(asked: bool | None) -> Iterator[Any]:
+    """A hook for `progress=`, or None: a live bar on a terminal, tqdm's lines where a log was asked for."""
+    if not sys.stderr.isatty():
+        hook, close = progress_hook(bool(asked))
+        try:
+            yield hook
+        finally:
+            close()
+        return
+    if asked is False:
+        yield None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("preparing (compiles for some seconds the first time)", total=None)
+        last = 0.0
+
+        def show(share: float, applications: int, bound: float) -> None:
+            nonlocal last
+            if (now := time.monotonic()) - last > 0.1:
+                last = now
+                bar.update(task, total=1.0, completed=share, description=f"solving: error bound {bound:.2g}")
+
+        yield show
+
+
+def _print(solution: "distrl.Solution", title: str, states: list[int], level: float, wants_start: bool) -> None:
+    certificate = solution.certificate
+    if certificate is None:
+        raise TypeError(f"{solution.method!r} gives no certificate")
+    console = Console(soft_wrap=True, highlight=False)
+    grid = solution.returns.grid  # type: ignore[attr-defined]
+    console.print(f"[bold]{escape(title)}[/bold]")
+    console.print(escape(solution.status.value))
+    console.print(
+        f"solver {solution.solver}: {solution.iterations} applications, {solution.elapsed:.2g} s "
+        f"({escape(solution.reason)})"
+    )
+    clipped = f", clips probability {solution.clipped_mass:.2g} a step" if solution.clipped_mass > 0 else ""
+    console.print(
+        f"grid: {grid.atoms} atoms on \\[{grid.low:g}, {grid.high:g}], spacing {grid.spacing:.4g}{escape(clipped)}"
+    )
+    worst = int(np.argmax(certificate.w1))
+    console.print(
+        f"certificate: W1 to the true law <= {at_most(certificate.w1[worst], 4)} in every state (the worst is {worst}) "
+        f"\\[{certificate.claim}]"
+    )
+    if certificate.overshoot[worst] > 0.5 * certificate.w1[worst]:
+        console.print("most of it is clipping: a wider --grid makes it smaller")
+    console.print(_table(solution, certificate.w1, states, level, wants_start))
+    left = solution.model.n_states - len(set(states))
+    if left and not (wants_start and solution.model.initial is not None):
+        console.print(f"and {_count(left, 'more state')}: --states all prints, --save keeps them")
+    console.print(
+        f"The bound holds for the mean too; for CVaR {100 * level:g}% it is {1 / level:.4g} times as large.",
+        style="dim",
+    )
+
+
+def _table(
+    solution: "distrl.Solution", bounds: FloatArray, states: list[int], level: float, wants_start: bool
+) -> Table:
+    table = Table()
+    names = ("mean", "sd", f"VaR {100 * level:g}%", f"CVaR {100 * level:g}%", "W1 bound")
+    for name in ("state", *names):
+        table.add_column(name, justify="right")
+
+    noise = 1e-10 * solution.returns.grid.width  # type: ignore[attr-defined]
+
+    def add(name: str, law: Any, bound: float) -> None:
+        numbers = (float(x) for x in (law.mean(), law.std(), law.quantile(level), law.cvar(level)))
+        table.add_row(name, *("0" if abs(x) < noise else f"{x:.6g}" for x in numbers), at_most(bound))
+
+    initial = solution.model.initial
+    if wants_start and initial is not None and np.count_nonzero(initial) > 1:
+        add("start", solution.start, float(initial @ bounds))
+    for state in states:
+        add(str(state), solution.returns[state], float(bounds[state]))
+    return table

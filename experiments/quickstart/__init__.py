@@ -1,0 +1,18 @@
+"""The first experiment: two real environments, solved, certified and compared with their exact return laws.
+
+family.py            the environments and the policies
+policy_iteration.py  the policy of the best mean
+sweep.py             which cells there are
+exact.py             the oracle: exact return laws, without distrl
+cell.py              one cell: solve, compare
+analysis.py          intervals, table, checks
+figures.py, report.py
+"""
+
+from experiments.quickstart.cell import solve
+from experiments.quickstart.report import report
+from experiments.quickstart.sweep import cells
+
+DESCRIPTION = "FrozenLake 8x8 and CliffWalking: return laws with certificates, checked against the exact laws"
+
+__all__ = ["DESCRIPTION", "cells", "report", "solve"]

@@ -1,0 +1,78 @@
+"""One cell: solve with distrl, compare with the exact law."""
+
+import numpy as np
+
+import distrl
+from experiments.quickstart import exact, family
+from experiments.runner import Arrays, Cell
+
+LEVELS = (0.05, 0.25)
+_MOST_DRAWN = 5_000  # values of an exact law that are kept for the figures
+
+
+def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
+    """The law of every state, its certificate, and what the exact law says. Nothing is random: `seed` is not used."""
+    arguments = cell.arguments
+    environment = str(arguments["environment"])
+    mdp = family.model(environment)
+    policy = family.policy(mdp, str(arguments["policy"]))
+    if environment == "FrozenLake-v1":
+        method = distrl.CategoricalFixedPoint(atoms=int(arguments["atoms"]))
+    else:
+        low, spacing = int(arguments["low"]), int(arguments["spacing"])
+        # no reward is positive, so the sparse factors stay thin; episodes of thousands of steps are slow to iterate on
+        method = distrl.CategoricalFixedPoint(grid=distrl.Grid(low, 0, 1 - low // spacing), solver="direct")
+    solution = distrl.evaluate(mdp, method, policy=policy)
+    certificate = solution.certificate
+    assert certificate is not None and isinstance(solution.returns, distrl.CategoricalReturns)
+    points, probs = solution.returns.atoms, np.asarray(solution.returns.probs)
+    return {
+        "points": points,
+        "probs": probs,
+        "start": np.argmax(mdp.initial),
+        "layout": np.array(mdp.layout),
+        "terminal": mdp.terminal,
+        "discount": np.array(mdp.discount),
+        "bound": certificate.w1,
+        "mean_bound": certificate.overshoot + certificate.residual,
+        "rounding": certificate.rounding,
+        "iteration": certificate.residual,
+        "clipped": certificate.clipped_mass,
+        "claim": np.array(certificate.claim),
+        "solver": np.array(solution.solver),
+        **_truth(environment, policy, mdp, points, probs),
+    }
+
+
+def _truth(environment: str, policy: np.ndarray, mdp: distrl.MDP, points: np.ndarray, probs: np.ndarray) -> Arrays:
+    """Exact functionals of every state, W1 to the exact law, and how much of that law the oracle leaves out."""
+    table = family.table(environment)
+    mean, sd = exact.moments(table, policy, mdp.discount)
+    if environment == "FrozenLake-v1":
+        values, weights = exact.frozen_lake_law(table, policy, mdp.discount)
+        missing = np.full(len(mean), 1e-14)
+    else:
+        lowest = round(points[0])
+        values = np.arange(lowest, 1.0)
+        weights = exact.cliff_walking_law(table, policy, lowest)
+        weights[:, 0] += 1.0 - weights.sum(axis=1)  # returns below the grid are put at its end ...
+        missing = np.maximum(weights @ values - mean, 0.0)  # ... which moves them by this much on average
+    distance = [
+        exact.categorical_w1(points, probs[s : s + 1], values, weights[s : s + 1])[0] for s in range(len(probs))
+    ]
+    start = int(np.argmax(mdp.initial))
+    drawn, masses = values, weights[start]
+    if len(values) > _MOST_DRAWN:
+        drawn = points
+        masses = np.bincount(np.searchsorted(points, values), weights=weights[start], minlength=len(points))
+    tails = [exact.lower_tail(values, weights, level) for level in LEVELS]
+    return {
+        "w1": np.array(distance),
+        "missing": missing,
+        "exact_mean": mean,
+        "exact_sd": sd,
+        "exact_var": np.array([quantile for quantile, _ in tails]),
+        "exact_cvar": np.array([cvar for _, cvar in tails]),
+        "exact_values": drawn,
+        "exact_weights": masses,
+    }
