@@ -128,10 +128,7 @@ def _read(path: Path) -> dict[str, Any]:
         if file.read(2) != b"PK":  # np.load would take junk for a pickle, and advise loading it unsafely
             raise ValueError("it is not a zip archive, as every .npz is")
         file.seek(0)
-        archive = np.load(file, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it holds a single array")
-        with archive:
+        with np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
 
 
