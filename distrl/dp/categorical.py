@@ -162,6 +162,7 @@ class Problem(NamedTuple):
 
     @classmethod
     def of(cls, model: MRP, grid: Grid | None, atoms: int, run: Run) -> "Problem":
+        """The problem on `grid`, or on the covering grid with `atoms` atoms."""
         chosen = Grid.covering(model, atoms) if grid is None else grid
         operator = CategoricalBellman(model, chosen)
         certifier = Certifier(model, operator)
@@ -174,6 +175,7 @@ class Problem(NamedTuple):
 
     @property
     def unknowns(self) -> int:
+        """Size S * (m - 1) of the linear system."""
         return self.model.n_states * (self.grid.atoms - 1)
 
     def solution(self, outcome: Outcome, run: Run, method: Any, solver: str, reason: str) -> Solution:

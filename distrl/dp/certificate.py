@@ -37,6 +37,7 @@ class Certificate:
 
     @property
     def cramer(self) -> FloatArray:
+        """(S,) bound on the Cramer distance: sqrt(w1)."""
         return np.asarray(np.sqrt(self.w1))
 
 

@@ -61,10 +61,12 @@ class CategoricalReturns(Returns):
 
     @property
     def atoms(self) -> FloatArray:
+        """(m,) the grid's points, in units of reward."""
         return self.grid.points
 
     @cached_property
     def cdf_values(self) -> FloatArray:
+        """batch + (m,) CDF at the atoms."""
         return read_only(np.cumsum(self.probs, axis=-1))
 
     @property

@@ -48,10 +48,12 @@ class ParticleReturns(Returns):
 
     @property
     def values(self) -> FloatArray:
+        """batch + (n,) sorted values, in units of reward."""
         return self._values
 
     @property
     def weights(self) -> FloatArray:
+        """batch + (n,) their probabilities."""
         return np.broadcast_to(self._weights, self._values.shape)
 
     @property
