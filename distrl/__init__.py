@@ -6,6 +6,7 @@ Four verbs, one for each question: `evaluate` (I know the model), and in later r
 
 from distrl import operators, theory
 from distrl.dp import (
+    Brackets,
     CategoricalDP,
     CategoricalFixedPoint,
     Certificate,
@@ -45,6 +46,7 @@ __version__ = "0.1.0"
 __all__ = [
     "MDP",
     "MRP",
+    "Brackets",
     "CategoricalDP",
     "CategoricalFixedPoint",
     "CategoricalReturns",

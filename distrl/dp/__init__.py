@@ -1,5 +1,6 @@
 """`evaluate`: the return distribution of a known model."""
 
+from distrl.dp.brackets import Brackets
 from distrl.dp.categorical import CategoricalDP, CategoricalFixedPoint
 from distrl.dp.certificate import Certificate
 from distrl.dp.evaluate import evaluate
@@ -8,6 +9,7 @@ from distrl.dp.monte_carlo import MonteCarlo, cdf_band
 from distrl.dp.solution import ConvergenceError, EvaluationInterrupted, Solution, Status
 
 __all__ = [
+    "Brackets",
     "CategoricalDP",
     "CategoricalFixedPoint",
     "Certificate",

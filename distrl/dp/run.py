@@ -22,6 +22,7 @@ class Run:
     progress: ProgressHook | None
     started: float = field(default_factory=time.perf_counter)
     iterations: int = 0
+    interrupted: bool = False
     _first: float = math.nan
 
     @property

@@ -18,6 +18,7 @@ from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.returns.base import Returns
+from distrl.returns.brackets import BracketReturns
 from distrl.returns.categorical import CategoricalReturns
 
 
@@ -156,8 +157,12 @@ class Solution:
         return CategoricalReturns._trusted(self.returns.grid, self.model.initial @ np.asarray(self.returns.probs))
 
     def table(self) -> dict[str, FloatArray]:
-        """Columns of one row a state: mean, sd, VaR and CVaR of the worst 5%, and the certificate."""
+        """Columns of one row a state: mean, sd, VaR and CVaR of the worst 5%, certificate; for brackets, intervals."""
         returns = self.returns
+        if isinstance(returns, BracketReturns):
+            sd, cvar = returns.interval("std"), returns.interval("cvar", 0.05)
+            ends = {"sd >=": sd[:, 0], "sd <=": sd[:, 1], "CVaR 5% >=": cvar[:, 0], "CVaR 5% <=": cvar[:, 1]}
+            return {"mean": self.values, **ends}
         columns = {"mean": self.values, "sd": np.asarray(returns.std())}
         try:
             columns["VaR 5%"] = np.asarray(returns.quantile(0.05))

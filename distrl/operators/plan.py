@@ -1,7 +1,6 @@
 """From an outcome table and a grid to the arrays that kernels read, and the matrices of continuous reward laws."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -63,8 +62,12 @@ class LawBlock:
     clipped: FloatArray
 
 
-def build_plan(table: OutcomeTable, discount: float, grid: Grid) -> tuple[Plan, list[LawBlock]]:
+def build_plan(
+    table: OutcomeTable, discount: float, grid: Grid, *, all_as_reads: bool = False
+) -> tuple[Plan, list[LawBlock]]:
     """Group the rows of `table`: laws on few values become reads, the others matrices of (atoms, atoms).
+
+    With `all_as_reads` every law must be finite and becomes reads.
 
     Time and memory O(outcomes) and O(atoms^2) for each law that is not finite or has more than atoms/4 values.
 
@@ -73,7 +76,10 @@ def build_plan(table: OutcomeTable, discount: float, grid: Grid) -> tuple[Plan, 
     ValueError
         If the matrices would take more than 4 GB.
     """
-    finite = [isinstance(law, FiniteLaw) and len(law.values) <= max(8, grid.atoms // 4) for law in table.reward_laws]
+    finite = [
+        isinstance(law, FiniteLaw) and (all_as_reads or len(law.values) <= max(8, grid.atoms // 4))
+        for law in table.reward_laws
+    ]
     dense = [index for index, is_finite in enumerate(finite) if not is_finite]
     if len(dense) * grid.atoms**2 * 8 > _LAW_MEMORY:
         raise ValueError(
@@ -168,14 +174,17 @@ def _projection_loss(law: Law, shifts: FloatArray, grid: Grid) -> tuple[FloatArr
     overshoot = (law.put(low) + law.stop_loss(high)) / s
     clipped = np.clip(law.cdf_left(low - 1e-12 * grid.width) + 1.0 - law.cdf(high + 1e-12 * grid.width), 0.0, 1.0)
     variance = np.zeros(len(shifts))
-    edges = np.linspace(0.0, 1.0, _SUBCELLS + 1)
-    for left, right in pairwise(edges):
-        start = grid.points[:-1, None] + left * s - shifts
-        stop = grid.points[:-1, None] + right * s - shifts
-        below = law.cdf(start)
-        mass = np.maximum(law.cdf(stop) - below, 0.0)
+    atoms = grid.points[:, None] - shifts
+    cdfs, puts = law.cdf(atoms), law.put(atoms)
+    below, put_below = cdfs[:-1], puts[:-1]
+    for piece in range(1, _SUBCELLS + 1):
+        right, length = piece / _SUBCELLS, 1.0 / _SUBCELLS
+        stop = atoms[:-1] + right * s
+        above, put_above = (cdfs[1:], puts[1:]) if piece == _SUBCELLS else (law.cdf(stop), law.put(stop))
+        mass = np.maximum(above - below, 0.0)
         # integral of F over the piece = F(start) * length + E[(stop - U)+ on the piece]
-        gap = np.clip((law.put(stop) - law.put(start)) / s - below * (right - left), 0.0, mass * (right - left))
+        gap = np.clip((put_above - put_below) / s - below * length, 0.0, mass * length)
         mean = right - np.divide(gap, mass, out=np.zeros_like(mass), where=mass > 0)
         variance += (mass * mean * (1.0 - mean)).sum(axis=0)
+        below, put_below = above, put_above
     return variance, overshoot, clipped

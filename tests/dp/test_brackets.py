@@ -1,0 +1,232 @@
+"""Brackets enclose the true law: against enumeration, exact laws and each other."""
+
+import gymnasium
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import enumerated_law
+from scipy import stats
+
+import distrl
+from distrl import MRP, Brackets, CategoricalFixedPoint, FiniteLaw, Grid, ParticleReturns, environments, evaluate
+from distrl.dp.brackets import merged_law
+from distrl.testing import finite_laws, grids, mrps
+from experiments.quickstart.exact import frozen_lake_law
+
+SHORT = st.sampled_from([0.0, 0.25, 0.5])
+LEVELS = np.array([0.01, 0.1, 0.35, 0.8, 1.0])
+
+
+def exact_functionals(values, weights, points):
+    """Functionals of a finite law by their definitions, with plain NumPy."""
+    order = np.argsort(values)
+    values, weights = values[order], weights[order]
+    cumulative = np.cumsum(weights)
+
+    def tail_mean(v, w, level):
+        before = np.concatenate([[0.0], np.cumsum(w)[:-1]])
+        return np.clip(level - before, 0.0, w) @ v / level
+
+    return {
+        "cvar lower": [tail_mean(values, weights, a) for a in LEVELS],
+        "cvar upper": [tail_mean(values[::-1], weights[::-1], a) for a in LEVELS],
+        "stop_loss": [weights @ np.maximum(values - k, 0.0) for k in points],
+        "cdf": [weights[values <= k].sum() for k in points],
+        "quantile": [values[min(np.searchsorted(cumulative, a - 1e-9), len(values) - 1)] for a in LEVELS],
+        "variance": weights @ (values - weights @ values) ** 2,
+    }
+
+
+def check_inside(returns, state, exact, points, slack):
+    asked = {
+        "cvar lower": returns.interval("cvar", LEVELS),
+        "cvar upper": returns.interval("cvar", LEVELS, tail="upper"),
+        "stop_loss": returns.interval("stop_loss", points),
+    }
+    for name, interval in asked.items():
+        extra = slack / LEVELS if "cvar" in name else slack
+        assert (interval[state, :, 0] <= np.array(exact[name]) + extra).all(), name
+        assert (np.array(exact[name]) <= interval[state, :, 1] + extra).all(), name
+    low, high = returns.interval("variance")[state]
+    assert low - 20 * slack <= exact["variance"] <= high + 20 * slack
+    assert low <= high
+
+
+@pytest.mark.fast
+@given(mrps(max_states=3, discounts=SHORT), st.sampled_from(["convex", "stochastic"]), st.integers(2, 25), st.data())
+def test_intervals_hold_the_functionals_of_the_enumerated_law(model, order, atoms, data):
+    grid = Grid.covering(model, atoms)
+    if order == "convex" and data.draw(st.booleans()):
+        grid = data.draw(grids(max_atoms=15))
+    returns = evaluate(model, Brackets(grid=grid, order=order)).returns
+    points = np.linspace(grid.low - 0.3, grid.high + 0.3, 6)
+    for state in range(model.n_states):
+        values, weights, left = enumerated_law(model, state, 6)
+        reach = max(np.abs(values).max(), abs(grid.low), abs(grid.high), 1.0)
+        check_inside(returns, state, exact_functionals(values, weights, points), points, left * 0.5**5 * reach)
+
+
+def frozen_lake():
+    table = gymnasium.make("FrozenLake-v1", map_name="8x8", is_slippery=True).unwrapped.P
+    mdp = distrl.from_gymnasium("FrozenLake-v1", discount=0.99, map_name="8x8", is_slippery=True)
+    values, weights = frozen_lake_law(table, np.full((64, 4), 0.25), 0.99)
+    return mdp, values, weights
+
+
+@pytest.mark.parametrize("atoms", [101, 401, 1601])
+def test_frozen_lake_is_inside_at_every_state_level_and_tail(atoms):
+    mdp, values, weights = frozen_lake()
+    returns = evaluate(mdp, Brackets(atoms), policy="uniform").returns
+    exact = ParticleReturns(np.tile(values, (64, 1)), weights / weights.sum(axis=1, keepdims=True))
+    levels = np.array([0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.9, 1.0])
+    for tail in ("lower", "upper"):
+        interval = returns.interval("cvar", levels, tail=tail)
+        true = exact.cvar(levels, tail)
+        assert (interval[..., 0] <= true + 1e-12).all()
+        assert (true <= interval[..., 1] + 1e-12).all()
+    points = np.array([-0.1, 0.0, 0.3, 0.5, 0.77, 1.0, 1.2])
+    interval, true = returns.interval("cdf", points), exact.cdf(points)
+    assert (interval[..., 0] <= true + 1e-12).all() and (true <= interval[..., 1] + 1e-12).all()
+    for k, level in enumerate([0.05, 0.5, 0.99]):
+        ends = returns.interval("quantile", [0.05, 0.5, 0.99])[:, k]
+        true = exact.quantile(level)
+        assert (ends[:, 0] <= true + 1e-12).all() and (true <= ends[:, 1] + 1e-12).all()
+
+
+def test_stochastic_brackets_hold_frozen_lake_too():
+    mdp, values, weights = frozen_lake()
+    returns = evaluate(mdp, Brackets(401, order="stochastic"), policy="uniform").returns
+    exact = ParticleReturns(np.tile(values, (64, 1)), weights / weights.sum(axis=1, keepdims=True))
+    points = np.linspace(-0.1, 1.1, 25)
+    interval, true = returns.interval("cdf", points), exact.cdf(points)
+    assert (interval[..., 0] <= true + 1e-12).all() and (true <= interval[..., 1] + 1e-12).all()
+    levels = np.array([0.05, 0.5, 0.9, 0.99])
+    interval, true = returns.interval("quantile", levels), exact.quantile(levels)
+    assert (interval[..., 0] <= true + 1e-12).all() and (true <= interval[..., 1] + 1e-12).all()
+    interval, true = returns.interval("cvar", levels), exact.cvar(levels)
+    assert (interval[..., 0] <= true + 1e-12).all() and (true <= interval[..., 1] + 1e-12).all()
+
+
+@pytest.mark.parametrize(("functional", "at"), [("cvar", 0.1), ("variance", None), ("stop_loss", 1.3)])
+def test_convex_widths_fall_with_the_square_of_the_spacing(functional, at):
+    """Uniform rewards give a bounded density: sixteen times the atoms, 1/256 of the width (a factor 150 is asked)."""
+    model = MRP([[1.0]], [stats.uniform(0, 1)], 0.6)
+    widths = []
+    for atoms in (27, 417):
+        low, high = evaluate(model, Brackets(atoms)).returns.interval(functional, at)[0]
+        widths.append(high - low)
+    assert widths[1] <= widths[0] / 150
+
+
+def test_convex_widths_are_far_below_the_stochastic_ones():
+    model = environments.garnet(30, 2, 3, discount=0.9, rng=0).under("uniform")
+    convex, stochastic = (evaluate(model, Brackets(401, order=order)).returns for order in ("convex", "stochastic"))
+    widths = [np.diff(returns.interval("cvar", 0.1), axis=-1).max() for returns in (convex, stochastic)]
+    assert widths[0] < widths[1] / 50
+    both = np.maximum(convex.interval("cvar", 0.1)[:, 0], stochastic.interval("cvar", 0.1)[:, 0])
+    assert (both <= np.minimum(convex.interval("cvar", 0.1)[:, 1], stochastic.interval("cvar", 0.1)[:, 1])).all()
+
+
+@pytest.mark.parametrize("order", ["convex", "stochastic"])
+@pytest.mark.parametrize("law", [stats.uniform(-1, 2), stats.beta(2, 5), FiniteLaw(np.linspace(0, 1, 300))])
+def test_continuous_rewards_are_enclosed(order, law):
+    model = MRP([[1.0]], [law], 0.4)
+    returns = evaluate(model, Brackets(101, order=order)).returns
+    fine = evaluate(model, CategoricalFixedPoint(601))
+    slack = fine.certificate.w1[0]
+    for level in (0.05, 0.5):
+        low, high = returns.interval("cvar", level)[0]
+        true = fine.returns.cvar(level)[0]
+        assert low - slack / level <= true <= high + slack / level
+        assert high - low < 0.15
+    moments = evaluate(model, distrl.Moments(2))
+    low, high = returns.interval("variance")[0]
+    assert low <= moments.returns.var()[0] <= high
+
+
+def test_normal_rewards_on_a_clipping_grid_are_enclosed_where_that_is_possible():
+    model = MRP([[1.0]], [stats.norm(0, 1)], 0.5)
+    truth = stats.norm(0, (1 / 0.75) ** 0.5)
+    returns = evaluate(model, Brackets(grid=Grid(-8, 8, 401))).returns
+    for level in (0.05, 0.5):
+        exact = -truth.pdf(truth.ppf(level)) * truth.var() / level
+        low, high = returns.interval("cvar", level)[0]
+        assert low <= exact <= high < low + 0.1
+    assert np.isinf(returns.interval("variance")[0, 1]) or returns.interval("variance")[0, 1] >= truth.var()
+    with pytest.raises(ValueError, match="clips nothing"):
+        evaluate(model, Brackets(grid=Grid(-8, 8, 401), order="stochastic"))
+
+
+@pytest.mark.fast
+@given(finite_laws(max_values=8), st.integers(1, 8), st.floats(-6, 6))
+def test_merged_laws_are_below_in_convex_order(law, cells, point):
+    merged = merged_law(law, cells)
+    assert len(merged.values) <= max(cells, 1) or merged is law
+    assert merged.mean == pytest.approx(law.mean, abs=1e-12)
+    excess = law.probs @ np.maximum(law.values - point, 0.0)
+    assert merged.probs @ np.maximum(merged.values - point, 0.0) <= excess + 1e-12
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("frozen", [stats.norm(1, 2), stats.expon(), stats.t(3), stats.gumbel_r()])
+def test_continuous_laws_merge_to_conditional_means(frozen):
+    from distrl.models.laws import as_law
+
+    law = as_law(frozen, "law")
+    merged = merged_law(law, 40)
+    assert merged.mean == pytest.approx(law.mean, abs=1e-9)
+    points = frozen.ppf([0.01, 0.3, 0.5, 0.9, 0.99])
+    excess = merged.probs @ np.maximum(merged.values[:, None] - points, 0.0)
+    assert (excess <= law.stop_loss(points) + 1e-9).all()
+    assert (excess >= law.stop_loss(points) - 0.1 * frozen.std()).all()
+
+
+@pytest.mark.fast
+@settings(max_examples=20)
+@given(mrps(max_states=3, discounts=SHORT), st.integers(1, 6))
+def test_every_sweep_of_either_order_is_valid(model, sweeps):
+    grid = Grid.covering(model, 9)
+    for order in ("convex", "stochastic"):
+        returns = evaluate(model, Brackets(grid=grid, order=order, sweeps=sweeps)).returns
+        for state in range(model.n_states):
+            values, weights, left = enumerated_law(model, state, 6)
+            points = np.linspace(grid.low, grid.high, 5)
+            slack = left * 0.5**5 * max(np.abs(values).max(), grid.width, 1.0)
+            check_inside(returns, state, exact_functionals(values, weights, points), points, slack)
+
+
+@pytest.mark.fast
+def test_means_are_exact_and_certified():
+    rng = np.random.default_rng(1)
+    model = MRP(rng.dirichlet(np.ones(6), 6), rng.normal(size=6), 0.95)
+    sol = evaluate(model, Brackets(51))
+    exact = np.linalg.solve(np.eye(6) - 0.95 * model.continuation.toarray(), model.expected_rewards)
+    np.testing.assert_allclose(sol.values, exact, rtol=1e-12)
+    interval = sol.returns.interval("mean")
+    assert (interval[:, 0] <= exact).all() and (exact <= interval[:, 1]).all()
+    assert np.diff(interval, axis=1).max() < 1e-10
+    np.testing.assert_allclose(sol.returns.lower.mean(), exact, atol=1e-9)
+    assert "CVaR 5% <=" in sol.summary()
+    one = sol.returns[2]
+    assert one.interval("cvar", 0.1).shape == (2,)
+    np.testing.assert_array_equal(one.interval("cvar", 0.1), sol.returns.interval("cvar", 0.1)[2])
+
+
+@pytest.mark.fast
+def test_wrong_questions_are_refused_with_the_mend():
+    returns = evaluate(MRP([[1.0]], [FiniteLaw([0, 1])], 0.5), Brackets(11)).returns
+    for ask, message in [
+        (lambda: returns.interval("median"), "functional must be one of"),
+        (lambda: returns.interval("cvar"), "needs a level"),
+        (lambda: returns.interval("cdf"), "needs a point"),
+        (lambda: returns.interval("mean", 3), "takes no point"),
+        (lambda: returns.interval("cvar", 0.0), "at must lie in"),
+        (lambda: returns.interval("cvar", 0.1, tail="left"), "tail must be"),
+        (lambda: Brackets(order="total"), "order must be"),
+        (lambda: Brackets(sweeps=0), "sweeps must be"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            ask()
+    with pytest.raises(TypeError, match="interval"):
+        returns.quantile(0.5)
