@@ -41,8 +41,8 @@ class Workers:
     """`threads` threads (None: one each core) for arrays of `entries` numbers; small arrays stay on the caller's."""
 
     def __init__(self, threads: int | None, entries: int) -> None:
-        wanted = default_threads() if threads is None else threads
-        self.threads = wanted if entries >= PARALLEL_SIZE else 1
+        self.wanted = default_threads() if threads is None else threads
+        self.threads = self.wanted if entries >= PARALLEL_SIZE else 1
 
     def rows(self, count: int, kernel: Callable[..., Any], *arguments: Any) -> None:
         """kernel(*arguments, start, stop) over consecutive ranges of `count` rows."""

@@ -126,15 +126,9 @@ def _row_distance(first: FloatArray, second: FloatArray) -> float:
 
 
 @kernel
-def _image_row(cdf: FloatArray, plan: Any, x: int, affine: bool, mix: FloatArray, row: FloatArray) -> None:
-    """Add source x's image of `cdf` to `row`."""
-    last = len(mix) - 1
-    for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
-        _mix_row(cdf, plan, group, mix)
-        for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
-            _read(mix, plan.read_at[k], plan.discount, plan.read_prob[k], row)
-    if not affine:
-        return
+def _ends_row(plan: Any, x: int, row: FloatArray) -> None:
+    """Add source x's outcomes that end to `row`."""
+    last = len(row) - 1
     for k in range(plan.end_ptr[x], plan.end_ptr[x + 1]):
         at = min(max(plan.end_at[k], 0.0), float(last))
         first = int(at)
@@ -144,6 +138,17 @@ def _image_row(cdf: FloatArray, plan: Any, x: int, affine: bool, mix: FloatArray
             row[first] += plan.end_prob[k]
         for i in range(first + 1, last + 1):
             row[i] += plan.end_prob[k]
+
+
+@kernel
+def _image_row(cdf: FloatArray, plan: Any, x: int, affine: bool, mix: FloatArray, row: FloatArray) -> None:
+    """Add source x's image of `cdf` to `row`."""
+    for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
+        _mix_row(cdf, plan, group, mix)
+        for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
+            _read(mix, plan.read_at[k], plan.discount, plan.read_prob[k], row)
+    if affine:
+        _ends_row(plan, x, row)
 
 
 @kernel
@@ -172,6 +177,53 @@ def apply_cdf(
         _image_row(cdf, plan, x, affine, mix, row)
         if len(sums) > 0:
             sums[x] = _row_distance(row, cdf[x])
+
+
+@kernel
+def sweep_blocks(
+    old: FloatArray,
+    plan: Any,
+    offset: FloatArray,
+    edges: IntArray,
+    forward: bool,
+    new: FloatArray,
+    sums: FloatArray,
+    start: int,
+    stop: int,
+) -> None:
+    """Gauss-Seidel on blocks start to stop of states: rows of the own block that are done are read from `new`.
+
+    Rows of other blocks are read from `old`, so that blocks can run side by side; sums = rows' sums of |new - old|.
+    """
+    atoms = old.shape[1]
+    mix = np.empty(atoms)
+    for block in range(start, stop):
+        low, high = edges[block], edges[block + 1]
+        for step in range(high - low):
+            x = low + step if forward else high - 1 - step
+            first, end = (low, x) if forward else (x + 1, high)
+            row = new[x]
+            if len(offset) > 0:
+                row[:] = offset[x]
+            else:
+                row[:] = 0.0
+            for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
+                n, last = plan.successor_ptr[group], plan.successor_ptr[group + 1]
+                mix[:] = 0.0
+                while n < last:  # two at a time; the second is the first again, with weight 0, where it is missing
+                    y, weight = plan.successor[n], plan.successor_prob[n]
+                    source = new[y] if first <= y < end else old[y]
+                    other_weight, other = 0.0, source
+                    if n + 1 < last:
+                        y, other_weight = plan.successor[n + 1], plan.successor_prob[n + 1]
+                        other = new[y] if first <= y < end else old[y]
+                    for j in range(atoms):
+                        mix[j] += weight * source[j] + other_weight * other[j]
+                    n += 2
+                for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
+                    _read(mix, plan.read_at[k], plan.discount, plan.read_prob[k], row)
+            _ends_row(plan, x, row)
+            sums[x] = _row_distance(row, old[x])
 
 
 @kernel

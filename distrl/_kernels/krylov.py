@@ -50,6 +50,14 @@ def difference(image: FloatArray, cdf: FloatArray, out: FloatArray, sums: FloatA
 
 
 @kernel
+def add(solution: FloatArray, step: FloatArray, weight: float, start: int, stop: int) -> None:
+    """solution += weight * step."""
+    for x in range(start, stop):
+        for i in range(solution.shape[1]):
+            solution[x, i] += weight * step[x, i]
+
+
+@kernel
 def next_direction(
     residual: FloatArray,
     image: FloatArray,
@@ -180,37 +188,63 @@ def prolong(
 
 
 @kernel
-def coarse_entries(
-    indptr: IntArray,
-    discount: float,
-    successor: IntArray,
-    weights: FloatArray,
-    at: FloatArray,
-    shift: IntArray,
-    label: IntArray,
-    matrix: FloatArray,
-    atoms: int,
-) -> None:
-    """matrix -= R A P, entry (cluster of x, j) x (cluster of y, j'); one read of y by x for each entry of `successor`.
+def coarse_entries(shares: FloatArray, first: int, parts: int, discount: float, matrix: FloatArray) -> None:
+    """matrix -= R A P from shares[c, d, q], the weight of reads of cluster d by c at position (first + q) / parts.
 
-    Reading atom j' of y's shifted row at cell i of x: the same hat weights as everywhere, indices shifted back.
+    Atom j of d's vector moves to position + discount * j and is split as everywhere; what leaves the vector is lost.
     """
-    last = atoms - 1
-    for x in range(len(indptr) - 1):
-        k, row = shift[x], label[x] * last
-        for n in range(indptr[x], indptr[x + 1]):
-            y, weight = successor[n], weights[n]
-            away, column = shift[y], label[y] * last
-            for j in range(last):
-                here = min(max(at[n] + discount * j, 0.0), float(last))
-                following = min(max(at[n] + discount * (j + 1), 0.0), float(last))
-                behind = j - away
-                if behind < 0 or behind >= last:
+    clusters, last = shares.shape[0], matrix.shape[0] // shares.shape[0]
+    for c in range(clusters):
+        for d in range(clusters):
+            for q in range(shares.shape[2]):
+                share = shares[c, d, q]
+                if share == 0.0:
                     continue
-                for i in range(int(here), min(int(following) + 1, last)):
-                    value = min(max(i + 1 - here, 0.0), 1.0) - min(max(i + 1 - following, 0.0), 1.0)
-                    if value > 0.0 and 0 <= i - k < last:
-                        matrix[row + i - k, column + behind] -= weight * value
+                at = (first + q) / parts
+                for j in range(last):
+                    here, following = at + discount * j, at + discount * (j + 1)
+                    for i in range(max(int(np.floor(here)), 0), min(int(np.floor(following)) + 1, last)):
+                        value = min(max(i + 1 - here, 0.0), 1.0) - min(max(i + 1 - following, 0.0), 1.0)
+                        matrix[c * last + i, d * last + j] -= share * value
+
+
+@kernel
+def invert(matrix: FloatArray, inverse: FloatArray) -> bool:
+    """Gauss-Jordan with row pivots: inverse = matrix^-1, `matrix` is used up; False if it is singular.
+
+    One thread and a fixed order; 2 n^3 operations.
+    """
+    n = len(matrix)
+    inverse[:] = 0.0
+    for i in range(n):
+        inverse[i, i] = 1.0
+    for column in range(n):
+        pivot = column
+        for i in range(column + 1, n):
+            if abs(matrix[i, column]) > abs(matrix[pivot, column]):
+                pivot = i
+        if not abs(matrix[pivot, column]) > 1e-14:
+            return False
+        if pivot != column:
+            for j in range(n):
+                matrix[pivot, j], matrix[column, j] = matrix[column, j], matrix[pivot, j]
+                inverse[pivot, j], inverse[column, j] = inverse[column, j], inverse[pivot, j]
+        scale = 1.0 / matrix[column, column]
+        left, right = matrix[column], inverse[column]
+        for j in range(column, n):
+            left[j] *= scale
+        for j in range(n):
+            right[j] *= scale
+        for i in range(n):
+            factor = matrix[i, column]
+            if i == column or factor == 0.0:
+                continue
+            row, other = matrix[i], inverse[i]
+            for j in range(column, n):
+                row[j] -= factor * left[j]
+            for j in range(n):
+                other[j] -= factor * right[j]
+    return True
 
 
 @kernel

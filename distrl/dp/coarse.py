@@ -6,7 +6,7 @@ shifted by round((V(x) - middle)/spacing) cells, captures them all; where there 
 """
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import sparse
 
 from distrl._kernels import krylov as kernels
 from distrl._validation import FloatArray, IntArray
@@ -14,13 +14,15 @@ from distrl.operators.system import System
 
 #: Most coarse unknowns: a dense inverse of this size takes a fifth of a second.
 COARSE_UNKNOWNS = 1_500
+_PARTS = 16  # pieces of a cell to which reward positions are rounded in the coarse system
 _CHUNKS = 16  # fixed, so that sums over states do not depend on the threads
 
 
 class Coarse:
-    """z = r + P (E^-1 - D^-1) R r with E = R (I - A) P and D = R P, P the shifted copies and R their weighted sums.
+    """z = r + P (E^-1 - I) R r with E = I - R A P, P the shifted copies and R the weighted sums of shifted-back rows.
 
-    The inverse of I - A on the coarse space, the identity on what R does not see.
+    The inverse of I - A on the coarse space, the identity on what R does not see. The reward positions that enter E
+    are rounded to 1/16 of a cell, and the grid's ends are ignored: it is a preconditioner, never the answer.
 
     Parameters
     ----------
@@ -29,9 +31,14 @@ class Coarse:
     weights : (n,) positive, how much a state counts: its long-run share
     labels : (n,) cluster of each state
 
+    Raises
+    ------
+    ValueError
+        If the coarse system is singular.
+
     Notes
     -----
-    Set-up O(outcomes * m) and a dense inverse of (clusters * (m - 1))^2; a correction reads the array twice.
+    Set-up O(outcomes + clusters^2 m reads) and an inverse of (clusters * (m - 1))^2; a correction reads the array twice.
     """
 
     def __init__(self, system: System, mean: FloatArray, weights: FloatArray, labels: IntArray) -> None:
@@ -40,45 +47,36 @@ class Coarse:
         self.system, self.labels = system, labels
         middle = (mean - 0.5 * (grid.low + grid.high)) / grid.spacing
         self.shift = np.clip(np.rint(middle), 1 - last, last - 1).astype(np.int64)
-        self.weights = weights
         clusters = int(labels.max()) + 1
+        self.weights = weights / np.bincount(labels, weights=weights)[labels]
         self._edges = np.array([n * k // _CHUNKS for k in range(_CHUNKS + 1)])
         self._partial = np.empty((_CHUNKS, clusters, last))
         self._coarse = np.empty((clusters, last))
-        self._matrix = self._invert(clusters, last)
+        self._matrix = self._inverse(clusters, last)
 
-    def _invert(self, clusters: int, last: int) -> FloatArray:
-        system = self.system
-        diagonal = np.zeros((clusters, last))
-        # R P: how much of a cluster has cell j + shift inside the grid
-        for cluster in range(clusters):
-            chosen = self.labels == cluster
-            shares = np.bincount(self.shift[chosen] + last, weights=self.weights[chosen], minlength=2 * last + 1)
-            total = np.concatenate([[0.0], np.cumsum(shares)])
-            j = np.arange(last)
-            diagonal[cluster] = total[2 * last - j] - total[last - j]
-        matrix = np.zeros((clusters * last, clusters * last))
+    def _inverse(self, clusters: int, last: int) -> FloatArray:
+        system, shift = self.system, self.shift
         pointers, successor, weights, at = system.reads()
         source = np.repeat(np.arange(system.n), np.diff(pointers))
+        place = _PARTS * (at - shift[source] + system.plan.discount * shift[successor])
+        below = np.floor(place).astype(np.int64)
+        above = place - below
+        first = int(below.min(initial=0))
+        bins = int(below.max(initial=0)) - first + 2
+        key = (self.labels[source] * clusters + self.labels[successor]) * bins + below - first
+        share = weights * self.weights[source]
+        size = clusters * clusters * bins
+        shares = np.bincount(key, weights=share * (1.0 - above), minlength=size)
+        shares += np.bincount(key + 1, weights=share * above, minlength=size)
+        matrix = np.eye(clusters * last)
         kernels.coarse_entries(
-            pointers,
-            system.plan.discount,
-            successor,
-            weights * self.weights[source],
-            at,
-            self.shift,
-            self.labels,
-            matrix,
-            last + 1,
+            shares.reshape(clusters, clusters, bins), first, _PARTS, system.plan.discount, matrix
         )
-        flat = diagonal.ravel()
-        seen = flat > 1e-9
-        matrix[np.diag_indices_from(matrix)] += np.where(seen, flat, 1.0)
-        inverse = linalg.inv(matrix, overwrite_a=True, check_finite=False)
-        inverse[~seen] = 0.0
-        inverse[:, ~seen] = 0.0
-        inverse[np.diag_indices_from(inverse)] -= np.where(seen, 1.0 / np.where(seen, flat, 1.0), 0.0)
-        return np.ascontiguousarray(inverse)
+        inverse = np.empty_like(matrix)
+        if not kernels.invert(matrix, inverse) or not np.isfinite(inverse).all():
+            raise ValueError("the coarse system is singular")
+        inverse[np.diag_indices_from(inverse)] -= 1.0
+        return inverse
 
     def correct(self, vector: FloatArray, out: FloatArray) -> FloatArray:
         """out = the preconditioned `vector`; gives `out`."""
@@ -117,7 +115,7 @@ def long_run_weights(matrix: sparse.csr_array, steps: int = 60) -> FloatArray:
 
 
 def mixing(matrix: sparse.csr_array, weights: FloatArray, steps: int = 24) -> tuple[float, FloatArray]:
-    """How much of a difference between states a step keeps, in the long run, and the difference that lasts.
+    """How much of a difference between states a step keeps, in the long run, and the difference that lasts, (n,).
 
     Power steps from a fixed start, the constant part taken out.
     """
@@ -132,18 +130,26 @@ def mixing(matrix: sparse.csr_array, weights: FloatArray, steps: int = 24) -> tu
             return 0.0, vector
         vector /= size
         sizes.append(size)
-    half = len(sizes) // 2
-    return float(np.exp(np.mean(np.log(sizes[half:])))), vector
+    return float(np.exp(np.mean(np.log(sizes[-8:])))), vector
 
 
-def clusters_of(vector: FloatArray, count: int) -> IntArray:
-    """Labels 0 to count - 1 (fewer if some are empty): k-means on a line, from quantiles, ten rounds."""
-    centres = np.unique(np.quantile(vector, (np.arange(count) + 0.5) / count))
-    labels = np.zeros(len(vector), dtype=np.int64)
-    for _ in range(10):
-        labels = np.searchsorted(0.5 * (centres[1:] + centres[:-1]), vector)
-        counts = np.bincount(labels, minlength=len(centres))
-        sums = np.bincount(labels, weights=vector, minlength=len(centres))
-        centres = sums[counts > 0] / counts[counts > 0]
-    labels = np.searchsorted(0.5 * (centres[1:] + centres[:-1]), vector)
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+def clusters_of(vector: FloatArray, weights: FloatArray, most: int = 4) -> IntArray | None:
+    """Labels (n,) of the 2 to `most` groups of values that explain 95% of the variance of `vector`; None if none do.
+
+    k-means on a line, from evenly spaced centres, ten rounds.
+    """
+    for count in range(2, most + 1):
+        centres = np.linspace(vector.min(), vector.max(), count)
+        labels = np.zeros(len(vector), dtype=np.int64)
+        for _ in range(10):
+            labels = np.searchsorted(0.5 * (centres[1:] + centres[:-1]), vector)
+            mass = np.bincount(labels, weights=weights, minlength=len(centres))
+            sums = np.bincount(labels, weights=weights * vector, minlength=len(centres))
+            if not (mass > 0.0).all():
+                break
+            centres = sums / mass
+        else:
+            left = weights @ np.square(vector - centres[labels])
+            if left <= 0.05 * (weights @ np.square(vector)):
+                return labels.astype(np.int64)
+    return None

@@ -41,7 +41,7 @@ def bicgstab(
     n, rows = system.n, system.workers.rows
     solution, residual = np.zeros_like(rhs), rhs.copy()
     direction, image = np.zeros_like(rhs), np.zeros_like(rhs)
-    moved = np.empty_like(rhs)  # the preconditioned direction
+    moved = direction if coarse is None else np.empty_like(rhs)  # the preconditioned direction
     onward = np.empty_like(rhs)
     sums, others = np.empty(n), np.empty(n)
     claimed = math.inf

@@ -17,6 +17,9 @@ from distrl.dp.solution import Status
 from distrl.operators.system import System
 
 _EPS = float(np.finfo(np.float64).eps)
+_SLOWEST = 0.4  # what a round of two_grid may keep of the residual
+#: Array entries from which BiCGSTAB works in float32.
+SINGLE_ENTRIES = 20_000_000
 _CYCLE = 300  # BiCGSTAB iterations between two true residuals
 _REJECTED = 3  # cycles without progress before krylov leaves the rest to sweeps
 
@@ -74,6 +77,28 @@ def sweep(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
     return Outcome(cdf, Status.MAX_ITERATIONS)
 
 
+def gauss_seidel(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
+    """Gauss-Seidel sweeps, up and down the states in turn; the stopping rule of `sweep`. Two arrays."""
+    run = stop.run
+    limit = stop.run.iterations + stop.enough if run.max_iterations is None else run.max_iterations
+    image = np.empty_like(cdf)
+    smallest, since, forward = math.inf, 0, False
+    try:
+        while run.iterations < limit:
+            residual = system.gauss_seidel(cdf, image, forward)
+            run.iterations += 1
+            cdf, image, forward = image, cdf, not forward
+            stop.report(residual)
+            if residual <= stop.goal:
+                return Outcome(cdf, Status.CONVERGED)
+            smallest, since = (residual, 0) if residual < smallest else (smallest, since + 1)
+            if since > 50 and residual < 1e4 * _EPS * (system.grid.atoms - 1):
+                return Outcome(cdf, Status.STALLED)
+    except KeyboardInterrupt:
+        return Outcome(cdf, Status.INTERRUPTED)
+    return Outcome(cdf, Status.MAX_ITERATIONS)
+
+
 def direct(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
     """Sparse LU of I - A in CDF form, with refinement while it helps; `cdf` is overwritten."""
     n, m = cdf.shape
@@ -99,43 +124,51 @@ def direct(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
 def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Coarse | None = None) -> Outcome:
     """BiCGSTAB on the correction, true residuals between cycles, a step taken only if they fall; then sweeps.
 
-    Ten arrays of the size of `cdf`, which is overwritten.
+    `cdf` is overwritten. Eight arrays of its size, nine with `coarse`; above 20 million entries seven of them are
+    float32, and cycles, which reduce the residual by 1e-4 then, refine in float64: half the memory and traffic.
     """
     run = stop.run
-    image, trial_image, defect = np.empty_like(cdf), np.empty_like(cdf), np.empty_like(cdf)
-    sums = np.empty(system.n)
+    single = cdf.size > SINGLE_ENTRIES
+    depth = 1e-4 if single else 1e-10  # recurrences lose touch with the true residual: cycles double as refinement
+    defect = np.empty(cdf.shape, dtype=np.float32 if single else np.float64)
+    image = np.empty_like(cdf)
+    rows, sums = system.workers.rows, np.empty(system.n)
 
-    def true_residual(iterate: FloatArray, out: FloatArray) -> float:
+    def true_residual() -> float:
         run.iterations += 1
-        residual = system.apply(iterate, out)
+        residual = system.apply(cdf, image)
         return residual if math.isfinite(residual) else math.inf
 
     def report(claim: float) -> None:
         run.iterations += 2
         stop.report(claim)
 
-    residual = true_residual(cdf, image)
+    residual = true_residual()
     rejected = 0
     while rejected < _REJECTED and run.iterations < stop.limit:
         stop.report(residual)
         if residual <= stop.goal:
             return Outcome(cdf, Status.CONVERGED)
-        # float64 recurrences lose touch with the true residual after ten digits or so: cycles double as refinement
-        goal = max(0.5 * stop.goal, 1e-10 * residual)
+        goal = max(0.5 * stop.goal, depth * residual)
         cycle = min(_CYCLE, max((stop.limit - run.iterations) // 2, 1))
+        rows(system.n, kernels.difference, image, cdf, defect, sums)
+        del image  # not needed before the step is known
         try:
-            system.workers.rows(system.n, kernels.difference, image, cdf, defect, sums)
-            step, _ = bicgstab(system, defect, goal, cycle, report, coarse)
-            step += cdf
-            trial_residual = true_residual(step, trial_image)
+            step, claim = bicgstab(system, defect, goal, cycle, report, coarse)
         except KeyboardInterrupt:
             return Outcome(cdf, Status.INTERRUPTED)
-        rejected = 0 if trial_residual <= 0.5 * residual else rejected + 1
-        if trial_residual < residual:
-            cdf, image, trial_image, residual = step, trial_image, image, trial_residual
-        else:  # the sweep already done is a certain step forward
-            cdf, image = image, cdf
-            residual = true_residual(cdf, image)
+        taken = 1.0 if math.isfinite(claim) else 0.0
+        if taken:
+            rows(system.n, kernels.add, cdf, step, 1.0)
+        image = np.empty_like(cdf)
+        before, residual = residual, true_residual()
+        rejected = 0 if residual <= 0.5 * before else rejected + 1
+        if not residual < before:
+            if taken:
+                rows(system.n, kernels.add, cdf, step, -1.0)
+                true_residual()
+            cdf, image = image, cdf  # a sweep is a certain step forward
+            residual = true_residual()
     if residual <= stop.goal:
         return Outcome(cdf, Status.CONVERGED)
     return sweep(system, cdf, stop)
@@ -147,12 +180,11 @@ def two_grid(
     stop: Stop,
     coarse: Coarse,
     otherwise: Callable[[System, FloatArray, Stop], Outcome],
-    slowest: float,
 ) -> Outcome:
     """Sweeps, each followed by an exact solve of the slow part of its error; `otherwise` where that is not enough.
 
-    F <- T F + P (E^-1 - D^-1) R (T F - F), see `Coarse`. Two arrays. Every residual is a true one; where they fall by
-    less than a factor `slowest` a sweep on average over eight sweeps, the iterate goes on to `otherwise`.
+    F <- T F + P (E^-1 - I) R (T F - F), see `Coarse`, then a Gauss-Seidel sweep: two applications a round, two arrays.
+    Residuals are true ones; where a round keeps more than .4 of them, over four rounds, `otherwise` goes on.
     """
     run = stop.run
     image = np.empty_like(cdf)
@@ -167,10 +199,14 @@ def two_grid(
             residuals.append(residual)
             if not residual <= 4.0 * min(residuals):
                 break
-            if len(residuals) > 8 and not residual <= residuals[-9] * slowest**8:
+            if len(residuals) > 4 and not residual <= residuals[-5] * _SLOWEST**4:
                 break
             coarse.correct_step(image, cdf)
             cdf, image = image, cdf
+            if not system.has_law_blocks:
+                system.gauss_seidel(cdf, image, forward=len(residuals) % 2 == 1)
+                run.iterations += 1
+                cdf, image = image, cdf
     except KeyboardInterrupt:
         return Outcome(cdf, Status.INTERRUPTED)
     return otherwise(system, cdf, stop)

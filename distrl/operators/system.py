@@ -7,7 +7,7 @@ from scipy import sparse
 
 from distrl._kernels import categorical as kernels
 from distrl._kernels.krylov import largest
-from distrl._threads import Workers
+from distrl._threads import PARALLEL_SIZE, Workers
 from distrl._validation import FloatArray, IntArray
 from distrl.operators.categorical import CategoricalBellman, plan_matrix
 from distrl.operators.plan import Plan
@@ -23,6 +23,8 @@ class System:
     workers : Workers
         The threads that every pass over the rows uses.
     states : (n,) their numbers in the model, or None for all of them
+    has_law_blocks : bool
+        Whether reward laws apply as matrices; Gauss-Seidel is not possible then.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class System:
         self.grid: Grid = operator.grid
         self.n = len(plan.group_ptr) - 1
         self._offset = np.empty((0, self.grid.atoms)) if offset is None else offset
-        self._blocks = states is None and bool(operator.law_blocks)
+        self.has_law_blocks = states is None and bool(operator.law_blocks)
         self.sums = np.empty(self.n)
+        blocks = 4 if len(plan.successor) * self.grid.atoms >= PARALLEL_SIZE else 1
+        self._edges = np.array([self.n * k // blocks for k in range(blocks + 1)])
 
     @classmethod
     def whole(cls, operator: CategoricalBellman, threads: int | None) -> "System":
@@ -46,11 +50,11 @@ class System:
         entries = len(operator.table.probs) * operator.grid.atoms
         return cls(operator, operator.plan, Workers(threads, entries))
 
-    def restricted(self, states: IntArray, cdf: FloatArray, threads: int | None) -> "System":
+    def restricted(self, states: IntArray, cdf: FloatArray) -> "System":
         """Only `states`; the others they lead to have the laws `cdf` (all states). Time O(their outcomes * m)."""
         inside, outside = split_plan(self.plan, states, self.n)
         offset = np.empty((len(states), self.grid.atoms))
-        workers = Workers(threads, len(inside.successor) * self.grid.atoms)
+        workers = Workers(self.workers.wanted, len(inside.successor) * self.grid.atoms)
         nothing = np.empty((0, self.grid.atoms))
         workers.rows(len(states), kernels.apply_cdf, cdf, outside, True, nothing, offset, np.empty(0))
         return System(self.operator, inside, workers, states, offset)
@@ -61,17 +65,28 @@ class System:
 
     def apply(self, cdf: FloatArray, out: FloatArray) -> float:
         """out = A cdf + b, and the largest row sum of |out - cdf|: the residual in sup-W1, in units of the spacing."""
-        sums = np.empty(0) if self._blocks else self.sums
+        sums = np.empty(0) if self.has_law_blocks else self.sums
         self.workers.rows(self.n, kernels.apply_cdf, cdf, self.plan, True, self._offset, out, sums)
-        if self._blocks:
+        if self.has_law_blocks:
             self.operator.add_law_blocks(cdf, out)
             self.workers.rows(self.n, kernels.row_distances, out, cdf, self.sums)
         return largest(self.sums)
 
+    def gauss_seidel(self, cdf: FloatArray, out: FloatArray, forward: bool) -> float:
+        """One Gauss-Seidel sweep from `cdf` into `out`, and a bound on the residual of `out` as `apply` gives it.
+
+        Within blocks of states, whose number depends on the problem's size alone, never on the threads. A row's
+        residual is at most the discount times the largest change of a row that it read before it changed.
+        """
+        rows = self.workers.rows
+        count = len(self._edges) - 1
+        rows(count, kernels.sweep_blocks, cdf, self.plan, self._offset, self._edges, forward, out, self.sums)
+        return self.plan.discount * largest(self.sums)
+
     def linear(self, vector: FloatArray, out: FloatArray) -> None:
         """out = A vector."""
         self.workers.rows(self.n, kernels.apply_cdf, vector, self.plan, False, self._offset, out, np.empty(0))
-        if self._blocks:
+        if self.has_law_blocks:
             self.operator.add_law_blocks(vector, out, affine=False)
 
     def matrix(self) -> sparse.csr_array:
