@@ -162,7 +162,7 @@ def apply_cdf(
     start: int,
     stop: int,
 ) -> None:
-    """CDF form for sources start to stop: out = linear part of `cdf`, plus the terminal outcomes and `offset` if affine.
+    """CDF form for sources start to stop: out = linear part of `cdf`, plus ends and `offset` if affine.
 
     `cdf` is (S, m) with the mass in its last column: 1 for a distribution, 0 for a difference of two. `offset` is
     (S, m) or empty. `sums`, if not empty, gets sum |out - cdf| of each row while the row is in cache.
@@ -325,7 +325,7 @@ def apply_pmf(probs: FloatArray, plan: Any, slack: float, out: FloatArray, sprea
 def pmf_losses(
     probs: FloatArray, plan: Any, slack: float, distance: FloatArray, spread: FloatArray, start: int, stop: int
 ) -> None:
-    """What `apply_pmf` gives in `spread`, and the W1 distance between image and `probs` in grid units; no image kept."""
+    """What `apply_pmf` gives in `spread`, and W1 between image and `probs` in grid units; no image kept."""
     mix, row = np.empty(probs.shape[1]), np.empty(probs.shape[1])
     for x in range(start, stop):
         _pmf_row(probs, plan, x, slack, mix, row, spread[x])
@@ -334,45 +334,6 @@ def pmf_losses(
             gap += row[j] - probs[x, j]
             total += abs(gap)
         distance[x] = total
-
-
-@kernel
-def cdf_to_pmf(values: FloatArray, start: int, stop: int) -> None:
-    """CDF rows to probabilities in place: differences, negative rounding cut off, sums made 1."""
-    for x in range(start, stop):
-        row = values[x]
-        total = before = 0.0
-        for j in range(len(row)):
-            value = row[j]
-            row[j] = max(value - before, 0.0)
-            before = value
-            total += row[j]
-        for j in range(len(row)):
-            row[j] /= total
-
-
-@kernel
-def matrix_entries(plan: Any, atoms: int, rows: IntArray, columns: IntArray, values: FloatArray) -> int:
-    """Triplets of the linear part in CDF form on the first atoms - 1 atoms; returns how many were written."""
-    last = atoms - 1
-    count = 0
-    for x in range(len(plan.group_ptr) - 1):
-        for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
-            for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
-                at, weight = plan.read_at[k], plan.read_prob[k]
-                for j in range(last):
-                    here = min(max(at + plan.discount * j, 0.0), float(last))
-                    following = min(max(at + plan.discount * (j + 1), 0.0), float(last))
-                    for i in range(int(here), min(int(following) + 1, last)):
-                        value = min(max(i + 1 - here, 0.0), 1.0) - min(max(i + 1 - following, 0.0), 1.0)
-                        if value <= 0.0:
-                            continue
-                        for n in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
-                            rows[count] = x * last + i
-                            columns[count] = plan.successor[n] * last + j
-                            values[count] = weight * plan.successor_prob[n] * value
-                            count += 1
-    return count
 
 
 @kernel

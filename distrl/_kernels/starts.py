@@ -1,4 +1,4 @@
-"""Laws to start from."""
+"""From moments to CDF values to start from, and from CDF values to probabilities."""
 
 import math
 
@@ -27,3 +27,18 @@ def normal_rows(
                 cdf[x, i - 1] = min(max((put - before) / spacing, 0.0), 1.0)
             before = put
         cdf[x, atoms - 1] = 1.0
+
+
+@kernel
+def cdf_to_pmf(values: FloatArray, start: int, stop: int) -> None:
+    """CDF rows to probabilities in place: differences, negative rounding cut off, sums made 1."""
+    for x in range(start, stop):
+        row = values[x]
+        total = before = 0.0
+        for j in range(len(row)):
+            value = row[j]
+            row[j] = max(value - before, 0.0)
+            before = value
+            total += row[j]
+        for j in range(len(row)):
+            row[j] /= total

@@ -19,7 +19,7 @@ from distrl.operators.system import System
 SHORT_HORIZON = 12.0
 #: ... and where differences between states last, up to this one.
 SLOW_HORIZON = 30.0
-#: Sparse LU: non-zeros of the matrix up to 50 * horizon, at most this many; more where every state has one successor.
+#: Sparse LU: non-zeros up to 5 h or h^2 / 20, h the horizon, at most this many; three times that with one successor.
 DIRECT_NONZEROS = 10_000
 #: Differences between states shrink at least this much a step, discount included: fast mixing.
 FAST_MIXING = 0.8
@@ -63,7 +63,7 @@ class Traits:
 
     @cached_property
     def directed(self) -> float:
-        """sum |P(x, y) - P(y, x)| / sum over x != y of P(x, y) + P(y, x): 0 for walks both ways alike, 1 for one way."""
+        """sum |P(x, y) - P(y, x)| over sum P(x, y) + P(y, x), x != y: 0 for walks both ways alike, 1 for one way."""
         off = self.matrix - sparse.diags_array(self.matrix.diagonal())
         total = 2.0 * float(off.sum())
         return float(abs(off - off.T).sum()) / total if total > 0.0 else 0.0
@@ -79,7 +79,8 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
     if traits.gain <= SHORT_HORIZON / 2:
         return "gauss-seidel", f"{steps}, at most {SHORT_HORIZON / 2:g}"
     fill = 0.3 if traits.matrix.nnz <= 1.5 * traits.matrix.shape[0] else 1.0
-    if fill * traits.nonzeros <= min(max(5.0 * traits.gain, 0.05 * traits.gain**2), 50.0 * traits.gain, DIRECT_NONZEROS):
+    worth = min(max(5.0 * traits.gain, 0.05 * traits.gain**2), DIRECT_NONZEROS)
+    if fill * traits.nonzeros <= worth:
         return "direct", f"a small system ({traits.nonzeros} non-zeros) and {steps}"
     coarse = traits.atoms - 1 <= COARSE_UNKNOWNS and (traits.gain > SHORT_HORIZON or traits.nonzeros >= _SMALL)
     if coarse and traits.keeps <= FAST_MIXING:

@@ -1,17 +1,19 @@
 """The categorical fixed point F = Pi T F, and categorical dynamic programming towards it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from distrl._memory import check_memory
 from distrl._threads import check_threads
-from distrl._validation import FloatArray, whole_number
+from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.auto import solve_by_rule
 from distrl.dp.problem import Problem, dirac_start, moment_start
+from distrl.dp.refine import solve_to_target
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution, Status
-from distrl.dp.solvers import Outcome, direct, krylov, sweep
+from distrl.dp.solvers import SINGLE_ENTRIES, Outcome, direct, krylov, sweep
 from distrl.models.mrp import MRP
 from distrl.operators.system import System
 from distrl.returns.grid import Grid
@@ -37,12 +39,25 @@ class CategoricalFixedPoint:
         krylov: BiCGSTAB without a matrix, started from the exact mean and variance, residuals recomputed, each cycle
         accepted only if the true residual falls, plain sweeps if it does not.
         iterate: plain sweeps from a Dirac at the grid's middle, the textbook's algorithm; error falls by the discount.
-        auto: direct for up to 2,000 unknowns; else sweeps from the exact mean and variance where the effective horizon
-        is at most 12 steps; else krylov. `Solution.reason` says which and why.
+        auto: strongly connected components in topological order; states on no cycle but a loop of their own are solved
+        exactly in one pass, each larger component by the rule in `distrl.dp.auto.choose_solver`: sparse LU,
+        Gauss-Seidel, sweeps with a coarse correction, or BiCGSTAB. `Solution.reason` says which and why.
+    threads : int, optional
+        Threads over states, at most 16; by default one each core. Results do not depend on it, bit for bit. Small
+        problems use one.
+    target_w1 : float, optional
+        Choose the number of atoms so that the certificate is at most this at every state: `atoms` is not used then, and
+        of `grid` only the interval. `Solution.reason` says how many and why.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit in memory, or `target_w1` cannot be met.
 
     Notes
     -----
-    Time O(nnz * m) an application; memory about 8 vectors of S * m floats (iterate: 3).
+    Time O(nnz * m) an application. Memory in arrays of S * m float64: iterate 2, krylov 9, auto 2 to 9; beyond
+    20 million entries BiCGSTAB works in float32 inside float64 refinement and takes 5.5. direct: by fill-in.
     Guarantee: the certificate (claim `certificate-martingale-coupling`); with no clipping at most
     spacing / (2 sqrt(1 - discount^2)) plus the iteration error. Source: Rowland et al. 2024, "Near-Minimax-Optimal
     Distributional Reinforcement Learning with a Generative Model"; the certificate is this library's.
@@ -52,19 +67,39 @@ class CategoricalFixedPoint:
     grid: Grid | None = None
     solver: str = "auto"
     threads: int | None = None
+    target_w1: float | None = None
 
     def __post_init__(self) -> None:
         check_atoms_and_grid(self)
         object.__setattr__(self, "threads", check_threads(self.threads))
         if self.solver not in _SOLVERS:
             raise ValueError(f"solver must be one of {', '.join(_SOLVERS)}; got {self.solver!r}")
+        if self.target_w1 is not None:
+            object.__setattr__(self, "target_w1", real_number(self.target_w1, "target_w1"))
+            if not self.target_w1 > 0.0:
+                raise ValueError(f"target_w1 must be positive, got {self.target_w1:g}")
 
     def _solve(self, model: MRP, run: Run) -> Solution:
-        problem = Problem.of(model, self.grid, self.atoms, run)
+        if self.target_w1 is None:
+            return self._solve_on(model, self.grid, run)
+        tol = run.tol
+
+        def solve(grid: Grid) -> Solution:
+            run.tol = min(1e-3 * self.target_w1, 1e-10 * grid.width) if tol is None else tol  # type: ignore[operator]
+            return self._solve_on(model, grid, run)
+
+        solution, how = solve_to_target(model, self.grid, self.target_w1, solve)
+        return replace(solution, reason=f"{solution.reason}; {how}", elapsed=run.elapsed)
+
+    def _solve_on(self, model: MRP, grid: Grid | None, run: Run) -> Solution:
+        atoms = self.atoms if grid is None else grid.atoms
+        arrays = 2.0 if self.solver == "iterate" else 5.5 if model.n_states * atoms > SINGLE_ENTRIES else 9.0
+        other = "" if self.solver == "iterate" else ", or solver='iterate', which needs 2"
+        check_memory(model.n_states, atoms, arrays, f"use fewer atoms{other}")
+        problem = Problem.of(model, grid, atoms, run)
         system = System.whole(problem.operator, self.threads)
         stop = problem.stop(run)
-        reason = "asked for"
-        solver = self.solver
+        solver, reason = self.solver, "asked for"
         if solver == "iterate":
             outcome = sweep(system, dirac_start(problem), stop)
         elif solver == "direct":
@@ -103,6 +138,8 @@ class CategoricalDP:
         object.__setattr__(self, "sweeps", whole_number(self.sweeps, "sweeps", low=0))
 
     def _solve(self, model: MRP, run: Run) -> Solution:
+        atoms = self.atoms if self.grid is None else self.grid.atoms
+        check_memory(model.n_states, atoms, 2.0 * (self.sweeps + 1), "use fewer atoms or sweeps")
         problem = Problem.of(model, self.grid, self.atoms, run)
         cdf = dirac_start(problem)
         system = System.whole(problem.operator, None)

@@ -38,7 +38,7 @@ class Coarse:
 
     Notes
     -----
-    Set-up O(outcomes + clusters^2 m reads) and an inverse of (clusters * (m - 1))^2; a correction reads the array twice.
+    Set-up O(outcomes + clusters^2 m reads) and an inverse of (clusters * (m - 1))^2; a correction passes twice.
     """
 
     def __init__(self, system: System, mean: FloatArray, weights: FloatArray, labels: IntArray) -> None:
@@ -66,12 +66,11 @@ class Coarse:
         key = (self.labels[source] * clusters + self.labels[successor]) * bins + below - first
         share = weights * self.weights[source]
         size = clusters * clusters * bins
-        shares = np.bincount(key, weights=share * (1.0 - above), minlength=size)
+        shares = np.zeros(size)
+        shares += np.bincount(key, weights=share * (1.0 - above), minlength=size)
         shares += np.bincount(key + 1, weights=share * above, minlength=size)
         matrix = np.eye(clusters * last)
-        kernels.coarse_entries(
-            shares.reshape(clusters, clusters, bins), first, _PARTS, system.plan.discount, matrix
-        )
+        kernels.coarse_entries(shares.reshape(clusters, clusters, bins), first, _PARTS, system.plan.discount, matrix)
         inverse = np.empty_like(matrix)
         if not kernels.invert(matrix, inverse) or not np.isfinite(inverse).all():
             raise ValueError("the coarse system is singular")

@@ -46,7 +46,7 @@ def bicgstab(
     sums, others = np.empty(n), np.empty(n)
     claimed = math.inf
     rho = alpha = omega = 1.0
-    rows(n, kernels.full_step, solution, residual, moved, image, 0.0, rhs, sums, others)
+    rows(n, kernels.full_step, solution, residual, rhs, image, 0.0, rhs, sums, others)  # sums only
     fresh = float(sums.sum())
     for _ in range(limit):
         if fresh == 0.0 or omega == 0.0 or not math.isfinite(fresh):

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from distrl._kernels.categorical import cdf_to_pmf
-from distrl._kernels.starts import normal_rows
+from distrl._kernels.starts import cdf_to_pmf, normal_rows
 from distrl._threads import Workers
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certifier

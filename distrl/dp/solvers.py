@@ -21,6 +21,7 @@ _SLOWEST = 0.4  # what a round of two_grid may keep of the residual
 #: Array entries from which BiCGSTAB works in float32.
 SINGLE_ENTRIES = 20_000_000
 _CYCLE = 300  # BiCGSTAB iterations between two true residuals
+_CYCLES = 100  # cycles altogether
 _REJECTED = 3  # cycles without progress before krylov leaves the rest to sweeps
 
 
@@ -70,7 +71,7 @@ def sweep(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
             if residual <= stop.goal:
                 return Outcome(cdf, Status.CONVERGED)
             smallest, since = (residual, 0) if residual < smallest else (smallest, since + 1)
-            if since > 50 and residual < 1e4 * _EPS * (system.grid.atoms - 1):
+            if residual == math.inf or (since > 50 and residual < 1e4 * _EPS * (system.grid.atoms - 1)):
                 return Outcome(cdf, Status.STALLED)
     except KeyboardInterrupt:
         return Outcome(cdf, Status.INTERRUPTED)
@@ -92,7 +93,7 @@ def gauss_seidel(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
             if residual <= stop.goal:
                 return Outcome(cdf, Status.CONVERGED)
             smallest, since = (residual, 0) if residual < smallest else (smallest, since + 1)
-            if since > 50 and residual < 1e4 * _EPS * (system.grid.atoms - 1):
+            if residual == math.inf or (since > 50 and residual < 1e4 * _EPS * (system.grid.atoms - 1)):
                 return Outcome(cdf, Status.STALLED)
     except KeyboardInterrupt:
         return Outcome(cdf, Status.INTERRUPTED)
@@ -144,12 +145,13 @@ def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Coarse | None = 
         stop.report(claim)
 
     residual = true_residual()
-    rejected = 0
-    while rejected < _REJECTED and run.iterations < stop.limit:
+    rejected, cycles = 0, 0
+    while rejected < _REJECTED and cycles < _CYCLES and run.iterations < stop.limit:
         stop.report(residual)
         if residual <= stop.goal:
             return Outcome(cdf, Status.CONVERGED)
         goal = max(0.5 * stop.goal, depth * residual)
+        cycles += 1
         cycle = min(_CYCLE, max((stop.limit - run.iterations) // 2, 1))
         rows(system.n, kernels.difference, image, cdf, defect, sums)
         del image  # not needed before the step is known
@@ -157,7 +159,7 @@ def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Coarse | None = 
             step, claim = bicgstab(system, defect, goal, cycle, report, coarse)
         except KeyboardInterrupt:
             return Outcome(cdf, Status.INTERRUPTED)
-        taken = 1.0 if math.isfinite(claim) else 0.0
+        taken = claim <= residual  # else the step may be too large to be taken back without loss
         if taken:
             rows(system.n, kernels.add, cdf, step, 1.0)
         image = np.empty_like(cdf)

@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
 from distrl._kernels import categorical as kernels
+from distrl._kernels.matrix import matrix_entries
 from distrl._threads import Workers
 from distrl._validation import FloatArray, float_array
 from distrl.models.laws import FiniteLaw, Law, as_law
@@ -132,7 +133,9 @@ class CategoricalBellman:
             spread[block.sources] += weights @ losses.T
         return Application(out, spread[:, 0] * spacing**2, spread[:, 1] * spacing, spread[:, 2])
 
-    def losses(self, probs: FloatArray, threads: int | None = 1) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    def losses(
+        self, probs: FloatArray, threads: int | None = 1
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """W1 between laws and their images, then variance, overshoot and clipped mass as in `apply`; each (n,).
 
         Without continuous reward laws the image is never stored: memory O(n).
@@ -246,7 +249,6 @@ class CategoricalBellman:
 
         At most 2 (m - 1) non-zeros an outcome and reward value (dense blocks for laws that are not finite).
         """
-        last = self.grid.atoms - 1
         matrix = plan_matrix(self.plan, self.grid.atoms, self.table.n_states)
         for block in self.law_blocks:
             lift = sparse.coo_array(
@@ -277,6 +279,6 @@ def plan_matrix(plan: Plan, atoms: int, n_states: int) -> sparse.csr_array:
     last = atoms - 1
     size = 2 * last * int(np.diff(plan.read_ptr) @ np.diff(plan.successor_ptr))
     rows, columns, values = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size)
-    count = kernels.matrix_entries(plan, atoms, rows, columns, values)
+    count = matrix_entries(plan, atoms, rows, columns, values)
     shape = ((len(plan.group_ptr) - 1) * last, n_states * last)
     return sparse.coo_array((values[:count], (rows[:count], columns[:count])), shape=shape).tocsr()

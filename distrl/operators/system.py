@@ -8,7 +8,7 @@ from scipy import sparse
 from distrl._kernels import categorical as kernels
 from distrl._kernels.krylov import largest
 from distrl._threads import PARALLEL_SIZE, Workers
-from distrl._validation import FloatArray, IntArray
+from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.operators.categorical import CategoricalBellman, plan_matrix
 from distrl.operators.plan import Plan
 from distrl.returns.grid import Grid
@@ -124,7 +124,7 @@ def split_plan(plan: Plan, states: IntArray, n: int) -> tuple[Plan, Plan]:
         "read_at": plan.read_at[reads],
     }
 
-    def choose(mask: Any, successor: IntArray) -> dict[str, Any]:
+    def choose(mask: BoolArray, successor: IntArray) -> dict[str, Any]:
         before = np.concatenate([[0], np.cumsum(mask)]).astype(np.int64)
         return {
             "successor_ptr": before[successor_ptr],
@@ -132,8 +132,12 @@ def split_plan(plan: Plan, states: IntArray, n: int) -> tuple[Plan, Plan]:
             "successor": successor[mask],
         }
 
-    empty = {"end_ptr": np.zeros(len(states) + 1, dtype=np.int64), "end_prob": np.empty(0), "end_at": np.empty(0)}
-    final = {"end_ptr": end_ptr, "end_prob": plan.end_prob[ends], "end_at": plan.end_at[ends]}
+    empty: dict[str, Any] = {
+        "end_ptr": np.zeros(len(states) + 1, dtype=np.int64),
+        "end_prob": np.empty(0),
+        "end_at": np.empty(0),
+    }
+    final: dict[str, Any] = {"end_ptr": end_ptr, "end_prob": plan.end_prob[ends], "end_at": plan.end_at[ends]}
     inside = Plan(**common, **choose(kept, local[plan.successor[entries]]), **empty)
     return inside, Plan(**common, **choose(~kept, plan.successor[entries]), **final)
 

@@ -1,4 +1,4 @@
-"""What `auto` chooses from: components, exact passes, Gauss-Seidel, coarse corrections, threads; each against sweeps."""
+"""What `auto` chooses from: components, exact passes, Gauss-Seidel, coarse corrections; each against sweeps."""
 
 import numpy as np
 import pytest
@@ -90,7 +90,9 @@ def test_a_self_loop_is_solved_exactly_on_grids_that_clip_it(discount, stay, rew
     model = MRP.from_outcomes(rows, discount)
     sol = evaluate(model, CategoricalFixedPoint(grid=Grid(-1.0, 1.0, 23)))
     assert sol.solver == "exact"
-    np.testing.assert_allclose(dense_bellman(model, sol.returns.atoms, sol.returns.probs), sol.returns.probs, atol=1e-13)
+    np.testing.assert_allclose(
+        dense_bellman(model, sol.returns.atoms, sol.returns.probs), sol.returns.probs, atol=1e-13
+    )
 
 
 @pytest.mark.fast
@@ -161,7 +163,9 @@ def test_float32_inside_and_float64_outside_reach_the_same_tolerance(monkeypatch
 
 
 @pytest.mark.parametrize("discount", [0.9, 0.99, 0.999])
-@pytest.mark.parametrize("make", [lambda g: garnet(400, g), lambda g: random_walk(300, g), lambda g: two_clusters(400, g)])
+@pytest.mark.parametrize(
+    "make", [lambda g: garnet(400, g), lambda g: random_walk(300, g), lambda g: two_clusters(400, g)]
+)
 def test_results_are_the_same_bit_for_bit_for_any_number_of_threads(make, discount, monkeypatch):
     monkeypatch.setattr("distrl._threads.PARALLEL_SIZE", 0)
     laws = [evaluate(make(discount), CategoricalFixedPoint(101, threads=k)) for k in (1, 2, 3)]
@@ -184,8 +188,6 @@ def test_clusters_are_found_and_used():
     labels = clusters_of(vector, weights)
     assert keeps > 0.95 and labels.max() == 1
     assert len(np.unique(labels[:500])) == 1 and labels[0] != labels[-1]
-    walk = random_walk(1000, 0.99)
-    weights = long_run_weights(walk.continuation)
     sol = evaluate(model, CategoricalFixedPoint(51))
     assert sol.solver == "krylov-clusters" and "2 clusters" in sol.reason
 
@@ -195,7 +197,7 @@ def test_the_rule_can_be_asked_without_solving():
     walk = random_walk(2000, 0.99).continuation
     assert choose_solver(Traits(walk, 0.9, 101, 10.0))[0] == "gauss-seidel"
     assert choose_solver(Traits(walk, 0.99, 101, 100.0))[0] == "krylov"
-    assert choose_solver(Traits(walk[:5][:, :5], 0.99, 51, 100.0))[0] == "direct"
+    assert choose_solver(Traits(walk[:8][:, :8], 0.999, 51, 1000.0))[0] == "direct"
     one_way = random_walk(2000, 0.99, up=0.95).continuation
     assert choose_solver(Traits(one_way, 0.99, 101, 100.0))[0] == "gauss-seidel"
 
@@ -205,3 +207,33 @@ def test_the_rule_can_be_asked_without_solving():
 def test_threads_must_be_a_positive_whole_number(threads):
     with pytest.raises((ValueError, TypeError), match="threads"):
         CategoricalFixedPoint(threads=threads)
+
+
+@pytest.mark.parametrize("target", [1.0, 0.1, 0.02])
+@pytest.mark.parametrize("make", [lambda: garnet(60, 0.9), lambda: random_walk(50, 0.95)])
+def test_a_target_is_met_with_no_more_atoms_than_the_a_priori_bound_asks_for(make, target):
+    model = make()
+    sol = evaluate(model, CategoricalFixedPoint(target_w1=target))
+    grid = sol.returns.grid
+    assert sol.certificate.w1.max() <= target
+    enough = distrl.theory.fixed_point_w1(grid.width, model.discount) / target + 2
+    assert grid.atoms <= enough and f"{grid.atoms} atoms for target_w1" in sol.reason
+
+
+def test_a_target_that_clipping_keeps_out_of_reach_is_refused():
+    model = garnet(20, 0.9)
+    with pytest.raises(ValueError, match="cannot be met"):
+        evaluate(model, CategoricalFixedPoint(grid=Grid(-0.5, 0.5, 11), target_w1=0.01))
+    with pytest.raises(ValueError, match="target_w1 must be positive"):
+        CategoricalFixedPoint(target_w1=0.0)
+
+
+@pytest.mark.fast
+def test_what_cannot_fit_is_refused_before_it_is_allocated(monkeypatch):
+    monkeypatch.setattr("distrl._memory.available_memory", lambda: 1e6)
+    model = random_walk(100, 0.9)
+    with pytest.raises(ValueError, match=r"100 states on 1001 atoms need about .* GB .*iterate"):
+        evaluate(model, CategoricalFixedPoint(1001))
+    assert evaluate(model, CategoricalFixedPoint(101, solver="iterate")).converged
+    with pytest.raises(ValueError, match="fewer atoms"):
+        evaluate(model, CategoricalFixedPoint(target_w1=1e-9))
