@@ -49,7 +49,7 @@ class Workers:
         if self.threads == 1:
             kernel(*arguments, 0, count)
             return
-        tasks = self.threads * _TASKS
+        tasks = min(self.threads * _TASKS, count)
         edges = [count * k // tasks for k in range(tasks + 1)]
 
         def work(first: int) -> None:
