@@ -18,6 +18,7 @@ lint: $(STAMP)
 	$(BIN)/mypy --strict distrl
 
 bench: $(STAMP)
+	$(BIN)/python -m benchmarks
 	$(BIN)/python -m pytest benchmarks --benchmark-enable -p no:xdist
 
 $(STAMP): pyproject.toml setup.py

@@ -62,15 +62,15 @@ def _read(mix: FloatArray, at: float, discount: float, weight: float, out: Float
     for i in range(low, inner_low):
         _read_cell(mix, at, discount, weight, out, i)
     drift = 1.0 / discount - 1.0  # how far the window's start gains on the cell's in one step
-    scale = weight * discount
+    scale, stretch, reach = weight * discount, 1.0 / discount, 1.0 / max(drift, 1e-300)
     i = inner_low
     while i < inner_high:
-        start = (i - at) / discount
-        first = int(start)
+        start = (i - at) * stretch
+        first = min(int(start), last - 1)
         lead = start - first
         count = inner_high - i
         if drift * count > 1.0 - lead:
-            count = int((1.0 - lead) / drift)
+            count = int((1.0 - lead) * reach)
         count = min(count, last - first)
         source = mix[first : first + count + 1]
         target = out[i : i + count]
@@ -79,7 +79,12 @@ def _read(mix: FloatArray, at: float, discount: float, weight: float, out: Float
             target[k] += scale * ((1.0 - left) * source[k] + (left + drift) * source[k + 1])
         i += count
         if i < inner_high:  # the window that spans three atoms, where the offset changes
-            _read_cell(mix, at, discount, weight, out, i)
+            start = (i - at) * stretch
+            first = min(int(start), last - 1)
+            lead = min(start - first, 1.0)
+            beyond = max(lead + drift - 1.0, 0.0)
+            middle = min(lead + drift, 1.0)
+            out[i] += scale * ((1.0 - lead) * mix[first] + middle * mix[first + 1] + beyond * mix[min(first + 2, last)])
             i += 1
     for i in range(inner_high, high):
         _read_cell(mix, at, discount, weight, out, i)
@@ -87,39 +92,194 @@ def _read(mix: FloatArray, at: float, discount: float, weight: float, out: Float
 
 @kernel
 def _mix_row(values: FloatArray, plan: Any, group: int, mix: FloatArray) -> None:
-    mix[:] = 0.0
-    for k in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
+    """mix = sum of probability * row over the group's successors, two rows at a time to spare passes over `mix`."""
+    k, stop = plan.successor_ptr[group], plan.successor_ptr[group + 1]
+    if (stop - k) % 2 == 1:
         weight = plan.successor_prob[k]
         row = values[plan.successor[k]]
         for j in range(len(mix)):
-            mix[j] += weight * row[j]
+            mix[j] = weight * row[j]
+        k += 1
+    else:
+        mix[:] = 0.0
+    while k < stop:
+        weight, other_weight = plan.successor_prob[k], plan.successor_prob[k + 1]
+        row, other = values[plan.successor[k]], values[plan.successor[k + 1]]
+        for j in range(len(mix)):
+            mix[j] += weight * row[j] + other_weight * other[j]
+        k += 2
 
 
 @kernel
-def apply_cdf(cdf: FloatArray, plan: Any, affine: bool, out: FloatArray) -> None:
-    """CDF form for all sources: out = linear part of `cdf`, plus the terminal outcomes if `affine`.
+def _row_distance(first: FloatArray, second: FloatArray) -> float:
+    """sum |first - second|, in four interleaved sums: a single one would wait for each addition."""
+    a = b = c = d = 0.0
+    full = len(first) - len(first) % 4
+    for i in range(0, full, 4):
+        a += abs(first[i] - second[i])
+        b += abs(first[i + 1] - second[i + 1])
+        c += abs(first[i + 2] - second[i + 2])
+        d += abs(first[i + 3] - second[i + 3])
+    for i in range(full, len(first)):
+        a += abs(first[i] - second[i])
+    return (a + b) + (c + d)
 
-    `cdf` is (S, m) with the mass in its last column: 1 for a distribution, 0 for a difference of two.
+
+@kernel
+def _ends_row(plan: Any, x: int, row: FloatArray) -> None:
+    """Add source x's outcomes that end to `row`."""
+    last = len(row) - 1
+    for k in range(plan.end_ptr[x], plan.end_ptr[x + 1]):
+        at = min(max(plan.end_at[k], 0.0), float(last))
+        first = int(at)
+        if first < last:
+            row[first] += plan.end_prob[k] * (first + 1 - at)
+        else:
+            row[first] += plan.end_prob[k]
+        for i in range(first + 1, last + 1):
+            row[i] += plan.end_prob[k]
+
+
+@kernel
+def _image_row(cdf: FloatArray, plan: Any, x: int, affine: bool, mix: FloatArray, row: FloatArray) -> None:
+    """Add source x's image of `cdf` to `row`."""
+    for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
+        _mix_row(cdf, plan, group, mix)
+        for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
+            _read(mix, plan.read_at[k], plan.discount, plan.read_prob[k], row)
+    if affine:
+        _ends_row(plan, x, row)
+
+
+@kernel
+def apply_cdf(
+    cdf: FloatArray,
+    plan: Any,
+    affine: bool,
+    offset: FloatArray,
+    out: FloatArray,
+    sums: FloatArray,
+    start: int,
+    stop: int,
+) -> None:
+    """CDF form for sources start to stop: out = linear part of `cdf`, plus ends and `offset` if affine.
+
+    `cdf` is (S, m) with the mass in its last column: 1 for a distribution, 0 for a difference of two. `offset` is
+    (S, m) or empty. `sums`, if not empty, gets sum |out - cdf| of each row while the row is in cache.
+    """
+    mix = np.empty(cdf.shape[1])
+    for x in range(start, stop):
+        row = out[x]
+        if affine and len(offset) > 0:
+            row[:] = offset[x]
+        else:
+            row[:] = 0.0
+        _image_row(cdf, plan, x, affine, mix, row)
+        if len(sums) > 0:
+            sums[x] = _row_distance(row, cdf[x])
+
+
+@kernel
+def sweep_blocks(
+    old: FloatArray,
+    plan: Any,
+    offset: FloatArray,
+    edges: IntArray,
+    forward: bool,
+    new: FloatArray,
+    sums: FloatArray,
+    start: int,
+    stop: int,
+) -> None:
+    """Gauss-Seidel on blocks start to stop of states: rows of the own block that are done are read from `new`.
+
+    Rows of other blocks are read from `old`, so that blocks can run side by side; sums = rows' sums of |new - old|.
+    """
+    atoms = old.shape[1]
+    mix = np.empty(atoms)
+    for block in range(start, stop):
+        low, high = edges[block], edges[block + 1]
+        for step in range(high - low):
+            x = low + step if forward else high - 1 - step
+            first, end = (low, x) if forward else (x + 1, high)
+            row = new[x]
+            if len(offset) > 0:
+                row[:] = offset[x]
+            else:
+                row[:] = 0.0
+            for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
+                n, last = plan.successor_ptr[group], plan.successor_ptr[group + 1]
+                mix[:] = 0.0
+                while n < last:  # two at a time; the second is the first again, with weight 0, where it is missing
+                    y, weight = plan.successor[n], plan.successor_prob[n]
+                    source = new[y] if first <= y < end else old[y]
+                    other_weight, other = 0.0, source
+                    if n + 1 < last:
+                        y, other_weight = plan.successor[n + 1], plan.successor_prob[n + 1]
+                        other = new[y] if first <= y < end else old[y]
+                    for j in range(atoms):
+                        mix[j] += weight * source[j] + other_weight * other[j]
+                    n += 2
+                for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
+                    _read(mix, plan.read_at[k], plan.discount, plan.read_prob[k], row)
+            _ends_row(plan, x, row)
+            sums[x] = _row_distance(row, old[x])
+
+
+@kernel
+def _cell_of_self(at: float, discount: float, i: int, last: int) -> float:
+    """Weight of atom i in cell i's own average: what a self-loop feeds back."""
+    start, stop = (i - at) / discount, (i + 1 - at) / discount
+    return max(min(stop, i + 1.0, float(last)) - max(start, float(i), 0.0), 0.0) * discount
+
+
+@kernel
+def solve_states(cdf: FloatArray, plan: Any, states: IntArray) -> None:
+    """Solve the equations of `states` one after the other, in place: all their successors but themselves are known.
+
+    A self-loop that pays r reads cell i from [(i - at)/g, (i + 1 - at)/g]: above the fixed point at/(1 - g) of the
+    shift only from atoms i and higher, below it only from atoms i and lower. So a pass upwards and one downwards solve
+    it exactly, in O(m). With several rewards on the loop the two passes are repeated until nothing moves.
     """
     atoms = cdf.shape[1]
-    mix = np.empty(atoms)
-    for x in range(out.shape[0]):
-        row = out[x]
+    last = atoms - 1
+    mix, known = np.empty(atoms), np.empty(atoms)
+    cell = np.zeros(atoms)
+    for x in states:
+        row = cdf[x]
         row[:] = 0.0
+        known[:] = 0.0
+        _image_row(cdf, plan, x, True, mix, known)  # the row itself is 0 here: only what follows is read
+        loops = 0
         for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
-            _mix_row(cdf, plan, group, mix)
-            for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
-                _read(mix, plan.read_at[k], plan.discount, plan.read_prob[k], row)
-        if affine:
-            for k in range(plan.end_ptr[x], plan.end_ptr[x + 1]):
-                at = min(max(plan.end_at[k], 0.0), float(atoms - 1))
-                first = int(at)
-                if first < atoms - 1:
-                    row[first] += plan.end_prob[k] * (first + 1 - at)
-                else:
-                    row[first] += plan.end_prob[k]
-                for i in range(first + 1, atoms):
-                    row[i] += plan.end_prob[k]
+            for n in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
+                if plan.successor[n] == x:
+                    loops += plan.read_ptr[group + 1] - plan.read_ptr[group]
+        row[:] = known
+        if loops == 0:
+            continue
+        row[last] = 1.0
+        for _ in range(1 if loops == 1 else 500):
+            moved = 0.0
+            for step in range(2 * last):
+                i = step if step < last else 2 * last - 1 - step
+                value, own = known[i], 0.0
+                for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
+                    for n in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
+                        if plan.successor[n] != x:
+                            continue
+                        for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
+                            weight = plan.successor_prob[n] * plan.read_prob[k]
+                            mine = weight * _cell_of_self(plan.read_at[k], plan.discount, i, last)
+                            cell[i] = 0.0
+                            _read_cell(row, plan.read_at[k], plan.discount, weight, cell, i)
+                            value += cell[i] - mine * row[i]
+                            own += mine
+                value /= 1.0 - own
+                moved += abs(value - row[i])
+                row[i] = value
+            if moved <= 1e-15 * atoms:
+                break
 
 
 @kernel
@@ -139,58 +299,45 @@ def _split(at: float, mass: float, slack: float, out: FloatArray, spread: FloatA
 
 
 @kernel
+def _pmf_row(probs: FloatArray, plan: Any, x: int, slack: float, mix: FloatArray, row: FloatArray, spread: Any) -> None:
+    row[:] = 0.0
+    spread[:] = 0.0
+    for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
+        _mix_row(probs, plan, group, mix)
+        for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
+            at, weight = plan.read_at[k], plan.read_prob[k]
+            for j in range(len(mix)):
+                if mix[j] != 0.0:
+                    _split(at + plan.discount * j, weight * mix[j], slack, row, spread)
+    for k in range(plan.end_ptr[x], plan.end_ptr[x + 1]):
+        _split(plan.end_at[k], plan.end_prob[k], slack, row, spread)
+
+
+@kernel
 def apply_pmf(probs: FloatArray, plan: Any, slack: float, out: FloatArray, spread: FloatArray) -> None:
     """PMF form for all sources; spread[x] = (variance added by rounding, overshoot, clipped mass), grid units."""
-    atoms = probs.shape[1]
-    mix = np.empty(atoms)
+    mix = np.empty(probs.shape[1])
     for x in range(out.shape[0]):
-        row = out[x]
-        row[:] = 0.0
-        spread[x] = 0.0
-        for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
-            _mix_row(probs, plan, group, mix)
-            for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
-                at, weight = plan.read_at[k], plan.read_prob[k]
-                for j in range(atoms):
-                    if mix[j] != 0.0:
-                        _split(at + plan.discount * j, weight * mix[j], slack, row, spread[x])
-        for k in range(plan.end_ptr[x], plan.end_ptr[x + 1]):
-            _split(plan.end_at[k], plan.end_prob[k], slack, row, spread[x])
+        _pmf_row(probs, plan, x, slack, mix, out[x], spread[x])
 
 
 @kernel
-def matrix_entries(plan: Any, atoms: int, rows: IntArray, columns: IntArray, values: FloatArray) -> int:
-    """Triplets of the linear part in CDF form on the first atoms - 1 atoms; returns how many were written."""
-    last = atoms - 1
-    count = 0
-    for x in range(len(plan.group_ptr) - 1):
-        for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
-            for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
-                at, weight = plan.read_at[k], plan.read_prob[k]
-                for j in range(last):
-                    here = min(max(at + plan.discount * j, 0.0), float(last))
-                    following = min(max(at + plan.discount * (j + 1), 0.0), float(last))
-                    for i in range(int(here), min(int(following) + 1, last)):
-                        value = min(max(i + 1 - here, 0.0), 1.0) - min(max(i + 1 - following, 0.0), 1.0)
-                        if value <= 0.0:
-                            continue
-                        for n in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
-                            rows[count] = x * last + i
-                            columns[count] = plan.successor[n] * last + j
-                            values[count] = weight * plan.successor_prob[n] * value
-                            count += 1
-    return count
+def pmf_losses(
+    probs: FloatArray, plan: Any, slack: float, distance: FloatArray, spread: FloatArray, start: int, stop: int
+) -> None:
+    """What `apply_pmf` gives in `spread`, and W1 between image and `probs` in grid units; no image kept."""
+    mix, row = np.empty(probs.shape[1]), np.empty(probs.shape[1])
+    for x in range(start, stop):
+        _pmf_row(probs, plan, x, slack, mix, row, spread[x])
+        gap = total = 0.0
+        for j in range(len(row) - 1):
+            gap += row[j] - probs[x, j]
+            total += abs(gap)
+        distance[x] = total
 
 
 @kernel
-def largest_distance(first: FloatArray, second: FloatArray) -> float:
-    """max over rows of sum |first - second|: the sup-W1 distance of two CDF arrays, in grid units; inf for NaN."""
-    largest = 0.0
-    for x in range(first.shape[0]):
-        total = 0.0
-        for i in range(first.shape[1]):
-            total += abs(first[x, i] - second[x, i])
-        if total != total:
-            return np.inf
-        largest = max(largest, total)
-    return largest
+def row_distances(first: FloatArray, second: FloatArray, sums: FloatArray, start: int, stop: int) -> None:
+    """sums[x] = sum |first[x] - second[x]|: W1 of two CDF rows, in grid units."""
+    for x in range(start, stop):
+        sums[x] = _row_distance(first[x], second[x])

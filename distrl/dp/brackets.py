@@ -7,8 +7,9 @@ import numpy as np
 
 from distrl._kernels import brackets as kernels
 from distrl._validation import FloatArray, whole_number
-from distrl.dp.categorical import CategoricalFixedPoint, Problem, check_atoms_and_grid
+from distrl.dp.categorical import CategoricalFixedPoint, check_atoms_and_grid
 from distrl.dp.certificate import Certificate, float_slack
+from distrl.dp.problem import Problem
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution, Status
 from distrl.models.laws import FiniteLaw, Law

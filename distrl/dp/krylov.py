@@ -7,51 +7,67 @@ import numpy as np
 
 from distrl._kernels import krylov as kernels
 from distrl._validation import FloatArray
+from distrl.dp.coarse import Coarse
+from distrl.operators.system import System
+
+#: Arrays of the size of the unknown that `bicgstab` holds, its argument and result included.
+VECTORS = 7
 
 
 def bicgstab(
-    apply: Callable[[FloatArray, FloatArray], None],
+    system: System,
     rhs: FloatArray,
     goal: float,
     limit: int,
     report: Callable[[float], None],
+    coarse: Coarse | None = None,
 ) -> tuple[FloatArray, float]:
     """Approximate x with (I - A) x = rhs, and the largest row sum of |residual| that the recurrence claims.
 
     Parameters
     ----------
-    apply : fills its second argument with A times its first
-    rhs : (S, m)
+    system : gives A and the threads
+    rhs : (n, m)
     goal : stop once max over rows of sum |residual| is at most this
     limit : largest number of iterations (two applications each)
     report : called with the claimed residual after each iteration
+    coarse : preconditioner, applied on the right; None for none
 
     Notes
     -----
     The recurrence can drift or break down (it then stops early): the caller recomputes the true residual. Seven arrays
-    of the size of `rhs`. Source: van der Vorst 1992.
+    of the size of `rhs` with a preconditioner, six without. Source: van der Vorst 1992.
     """
+    n, rows = system.n, system.workers.rows
     solution, residual = np.zeros_like(rhs), rhs.copy()
-    direction, image, onward = np.zeros_like(rhs), np.zeros_like(rhs), np.empty_like(rhs)
+    direction, image = np.zeros_like(rhs), np.zeros_like(rhs)
+    moved = direction if coarse is None else np.empty_like(rhs)  # the preconditioned direction
+    onward = np.empty_like(rhs)
+    sums, others = np.empty(n), np.empty(n)
     claimed = math.inf
     rho = alpha = omega = 1.0
+    rows(n, kernels.full_step, solution, residual, rhs, image, 0.0, rhs, sums, others)  # sums only
+    fresh = float(sums.sum())
     for _ in range(limit):
-        fresh = kernels.dot(rhs, residual)
-        if fresh == 0.0 or omega == 0.0:
+        if fresh == 0.0 or omega == 0.0 or not math.isfinite(fresh):
             break
-        kernels.next_direction(residual, image, (fresh / rho) * (alpha / omega), omega, direction)
+        rows(n, kernels.next_direction, residual, image, (fresh / rho) * (alpha / omega), omega, direction)
         rho = fresh
-        apply(direction, image)
-        along = kernels.subtract_from(direction, image, rhs)
+        step = direction if coarse is None else coarse.correct(direction, moved)
+        system.linear(step, image)
+        rows(n, kernels.first_image, step, rhs, image, sums)
+        along = float(sums.sum())
         if along == 0.0:
             break
         alpha = rho / along
-        kernels.half_step(residual, image, alpha)
-        apply(residual, onward)
-        projection = kernels.subtract_from(residual, onward, residual)
-        length = kernels.dot(onward, onward)
-        omega = projection / length if length > 0.0 else 0.0
-        claimed = kernels.full_step(solution, residual, direction, onward, alpha, omega)
+        rows(n, kernels.half_step, solution, residual, step, image, alpha)
+        step = residual if coarse is None else coarse.correct(residual, moved)
+        system.linear(step, onward)
+        rows(n, kernels.second_image, step, residual, onward, sums, others)
+        length = float(others.sum())
+        omega = float(sums.sum()) / length if length > 0.0 else 0.0
+        rows(n, kernels.full_step, solution, residual, step, onward, omega, rhs, sums, others)
+        fresh, claimed = float(sums.sum()), kernels.largest(others)
         report(claimed)
         if claimed <= goal or not math.isfinite(claimed):
             break

@@ -10,11 +10,13 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
 from distrl._kernels import categorical as kernels
+from distrl._kernels.matrix import matrix_entries
+from distrl._threads import Workers
 from distrl._validation import FloatArray, float_array
 from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
-from distrl.operators.plan import build_plan, cumulative_projection
+from distrl.operators.plan import Plan, build_plan, cumulative_projection
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
@@ -131,9 +133,33 @@ class CategoricalBellman:
             spread[block.sources] += weights @ losses.T
         return Application(out, spread[:, 0] * spacing**2, spread[:, 1] * spacing, spread[:, 2])
 
+    def losses(
+        self, probs: FloatArray, threads: int | None = 1
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """W1 between laws and their images, then variance, overshoot and clipped mass as in `apply`; each (n,).
+
+        Without continuous reward laws the image is never stored: memory O(n).
+        """
+        spacing = self.grid.spacing
+        if self.law_blocks:
+            image = self.apply(probs)
+            distance = np.abs(np.cumsum(image.probs - probs, axis=1)[:, :-1]).sum(axis=1) * spacing
+            return distance, image.variance, image.overshoot, image.clipped_mass
+        n = self.table.n_sources
+        distance, spread = np.empty(n), np.empty((n, 3))
+        slack = _CLIP_SLACK * (self.grid.atoms - 1)
+        workers = Workers(threads, 4 * len(self.table.probs) * self.grid.atoms)
+        workers.rows(n, kernels.pmf_losses, np.ascontiguousarray(probs), self.plan, slack, distance, spread)
+        return distance * spacing, spread[:, 0] * spacing**2, spread[:, 1] * spacing, spread[:, 2].copy()
+
     def apply_cdf(self, cdf: FloatArray, out: FloatArray, *, affine: bool = True) -> None:
         """CDF form into `out` without checks; `affine=False` is the linear part, for differences of CDFs."""
-        kernels.apply_cdf(cdf, self.plan, affine, out)
+        nothing = np.empty((0, self.grid.atoms))
+        kernels.apply_cdf(cdf, self.plan, affine, nothing, out, np.empty(0), 0, len(out))
+        self.add_law_blocks(cdf, out, affine=affine)
+
+    def add_law_blocks(self, cdf: FloatArray, out: FloatArray, *, affine: bool = True) -> None:
+        """What outcomes with continuous reward laws (or laws on many values) add to an application in CDF form."""
         for block in self.law_blocks:
             mixed = np.diff(block.continuing @ cdf, axis=1, prepend=0.0)
             out[block.sources] += mixed @ block.cumulative.T
@@ -223,12 +249,7 @@ class CategoricalBellman:
 
         At most 2 (m - 1) non-zeros an outcome and reward value (dense blocks for laws that are not finite).
         """
-        plan, last = self.plan, self.grid.atoms - 1
-        shape = (self.table.n_sources * last, self.table.n_states * last)
-        size = 2 * last * int(np.diff(plan.read_ptr) @ np.diff(plan.successor_ptr))
-        rows, columns, values = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size)
-        count = kernels.matrix_entries(plan, self.grid.atoms, rows, columns, values)
-        matrix = sparse.coo_array((values[:count], (rows[:count], columns[:count])), shape=shape).tocsr()
+        matrix = plan_matrix(self.plan, self.grid.atoms, self.table.n_states)
         for block in self.law_blocks:
             lift = sparse.coo_array(
                 (np.ones(len(block.sources)), (block.sources, np.arange(len(block.sources)))),
@@ -251,3 +272,13 @@ class CategoricalBellman:
         if array.shape != (self.table.n_states, self.grid.atoms):
             raise ValueError(f"{name} must have shape ({self.table.n_states}, {self.grid.atoms}), got {array.shape}")
         return array
+
+
+def plan_matrix(plan: Plan, atoms: int, n_states: int) -> sparse.csr_array:
+    """The linear part of a plan in CDF form, index state * (atoms - 1) + atom."""
+    last = atoms - 1
+    size = 2 * last * int(np.diff(plan.read_ptr) @ np.diff(plan.successor_ptr))
+    rows, columns, values = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size)
+    count = matrix_entries(plan, atoms, rows, columns, values)
+    shape = ((len(plan.group_ptr) - 1) * last, n_states * last)
+    return sparse.coo_array((values[:count], (rows[:count], columns[:count])), shape=shape).tocsr()

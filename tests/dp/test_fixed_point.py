@@ -178,18 +178,22 @@ def test_krylov_and_sweeps_agree_on_a_larger_sparse_problem_at_a_high_discount()
     model = MRP(sparse.coo_array(entries, shape=(n, n)), rng.normal(size=n), 0.99)
     fast = evaluate(model, CategoricalFixedPoint(101))
     slow = evaluate(model, CategoricalFixedPoint(101, solver="iterate"))
-    assert fast.solver == "krylov"
-    assert fast.iterations < slow.iterations / 3
+    assert fast.solver == "two-grid"
+    assert fast.iterations < slow.iterations / 10
     assert distrl.wasserstein(fast.returns, slow.returns).max() <= fast.tol + slow.tol
 
 
 @pytest.mark.fast
 def test_auto_says_which_solver_ran_and_why():
-    small = evaluate(MRP([[1.0]], [1.0], 0.9), CategoricalFixedPoint(11))
-    assert (small.solver, small.reason) == ("direct", "10 unknowns, at most 2000")
-    p = np.full((30, 30), 1 / 30)
-    assert evaluate(MRP(p, np.arange(30.0), 0.5), CategoricalFixedPoint(101)).solver == "sweeps"
-    assert evaluate(MRP(p, np.arange(30.0), 0.99), CategoricalFixedPoint(101)).solver == "krylov"
+    alone = evaluate(MRP([[1.0]], [1.0], 0.9), CategoricalFixedPoint(11))
+    assert (alone.solver, alone.reason) == ("exact", "1 states one after the other, last ones first")
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(30), 30)
+    few = evaluate(MRP([[0.3, 0.7], [0.7, 0.3]], [0.0, 1.0], 0.99), CategoricalFixedPoint(51))
+    assert few.solver == "direct" and "a small system" in few.reason
+    assert evaluate(MRP(p, np.arange(30.0), 0.5), CategoricalFixedPoint(101)).solver == "gauss-seidel"
+    fast = evaluate(MRP(p, np.arange(30.0), 0.99), CategoricalFixedPoint(101))
+    assert fast.solver == "two-grid" and "of a difference between states" in fast.reason
 
 
 @pytest.mark.fast

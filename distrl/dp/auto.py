@@ -1,0 +1,162 @@
+"""The rule of `solver="auto"`, and what it does with it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from distrl._kernels.categorical import solve_states
+from distrl._validation import FloatArray, IntArray
+from distrl.dp.coarse import COARSE_UNKNOWNS, Coarse, clusters_of, long_run_weights, mixing
+from distrl.dp.components import rounds
+from distrl.dp.problem import Problem, moment_start
+from distrl.dp.solution import Status
+from distrl.dp.solvers import Outcome, Stop, direct, gauss_seidel, krylov, sweep, two_grid
+from distrl.operators.system import System
+
+#: Up to this effective horizon (steps) Gauss-Seidel is never far from the best; it needs no set-up.
+SHORT_HORIZON = 12.0
+#: ... and where differences between states last, up to this one.
+SLOW_HORIZON = 30.0
+#: Sparse LU: non-zeros up to 5 h or h^2 / 20, h the horizon, at most this many; three times that with one successor.
+DIRECT_NONZEROS = 10_000
+#: Differences between states shrink at least this much a step, discount included: fast mixing.
+FAST_MIXING = 0.8
+#: Flow one way, as a share of all flow, from which Krylov methods need more applications than they save.
+DIRECTED = 0.5
+_SMALL = 100_000  # non-zeros below which a coarse set-up takes longer than sweeps at a short horizon
+_CLUSTER = 100  # states a cluster must have on average for its own coarse vector to pay
+
+
+@dataclass(frozen=True, eq=False)
+class Traits:
+    """What the rule looks at."""
+
+    matrix: sparse.csr_array  # (n, n) probabilities of going on within the system
+    discount: float
+    atoms: int
+    gain: float
+
+    @property
+    def nonzeros(self) -> int:
+        """About how many the matrix of the linear system has, in pairs."""
+        return int(self.matrix.nnz) * (self.atoms - 1)
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        return long_run_weights(self.matrix)
+
+    @cached_property
+    def _mixing(self) -> tuple[float, FloatArray]:
+        return mixing(self.matrix, self.weights)
+
+    @property
+    def keeps(self) -> float:
+        """What a step keeps of a difference between states, discount included."""
+        return self.discount * self._mixing[0]
+
+    @cached_property
+    def clusters(self) -> IntArray | None:
+        most = min(4, COARSE_UNKNOWNS // (self.atoms - 1), self.matrix.shape[0] // _CLUSTER)
+        return clusters_of(self._mixing[1], self.weights, most) if most > 1 else None
+
+    @cached_property
+    def directed(self) -> float:
+        """sum |P(x, y) - P(y, x)| over sum P(x, y) + P(y, x), x != y: 0 for walks both ways alike, 1 for one way."""
+        off = self.matrix - sparse.diags_array(self.matrix.diagonal())
+        total = 2.0 * float(off.sum())
+        return float(abs(off - off.T).sum()) / total if total > 0.0 else 0.0
+
+
+def choose_solver(traits: Traits) -> tuple[str, str]:
+    """The rule of `solver="auto"` for one system of states that lead to each other, and the sentence that explains it.
+
+    direct (sparse LU), gauss-seidel, two-grid (sweeps with a coarse correction, BiCGSTAB with it where that is slow),
+    krylov-clusters (BiCGSTAB, one coarse vector a cluster) or krylov (BiCGSTAB alone).
+    """
+    steps = f"effective horizon {traits.gain:.3g} steps"
+    if traits.gain <= SHORT_HORIZON / 2:
+        return "gauss-seidel", f"{steps}, at most {SHORT_HORIZON / 2:g}"
+    fill = 0.3 if traits.matrix.nnz <= 1.5 * traits.matrix.shape[0] else 1.0
+    worth = min(max(5.0 * traits.gain, 0.05 * traits.gain**2), DIRECT_NONZEROS)
+    if fill * traits.nonzeros <= worth:
+        return "direct", f"a small system ({traits.nonzeros} non-zeros) and {steps}"
+    coarse = traits.atoms - 1 <= COARSE_UNKNOWNS and (traits.gain > SHORT_HORIZON or traits.nonzeros >= _SMALL)
+    if coarse and traits.keeps <= FAST_MIXING:
+        return "two-grid", f"{steps}, and a step keeps {traits.keeps:.2g} of a difference between states"
+    if traits.gain <= SLOW_HORIZON:
+        return "gauss-seidel", f"{steps}, at most {SLOW_HORIZON:g}"
+    if coarse and traits.clusters is not None:
+        return "krylov-clusters", f"{steps}, and {traits.clusters.max() + 1} clusters of states"
+    if traits.directed > DIRECTED and traits.gain <= 300.0:
+        return "gauss-seidel", f"{steps}, and {traits.directed:.0%} of the flow goes one way"
+    return "krylov", f"{steps}, and differences between states last"
+
+
+def solve_by_rule(problem: Problem, system: System, stop: Stop) -> tuple[Outcome, str, str]:
+    """Components in topological order, each by the rule; checked as a whole at the end, swept where that fails."""
+    cdf = moment_start(problem, system.workers)
+    if system.has_law_blocks:
+        return _solve_block(problem, system, cdf, stop)
+    work = rounds(system.plan)
+    if len(work) == 1 and len(work[0].block) == system.n:
+        return _solve_block(problem, system, cdf, stop)
+    parts, status = [], Status.CONVERGED
+    exact = sum(len(part.exact) for part in work)
+    if exact:
+        parts.append(f"{exact} states one after the other, last ones first")
+    for part in work:
+        if status is Status.INTERRUPTED:
+            break
+        if len(part.exact):
+            solve_states(cdf, system.plan, part.exact)
+            stop.run.iterations += 1
+        if len(part.block):
+            block = system.restricted(part.block, cdf)
+            outcome, name, reason = _solve_block(problem, block, cdf[part.block], stop)
+            cdf[part.block], status = outcome.cdf, outcome.status
+            parts.append(f"{len(part.block)} states by {name} ({reason})")
+    if status is not Status.INTERRUPTED:
+        image = np.empty_like(cdf)
+        residual = system.apply(cdf, image)
+        stop.run.iterations += 1
+        if residual <= stop.goal:
+            status = Status.CONVERGED
+        else:
+            return sweep(system, image, stop), "components", "; ".join(parts)
+    return Outcome(cdf, status), "components" if len(work) > 1 or not exact else "exact", "; ".join(parts[:8])
+
+
+def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) -> tuple[Outcome, str, str]:
+    gain = problem.certifier.linear.gain
+    mean = problem.moments[0]
+    matrix = problem.model.continuation
+    if system.states is not None:
+        gain, mean = gain[system.states], mean[system.states]
+        matrix = sparse.csr_array(matrix[system.states][:, system.states])
+    traits = Traits(matrix, problem.model.discount, problem.grid.atoms, float(gain.max()))
+    name, reason = choose_solver(traits)
+    if system.has_law_blocks and name != "direct":
+        name = "sweeps" if name == "gauss-seidel" else "krylov"
+    if name == "direct":
+        return direct(system, cdf, stop), name, reason
+    if name == "sweeps":
+        return sweep(system, cdf, stop), name, reason
+    if name == "gauss-seidel":
+        return gauss_seidel(system, cdf, stop), name, reason
+    if name == "krylov":
+        return krylov(system, cdf, stop), name, reason
+    labels = np.zeros(system.n, dtype=np.int64) if name == "two-grid" else traits.clusters
+    assert labels is not None
+    try:
+        coarse = Coarse(system, mean, traits.weights, labels)
+    except ValueError as error:
+        return krylov(system, cdf, stop), "krylov", f"{reason}, but {error}"
+    if name == "krylov-clusters":
+        return krylov(system, cdf, stop, coarse), name, reason
+
+    def otherwise(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
+        return krylov(system, cdf, stop, coarse)
+
+    return two_grid(system, cdf, stop, coarse, otherwise), name, reason

@@ -1,0 +1,154 @@
+"""The slow part of the fixed point's error, solved in a small space: one vector a cluster of states.
+
+Where the chain forgets its state fast, errors that sweeps leave behind look the same from every state once laws are
+aligned at their means: F(x, .) is off by w(. - V(x)). One coarse vector w of m - 1 entries, shared by all states and
+shifted by round((V(x) - middle)/spacing) cells, captures them all; where there are clusters, one vector a cluster.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from distrl._kernels import krylov as kernels
+from distrl._validation import FloatArray, IntArray
+from distrl.operators.system import System
+
+#: Most coarse unknowns: a dense inverse of this size takes a fifth of a second.
+COARSE_UNKNOWNS = 1_500
+_PARTS = 16  # pieces of a cell to which reward positions are rounded in the coarse system
+_CHUNKS = 16  # fixed, so that sums over states do not depend on the threads
+
+
+class Coarse:
+    """z = r + P (E^-1 - I) R r with E = I - R A P, P the shifted copies and R the weighted sums of shifted-back rows.
+
+    The inverse of I - A on the coarse space, the identity on what R does not see. The reward positions that enter E
+    are rounded to 1/16 of a cell, and the grid's ends are ignored: it is a preconditioner, never the answer.
+
+    Parameters
+    ----------
+    system : System
+    mean : (n,) exact means of the returns
+    weights : (n,) positive, how much a state counts: its long-run share
+    labels : (n,) cluster of each state
+
+    Raises
+    ------
+    ValueError
+        If the coarse system is singular.
+
+    Notes
+    -----
+    Set-up O(outcomes + clusters^2 m reads) and an inverse of (clusters * (m - 1))^2; a correction passes twice.
+    """
+
+    def __init__(self, system: System, mean: FloatArray, weights: FloatArray, labels: IntArray) -> None:
+        grid, n = system.grid, system.n
+        last = grid.atoms - 1
+        self.system, self.labels = system, labels
+        middle = (mean - 0.5 * (grid.low + grid.high)) / grid.spacing
+        self.shift = np.clip(np.rint(middle), 1 - last, last - 1).astype(np.int64)
+        clusters = int(labels.max()) + 1
+        self.weights = weights / np.bincount(labels, weights=weights)[labels]
+        self._edges = np.array([n * k // _CHUNKS for k in range(_CHUNKS + 1)])
+        self._partial = np.empty((_CHUNKS, clusters, last))
+        self._coarse = np.empty((clusters, last))
+        self._matrix = self._inverse(clusters, last)
+
+    def _inverse(self, clusters: int, last: int) -> FloatArray:
+        system, shift = self.system, self.shift
+        pointers, successor, weights, at = system.reads()
+        source = np.repeat(np.arange(system.n), np.diff(pointers))
+        place = _PARTS * (at - shift[source] + system.plan.discount * shift[successor])
+        below = np.floor(place).astype(np.int64)
+        above = place - below
+        first = int(below.min(initial=0))
+        bins = int(below.max(initial=0)) - first + 2
+        key = (self.labels[source] * clusters + self.labels[successor]) * bins + below - first
+        share = weights * self.weights[source]
+        size = clusters * clusters * bins
+        shares = np.zeros(size)
+        shares += np.bincount(key, weights=share * (1.0 - above), minlength=size)
+        shares += np.bincount(key + 1, weights=share * above, minlength=size)
+        matrix = np.eye(clusters * last)
+        kernels.coarse_entries(shares.reshape(clusters, clusters, bins), first, _PARTS, system.plan.discount, matrix)
+        inverse = np.empty_like(matrix)
+        if not kernels.invert(matrix, inverse) or not np.isfinite(inverse).all():
+            raise ValueError("the coarse system is singular")
+        inverse[np.diag_indices_from(inverse)] -= 1.0
+        return inverse
+
+    def correct(self, vector: FloatArray, out: FloatArray) -> FloatArray:
+        """out = the preconditioned `vector`; gives `out`."""
+        rows = self.system.workers.rows
+        rows(_CHUNKS, kernels.restrict, vector, self.shift, self.labels, self.weights, self._edges, self._partial)
+        kernels.multiply(self._matrix, self._partial.sum(axis=0).ravel(), self._coarse.ravel())
+        rows(len(vector), kernels.prolong, self._coarse, self.shift, self.labels, vector, out)
+        return out
+
+    def correct_step(self, image: FloatArray, cdf: FloatArray) -> None:
+        """Add the slow part of what `image` - `cdf` leaves to go to `image`."""
+        rows, before = self.system.workers.rows, np.empty_like(self._partial)
+        rows(_CHUNKS, kernels.restrict, image, self.shift, self.labels, self.weights, self._edges, self._partial)
+        rows(_CHUNKS, kernels.restrict, cdf, self.shift, self.labels, self.weights, self._edges, before)
+        kernels.multiply(self._matrix, (self._partial - before).sum(axis=0).ravel(), self._coarse.ravel())
+        rows(len(image), kernels.prolong, self._coarse, self.shift, self.labels, image, image)
+
+
+def long_run_weights(matrix: sparse.csr_array, steps: int = 60) -> FloatArray:
+    """(n,) positive weights that sum to 1: the average share of a walk's time, over `steps` steps from anywhere.
+
+    Where walks end, the share of those still going on.
+    """
+    n = matrix.shape[0]
+    backward = sparse.csr_array(matrix.T)
+    share = np.full(n, 1.0 / n)
+    total = share.copy()
+    for _ in range(steps):
+        share = backward @ share
+        mass = float(share.sum())
+        if mass <= 0.0:
+            break
+        share /= mass
+        total += share
+    return np.asarray(total / total.sum())
+
+
+def mixing(matrix: sparse.csr_array, weights: FloatArray, steps: int = 24) -> tuple[float, FloatArray]:
+    """How much of a difference between states a step keeps, in the long run, and the difference that lasts, (n,).
+
+    Power steps from a fixed start, the constant part taken out.
+    """
+    n = matrix.shape[0]
+    vector = np.sin(np.arange(n) * 2.399963) + np.linspace(-1.0, 1.0, n)
+    sizes = []
+    for _ in range(steps):
+        vector = matrix @ vector
+        vector -= weights @ vector
+        size = float(np.sqrt(weights @ np.square(vector)))
+        if size <= 1e-30:
+            return 0.0, vector
+        vector /= size
+        sizes.append(size)
+    return float(np.exp(np.mean(np.log(sizes[-8:])))), vector
+
+
+def clusters_of(vector: FloatArray, weights: FloatArray, most: int = 4) -> IntArray | None:
+    """Labels (n,) of the 2 to `most` groups of values that explain 95% of the variance of `vector`; None if none do.
+
+    k-means on a line, from evenly spaced centres, ten rounds.
+    """
+    for count in range(2, most + 1):
+        centres = np.linspace(vector.min(), vector.max(), count)
+        labels = np.zeros(len(vector), dtype=np.int64)
+        for _ in range(10):
+            labels = np.searchsorted(0.5 * (centres[1:] + centres[:-1]), vector)
+            mass = np.bincount(labels, weights=weights, minlength=len(centres))
+            sums = np.bincount(labels, weights=weights * vector, minlength=len(centres))
+            if not (mass > 0.0).all():
+                break
+            centres = sums / mass
+        else:
+            left = weights @ np.square(vector - centres[labels])
+            if left <= 0.05 * (weights @ np.square(vector)):
+                return labels.astype(np.int64)
+    return None

@@ -1,0 +1,113 @@
+"""A model on a grid, ready to be solved: operator, certifier, tolerance, starts, and the way to a `Solution`."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from distrl._kernels.starts import cdf_to_pmf, normal_rows
+from distrl._threads import Workers
+from distrl._validation import FloatArray
+from distrl.dp.certificate import Certifier
+from distrl.dp.moments import mean_and_variance
+from distrl.dp.run import Run
+from distrl.dp.solution import Solution, Status
+from distrl.dp.solvers import Outcome, Stop
+from distrl.models.mrp import MRP
+from distrl.operators.categorical import CategoricalBellman
+from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.grid import Grid
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """An MRP on a grid with its operator, certifier and tolerance."""
+
+    model: MRP
+    grid: Grid
+    operator: CategoricalBellman
+    certifier: Certifier
+    gain: float
+    tol: float
+
+    @cached_property
+    def moments(self) -> tuple[FloatArray, FloatArray]:
+        """Exact mean and variance (S,) of the return."""
+        return mean_and_variance(self.model, self.certifier.linear, self.certifier.square)
+
+    @classmethod
+    def of(cls, model: MRP, grid: Grid | None, atoms: int, run: Run) -> "Problem":
+        chosen = Grid.covering(model, atoms) if grid is None else grid
+        operator = CategoricalBellman(model, chosen)
+        certifier = Certifier(model, operator)
+        gain = certifier.gain
+        tol = run.tol
+        if tol is None:
+            # CDF values err by at most W1 / spacing: they too should be right to nine digits, where float64 allows it
+            tol = max(min(1e-10 * chosen.width, 2e-10 * chosen.spacing), 16 * _EPS * gain * chosen.width)
+        return cls(model, chosen, operator, certifier, gain, tol)
+
+    def stop(self, run: Run) -> Stop:
+        """The stopping rule: the residual that meets the tolerance."""
+        return Stop(run, self.tol / (self.gain * self.grid.spacing), self.tol, _enough_sweeps(self))
+
+    def solution(
+        self, outcome: Outcome, run: Run, method: Any, solver: str, reason: str, threads: int | None = None
+    ) -> Solution:
+        """Turn CDF values (overwritten) into laws, negative rounding cut off, and certify exactly those."""
+        probs = outcome.cdf
+        Workers(threads, probs.size).rows(len(probs), cdf_to_pmf, probs)
+        certificate, residual = self.certifier.certify(probs, threads)
+        status = outcome.status
+        if status is Status.SWEEPS_DONE and residual * self.gain <= self.tol:
+            status = Status.CONVERGED
+        return Solution(
+            returns=CategoricalReturns._trusted(self.grid, probs),
+            status=status,
+            iterations=run.iterations,
+            residual=residual,
+            clipped_mass=float(certificate.clipped_mass.max()),
+            elapsed=run.elapsed,
+            certificate=certificate,
+            tol=self.tol,
+            solver=solver,
+            reason=reason,
+            model=self.model,
+            method=method,
+        )
+
+
+def dirac_start(problem: Problem) -> FloatArray:
+    """(S, m) CDF values of a Dirac at the grid's middle."""
+    grid = problem.grid
+    row = np.clip(np.arange(1.0, grid.atoms + 1.0) - (grid.atoms - 1) / 2, 0.0, 1.0)
+    return np.asarray(np.tile(row, (problem.model.n_states, 1)))
+
+
+def moment_start(problem: Problem, workers: Workers) -> FloatArray:
+    """(S, m) CDF values of projected normal laws with the exact means, and variances plus a guess of rounding's.
+
+    With the exact means the error starts without its slowest mode, which decays at the rate of the discount.
+    """
+    model, grid = problem.model, problem.grid
+    mean, variance = problem.moments
+    square = model.discount**2
+    rounding = grid.spacing**2 / 6 / max(1.0 - square, 1.0 / problem.gain)
+    spread = np.where(np.isfinite(variance), variance, grid.width**2) + np.where(variance > 0, rounding, 0.0)
+    sd = np.maximum(np.sqrt(np.clip(spread, 0.0, grid.width**2)), 1e-6 * grid.spacing)
+    cdf = np.empty((model.n_states, grid.atoms))
+    workers.rows(model.n_states, normal_rows, np.clip(mean, grid.low, grid.high), sd, grid.low, grid.spacing, cdf)
+    return cdf
+
+
+def _enough_sweeps(problem: Problem) -> int:
+    """Twice the sweeps that the contraction needs from anywhere; undiscounted, 1 - 1 / gain is taken as the rate."""
+    rate = min(problem.model.discount, 1.0 - 1.0 / max(problem.gain, 1.0)) if problem.gain < 1e15 else 1.0
+    if rate <= 0.0:
+        return 10
+    ratio = max(problem.grid.width * problem.gain / problem.tol, 2.0)
+    return int(min(2.0 * math.log(ratio) / -math.log1p(rate - 1.0) + 100, 1e9)) if rate < 1.0 else 10**6

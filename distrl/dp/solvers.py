@@ -1,0 +1,248 @@
+"""Four ways to solve F = A F + b for the states of a system, all with true residuals and one stopping rule."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import linalg
+
+from distrl._kernels import krylov as kernels
+from distrl._validation import FloatArray
+from distrl.dp.coarse import Coarse
+from distrl.dp.krylov import bicgstab
+from distrl.dp.run import Run
+from distrl.dp.solution import Status
+from distrl.operators.system import System
+
+_EPS = float(np.finfo(np.float64).eps)
+_SLOWEST = 0.4  # what a round of two_grid may keep of the residual
+#: Array entries from which BiCGSTAB works in float32.
+SINGLE_ENTRIES = 20_000_000
+_CYCLE = 300  # BiCGSTAB iterations between two true residuals
+_CYCLES = 100  # cycles altogether
+_REJECTED = 3  # cycles without progress before krylov leaves the rest to sweeps
+
+
+class Outcome(NamedTuple):
+    """Where a solver ended: CDF values (n, m) at the atoms, and how."""
+
+    cdf: FloatArray
+    status: Status
+
+
+class Stop(NamedTuple):
+    """When to stop, in units of the grid's spacing.
+
+    Attributes
+    ----------
+    run : Run
+    goal : largest row sum of |F - T F| that meets the tolerance
+    tol : the tolerance on sup-W1, for reports
+    enough : sweeps that the contraction needs from anywhere, twice over
+    """
+
+    run: Run
+    goal: float
+    tol: float
+    enough: int
+
+    @property
+    def limit(self) -> int:
+        return 10**9 if self.run.max_iterations is None else self.run.max_iterations
+
+    def report(self, residual: float) -> None:
+        self.run.report(residual * self.tol / self.goal, self.tol)
+
+
+def sweep(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
+    """Plain sweeps until the bound on the iteration error meets the tolerance. Two arrays."""
+    run = stop.run
+    limit = stop.run.iterations + stop.enough if run.max_iterations is None else run.max_iterations
+    image = np.empty_like(cdf)
+    smallest, since = math.inf, 0
+    try:
+        while run.iterations < limit:
+            residual = system.apply(cdf, image)
+            run.iterations += 1
+            cdf, image = image, cdf
+            stop.report(residual)
+            if residual <= stop.goal:
+                return Outcome(cdf, Status.CONVERGED)
+            smallest, since = (residual, 0) if residual < smallest else (smallest, since + 1)
+            if residual == math.inf or (since > 50 and residual < 1e4 * _EPS * (system.grid.atoms - 1)):
+                return Outcome(cdf, Status.STALLED)
+    except KeyboardInterrupt:
+        return Outcome(cdf, Status.INTERRUPTED)
+    return Outcome(cdf, Status.MAX_ITERATIONS)
+
+
+def gauss_seidel(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
+    """Gauss-Seidel sweeps, up and down the states in turn; the stopping rule of `sweep`. Two arrays."""
+    run = stop.run
+    limit = stop.run.iterations + stop.enough if run.max_iterations is None else run.max_iterations
+    image = np.empty_like(cdf)
+    smallest, since, forward = math.inf, 0, False
+    try:
+        while run.iterations < limit:
+            residual = system.gauss_seidel(cdf, image, forward)
+            run.iterations += 1
+            cdf, image, forward = image, cdf, not forward
+            stop.report(residual)
+            if residual <= stop.goal:
+                return Outcome(cdf, Status.CONVERGED)
+            smallest, since = (residual, 0) if residual < smallest else (smallest, since + 1)
+            if residual == math.inf or (since > 50 and residual < 1e4 * _EPS * (system.grid.atoms - 1)):
+                return Outcome(cdf, Status.STALLED)
+    except KeyboardInterrupt:
+        return Outcome(cdf, Status.INTERRUPTED)
+    return Outcome(cdf, Status.MAX_ITERATIONS)
+
+
+def chebyshev(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
+    """Sweeps extrapolated by Chebyshev's weights, no inner products; plain sweeps where that is not faster.
+
+    x'' = x + w (T x' - x) with w'' = 1 / (1 - r^2 w' / 4): optimal for real eigenvalues in [-r, r], r the discount
+    squared, since a start with exact means lacks the modes above. Residuals are true ones; once one is ten times the
+    smallest, or twenty applications gained less than plain sweeps would, sweeps go on. Three arrays.
+    """
+    run = stop.run
+    radius = system.plan.discount**2
+    before, image = cdf.copy(), np.empty_like(cdf)
+    weight, smallest = 1.0, math.inf
+    residuals: list[float] = []
+    try:
+        while run.iterations < stop.limit:
+            residual = system.apply(cdf, image)
+            run.iterations += 1
+            stop.report(residual)
+            if residual <= stop.goal:
+                return Outcome(image, Status.CONVERGED)
+            residuals.append(residual)
+            smallest = min(smallest, residual)
+            if not residual <= 10.0 * smallest or (len(residuals) > 20 and residual > residuals[-21] * radius**20):
+                break
+            system.workers.rows(system.n, kernels.extrapolate, image, before, weight)
+            cdf, before = before, cdf
+            weight = 1.0 / (1.0 - 0.5 * radius**2) if len(residuals) == 1 else 1.0 / (1.0 - 0.25 * radius**2 * weight)
+    except KeyboardInterrupt:
+        return Outcome(cdf, Status.INTERRUPTED)
+    return sweep(system, image, stop)
+
+
+def direct(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
+    """Sparse LU of I - A in CDF form, with refinement while it helps; `cdf` is overwritten."""
+    n, m = cdf.shape
+    cdf[:, :-1] = 0.0  # a law at any moment: an interrupted factorisation leaves the Dirac at the last atom
+    cdf[:, -1] = 1.0
+    image = np.empty_like(cdf)
+    best = math.inf
+    try:
+        system.apply(cdf, image)  # the offset b
+        factors = linalg.splu(sparse.csc_matrix(sparse.eye_array(system.unknowns, format="csr") - system.matrix()))
+        cdf[:, :-1] = factors.solve(image[:, :-1].ravel()).reshape(n, m - 1)
+        for _ in range(4):
+            residual = system.apply(cdf, image)
+            stop.run.iterations += 1
+            if residual <= stop.goal:
+                return Outcome(cdf, Status.CONVERGED)
+            if not residual < best:
+                break
+            best = residual
+            cdf[:, :-1] += factors.solve((image - cdf)[:, :-1].ravel()).reshape(n, m - 1)
+    except KeyboardInterrupt:
+        return Outcome(cdf, Status.INTERRUPTED)
+    return Outcome(cdf, Status.STALLED)
+
+
+def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Coarse | None = None) -> Outcome:
+    """BiCGSTAB on the correction, true residuals between cycles, a step taken only if they fall; then sweeps.
+
+    `cdf` is overwritten. Eight arrays of its size, nine with `coarse`; above 20 million entries seven of them are
+    float32, and cycles, which reduce the residual by 1e-4 then, refine in float64: half the memory and traffic.
+    """
+    run = stop.run
+    single = cdf.size > SINGLE_ENTRIES
+    depth = 1e-4 if single else 1e-10  # recurrences lose touch with the true residual: cycles double as refinement
+    defect = np.empty(cdf.shape, dtype=np.float32 if single else np.float64)
+    image = np.empty_like(cdf)
+    rows, sums = system.workers.rows, np.empty(system.n)
+
+    def true_residual() -> float:
+        run.iterations += 1
+        residual = system.apply(cdf, image)
+        return residual if math.isfinite(residual) else math.inf
+
+    def report(claim: float) -> None:
+        run.iterations += 2
+        stop.report(claim)
+
+    residual = true_residual()
+    rejected, cycles = 0, 0
+    while rejected < _REJECTED and cycles < _CYCLES and run.iterations < stop.limit:
+        stop.report(residual)
+        if residual <= stop.goal:
+            return Outcome(cdf, Status.CONVERGED)
+        goal = max(0.5 * stop.goal, depth * residual)
+        cycles += 1
+        cycle = min(_CYCLE, max((stop.limit - run.iterations) // 2, 1))
+        rows(system.n, kernels.difference, image, cdf, defect, sums)
+        del image  # not needed before the step is known
+        try:
+            step, claim = bicgstab(system, defect, goal, cycle, report, coarse)
+        except KeyboardInterrupt:
+            return Outcome(cdf, Status.INTERRUPTED)
+        taken = claim <= residual  # else the step may be too large to be taken back without loss
+        if taken:
+            rows(system.n, kernels.add, cdf, step, 1.0)
+        image = np.empty_like(cdf)
+        before, residual = residual, true_residual()
+        rejected = 0 if residual <= 0.5 * before else rejected + 1
+        if not residual < before:
+            if taken:
+                rows(system.n, kernels.add, cdf, step, -1.0)
+                true_residual()
+            cdf, image = image, cdf  # a sweep is a certain step forward
+            residual = true_residual()
+    if residual <= stop.goal:
+        return Outcome(cdf, Status.CONVERGED)
+    return sweep(system, cdf, stop)
+
+
+def two_grid(
+    system: System,
+    cdf: FloatArray,
+    stop: Stop,
+    coarse: Coarse,
+    otherwise: Callable[[System, FloatArray, Stop], Outcome],
+) -> Outcome:
+    """Sweeps, each followed by an exact solve of the slow part of its error; `otherwise` where that is not enough.
+
+    F <- T F + P (E^-1 - I) R (T F - F), see `Coarse`, then a Gauss-Seidel sweep: two applications a round, two arrays.
+    Residuals are true ones; where a round keeps more than .4 of them, over four rounds, `otherwise` goes on.
+    """
+    run = stop.run
+    image = np.empty_like(cdf)
+    residuals: list[float] = []
+    try:
+        while run.iterations < stop.limit:
+            residual = system.apply(cdf, image)
+            run.iterations += 1
+            stop.report(residual)
+            if residual <= stop.goal:
+                return Outcome(image, Status.CONVERGED)
+            residuals.append(residual)
+            if not residual <= 4.0 * min(residuals):
+                break
+            if len(residuals) > 4 and not residual <= residuals[-5] * _SLOWEST**4:
+                break
+            coarse.correct_step(image, cdf)
+            cdf, image = image, cdf
+            if not system.has_law_blocks:
+                system.gauss_seidel(cdf, image, forward=len(residuals) % 2 == 1)
+                run.iterations += 1
+                cdf, image = image, cdf
+    except KeyboardInterrupt:
+        return Outcome(cdf, Status.INTERRUPTED)
+    return otherwise(system, cdf, stop)

@@ -1,0 +1,149 @@
+"""The linear system F = A F + b in CDF form of all states, or of some while the states they lead to are known."""
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from distrl._kernels import categorical as kernels
+from distrl._kernels.krylov import largest
+from distrl._threads import PARALLEL_SIZE, Workers
+from distrl._validation import BoolArray, FloatArray, IntArray
+from distrl.operators.categorical import CategoricalBellman, plan_matrix
+from distrl.operators.plan import Plan
+from distrl.returns.grid import Grid
+
+
+class System:
+    """F = A F + b for `n` states on m atoms, last column 1; A moves mass between these states only.
+
+    Attributes
+    ----------
+    n, grid, discount, plan : as in the operator
+    workers : Workers
+        The threads that every pass over the rows uses.
+    states : (n,) their numbers in the model, or None for all of them
+    has_law_blocks : bool
+        Whether reward laws apply as matrices; Gauss-Seidel is not possible then.
+    """
+
+    def __init__(
+        self,
+        operator: CategoricalBellman,
+        plan: Plan,
+        workers: Workers,
+        states: IntArray | None = None,
+        offset: FloatArray | None = None,
+    ) -> None:
+        self.operator, self.plan, self.workers, self.states = operator, plan, workers, states
+        self.grid: Grid = operator.grid
+        self.n = len(plan.group_ptr) - 1
+        self._offset = np.empty((0, self.grid.atoms)) if offset is None else offset
+        self.has_law_blocks = states is None and bool(operator.law_blocks)
+        self.sums = np.empty(self.n)
+        blocks = 4 if len(plan.successor) * self.grid.atoms >= PARALLEL_SIZE else 1
+        self._edges = np.array([self.n * k // blocks for k in range(blocks + 1)])
+
+    @classmethod
+    def whole(cls, operator: CategoricalBellman, threads: int | None) -> "System":
+        """All states of an operator."""
+        entries = len(operator.table.probs) * operator.grid.atoms
+        return cls(operator, operator.plan, Workers(threads, entries))
+
+    def restricted(self, states: IntArray, cdf: FloatArray) -> "System":
+        """Only `states`; the others they lead to have the laws `cdf` (all states). Time O(their outcomes * m)."""
+        inside, outside = split_plan(self.plan, states, self.n)
+        offset = np.empty((len(states), self.grid.atoms))
+        workers = Workers(self.workers.wanted, len(inside.successor) * self.grid.atoms)
+        nothing = np.empty((0, self.grid.atoms))
+        workers.rows(len(states), kernels.apply_cdf, cdf, outside, True, nothing, offset, np.empty(0))
+        return System(self.operator, inside, workers, states, offset)
+
+    @property
+    def unknowns(self) -> int:
+        return self.n * (self.grid.atoms - 1)
+
+    def apply(self, cdf: FloatArray, out: FloatArray) -> float:
+        """out = A cdf + b, and the largest row sum of |out - cdf|: the residual in sup-W1, in units of the spacing."""
+        sums = np.empty(0) if self.has_law_blocks else self.sums
+        self.workers.rows(self.n, kernels.apply_cdf, cdf, self.plan, True, self._offset, out, sums)
+        if self.has_law_blocks:
+            self.operator.add_law_blocks(cdf, out)
+            self.workers.rows(self.n, kernels.row_distances, out, cdf, self.sums)
+        return largest(self.sums)
+
+    def gauss_seidel(self, cdf: FloatArray, out: FloatArray, forward: bool) -> float:
+        """One Gauss-Seidel sweep from `cdf` into `out`, and a bound on the residual of `out` as `apply` gives it.
+
+        Within blocks of states, whose number depends on the problem's size alone, never on the threads. A row's
+        residual is at most the discount times the largest change of a row that it read before it changed.
+        """
+        rows = self.workers.rows
+        count = len(self._edges) - 1
+        rows(count, kernels.sweep_blocks, cdf, self.plan, self._offset, self._edges, forward, out, self.sums)
+        return self.plan.discount * largest(self.sums)
+
+    def linear(self, vector: FloatArray, out: FloatArray) -> None:
+        """out = A vector."""
+        self.workers.rows(self.n, kernels.apply_cdf, vector, self.plan, False, self._offset, out, np.empty(0))
+        if self.has_law_blocks:
+            self.operator.add_law_blocks(vector, out, affine=False)
+
+    def matrix(self) -> sparse.csr_array:
+        """A on the first m - 1 atoms, index state * (m - 1) + atom."""
+        return self.operator.matrix() if self.states is None else plan_matrix(self.plan, self.grid.atoms, self.n)
+
+    def reads(self) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+        """CSR-like list of all (successor, reward value) pairs of each state: pointers, successor, weight, position."""
+        plan = self.plan
+        successors, values = np.diff(plan.successor_ptr), np.diff(plan.read_ptr)
+        source = np.repeat(np.arange(self.n), np.diff(plan.group_ptr))  # of each group
+        count = successors * values
+        group = np.repeat(np.arange(len(count)), count)
+        place = np.arange(len(group)) - np.repeat(np.cumsum(count) - count, count)
+        entry = plan.successor_ptr[group] + place // np.maximum(values[group], 1)
+        read = plan.read_ptr[group] + place % np.maximum(values[group], 1)
+        pointers = np.searchsorted(source[group], np.arange(self.n + 1)).astype(np.int64)
+        return pointers, plan.successor[entry], plan.successor_prob[entry] * plan.read_prob[read], plan.read_at[read]
+
+
+def split_plan(plan: Plan, states: IntArray, n: int) -> tuple[Plan, Plan]:
+    """The plan of `states` with successors among them (renumbered, no ends), and the rest (numbers kept, with ends)."""
+    local = np.full(n, -1, dtype=np.int64)
+    local[states] = np.arange(len(states))
+    groups, group_ptr = _slices(plan.group_ptr, states)
+    entries, successor_ptr = _slices(plan.successor_ptr, groups)
+    reads, read_ptr = _slices(plan.read_ptr, groups)
+    ends, end_ptr = _slices(plan.end_ptr, states)
+    kept = local[plan.successor[entries]] >= 0
+    common: dict[str, Any] = {
+        "discount": plan.discount,
+        "group_ptr": group_ptr,
+        "read_ptr": read_ptr,
+        "read_prob": plan.read_prob[reads],
+        "read_at": plan.read_at[reads],
+    }
+
+    def choose(mask: BoolArray, successor: IntArray) -> dict[str, Any]:
+        before = np.concatenate([[0], np.cumsum(mask)]).astype(np.int64)
+        return {
+            "successor_ptr": before[successor_ptr],
+            "successor_prob": plan.successor_prob[entries[mask]],
+            "successor": successor[mask],
+        }
+
+    empty: dict[str, Any] = {
+        "end_ptr": np.zeros(len(states) + 1, dtype=np.int64),
+        "end_prob": np.empty(0),
+        "end_at": np.empty(0),
+    }
+    final: dict[str, Any] = {"end_ptr": end_ptr, "end_prob": plan.end_prob[ends], "end_at": plan.end_at[ends]}
+    inside = Plan(**common, **choose(kept, local[plan.successor[entries]]), **empty)
+    return inside, Plan(**common, **choose(~kept, plan.successor[entries]), **final)
+
+
+def _slices(pointers: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
+    """Positions of the slices `pointers[r]:pointers[r + 1]` for r in rows, and their own pointers."""
+    counts = pointers[rows + 1] - pointers[rows]
+    own = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return np.repeat(pointers[rows] - own[:-1], counts) + np.arange(own[-1]), own

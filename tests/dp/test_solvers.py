@@ -1,0 +1,239 @@
+"""What `auto` chooses from: components, exact passes, Gauss-Seidel, coarse corrections; each against sweeps."""
+
+import numpy as np
+import pytest
+from oracles import dense_bellman
+from scipy import sparse
+
+import distrl
+from distrl import MRP, CategoricalFixedPoint, FiniteLaw, Grid, environments, evaluate
+from distrl.dp.auto import Traits, choose_solver
+from distrl.dp.coarse import Coarse, clusters_of, long_run_weights, mixing
+from distrl.dp.components import rounds
+from distrl.dp.problem import Problem, moment_start
+from distrl.dp.run import Run
+from distrl.dp.solvers import gauss_seidel, krylov, sweep, two_grid
+from distrl.operators.system import System
+
+
+def random_walk(states, discount, up=0.5, stay=0.1):
+    i = np.arange(states)
+    entries = np.concatenate([np.full(states, up * (1 - stay)), np.full(states, (1 - up) * (1 - stay))])
+    rows, columns = np.tile(i, 2), np.concatenate([np.minimum(i + 1, states - 1), np.maximum(i - 1, 0)])
+    p = sparse.coo_array((entries, (rows, columns)), shape=(states, states)).tocsr() + stay * sparse.eye_array(states)
+    return MRP(p, np.random.default_rng(0).normal(size=states), discount)
+
+
+def two_clusters(states, discount, crossing=1e-3):
+    rng = np.random.default_rng(1)
+    rows = np.repeat(np.arange(states), 5)
+    half = states // 2
+    columns = rng.integers(0, half, len(rows)) + half * (rows // half)
+    columns = np.where(rng.random(len(rows)) < crossing, (columns + half) % states, columns)
+    weights = rng.dirichlet(np.ones(5), states).ravel()
+    p = sparse.coo_array((weights, (rows, columns)), shape=(states, states)).tocsr()
+    return MRP(p, rng.normal(size=states) + np.repeat([0.0, 0.5], half), discount)
+
+
+def garnet(states, discount):
+    return environments.garnet(states=states, actions=2, branching=4, discount=discount, rng=0).under("uniform")
+
+
+def acyclic(seed, discount):
+    """Every state leads to itself and to later ones; some self-loops pay at random; some states end."""
+    rng = np.random.default_rng(seed)
+    n = 12
+    rows = []
+    for state in range(n):
+        later = rng.integers(state, n, size=3)
+        weights = rng.dirichlet(np.ones(4))
+        end = state == n - 1 or rng.random() < 0.3
+        for successor, weight in zip(later, weights[:3], strict=True):
+            reward = float(rng.normal()) if rng.random() < 0.7 else FiniteLaw([-1.0, 0.5], [0.3, 0.7])
+            rows.append((state, weight, int(successor), reward, False))
+        rows.append((state, weights[3], state, float(rng.normal()), bool(end)))
+    return MRP.from_outcomes(rows, discount)
+
+
+def solved(model, atoms, how, start=moment_start, threads=1):
+    """CDF by one solver on the whole system, the way `auto` calls it."""
+    problem = Problem.of(model, None, atoms, Run(None, None, np.random.default_rng(0), None))
+    system = System.whole(problem.operator, threads)
+    run = Run(None, None, np.random.default_rng(0), None)
+    return how(problem, system, start(problem, system.workers), problem.stop(run))
+
+
+def coarse_of(problem, system, labels=None):
+    weights = long_run_weights(problem.model.continuation)
+    labels = np.zeros(system.n, dtype=np.int64) if labels is None else labels
+    return Coarse(system, problem.moments[0], weights, labels)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("discount", [0.0, 0.4, 0.9, 0.99, 0.999])
+@pytest.mark.parametrize("seed", range(6))
+def test_models_without_cycles_but_self_loops_are_solved_in_one_pass(seed, discount):
+    model = acyclic(seed, discount)
+    sol = evaluate(model, CategoricalFixedPoint(31))
+    assert sol.solver == "exact" and sol.iterations == 2
+    probs = sol.returns.probs
+    np.testing.assert_allclose(dense_bellman(model, sol.returns.atoms, probs), probs, atol=1e-12)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("reward", [-3.0, -0.4, 0.0, 0.2, 1.7])
+@pytest.mark.parametrize("stay", [0.5, 1.0])
+@pytest.mark.parametrize("discount", [0.3, 0.9, 0.999])
+def test_a_self_loop_is_solved_exactly_on_grids_that_clip_it(discount, stay, reward):
+    """The fixed point of the loop's shift, r / (1 - g), lies below, on and above the grid."""
+    rows = [(0, stay, 0, reward, False)] + ([(0, 1 - stay, 0, 0.7, True)] if stay < 1 else [])
+    model = MRP.from_outcomes(rows, discount)
+    sol = evaluate(model, CategoricalFixedPoint(grid=Grid(-1.0, 1.0, 23)))
+    assert sol.solver == "exact"
+    np.testing.assert_allclose(
+        dense_bellman(model, sol.returns.atoms, sol.returns.probs), sol.returns.probs, atol=1e-13
+    )
+
+
+@pytest.mark.fast
+def test_rounds_leave_no_state_out_and_put_successors_first():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        n = 30
+        p = sparse.random_array((n, n), density=0.04, rng=rng).toarray() + 0.1 * np.eye(n)
+        model = MRP(p / p.sum(axis=1, keepdims=True), rng.normal(size=n), 0.9)
+        operator = distrl.operators.CategoricalBellman(model, Grid(-1.0, 1.0, 5))
+        done = np.zeros(n, dtype=bool)
+        for part in rounds(operator.plan):
+            for state in part.exact:
+                assert all(done[y] or y == state for y in np.flatnonzero(p[state]))
+                done[state] = True
+            for state in part.block:
+                assert all(done[y] or y in part.block for y in np.flatnonzero(p[state]))
+            done[part.block] = True
+        assert done.all()
+
+
+@pytest.mark.parametrize("discount", [0.9, 0.99])
+def test_components_one_after_the_other_give_what_sweeps_give(discount):
+    """Three components in a row, states between them, ends behind them."""
+    rng = np.random.default_rng(2)
+    rows = []
+    for first in (0, 12, 24):
+        for x in range(first, first + 10):
+            for y, weight in zip(rng.integers(first, first + 10, 3), rng.dirichlet(np.ones(3)) * 0.9, strict=True):
+                rows.append((x, weight, int(y), float(rng.normal()), False))
+            rows.append((x, 0.1, min(first + 10 + x % 2, 35), 0.3, False))
+        for x in (first + 10, first + 11):
+            rows.append((x, 1.0, first + 12 if first < 24 else 0, 1.0, first == 24))
+    model = MRP.from_outcomes(rows, discount)
+    ours = evaluate(model, CategoricalFixedPoint(41))
+    sweeps = evaluate(model, CategoricalFixedPoint(41, solver="iterate"))
+    assert ours.solver == "components"
+    assert distrl.wasserstein(ours.returns, sweeps.returns).max() <= ours.tol + sweeps.tol
+
+
+@pytest.mark.parametrize("discount", [0.9, 0.99])
+@pytest.mark.parametrize("make", [lambda g: garnet(80, g), lambda g: random_walk(60, g), lambda g: two_clusters(80, g)])
+def test_every_solver_gives_what_sweeps_give(make, discount):
+    model = make(discount)
+    expected = solved(model, 41, lambda p, s, cdf, stop: sweep(s, cdf, stop)).cdf
+    ways = {
+        "gauss-seidel": lambda p, s, cdf, stop: gauss_seidel(s, cdf, stop),
+        "krylov": lambda p, s, cdf, stop: krylov(s, cdf, stop),
+        "krylov, coarse": lambda p, s, cdf, stop: krylov(s, cdf, stop, coarse_of(p, s)),
+        "two-grid": lambda p, s, cdf, stop: two_grid(s, cdf, stop, coarse_of(p, s), krylov),
+        "two labels": lambda p, s, cdf, stop: krylov(s, cdf, stop, coarse_of(p, s, np.arange(s.n) % 2)),
+    }
+    for name, way in ways.items():
+        outcome = solved(model, 41, way)
+        assert outcome.status.name == "CONVERGED", name
+        np.testing.assert_allclose(outcome.cdf, expected, rtol=0, atol=2e-9, err_msg=name)
+
+
+def test_float32_inside_and_float64_outside_reach_the_same_tolerance(monkeypatch):
+    monkeypatch.setattr("distrl.dp.solvers.SINGLE_ENTRIES", 0)
+    model = garnet(100, 0.99)
+    way = solved(model, 51, lambda p, s, cdf, stop: krylov(s, cdf, stop, coarse_of(p, s)))
+    plain = solved(model, 51, lambda p, s, cdf, stop: krylov(s, cdf, stop))
+    expected = evaluate(model, CategoricalFixedPoint(51, solver="iterate")).returns.cdf_values
+    for outcome in (way, plain):
+        assert outcome.status.name == "CONVERGED"
+        np.testing.assert_allclose(outcome.cdf, expected, rtol=0, atol=2e-9)
+
+
+@pytest.mark.parametrize("discount", [0.9, 0.99, 0.999])
+@pytest.mark.parametrize(
+    "make", [lambda g: garnet(400, g), lambda g: random_walk(300, g), lambda g: two_clusters(400, g)]
+)
+def test_results_are_the_same_bit_for_bit_for_any_number_of_threads(make, discount, monkeypatch):
+    monkeypatch.setattr("distrl._threads.PARALLEL_SIZE", 0)
+    laws = [evaluate(make(discount), CategoricalFixedPoint(101, threads=k)) for k in (1, 2, 3)]
+    for other in laws[1:]:
+        np.testing.assert_array_equal(other.returns.probs, laws[0].returns.probs)
+        np.testing.assert_array_equal(other.certificate.w1, laws[0].certificate.w1)
+        assert other.iterations == laws[0].iterations
+
+
+def test_the_coarse_correction_needs_few_applications_where_mixing_is_fast():
+    for discount in (0.9, 0.99, 0.999):
+        sol = evaluate(garnet(400, discount), CategoricalFixedPoint(101))
+        assert sol.solver == "two-grid" and sol.iterations <= 100
+
+
+def test_clusters_are_found_and_used():
+    model = two_clusters(1000, 0.99)
+    weights = long_run_weights(model.continuation)
+    keeps, vector = mixing(model.continuation, weights)
+    labels = clusters_of(vector, weights)
+    assert keeps > 0.95 and labels.max() == 1
+    assert len(np.unique(labels[:500])) == 1 and labels[0] != labels[-1]
+    sol = evaluate(model, CategoricalFixedPoint(51))
+    assert sol.solver == "krylov-clusters" and "2 clusters" in sol.reason
+
+
+@pytest.mark.fast
+def test_the_rule_can_be_asked_without_solving():
+    walk = random_walk(2000, 0.99).continuation
+    assert choose_solver(Traits(walk, 0.9, 101, 10.0))[0] == "gauss-seidel"
+    assert choose_solver(Traits(walk, 0.99, 101, 100.0))[0] == "krylov"
+    assert choose_solver(Traits(walk[:8][:, :8], 0.999, 51, 1000.0))[0] == "direct"
+    one_way = random_walk(2000, 0.99, up=0.95).continuation
+    assert choose_solver(Traits(one_way, 0.99, 101, 100.0))[0] == "gauss-seidel"
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "two"])
+def test_threads_must_be_a_positive_whole_number(threads):
+    with pytest.raises((ValueError, TypeError), match="threads"):
+        CategoricalFixedPoint(threads=threads)
+
+
+@pytest.mark.parametrize("target", [1.0, 0.1, 0.02])
+@pytest.mark.parametrize("make", [lambda: garnet(60, 0.9), lambda: random_walk(50, 0.95)])
+def test_a_target_is_met_with_no_more_atoms_than_the_a_priori_bound_asks_for(make, target):
+    model = make()
+    sol = evaluate(model, CategoricalFixedPoint(target_w1=target))
+    grid = sol.returns.grid
+    assert sol.certificate.w1.max() <= target
+    enough = distrl.theory.fixed_point_w1(grid.width, model.discount) / target + 2
+    assert grid.atoms <= enough and f"{grid.atoms} atoms for target_w1" in sol.reason
+
+
+def test_a_target_that_clipping_keeps_out_of_reach_is_refused():
+    model = garnet(20, 0.9)
+    with pytest.raises(ValueError, match="cannot be met"):
+        evaluate(model, CategoricalFixedPoint(grid=Grid(-0.5, 0.5, 11), target_w1=0.01))
+    with pytest.raises(ValueError, match="target_w1 must be positive"):
+        CategoricalFixedPoint(target_w1=0.0)
+
+
+@pytest.mark.fast
+def test_what_cannot_fit_is_refused_before_it_is_allocated(monkeypatch):
+    monkeypatch.setattr("distrl._memory.available_memory", lambda: 1e6)
+    model = random_walk(100, 0.9)
+    with pytest.raises(ValueError, match=r"100 states on 1001 atoms need about .* GB .*iterate"):
+        evaluate(model, CategoricalFixedPoint(1001))
+    assert evaluate(model, CategoricalFixedPoint(101, solver="iterate")).converged
+    with pytest.raises(ValueError, match="fewer atoms"):
+        evaluate(model, CategoricalFixedPoint(target_w1=1e-9))
