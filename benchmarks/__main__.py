@@ -38,7 +38,10 @@ def table_of_scipy():
         ("walk 100, m=101, .99", walk(100, 0.99), 101, False),
     ):
         ours, ratios = scipy_ways(model, atoms, dense)
-        print(f"{label:44} {ours.solver:>13} " + "  ".join(f"{k} {v:.3g}x" for k, v in ratios.items()), flush=True)
+        print(
+            f"{label:44} {ours.solver:>13} " + "  ".join(f"{k} {v:.3g}x (err {e:.0e})" for k, (v, e) in ratios.items()),
+            flush=True,
+        )
 
 
 def table_of_scaling():

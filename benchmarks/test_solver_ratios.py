@@ -41,7 +41,7 @@ def same_system(model, grid):
 
 
 def scipy_ways(model, atoms, dense=True):
-    """Times of scipy on the same linear system, by name; matrix assembly is not counted."""
+    """{name: (time ratio, largest error)} of scipy on the same linear system; matrix assembly is not counted."""
     grid = Grid.covering(model, atoms)
     system, operator = same_system(model, grid)
     offset = operator.offset()
@@ -60,8 +60,10 @@ def scipy_ways(model, atoms, dense=True):
     ratios = {}
     for name, way in ways.items():
         found, theirs = best_of(way, 1)
-        ratios[name] = theirs / seconds
-        assert np.abs(found - expected).max() <= 1e-6, name
+        error = float(np.abs(found - expected).max())
+        if name in ("spsolve", "dense LU"):  # generic Krylov methods may stop short; what they reached is reported
+            assert error <= 1e-6, name
+        ratios[name] = (theirs / seconds, error)
     return ours, ratios
 
 

@@ -186,6 +186,7 @@ def sweep_blocks(
     offset: FloatArray,
     edges: IntArray,
     forward: bool,
+    relax: float,
     new: FloatArray,
     sums: FloatArray,
     start: int,
@@ -193,7 +194,7 @@ def sweep_blocks(
 ) -> None:
     """Gauss-Seidel on blocks start to stop of states: rows of the own block that are done are read from `new`.
 
-    Rows of other blocks are read from `old`, so that blocks can run side by side; sums = rows' sums of |new - old|.
+    A row moves `relax` times as far as its equation says. Rows of other blocks are read from `old`, so that blocks can run side by side; sums = rows' sums of |new - old|.
     """
     atoms = old.shape[1]
     mix = np.empty(atoms)
@@ -223,6 +224,10 @@ def sweep_blocks(
                 for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
                     _read(mix, plan.read_at[k], plan.discount, plan.read_prob[k], row)
             _ends_row(plan, x, row)
+            if relax != 1.0:
+                here = old[x]
+                for j in range(atoms - 1):
+                    row[j] = here[j] + relax * (row[j] - here[j])
             sums[x] = _row_distance(row, old[x])
 
 

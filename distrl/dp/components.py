@@ -12,6 +12,7 @@ from distrl.operators.plan import Plan
 
 #: With more rounds of components than this, setting up each costs more than it saves.
 MOST_ROUNDS = 40
+_FEW = 100  # below so many states, splitting off less than two fifths of them takes longer than it saves
 
 
 class Round(NamedTuple):
@@ -32,7 +33,7 @@ def rounds(plan: Plan) -> list[Round]:
     count, label = csgraph.connected_components(graph, directed=True, connection="strong")
     everything = np.arange(n)
     sizes = np.bincount(label, minlength=count)
-    if sizes.max() > 0.9 * n and n > 1:
+    if n > 1 and sizes.max() > (0.9 if n >= _FEW else 0.6) * n:
         return [Round(everything[:0], everything)]
     across = label[source] != label[plan.successor]
     tails, heads = label[source][across].astype(np.int64), label[plan.successor][across].astype(np.int64)

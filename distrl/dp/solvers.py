@@ -78,57 +78,34 @@ def sweep(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
     return Outcome(cdf, Status.MAX_ITERATIONS)
 
 
-def gauss_seidel(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
-    """Gauss-Seidel sweeps, up and down the states in turn; the stopping rule of `sweep`. Two arrays."""
+def gauss_seidel(system: System, cdf: FloatArray, stop: Stop, relax: float = 1.0) -> Outcome:
+    """Gauss-Seidel sweeps from the end that most of the flow goes to; the stopping rule of `sweep`. Two arrays.
+
+    relax > 1 is over-relaxation; where that has not helped for twenty sweeps, plain Gauss-Seidel, which contracts, goes
+    on, in both directions in turn.
+    """
     run = stop.run
     limit = stop.run.iterations + stop.enough if run.max_iterations is None else run.max_iterations
     image = np.empty_like(cdf)
-    smallest, since, forward = math.inf, 0, False
+    smallest, since, forward = math.inf, 0, not system.uphill
+    turning = False
     try:
         while run.iterations < limit:
-            residual = system.gauss_seidel(cdf, image, forward)
+            residual = system.gauss_seidel(cdf, image, forward, relax)
             run.iterations += 1
-            cdf, image, forward = image, cdf, not forward
+            cdf, image = image, cdf
             stop.report(residual)
             if residual <= stop.goal:
                 return Outcome(cdf, Status.CONVERGED)
             smallest, since = (residual, 0) if residual < smallest else (smallest, since + 1)
+            if since > 20 and relax > 1.0:
+                relax, since, turning = 1.0, 0, True
             if residual == math.inf or (since > 50 and residual < 1e4 * _EPS * (system.grid.atoms - 1)):
                 return Outcome(cdf, Status.STALLED)
+            forward ^= turning
     except KeyboardInterrupt:
         return Outcome(cdf, Status.INTERRUPTED)
     return Outcome(cdf, Status.MAX_ITERATIONS)
-
-
-def chebyshev(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
-    """Sweeps extrapolated by Chebyshev's weights, no inner products; plain sweeps where that is not faster.
-
-    x'' = x + w (T x' - x) with w'' = 1 / (1 - r^2 w' / 4): optimal for real eigenvalues in [-r, r], r the discount
-    squared, since a start with exact means lacks the modes above. Residuals are true ones; once one is ten times the
-    smallest, or twenty applications gained less than plain sweeps would, sweeps go on. Three arrays.
-    """
-    run = stop.run
-    radius = system.plan.discount**2
-    before, image = cdf.copy(), np.empty_like(cdf)
-    weight, smallest = 1.0, math.inf
-    residuals: list[float] = []
-    try:
-        while run.iterations < stop.limit:
-            residual = system.apply(cdf, image)
-            run.iterations += 1
-            stop.report(residual)
-            if residual <= stop.goal:
-                return Outcome(image, Status.CONVERGED)
-            residuals.append(residual)
-            smallest = min(smallest, residual)
-            if not residual <= 10.0 * smallest or (len(residuals) > 20 and residual > residuals[-21] * radius**20):
-                break
-            system.workers.rows(system.n, kernels.extrapolate, image, before, weight)
-            cdf, before = before, cdf
-            weight = 1.0 / (1.0 - 0.5 * radius**2) if len(residuals) == 1 else 1.0 / (1.0 - 0.25 * radius**2 * weight)
-    except KeyboardInterrupt:
-        return Outcome(cdf, Status.INTERRUPTED)
-    return sweep(system, image, stop)
 
 
 def direct(system: System, cdf: FloatArray, stop: Stop) -> Outcome:

@@ -60,6 +60,13 @@ class System:
         return System(self.operator, inside, workers, states, offset)
 
     @property
+    def uphill(self) -> bool:
+        """Whether most of the probability goes to states of higher number."""
+        plan = self.plan
+        source = np.repeat(np.arange(self.n), np.diff(plan.successor_ptr[plan.group_ptr]))
+        return bool(plan.successor_prob @ np.sign(plan.successor - source) > 0.0)
+
+    @property
     def unknowns(self) -> int:
         return self.n * (self.grid.atoms - 1)
 
@@ -72,16 +79,17 @@ class System:
             self.workers.rows(self.n, kernels.row_distances, out, cdf, self.sums)
         return largest(self.sums)
 
-    def gauss_seidel(self, cdf: FloatArray, out: FloatArray, forward: bool) -> float:
+    def gauss_seidel(self, cdf: FloatArray, out: FloatArray, forward: bool, relax: float = 1.0) -> float:
         """One Gauss-Seidel sweep from `cdf` into `out`, and a bound on the residual of `out` as `apply` gives it.
 
         Within blocks of states, whose number depends on the problem's size alone, never on the threads. A row's
-        residual is at most the discount times the largest change of a row that it read before it changed.
+        residual is at most the discount times the largest change of a row that it read before it changed, plus what
+        over-relaxation (`relax` > 1) moved the row itself beyond its equation.
         """
         rows = self.workers.rows
         count = len(self._edges) - 1
-        rows(count, kernels.sweep_blocks, cdf, self.plan, self._offset, self._edges, forward, out, self.sums)
-        return self.plan.discount * largest(self.sums)
+        rows(count, kernels.sweep_blocks, cdf, self.plan, self._offset, self._edges, forward, relax, out, self.sums)
+        return (self.plan.discount + abs(1.0 - 1.0 / relax)) * largest(self.sums)
 
     def linear(self, vector: FloatArray, out: FloatArray) -> None:
         """out = A vector."""
