@@ -34,6 +34,7 @@ def table_of_scipy():
     print("\nauto against scipy on the same linear system (assembly not counted)")
     for label, model, atoms, dense in (
         ("garnet 100, m=51, .9", garnet(100, 4, 0.9, 0), 51, True),
+        ("garnet 200, m=51, .99 (10,000 unknowns)", garnet(200, 5, 0.99, 0), 51, False),
         ("garnet 100, m=101, .99 (10,000 unknowns)", garnet(100, 5, 0.99, 0), 101, False),
         ("walk 100, m=101, .99", walk(100, 0.99), 101, False),
     ):

@@ -194,7 +194,8 @@ def sweep_blocks(
 ) -> None:
     """Gauss-Seidel on blocks start to stop of states: rows of the own block that are done are read from `new`.
 
-    A row moves `relax` times as far as its equation says. Rows of other blocks are read from `old`, so that blocks can run side by side; sums = rows' sums of |new - old|.
+    A row moves `relax` times as far as its equation says. Rows of other blocks are read from `old`, so that blocks can
+    run side by side; sums = rows' sums of |new - old|.
     """
     atoms = old.shape[1]
     mix = np.empty(atoms)

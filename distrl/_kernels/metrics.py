@@ -101,12 +101,14 @@ def merged(
             if d != 0.0:  # also skips the first round, which has no previous value
                 area += abs(d) * (x - previous)
                 square += d * d * (x - previous)
+            mass_a, mass_b = 0.0, 0.0  # summed apart: equal laws then cancel exactly
             while i < na and va[i] <= x + tie:
-                d += wa[i]
+                mass_a += wa[i]
                 i += 1
             while j < nb and vb[j] <= x + tie:
-                d -= wb[j]
+                mass_b += wb[j]
                 j += 1
+            d += mass_a - mass_b
             largest = max(largest, abs(d))
         out[r, 0], out[r, 1], out[r, 2] = area, square, largest
 
