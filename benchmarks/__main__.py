@@ -19,14 +19,14 @@ def table_of_sweeps(atoms):
     results = {}
     for title, problems in (("chosen on", CHOSEN_ON), ("held out", HELD_OUT)):
         print(f"\nauto against plain sweeps, {atoms} atoms, problems the thresholds were {title}")
-        print(f"{'problem':24}" + "".join(f"{g:>22}" for g in DISCOUNTS))
+        print(f"{'problem':24}" + "".join(f"{g:>25}" for g in DISCOUNTS))
         rows = results[title] = {}
         for name, make in problems.items():
             cells = [against_sweeps(make(g), atoms) for g in DISCOUNTS]
             rows[name] = [ratio for _, _, ratio in cells]
-            print(f"{name:24}" + "".join(f"{a.solver:>13} {r:>7.1f}x" for a, _, r in cells), flush=True)
+            print(f"{name:24}" + "".join(f"{a.solver:>16} {r:>7.1f}x" for a, _, r in cells), flush=True)
         medians = [statistics.median(column) for column in zip(*rows.values(), strict=True)]
-        print(f"{'median':24}" + "".join(f"{m:>21.1f}x" for m in medians))
+        print(f"{'median':24}" + "".join(f"{m:>24.1f}x" for m in medians))
     return results
 
 
