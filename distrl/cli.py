@@ -113,7 +113,7 @@ Solver = Annotated[str, typer.Option(help="auto, direct, krylov or iterate.", ri
 Tolerance = Annotated[
     float | None,
     typer.Option(
-        help="Bound on the iteration error, W1 in units of reward. Default: 1e-10 of the grid's width or less.",
+        help="Bound on the iteration error, W1 in units of reward. Default: 1e-12 of the grid's width or less.",
         show_default=False,
         rich_help_panel=_METHOD,
     ),
