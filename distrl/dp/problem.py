@@ -47,8 +47,8 @@ class Problem:
         gain = certifier.gain
         tol = run.tol
         if tol is None:
-            # means of long horizons should be right to ten digits, and CDF values, which err by at most W1 / spacing, to
-            # nine, where float64 allows it
+            # means of long horizons should be right to ten digits, and CDF values, which err by at most W1 / spacing,
+            # to nine, where float64 allows it
             tol = max(min(1e-12 * chosen.width, 2e-10 * chosen.spacing), 16 * _EPS * gain * chosen.width)
         return cls(model, chosen, operator, certifier, gain, tol)
 

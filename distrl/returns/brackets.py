@@ -1,5 +1,6 @@
 """A pair of laws that encloses the true one, and intervals for what can be read from it."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -109,20 +110,25 @@ class BracketReturns(Returns):
         both = np.stack([np.minimum(low, high), np.maximum(low, high)], axis=-1)
         return both if points.ndim else both[..., 0, :]
 
+    @abstractmethod
     def _variance(self) -> tuple[FloatArray, FloatArray]:
-        raise NotImplementedError
+        """Lower and upper ends, batch or batch + (K,)."""
 
+    @abstractmethod
     def _stop_loss(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
-        raise NotImplementedError
+        """Lower and upper ends, batch or batch + (K,)."""
 
+    @abstractmethod
     def _cvar(self, levels: FloatArray, tail: str) -> tuple[FloatArray, FloatArray]:
-        raise NotImplementedError
+        """Lower and upper ends, batch or batch + (K,)."""
 
+    @abstractmethod
     def _cdf(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
-        raise NotImplementedError
+        """Lower and upper ends, batch or batch + (K,)."""
 
+    @abstractmethod
     def _quantile(self, levels: FloatArray) -> tuple[FloatArray, FloatArray]:
-        raise NotImplementedError
+        """Lower and upper ends, batch or batch + (K,)."""
 
 
 class ConvexBrackets(BracketReturns):
