@@ -223,11 +223,7 @@ class Solution:
                 "settings": np.array(json.dumps(settings)),
                 "residual": np.array(self.residual),
             }
-            for name in ("atoms", "probs", "weights"):
-                if hasattr(self.returns, name):
-                    arrays[name] = np.asarray(getattr(self.returns, name))
-            if hasattr(self.returns, "weights"):
-                arrays["particles"] = np.asarray(self.returns.values)  # type: ignore[attr-defined]
+            arrays.update(self.returns.arrays())
             if self.certificate is not None:
                 arrays["w1_bound"] = self.certificate.w1
             with open(partial, "wb") as binary:

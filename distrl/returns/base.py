@@ -34,6 +34,10 @@ class Returns(ABC):
         """
 
     @abstractmethod
+    def arrays(self) -> dict[str, FloatArray]:
+        """All that is needed to state these laws again, by name: what `Solution.save` writes."""
+
+    @abstractmethod
     def __getitem__(self, index: Any) -> Self:
         """The laws of some states: an int, a slice, an array of ints or a mask, or a tuple of them."""
 

@@ -54,6 +54,12 @@ class BracketReturns(Returns):
             "the law is only known to lie between .lower and .upper; ask .interval(functional, at), or either of them"
         )
 
+    def arrays(self) -> dict[str, FloatArray]:
+        ends = (("lower", self.lower), ("upper", self.upper))
+        laws = {f"{side}_{name}": array for side, law in ends for name, array in law.arrays().items()}
+        slacks = {"slack_lower": self.slack_lower, "slack_upper": self.slack_upper}
+        return {**laws, **slacks, "mean_error": self._mean_error}
+
     def _describe(self) -> str:
         return f"{self.order} order"
 
@@ -217,6 +223,9 @@ class StochasticBrackets(BracketReturns):
         arrays = self._mean, self._mean_error, self.slack_lower, self.slack_upper
         parts = (self.lower[where], self.upper[where], *(array[where] for array in arrays))
         return StochasticBrackets(*parts, slack_mass=self.slack_mass[where])
+
+    def arrays(self) -> dict[str, FloatArray]:
+        return {**super().arrays(), "slack_mass": self.slack_mass}
 
     @property
     def _shift(self) -> tuple[FloatArray, FloatArray]:

@@ -76,6 +76,9 @@ class CategoricalReturns(Returns):
     def support_weights(self) -> tuple[FloatArray, FloatArray]:
         return self.grid.points, self.probs
 
+    def arrays(self) -> dict[str, FloatArray]:
+        return {"atoms": self.atoms, "probs": self.probs}
+
     def __getitem__(self, index: Any) -> Self:
         return self._trusted(self.grid, self.probs[state_index(index, self.batch_shape)])
 

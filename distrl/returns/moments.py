@@ -35,6 +35,9 @@ class MomentReturns(Returns):
             "or distances"
         )
 
+    def arrays(self) -> dict[str, FloatArray]:
+        return {"central_moments": np.stack([self.central_moment(k) for k in range(self.order + 1)])}
+
     def __getitem__(self, index: Any) -> "MomentReturns":
         return MomentReturns(self._mean[index], self._central[:, index])
 

@@ -63,6 +63,9 @@ class ParticleReturns(Returns):
     def support_weights(self) -> tuple[FloatArray, FloatArray]:
         return self._values, self._weights
 
+    def arrays(self) -> dict[str, FloatArray]:
+        return {"particles": self.values, "weights": self.weights}
+
     def __getitem__(self, index: Any) -> Self:
         selected = state_index(index, self.batch_shape)
         returns = type(self).__new__(type(self))
