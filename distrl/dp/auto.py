@@ -29,6 +29,7 @@ DIRECTED = 0.5
 RELAXATION = 1.2
 _ONE_WAY = 0.9  # with so much of the flow one way Gauss-Seidel is close to exact and needs none
 _SMALL = 100_000  # non-zeros below which a coarse set-up takes longer than sweeps at a short horizon
+_DENSE = 150  # states
 _CLUSTER = 100  # states a cluster must have on average for its own coarse vector to pay
 
 
@@ -67,9 +68,10 @@ class Traits:
     @cached_property
     def directed(self) -> float:
         """sum |P(x, y) - P(y, x)| over sum P(x, y) + P(y, x), x != y: 0 for walks both ways alike, 1 for one way."""
-        off = self.matrix - sparse.diags_array(self.matrix.diagonal())
-        total = 2.0 * float(off.sum())
-        return float(abs(off - off.T).sum()) / total if total > 0.0 else 0.0
+        # a dense array is quicker to make and to subtract from its transpose where there are few states
+        matrix = self.matrix.toarray() if self.matrix.shape[0] <= _DENSE else self.matrix
+        total = 2.0 * float(matrix.sum() - matrix.diagonal().sum())
+        return float(abs(matrix - matrix.T).sum()) / total if total > 0.0 else 0.0
 
 
 def choose_solver(traits: Traits) -> tuple[str, str]:
@@ -99,10 +101,13 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
 
 def solve_by_rule(problem: Problem, system: System, stop: Stop) -> tuple[Outcome, str, str]:
     """Components in topological order, each by the rule; checked as a whole at the end, swept where that fails."""
-    cdf = moment_start(problem, system.workers)
     if system.has_law_blocks:
-        return _solve_block(problem, system, cdf, stop)
+        return _solve_block(problem, system, moment_start(problem, system.workers), stop)
     work = rounds(system.plan)
+    if any(len(part.block) for part in work):
+        cdf = moment_start(problem, system.workers)
+    else:  # all states are solved exactly; until then a law each, in case of an interruption
+        cdf = np.ones((system.n, problem.grid.atoms))
     if len(work) == 1 and len(work[0].block) == system.n:
         return _solve_block(problem, system, cdf, stop)
     parts, status = [], Status.CONVERGED
