@@ -276,8 +276,8 @@ def solve_states(cdf: FloatArray, plan: Any, states: IntArray) -> None:
     """Solve the equations of `states` one after the other, in place: all their successors but themselves are known.
 
     A self-loop that pays r maps position z to at + discount * z. Above the fixed point at/(1 - discount) of this map a
-    cell reads only itself and higher cells, below it only itself and lower ones. So a pass downwards to it, a pass
-    upwards to it and its own cell last solve the equation exactly, in O(m). With several rewards on the loop passes both
+    cell reads only itself and higher cells, below it only itself and lower ones. So a pass down to it, a pass
+    up to it and its own cell last solve the equation exactly, in O(m). With several rewards on the loop passes both
     ways are repeated until nothing moves.
     """
     atoms = cdf.shape[1]

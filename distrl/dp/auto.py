@@ -52,18 +52,27 @@ class Traits:
         return long_run_weights(self.matrix)
 
     @cached_property
-    def _mixing(self) -> tuple[float, FloatArray]:
-        return mixing(self.matrix, self.weights)
+    def _groups(self) -> tuple[IntArray, float]:
+        one = np.zeros(self.matrix.shape[0], dtype=np.int64)
+        keeps, lasting = mixing(self.matrix, self.weights, one)
+        most = min(4, COARSE_UNKNOWNS // (self.atoms - 1), self.matrix.shape[0] // _CLUSTER)
+        if self.discount * keeps > FAST_MIXING and most > 1:
+            clusters = clusters_of(lasting, self.weights, most)
+            if clusters is not None:
+                within, _ = mixing(self.matrix, self.weights, clusters)
+                if self.discount * within <= FAST_MIXING:
+                    return clusters, within
+        return one, keeps
+
+    @property
+    def labels(self) -> IntArray:
+        """(n,) cluster of each state: all 0, or 0 to at most 3 where that leaves only differences that fade fast."""
+        return self._groups[0]
 
     @property
     def keeps(self) -> float:
-        """What a step keeps of a difference between states, discount included."""
-        return self.discount * self._mixing[0]
-
-    @cached_property
-    def clusters(self) -> IntArray | None:
-        most = min(4, COARSE_UNKNOWNS // (self.atoms - 1), self.matrix.shape[0] // _CLUSTER)
-        return clusters_of(self._mixing[1], self.weights, most) if most > 1 else None
+        """What a step keeps of a difference between states of one cluster, discount included."""
+        return self.discount * self._groups[1]
 
     @cached_property
     def directed(self) -> float:
@@ -77,8 +86,8 @@ class Traits:
 def choose_solver(traits: Traits) -> tuple[str, str]:
     """The rule of `solver="auto"` for one system of states that lead to each other, and the sentence that explains it.
 
-    direct (sparse LU), gauss-seidel, two-grid (sweeps with a coarse correction, BiCGSTAB with it where that is slow),
-    krylov-clusters (BiCGSTAB, one coarse vector a cluster) or krylov (BiCGSTAB alone).
+    direct (sparse LU), gauss-seidel, two-grid (sweeps with a coarse correction, a vector for each cluster; BiCGSTAB
+    with it where that is slow) or krylov (BiCGSTAB alone).
     """
     steps = f"effective horizon {traits.gain:.3g} steps"
     if traits.gain <= SHORT_HORIZON / 2:
@@ -89,11 +98,11 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
         return "direct", f"a small system ({traits.nonzeros} non-zeros) and {steps}"
     coarse = traits.atoms - 1 <= COARSE_UNKNOWNS and (traits.gain > SHORT_HORIZON or traits.nonzeros >= _SMALL)
     if coarse and traits.keeps <= FAST_MIXING:
-        return "two-grid", f"{steps}, and a step keeps {traits.keeps:.2g} of a difference between states"
+        count = int(traits.labels.max()) + 1
+        where = f" within {count} clusters" if count > 1 else ""
+        return "two-grid", f"{steps}, and a step keeps {traits.keeps:.2g} of a difference between states{where}"
     if traits.gain <= SLOW_HORIZON:
         return "gauss-seidel", f"{steps}, at most {SLOW_HORIZON:g}"
-    if coarse and traits.clusters is not None:
-        return "krylov-clusters", f"{steps}, and {traits.clusters.max() + 1} clusters of states"
     if traits.directed > DIRECTED and traits.gain <= 300.0:
         return "gauss-seidel", f"{steps}, and {traits.directed:.0%} of the flow goes one way"
     return "krylov", f"{steps}, and differences between states last"
@@ -155,14 +164,10 @@ def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) 
         return gauss_seidel(system, cdf, stop, 1.0 if traits.directed > _ONE_WAY else RELAXATION), name, reason
     if name == "krylov":
         return krylov(system, cdf, stop), name, reason
-    labels = np.zeros(system.n, dtype=np.int64) if name == "two-grid" else traits.clusters
-    assert labels is not None
     try:
-        coarse = Coarse(system, mean, traits.weights, labels)
+        coarse = Coarse(system, mean, traits.weights, traits.labels)
     except ValueError as error:
         return krylov(system, cdf, stop), "krylov", f"{reason}, but {error}"
-    if name == "krylov-clusters":
-        return krylov(system, cdf, stop, coarse), name, reason
 
     def otherwise(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
         return krylov(system, cdf, stop, coarse)
