@@ -1,5 +1,6 @@
 """The rule of `solver="auto"`, and what it does with it."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,6 +9,7 @@ from scipy import sparse
 
 from distrl._kernels.categorical import solve_states
 from distrl._validation import FloatArray, IntArray
+from distrl.dp.banded import banded, narrow_order
 from distrl.dp.coarse import COARSE_UNKNOWNS, Coarse, clusters_of, long_run_weights, mixing
 from distrl.dp.components import rounds
 from distrl.dp.problem import Problem, moment_start
@@ -23,6 +25,10 @@ SLOW_HORIZON = 60.0
 DIRECT_NONZEROS = 10_000
 #: Differences between states shrink at least this much a step, discount included: fast mixing.
 FAST_MIXING = 0.8
+#: Elimination along a chain: (width * (atoms - 1))^2 up to this times what an iteration would cost an entry.
+NARROW = 3.0
+#: ... and as many numbers to keep at most.
+NARROW_ENTRIES = 25_000_000
 #: Flow one way, as a share of all flow, from which Krylov methods need more applications than they save.
 DIRECTED = 0.5
 #: Over-relaxation of Gauss-Seidel; 1.3 diverges on some walks and random graphs, 1.2 on none that was tried.
@@ -74,6 +80,22 @@ class Traits:
         """What a step keeps of a difference between states of one cluster, discount included."""
         return self.discount * self._groups[1]
 
+    @property
+    def iteration(self) -> float:
+        """About what the better of Gauss-Seidel and BiCGSTAB costs an entry of F, in multiplications."""
+        outcomes = int(self.matrix.nnz) / self.matrix.shape[0]
+        return outcomes * min(10.0 * self.gain, 80.0 * math.sqrt(self.gain))
+
+    @cached_property
+    def narrow(self) -> tuple[IntArray, int] | None:
+        """An order in which states lead few places only, and how many; None where elimination along it is no gain."""
+        last, n = self.atoms - 1, self.matrix.shape[0]
+        if last**2 > NARROW * self.iteration or n * last**2 > NARROW_ENTRIES:
+            return None  # not even for a width of 1
+        order, width = narrow_order(self.matrix)
+        pays = (width * last) ** 2 <= NARROW * self.iteration and n * width * last**2 <= NARROW_ENTRIES
+        return (order, width) if pays else None
+
     @cached_property
     def directed(self) -> float:
         """sum |P(x, y) - P(y, x)| over sum P(x, y) + P(y, x), x != y: 0 for walks both ways alike, 1 for one way."""
@@ -86,12 +108,14 @@ class Traits:
 def choose_solver(traits: Traits) -> tuple[str, str]:
     """The rule of `solver="auto"` for one system of states that lead to each other, and the sentence that explains it.
 
-    direct (sparse LU), gauss-seidel, two-grid (sweeps with a coarse correction, a vector for each cluster; BiCGSTAB
-    with it where that is slow) or krylov (BiCGSTAB alone).
+    banded (elimination along a narrow chain), direct (sparse LU), gauss-seidel, two-grid (sweeps with a coarse
+    correction, a vector for each cluster; BiCGSTAB with it where that is slow) or krylov (BiCGSTAB alone).
     """
     steps = f"effective horizon {traits.gain:.3g} steps"
     if traits.gain <= SHORT_HORIZON / 2:
         return "gauss-seidel", f"{steps}, at most {SHORT_HORIZON / 2:g}"
+    if traits.narrow is not None:
+        return "banded", f"{steps}, and in some order states lead at most {traits.narrow[1]} places"
     fill = 0.3 if traits.matrix.nnz <= 1.5 * traits.matrix.shape[0] else 1.0
     worth = min(max(500.0, 5.0 * traits.gain, 0.05 * traits.gain**2), DIRECT_NONZEROS)
     if fill * traits.nonzeros <= worth:
@@ -154,10 +178,13 @@ def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) 
         matrix = sparse.csr_array(matrix[system.states][:, system.states])
     traits = Traits(matrix, problem.model.discount, problem.grid.atoms, float(gain.max()))
     name, reason = choose_solver(traits)
-    if system.has_law_blocks and name != "direct":
+    if system.has_law_blocks and name not in ("direct", "banded"):
         name = "sweeps" if name == "gauss-seidel" else "krylov"
     if name == "direct":
         return direct(system, cdf, stop), name, reason
+    if name == "banded":
+        assert traits.narrow is not None
+        return banded(system, cdf, stop, *traits.narrow), name, reason
     if name == "sweeps":
         return sweep(system, cdf, stop), name, reason
     if name == "gauss-seidel":

@@ -8,11 +8,12 @@ from scipy import sparse
 import distrl
 from distrl import MRP, CategoricalFixedPoint, FiniteLaw, Grid, environments, evaluate
 from distrl.dp.auto import Traits, choose_solver
+from distrl.dp.banded import banded, narrow_order
 from distrl.dp.coarse import Coarse, clusters_of, long_run_weights, mixing
 from distrl.dp.components import rounds
 from distrl.dp.problem import Problem, moment_start
 from distrl.dp.run import Run
-from distrl.dp.solvers import gauss_seidel, krylov, sweep, two_grid
+from distrl.dp.solvers import direct, gauss_seidel, krylov, sweep, two_grid
 from distrl.operators.system import System
 
 
@@ -143,12 +144,33 @@ def test_every_solver_gives_what_sweeps_give(make, discount):
         "krylov": lambda p, s, cdf, stop: krylov(s, cdf, stop),
         "krylov, coarse": lambda p, s, cdf, stop: krylov(s, cdf, stop, coarse_of(p, s)),
         "two-grid": lambda p, s, cdf, stop: two_grid(s, cdf, stop, coarse_of(p, s), krylov),
+        "banded": lambda p, s, cdf, stop: banded(s, cdf, stop, *narrow_order(p.model.continuation)),
         "two labels": lambda p, s, cdf, stop: krylov(s, cdf, stop, coarse_of(p, s, np.arange(s.n) % 2)),
     }
     for name, way in ways.items():
         outcome = solved(model, 41, way)
         assert outcome.status.name == "CONVERGED", name
         np.testing.assert_allclose(outcome.cdf, expected, rtol=0, atol=2e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_elimination_along_a_chain_needs_no_iteration(width):
+    rng = np.random.default_rng(width)
+    n, discount = 40, 0.999
+    hidden = rng.permutation(n)  # neighbours have far numbers
+    matrix = np.zeros((n, n))
+    for x in range(n):
+        near = np.arange(max(x - width, 0), min(x + width + 1, n))
+        matrix[hidden[x], hidden[near]] = rng.dirichlet(np.ones(len(near)))
+    rewards = [FiniteLaw([float(r), float(r) + 1.0], [0.5, 0.5]) for r in rng.normal(size=n)]
+    model = MRP(matrix, rewards, discount)
+    order, found = narrow_order(model.continuation)
+    assert sorted(order) == list(range(n)) and found <= 2 * width
+    outcome = solved(model, 21, lambda p, s, cdf, stop: banded(s, cdf, stop, order, found))
+    expected = solved(model, 21, lambda p, s, cdf, stop: direct(s, cdf, stop))
+    np.testing.assert_allclose(outcome.cdf, expected.cdf, rtol=0, atol=1e-10)
+    sol = evaluate(model, CategoricalFixedPoint(21))
+    assert sol.solver == "banded" and sol.iterations == 1
 
 
 def test_float32_inside_and_float64_outside_reach_the_same_tolerance(monkeypatch):
