@@ -181,14 +181,6 @@ def apply_cdf(
 
 
 @kernel
-def _add_row(values: FloatArray, y: int, weight: float, mix: FloatArray) -> None:
-    """mix += weight * values[y]."""
-    row = values[y]
-    for j in range(len(mix)):
-        mix[j] += weight * row[j]
-
-
-@kernel
 def sweep_blocks(
     old: FloatArray,
     plan: Any,
@@ -224,12 +216,17 @@ def sweep_blocks(
                 row[:] = 0.0
             for group in range(group_ptr[x], group_ptr[x + 1]):
                 mix[:] = 0.0
-                for n in range(successor_ptr[group], successor_ptr[group + 1]):
-                    y = successor[n]
-                    if first <= y < end:
-                        _add_row(new, y, successor_prob[n], mix)
-                    else:
-                        _add_row(old, y, successor_prob[n], mix)
+                n, last = successor_ptr[group], successor_ptr[group + 1]
+                while n < last:  # two at a time; the second is the first again, with weight 0, where it is missing
+                    y, weight = successor[n], successor_prob[n]
+                    source = new[y] if first <= y < end else old[y]
+                    other_weight, other = 0.0, source
+                    if n + 1 < last:
+                        y, other_weight = successor[n + 1], successor_prob[n + 1]
+                        other = new[y] if first <= y < end else old[y]
+                    for j in range(atoms):
+                        mix[j] += weight * source[j] + other_weight * other[j]
+                    n += 2
                 padded[_PAD + atoms :] = mix[atoms - 1]
                 for k in range(read_ptr[group], read_ptr[group + 1]):
                     _read(padded, read_at[k], discount, read_prob[k], row)
