@@ -6,12 +6,12 @@ those against bandwidth.
 
 import time
 
+import numba
 import numpy as np
 import pytest
 
 from benchmarks.problems import garnet, walk
 from distrl import Grid, environments
-from distrl._numba import kernel
 from distrl._threads import Workers
 from distrl.operators import CategoricalBellman
 from distrl.operators.system import System
@@ -20,7 +20,7 @@ TRIAD_SIZE = 20_000_000  # 480 MB in three arrays: far beyond any cache
 REPEATS = 7
 
 
-@kernel
+@numba.njit(nogil=True)
 def triad(a, b, c, start, stop):
     """a = b + 3 c in one pass; slices, for then the loop is compiled to vector instructions."""
     into, one, other = a[start:stop], b[start:stop], c[start:stop]
