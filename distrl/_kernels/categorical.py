@@ -10,6 +10,9 @@ coefficients are non-negative: nothing cancels. While windows and cells keep the
 contiguous loop (`_read_runs`), which is what makes the pass run near memory speed for discounts above 1/2.
 
 PMF form. Each particle splits between its two neighbours; the same pass collects what the certificate needs.
+
+Reference counts. Loops over sources take the plan apart first: to pass it on, or to choose between arrays in a branch,
+costs two atomic updates for each of its arrays and source, as long as all else together.
 """
 
 from typing import Any
