@@ -7,7 +7,8 @@ import statistics
 import numpy as np
 
 from benchmarks.problems import CHOSEN_ON, HELD_OUT, garnet, walk
-from benchmarks.test_solver_ratios import against_sweeps, application_against_triad, best_of, scipy_ways
+from benchmarks.test_solver_ratios import against_sweeps, best_of, scipy_ways
+from benchmarks.test_speed_application import TRAFFIC, application_against_triad
 from distrl import CategoricalFixedPoint, evaluate
 
 DISCOUNTS = (0.9, 0.99, 0.999)
@@ -46,13 +47,11 @@ def table_of_scipy():
 
 
 def table_of_scaling():
-    print("\none application over its traffic at triad bandwidth (one thread)")
-    for label, model, atoms in (
-        ("local, walk 20000, m=101", walk(20_000, 0.99), 101),
-        ("random, garnet 20000, m=101", garnet(20_000, 5, 0.99, 0), 101),
-        ("in cache, garnet 200, m=101", garnet(200, 5, 0.99, 0), 101),
-    ):
-        print(f"{label:44} {application_against_triad(model, atoms):.2f}", flush=True)
+    print("\none application over its traffic at triad bandwidth, m=101")
+    for label, make in TRAFFIC.items():
+        cells = [application_against_triad(make(), 101, threads) for threads in (1, 2)]
+        text = "  ".join(f"{k} thread{'s' * (k > 1)}: {r:.2f} of {b:.0f} GB/s" for k, (r, b) in enumerate(cells, 1))
+        print(f"{label:44} {text}", flush=True)
     print("\nseconds of auto, garnet with 5 successors")
     for states, atoms, discount in ((1000, 101, 0.99), (10_000, 101, 0.99), (10_000, 401, 0.99), (10_000, 101, 0.999)):
         model = garnet(states, 5, discount, 0)

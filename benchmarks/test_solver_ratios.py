@@ -67,28 +67,6 @@ def scipy_ways(model, atoms, dense=True):
     return ours, ratios
 
 
-def triad_bandwidth(size=20_000_000):
-    """Bytes a second of a[:] = b + s * c on one thread, without the copies numpy would make."""
-    a, b, c = np.zeros(size), np.ones(size), np.ones(size)
-
-    def triad():
-        np.multiply(c, 3.0, out=a)
-        np.add(a, b, out=a)
-
-    return 5 * 8 * size / best_of(triad, 5)[1]  # two passes: read, write; read, read, write
-
-
-def application_against_triad(model, atoms):
-    """Time of one application over the time that its (successors + 1) streams need at triad bandwidth; one thread."""
-    operator = CategoricalBellman(model, Grid.covering(model, atoms))
-    cdf = np.sort(np.random.default_rng(0).random((model.n_states, atoms)), axis=1)
-    out = np.empty_like(cdf)
-    operator.apply_cdf(cdf, out)
-    _, seconds = best_of(lambda: operator.apply_cdf(cdf, out), 5)
-    streams = 8 * atoms * (len(model.outcomes.probs) + model.n_states)
-    return seconds / (streams / triad_bandwidth())
-
-
 @pytest.mark.parametrize("name", ["acyclic 500", "CliffWalking", "dirichlet 100"])
 def test_auto_and_plain_sweeps_agree_on_the_problems_that_are_timed(name):
     against_sweeps(CHOSEN_ON[name](0.9), 31, repeats=1)
@@ -101,7 +79,3 @@ def test_every_held_out_problem_is_solved():
 
 def test_scipy_solves_the_same_system_to_the_same_answer():
     scipy_ways(garnet(20, 3, 0.9, 0), 21)
-
-
-def test_the_application_can_be_held_against_triad():
-    assert application_against_triad(garnet(200, 5, 0.99, 0), 51) > 0.0

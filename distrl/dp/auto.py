@@ -142,7 +142,12 @@ def solve_by_rule(problem: Problem, system: System, stop: Stop) -> tuple[Outcome
     else:  # all states are solved exactly; until then a law each, in case of an interruption
         cdf = np.ones((system.n, problem.grid.atoms))
     if len(work) == 1 and len(work[0].block) == system.n:
-        return _solve_block(problem, system, cdf, stop)
+        order = system.near_order()
+        if order is None:
+            return _solve_block(problem, system, cdf, stop)
+        outcome, name, reason = _solve_block(problem, system.reordered(order), cdf[order], stop)
+        cdf[order] = outcome.cdf
+        return Outcome(cdf, outcome.status), name, reason
     parts, status = [], Status.CONVERGED
     exact = sum(len(part.exact) for part in work)
     if exact:

@@ -141,7 +141,9 @@ def _bandwidth(graph: sparse.csr_matrix, order: IntArray) -> int:
     """How many places along `order` a state leads at most."""
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    return int(np.abs(rank[np.repeat(np.arange(len(order)), np.diff(graph.indptr))] - rank[graph.indices]).max(initial=0))
+    return int(
+        np.abs(rank[np.repeat(np.arange(len(order)), np.diff(graph.indptr))] - rank[graph.indices]).max(initial=0)
+    )
 
 
 def _rounding(rhs: FloatArray, solution: FloatArray) -> float:
