@@ -52,10 +52,10 @@ def wasserstein(a: Any, b: Any, p: float = 1) -> FloatArray:
 
     Notes
     -----
-    Finite supports: time O(B n), n the atoms of both, constant memory; p = 1 is fastest where all laws share a grid,
-    or both sides the weights (quantiles), and slowest where each has a support and weights of its own. For p > 1 a mass e that travels a
-    distance d moves W_p by up to e^(1/p) d, so steps of mass that can be rounding are left out: up to 1e-15, and up to
-    1e-12 for p = inf.
+    Finite supports: time O(B n), n the atoms of both, constant memory; p = 1 is fastest where all laws share a grid, or
+    both sides their weights (quantiles), and slowest where each has a support and weights of its own. For p > 1 a mass
+    e that travels a distance d moves W_p by up to e^(1/p) d, so steps of mass that can be rounding are left out: up to
+    1e-15, and up to 1e-12 for p = inf.
 
     Against a continuous law: p = 1 is exact through E[(k - R)+] at the atoms, p = inf through the law's quantiles at
     the cumulative masses, both O(B n) calls of the law; p = 2 is closed where W_2^2 exceeds 1e-4 of the law's variance;
