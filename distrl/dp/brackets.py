@@ -10,7 +10,7 @@ from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.categorical import CategoricalFixedPoint, check_atoms_and_grid
 from distrl.dp.certificate import Certificate, float_slack
 from distrl.dp.problem import Problem
-from distrl.dp.refine import Target, atoms_for_variance, solve_to_target
+from distrl.dp.refine import Target, enough_atoms, solve_to_target
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution, Status
 from distrl.models.laws import FiniteLaw, Law
@@ -21,6 +21,7 @@ from distrl.returns.brackets import BracketReturns, ConvexBrackets, StochasticBr
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
 from distrl.returns.particles import ParticleReturns
+from distrl.theory.bounds import fixed_point_w1
 
 _EPS = float(np.finfo(np.float64).eps)
 _ORDERS = ("convex", "stochastic")
@@ -47,7 +48,9 @@ class Brackets:
         against the spacing, squared for the convex order.
     target_width : float, optional
         Choose the number of atoms so that `interval(functional, at, tail=tail)` is at most this wide at every state:
-        `atoms` is not used then, and of `grid` only the interval. `Solution.reason` says how many and why.
+        `atoms` is not used then (but for the first try at discount 1), and of `grid` only the interval. From a guess,
+        spacing^2 / (4 (1 - discount^2)) against the target for the convex order, in proportion until it is met;
+        `Solution.reason` says how many and why. With continuous rewards time grows with the square of the atoms.
     functional, at, tail : str, float, str, optional
         What the target is for: "cvar" and 0.1, say; see `BracketReturns.interval`.
 
@@ -84,7 +87,11 @@ class Brackets:
             object.__setattr__(self, "sweeps", whole_number(self.sweeps, "sweeps", low=1))
         if (self.target_width is None) != (self.functional is None):
             raise ValueError(
-                "target_width and functional go together: Brackets(target_width=1e-3, functional='cvar', at=0.1)"
+                "target_width and functional go together, as in target_width=1e-3, functional='cvar', at=0.1"
+            )
+        if self.functional is None and (self.at is not None or self.tail != "lower"):
+            raise ValueError(
+                "at and tail say what target_width is for; without it, ask `returns.interval(...)` for them"
             )
         if self.target_width is not None and self.functional is not None:
             object.__setattr__(self, "target_width", real_number(self.target_width, "target_width"))
@@ -107,11 +114,14 @@ class Brackets:
             return replace(self, grid=grid)._enclose(model, run)
 
         at = "" if self.at is None else f" at {self.at:g}"
-        target = Target(f"target_width={width:g} of {self.functional}{at}", width, worst, order=2)
+        linear = self.order == "stochastic" or self.functional in ("cdf", "quantile")
+        target = Target(f"target_width={width:g} of {self.functional}{at}", width, worst, order=1 if linear else 2)
         interval = Grid.covering(model, 2) if self.grid is None else self.grid
-        # the width of the variance's interval is known beforehand; others are taken to be to it as the range is to 1
-        unit = interval.width ** {"variance": 0, "cdf": 2}.get(self.functional, 1)
-        first = atoms_for_variance(model, interval, width * unit, self.atoms)
+        first, g = self.atoms, model.discount
+        if g < 1.0:  # shifts of spacing / (1 - g), or an added variance of spacing^2 / (4 (1 - g^2)), over the width
+            rate = 1.0 / (1.0 - g) if self.order == "stochastic" else fixed_point_w1(1.0, g)
+            unit = interval.width ** {"variance": 2, "cdf": 0}.get(self.functional, 1)
+            first = enough_atoms(rate, width / unit, target.order)
         solution, how = solve_to_target(model, interval, first, target, solve, CategoricalFixedPoint()._arrays)
         return replace(solution, reason=f"{solution.reason}; {how}", method=self, elapsed=run.elapsed)
 

@@ -10,13 +10,14 @@ from distrl._threads import check_threads
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.auto import solve_by_rule
 from distrl.dp.problem import Problem, dirac_start, moment_start
-from distrl.dp.refine import Target, atoms_for_w1, solve_to_target
+from distrl.dp.refine import Target, enough_atoms, solve_to_target
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution, Status
 from distrl.dp.solvers import SINGLE_ENTRIES, Outcome, direct, krylov, sweep
 from distrl.models.mrp import MRP
 from distrl.operators.system import System
 from distrl.returns.grid import Grid
+from distrl.theory.bounds import fixed_point_w1
 
 _SOLVERS = ("auto", "direct", "iterate", "krylov")
 
@@ -94,7 +95,9 @@ class CategoricalFixedPoint:
 
         target = Target(f"target_w1={self.target_w1:g}", self.target_w1, worst, order=1)
         interval = Grid.covering(model, 2) if self.grid is None else self.grid
-        first = atoms_for_w1(model, interval, self.target_w1, interval.atoms)
+        first = interval.atoms
+        if model.discount < 1.0:  # enough where nothing is clipped
+            first = enough_atoms(fixed_point_w1(1.0, model.discount), self.target_w1 / interval.width, 1)
         solution, how = solve_to_target(model, interval, first, target, solve, self._arrays)
         return replace(solution, reason=f"{solution.reason}; {how}", elapsed=run.elapsed)
 

@@ -8,7 +8,6 @@ from distrl._memory import check_memory
 from distrl.dp.solution import Solution, Status
 from distrl.models.mrp import MRP
 from distrl.returns.grid import Grid
-from distrl.theory.bounds import fixed_point_w1
 
 _ROUNDS = 8  # solves before giving up
 _SPARE = 0.5  # what is certified below this share of the target is worth fewer atoms
@@ -62,12 +61,14 @@ def solve_to_target(
         if solution.status is Status.INTERRUPTED or worst <= target.value:
             break
         results.append(worst)
-        if len(results) > 2 and min(results[-2:]) > 0.9 * min(results[:-2]):
+        if len(results) > 2 and not min(results[-2:]) < 0.9 * min(results[:-2]):
             raise ValueError(
-                f"{target.words} cannot be met on [{interval.low:g}, {interval.high:g}]: {', '.join(tried)}. "
-                "What remains is clipping, the iteration error or float64; widen the grid, lower tol or raise the target"
+                f"{target.words} cannot be met on [{interval.low:g}, {interval.high:g}]: {', '.join(tried)}. What "
+                "remains is clipping, the iteration error or float64; widen the grid, lower tol or raise the target"
             )
-        atoms = math.ceil(min(max(2.0, (worst / target.value) ** (1 / target.order)), 4.0) * (atoms - 1)) + 1
+        gains = len(results) < 2 or worst < 0.9 * results[-2]
+        growth = min(max(2.0, (worst / target.value) ** (1 / target.order)), 4.0) if gains else 2.0
+        atoms = math.ceil(growth * (atoms - 1)) + 1
     else:
         raise ValueError(f"{target.words} was not met: {', '.join(tried)}; raise it")
     if worst < _SPARE * target.value and atoms > 2 and solution.status is not Status.INTERRUPTED:
@@ -79,14 +80,7 @@ def solve_to_target(
     return solution, f"{atoms} atoms for {target.words} ({', '.join(tried)})"
 
 
-def atoms_for_w1(model: MRP, interval: Grid, target: float, otherwise: int) -> int:
-    """As many atoms as spacing / (2 sqrt(1 - discount^2)) <= target takes: enough where nothing is clipped."""
-    if model.discount == 1.0:
-        return otherwise
-    needed = interval.width * fixed_point_w1(1.0, model.discount) / target
+def enough_atoms(rate: float, relative: float, order: int) -> int:
+    """Atoms m with (rate / (m - 1))^order <= relative, for errors in units of the grid's width."""
+    needed = rate / relative ** (1 / order)
     return int(min(max(math.ceil(needed) + 1, 2), 2**53))
-
-
-def atoms_for_variance(model: MRP, interval: Grid, target: float, otherwise: int) -> int:
-    """As many as spacing^2 / (4 (1 - discount^2)) <= target takes, a bound on the variance that the projection adds."""
-    return atoms_for_w1(model, interval, math.sqrt(target), otherwise)

@@ -416,7 +416,7 @@ def _shapes_and_loc(frozen: Any) -> tuple[tuple[Any, ...], float]:
 
 
 def _masses(frozen: Any, values: FloatArray) -> FloatArray:
-    """Of a discrete law at its values; rounded without `loc`, since to SciPy a fraction next to an integer has no mass."""
+    """Of a discrete law at its values; without `loc`, and rounded: next to an integer SciPy finds no mass."""
     shapes, loc = _shapes_and_loc(frozen)
     masses = frozen.dist.pmf(np.round(values - loc), *shapes) if hasattr(frozen, "dist") else frozen.pmf(values)
     return np.asarray(masses, dtype=np.float64)
