@@ -156,14 +156,28 @@ def test_stochastic_brackets_hold_frozen_lake_too():
 
 
 @pytest.mark.parametrize(("functional", "at"), [("cvar", 0.1), ("variance", None), ("stop_loss", 1.3)])
-def test_convex_widths_fall_with_the_square_of_the_spacing(functional, at):
-    """Uniform rewards give a bounded density: sixteen times the atoms, 1/256 of the width (a factor 150 is asked)."""
-    model = MRP([[1.0]], [stats.uniform(0, 1)], 0.6)
-    widths = []
-    for atoms in (27, 417):
-        low, high = evaluate(model, Brackets(atoms)).returns.interval(functional, at)[0]
-        widths.append(high - low)
-    assert widths[1] <= widths[0] / 150
+@pytest.mark.parametrize("atoms", [27, 105, 417])
+def test_convex_widths_are_at_most_a_multiple_of_the_squared_spacing(functional, at, atoms):
+    """One state, uniform rewards replaced by K conditional means; what a sweep can cost adds up by 1 / (1 - g).
+
+    Variance: the projection adds at most s^2 / 4, merging cells loses that, merging rewards 1 / (12 K^2); by 1 / (1 - g^2).
+    Stop-loss, largest gap: TF has a density of at most 1, so interpolating adds at most s^2 / 8; merging the rewards
+    loses at most 1 / (8 K^2); merging a cell a quarter of s times its mass, which is at most s + 1 / K.
+    A CVaR is a maximum of k - E(k - G)+ / level, so its gap is at most that of the stop-loss over the level.
+    The sweeps start g^(2n) of the variance apart, 1e-6 of s^2 at the end by their number; the rest is floating point.
+    """
+    g = 0.6
+    returns = evaluate(MRP([[1.0]], [stats.uniform(0, 1)], g), Brackets(atoms)).returns
+    s, cells = returns.upper.grid.spacing, max(8, atoms // 4)
+    slack = float(returns.slack_lower[0] + returns.slack_upper[0])
+    if functional == "variance":
+        bound = (s**2 / 2 + 1 / (12 * cells**2)) / (1 - g**2) + 6 * slack  # twice the range, which is 2.5, and 1
+    else:
+        bound = (s**2 / 8 + 1 / (8 * cells**2) + (s + 1 / cells) * s / 4) / (1 - g) + slack
+    bound = (bound + 1e-6 * s**2) / (at if functional == "cvar" else 1.0)
+    low, high = returns.interval(functional, at)[0]
+    assert high - low <= bound
+    assert slack <= 1e-3 * s**2
 
 
 def test_convex_widths_are_far_below_the_stochastic_ones():
