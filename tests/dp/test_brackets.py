@@ -160,7 +160,7 @@ def test_stochastic_brackets_hold_frozen_lake_too():
 def test_convex_widths_are_at_most_a_multiple_of_the_squared_spacing(functional, at, atoms):
     """One state, uniform rewards replaced by K conditional means; what a sweep can cost adds up by 1 / (1 - g).
 
-    Variance: the projection adds at most s^2 / 4, merging cells loses that, merging rewards 1 / (12 K^2); by 1 / (1 - g^2).
+    Variance: the projection adds at most s^2 / 4, merging cells loses that, rewards 1 / (12 K^2); 1 / (1 - g^2).
     Stop-loss, largest gap: TF has a density of at most 1, so interpolating adds at most s^2 / 8; merging the rewards
     loses at most 1 / (8 K^2); merging a cell a quarter of s times its mass, which is at most s + 1 / K.
     A CVaR is a maximum of k - E(k - G)+ / level, so its gap is at most that of the stop-loss over the level.
