@@ -74,7 +74,7 @@ def solve_to_target(
     if worst < _SPARE * target.value and atoms > 2 and solution.status is not Status.INTERRUPTED:
         share = 1.1 * (worst / target.value) ** (1 / target.order)
         fewer = max(math.ceil(share * (atoms - 1)) + 1, 2)
-        smaller, worst = attempt(fewer) if fewer < atoms else (solution, worst)
+        smaller, worst = attempt(fewer)
         if worst <= target.value:
             solution, atoms = smaller, fewer
     return solution, f"{atoms} atoms for {target.words} ({', '.join(tried)})"
@@ -82,5 +82,5 @@ def solve_to_target(
 
 def enough_atoms(rate: float, relative: float, order: int) -> int:
     """Atoms m with (rate / (m - 1))^order <= relative, for errors in units of the grid's width."""
-    needed = rate / relative ** (1 / order)
-    return int(min(max(math.ceil(needed) + 1, 2), 2**53))
+    needed = min(rate / relative ** (1 / order), 2.0**53)
+    return max(math.ceil(needed) + 1, 2)
