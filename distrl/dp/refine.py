@@ -82,5 +82,5 @@ def solve_to_target(
 
 def enough_atoms(rate: float, relative: float, order: int) -> int:
     """Atoms m with (rate / (m - 1))^order <= relative, for errors in units of the grid's width."""
-    needed = min(rate / relative ** (1 / order), 2.0**53)
+    needed: float = min(rate / relative ** (1 / order), 2.0**53)
     return max(math.ceil(needed) + 1, 2)
