@@ -84,7 +84,7 @@ class Traits:
     def iteration(self) -> float:
         """About what the better of Gauss-Seidel and BiCGSTAB costs an entry of F, in multiplications."""
         outcomes = int(self.matrix.nnz) / self.matrix.shape[0]
-        return outcomes * min(10.0 * self.gain, 80.0 * math.sqrt(self.gain))
+        return float(outcomes * min(10.0 * self.gain, 80.0 * math.sqrt(self.gain)))
 
     @cached_property
     def narrow(self) -> tuple[IntArray, int] | None:

@@ -228,7 +228,9 @@ def test_the_rule_can_be_asked_without_solving():
     walk = random_walk(2000, 0.99).continuation
     assert choose_solver(Traits(walk, 0.9, 101, 10.0))[0] == "gauss-seidel"
     assert choose_solver(Traits(walk, 0.99, 101, 100.0))[0] == "krylov"
-    assert choose_solver(Traits(walk[:8][:, :8], 0.999, 51, 1000.0))[0] == "direct"
+    assert choose_solver(Traits(walk[:8][:, :8], 0.999, 51, 1000.0))[0] == "banded"
+    ring = environments.cycle(8, rewards=np.arange(8.0), discount=0.999).continuation
+    assert choose_solver(Traits(ring, 0.999, 51, 1000.0))[0] == "direct"
     one_way = random_walk(2000, 0.99, up=0.95).continuation
     assert choose_solver(Traits(one_way, 0.99, 101, 100.0))[0] == "gauss-seidel"
 
