@@ -8,6 +8,7 @@ from scipy import sparse
 
 from distrl._kernels.categorical import solve_states
 from distrl._validation import FloatArray, IntArray
+from distrl.dp.aggregation import GROUP_UNKNOWNS, Aggregation, groups_of
 from distrl.dp.coarse import COARSE_UNKNOWNS, Coarse, clusters_of, long_run_weights, mixing
 from distrl.dp.components import rounds
 from distrl.dp.problem import Problem, moment_start
@@ -29,6 +30,8 @@ DIRECTED = 0.5
 RELAXATION = 1.2
 _ONE_WAY = 0.9  # with so much of the flow one way Gauss-Seidel is close to exact and needs none
 _SMALL = 100_000  # non-zeros below which a coarse set-up takes longer than sweeps at a short horizon
+_MOST_STATES = 64  # in a group, beyond which groups no longer tell slow differences
+_NEIGHBOURS = 12.0  # groups a group leads to: more is a random graph, whose groups are no neighbourhoods
 _CLUSTER = 100  # states a cluster must have on average for its own coarse vector to pay
 
 
@@ -65,6 +68,15 @@ class Traits:
         return clusters_of(self._mixing[1], self.weights, most) if most > 1 else None
 
     @cached_property
+    def groups(self) -> IntArray | None:
+        """Groups of neighbouring states, None where there are no neighbourhoods or the groups would be too large."""
+        n = self.matrix.shape[0]
+        if n * (self.atoms - 1) > _MOST_STATES * GROUP_UNKNOWNS:
+            return None
+        labels, neighbours = groups_of(self.matrix, self.atoms)
+        return labels if neighbours <= _NEIGHBOURS and labels.max() < n // 2 else None
+
+    @cached_property
     def directed(self) -> float:
         """sum |P(x, y) - P(y, x)| over sum P(x, y) + P(y, x), x != y: 0 for walks both ways alike, 1 for one way."""
         off = self.matrix - sparse.diags_array(self.matrix.diagonal())
@@ -76,7 +88,8 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
     """The rule of `solver="auto"` for one system of states that lead to each other, and the sentence that explains it.
 
     direct (sparse LU), gauss-seidel, two-grid (sweeps with a coarse correction, BiCGSTAB with it where that is slow),
-    krylov-clusters (BiCGSTAB, one coarse vector a cluster) or krylov (BiCGSTAB alone).
+    krylov-groups (BiCGSTAB, a coarse solve on groups of neighbours), krylov-clusters (BiCGSTAB, one coarse vector a
+    cluster) or krylov (BiCGSTAB alone).
     """
     steps = f"effective horizon {traits.gain:.3g} steps"
     if traits.gain <= SHORT_HORIZON / 2:
@@ -90,6 +103,8 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
         return "two-grid", f"{steps}, and a step keeps {traits.keeps:.2g} of a difference between states"
     if traits.gain <= SLOW_HORIZON:
         return "gauss-seidel", f"{steps}, at most {SLOW_HORIZON:g}"
+    if traits.directed <= _ONE_WAY and traits.groups is not None:
+        return "krylov-groups", f"{steps}, and {traits.groups.max() + 1} groups of neighbouring states"
     if coarse and traits.clusters is not None:
         return "krylov-clusters", f"{steps}, and {traits.clusters.max() + 1} clusters of states"
     if traits.directed > DIRECTED and traits.gain <= 300.0:
@@ -150,6 +165,9 @@ def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) 
         return gauss_seidel(system, cdf, stop, 1.0 if traits.directed > _ONE_WAY else RELAXATION), name, reason
     if name == "krylov":
         return krylov(system, cdf, stop), name, reason
+    if name == "krylov-groups":
+        assert traits.groups is not None
+        return krylov(system, cdf, stop, Aggregation(system, traits.groups)), name, reason
     labels = np.zeros(system.n, dtype=np.int64) if name == "two-grid" else traits.clusters
     assert labels is not None
     try:
