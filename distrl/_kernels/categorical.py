@@ -233,55 +233,86 @@ def sweep_blocks(
 
 
 @kernel
-def _cell_of_self(at: float, discount: float, i: int, last: int) -> float:
-    """Weight of atom i in cell i's own average: what a self-loop feeds back."""
-    start, stop = (i - at) / discount, (i + 1 - at) / discount
-    return max(min(stop, i + 1.0, float(last)) - max(start, float(i), 0.0), 0.0) * discount
+def _solve_cell(row: FloatArray, known: float, weights: FloatArray, ats: FloatArray, discount: float, i: int) -> float:
+    """What the equation of cell i of a state with self-loops says, given the other cells of its `row`.
+
+    A self-loop reads the average of `row` over [(i - at)/discount, (i + 1 - at)/discount], cell i itself included.
+    """
+    last = len(row) - 1
+    own, value = 0.0, known
+    for k in range(len(ats)):
+        start, stop = (i - ats[k]) / discount, (i + 1 - ats[k]) / discount
+        begin, end = min(max(start, 0.0), float(last)), min(max(stop, 0.0), float(last))
+        weight = weights[k] * discount
+        j = int(begin)
+        while j < end:
+            share = weight * (min(end, j + 1.0) - max(begin, float(j)))
+            if j == i:
+                own += share
+            else:
+                value += share * row[j]
+            j += 1
+        value += weights[k] * max(min(i + 1 - ats[k] - discount * last, 1.0), 0.0) * row[last]
+    return value / (1.0 - own)
+
+
+@kernel
+def _self_loops(plan: Any, x: int, weights: FloatArray, ats: FloatArray) -> int:
+    """Fill in probability and position of each reward on x's way to itself, and give their number."""
+    loops = 0
+    for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
+        for n in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
+            if plan.successor[n] == x:
+                for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
+                    if loops < len(ats):
+                        weights[loops] = plan.successor_prob[n] * plan.read_prob[k]
+                        ats[loops] = plan.read_at[k]
+                    loops += 1
+    return loops
 
 
 @kernel
 def solve_states(cdf: FloatArray, plan: Any, states: IntArray) -> None:
     """Solve the equations of `states` one after the other, in place: all their successors but themselves are known.
 
-    A self-loop that pays r reads cell i from [(i - at)/g, (i + 1 - at)/g]: above the fixed point at/(1 - g) of the
-    shift only from atoms i and higher, below it only from atoms i and lower. So a pass upwards and one downwards solve
-    it exactly, in O(m). With several rewards on the loop the two passes are repeated until nothing moves.
+    A self-loop that pays r maps position z to at + discount * z. Above the fixed point at/(1 - discount) of this map a
+    cell reads only itself and higher cells, below it only itself and lower ones. So a pass down to it, a pass
+    up to it and its own cell last solve the equation exactly, in O(m). With several rewards on the loop passes both
+    ways are repeated until nothing moves.
     """
     atoms = cdf.shape[1]
     last = atoms - 1
     mix, known = np.empty(atoms), np.empty(atoms)
-    cell = np.zeros(atoms)
+    weights, ats = np.empty(4), np.empty(4)
     for x in states:
         row = cdf[x]
         row[:] = 0.0
         known[:] = 0.0
         _image_row(cdf, plan, x, True, mix, known)  # the row itself is 0 here: only what follows is read
-        loops = 0
-        for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
-            for n in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
-                if plan.successor[n] == x:
-                    loops += plan.read_ptr[group + 1] - plan.read_ptr[group]
         row[:] = known
+        loops = _self_loops(plan, x, weights, ats)
         if loops == 0:
             continue
+        if loops > len(ats):
+            weights, ats = np.empty(loops), np.empty(loops)
+            _self_loops(plan, x, weights, ats)
         row[last] = 1.0
-        for _ in range(1 if loops == 1 else 500):
+        if loops == 1:
+            at = ats[0]
+            centre = at / max(1.0 - plan.discount, 1e-300)
+            turn = int(np.floor(min(max(centre, -1.0), float(last))))
+            for i in range(min(turn, last)):
+                row[i] = _solve_cell(row, known[i], weights[:1], ats[:1], plan.discount, i)
+            for i in range(last - 1, turn, -1):
+                row[i] = _solve_cell(row, known[i], weights[:1], ats[:1], plan.discount, i)
+            if 0 <= turn < last:
+                row[turn] = _solve_cell(row, known[turn], weights[:1], ats[:1], plan.discount, turn)
+            continue
+        for _ in range(500):
             moved = 0.0
             for step in range(2 * last):
                 i = step if step < last else 2 * last - 1 - step
-                value, own = known[i], 0.0
-                for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
-                    for n in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
-                        if plan.successor[n] != x:
-                            continue
-                        for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
-                            weight = plan.successor_prob[n] * plan.read_prob[k]
-                            mine = weight * _cell_of_self(plan.read_at[k], plan.discount, i, last)
-                            cell[i] = 0.0
-                            _read_cell(row, plan.read_at[k], plan.discount, weight, cell, i)
-                            value += cell[i] - mine * row[i]
-                            own += mine
-                value /= 1.0 - own
+                value = _solve_cell(row, known[i], weights[:loops], ats[:loops], plan.discount, i)
                 moved += abs(value - row[i])
                 row[i] = value
             if moved <= 1e-15 * atoms:

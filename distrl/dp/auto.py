@@ -32,6 +32,7 @@ _ONE_WAY = 0.9  # with so much of the flow one way Gauss-Seidel is close to exac
 _SMALL = 100_000  # non-zeros below which a coarse set-up takes longer than sweeps at a short horizon
 _MOST_STATES = 64  # in a group, beyond which groups no longer tell slow differences
 _NEIGHBOURS = 12.0  # groups a group leads to: more is a random graph, whose groups are no neighbourhoods
+_DENSE = 150  # states
 _CLUSTER = 100  # states a cluster must have on average for its own coarse vector to pay
 
 
@@ -54,18 +55,27 @@ class Traits:
         return long_run_weights(self.matrix)
 
     @cached_property
-    def _mixing(self) -> tuple[float, FloatArray]:
-        return mixing(self.matrix, self.weights)
+    def _groups(self) -> tuple[IntArray, float]:
+        one = np.zeros(self.matrix.shape[0], dtype=np.int64)
+        keeps, lasting = mixing(self.matrix, self.weights, one)
+        most = min(4, COARSE_UNKNOWNS // (self.atoms - 1), self.matrix.shape[0] // _CLUSTER)
+        if self.discount * keeps > FAST_MIXING and most > 1:
+            clusters = clusters_of(lasting, self.weights, most)
+            if clusters is not None:
+                within, _ = mixing(self.matrix, self.weights, clusters)
+                if self.discount * within <= FAST_MIXING:
+                    return clusters, within
+        return one, keeps
+
+    @property
+    def labels(self) -> IntArray:
+        """(n,) cluster of each state: all 0, or 0 to at most 3 where that leaves only differences that fade fast."""
+        return self._groups[0]
 
     @property
     def keeps(self) -> float:
-        """What a step keeps of a difference between states, discount included."""
-        return self.discount * self._mixing[0]
-
-    @cached_property
-    def clusters(self) -> IntArray | None:
-        most = min(4, COARSE_UNKNOWNS // (self.atoms - 1), self.matrix.shape[0] // _CLUSTER)
-        return clusters_of(self._mixing[1], self.weights, most) if most > 1 else None
+        """What a step keeps of a difference between states of one cluster, discount included."""
+        return self.discount * self._groups[1]
 
     @cached_property
     def groups(self) -> IntArray | None:
@@ -79,17 +89,17 @@ class Traits:
     @cached_property
     def directed(self) -> float:
         """sum |P(x, y) - P(y, x)| over sum P(x, y) + P(y, x), x != y: 0 for walks both ways alike, 1 for one way."""
-        off = self.matrix - sparse.diags_array(self.matrix.diagonal())
-        total = 2.0 * float(off.sum())
-        return float(abs(off - off.T).sum()) / total if total > 0.0 else 0.0
+        # a dense array is quicker to make and to subtract from its transpose where there are few states
+        matrix = self.matrix.toarray() if self.matrix.shape[0] <= _DENSE else self.matrix
+        total = 2.0 * float(matrix.sum() - matrix.diagonal().sum())
+        return float(abs(matrix - matrix.T).sum()) / total if total > 0.0 else 0.0
 
 
 def choose_solver(traits: Traits) -> tuple[str, str]:
     """The rule of `solver="auto"` for one system of states that lead to each other, and the sentence that explains it.
 
-    direct (sparse LU), gauss-seidel, two-grid (sweeps with a coarse correction, BiCGSTAB with it where that is slow),
-    krylov-groups (BiCGSTAB, a coarse solve on groups of neighbours), krylov-clusters (BiCGSTAB, one coarse vector a
-    cluster) or krylov (BiCGSTAB alone).
+    direct (sparse LU), gauss-seidel, two-grid (sweeps with a coarse correction, a vector for each cluster; BiCGSTAB
+    with it where that is slow), krylov-groups (BiCGSTAB with a solve on groups of neighbours) or krylov (BiCGSTAB alone).
     """
     steps = f"effective horizon {traits.gain:.3g} steps"
     if traits.gain <= SHORT_HORIZON / 2:
@@ -100,13 +110,13 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
         return "direct", f"a small system ({traits.nonzeros} non-zeros) and {steps}"
     coarse = traits.atoms - 1 <= COARSE_UNKNOWNS and (traits.gain > SHORT_HORIZON or traits.nonzeros >= _SMALL)
     if coarse and traits.keeps <= FAST_MIXING:
-        return "two-grid", f"{steps}, and a step keeps {traits.keeps:.2g} of a difference between states"
+        count = int(traits.labels.max()) + 1
+        where = f" within {count} clusters" if count > 1 else ""
+        return "two-grid", f"{steps}, and a step keeps {traits.keeps:.2g} of a difference between states{where}"
     if traits.gain <= SLOW_HORIZON:
         return "gauss-seidel", f"{steps}, at most {SLOW_HORIZON:g}"
     if traits.directed <= _ONE_WAY and traits.groups is not None:
         return "krylov-groups", f"{steps}, and {traits.groups.max() + 1} groups of neighbouring states"
-    if coarse and traits.clusters is not None:
-        return "krylov-clusters", f"{steps}, and {traits.clusters.max() + 1} clusters of states"
     if traits.directed > DIRECTED and traits.gain <= 300.0:
         return "gauss-seidel", f"{steps}, and {traits.directed:.0%} of the flow goes one way"
     return "krylov", f"{steps}, and differences between states last"
@@ -114,10 +124,13 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
 
 def solve_by_rule(problem: Problem, system: System, stop: Stop) -> tuple[Outcome, str, str]:
     """Components in topological order, each by the rule; checked as a whole at the end, swept where that fails."""
-    cdf = moment_start(problem, system.workers)
     if system.has_law_blocks:
-        return _solve_block(problem, system, cdf, stop)
+        return _solve_block(problem, system, moment_start(problem, system.workers), stop)
     work = rounds(system.plan)
+    if any(len(part.block) for part in work):
+        cdf = moment_start(problem, system.workers)
+    else:  # all states are solved exactly; until then a law each, in case of an interruption
+        cdf = np.ones((system.n, problem.grid.atoms))
     if len(work) == 1 and len(work[0].block) == system.n:
         return _solve_block(problem, system, cdf, stop)
     parts, status = [], Status.CONVERGED
@@ -168,14 +181,10 @@ def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) 
     if name == "krylov-groups":
         assert traits.groups is not None
         return krylov(system, cdf, stop, Aggregation(system, traits.groups)), name, reason
-    labels = np.zeros(system.n, dtype=np.int64) if name == "two-grid" else traits.clusters
-    assert labels is not None
     try:
-        coarse = Coarse(system, mean, traits.weights, labels)
+        coarse = Coarse(system, mean, traits.weights, traits.labels)
     except ValueError as error:
         return krylov(system, cdf, stop), "krylov", f"{reason}, but {error}"
-    if name == "krylov-clusters":
-        return krylov(system, cdf, stop, coarse), name, reason
 
     def otherwise(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
         return krylov(system, cdf, stop, coarse)

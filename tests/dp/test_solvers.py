@@ -184,12 +184,21 @@ def test_the_coarse_correction_needs_few_applications_where_mixing_is_fast():
 def test_clusters_are_found_and_used():
     model = two_clusters(1000, 0.99)
     weights = long_run_weights(model.continuation)
-    keeps, vector = mixing(model.continuation, weights)
+    keeps, vector = mixing(model.continuation, weights, np.zeros(1000, dtype=np.int64))
     labels = clusters_of(vector, weights)
     assert keeps > 0.95 and labels.max() == 1
     assert len(np.unique(labels[:500])) == 1 and labels[0] != labels[-1]
-    sol = evaluate(model, CategoricalFixedPoint(51))
-    assert sol.solver == "krylov-clusters" and "2 clusters" in sol.reason
+    assert mixing(model.continuation, weights, labels)[0] < 0.6
+    for discount in (0.9, 0.99, 0.999):
+        model = two_clusters(2000, discount)
+        sol = evaluate(model, CategoricalFixedPoint(101))
+        assert sol.solver == "two-grid" and "2 clusters" in sol.reason
+        assert sol.iterations <= 0.7 * evaluate(model, CategoricalFixedPoint(101, solver="krylov")).iterations
+
+
+def test_no_clusters_where_differences_fade_slowly_within_them_too():
+    room = environments.gridworld((20, 40), discount=0.99).under("uniform")
+    assert not Traits(room.continuation, 0.99, 101, 100.0).labels.any()
 
 
 @pytest.mark.fast
