@@ -1,8 +1,8 @@
 """Slow differences between states, solved on small groups of neighbouring states, and Gauss-Seidel for the rest.
 
 Where a chain moves slowly over its states (walks, drifts, rooms), what sweeps leave of the error varies slowly from
-a state to its neighbours, but differently at each atom: no few vectors capture it. Groups of some 4 to 64 states that lead to
-each other, all atoms kept, do: a small system, solved by sparse LU.
+a state to its neighbours, but differently at each atom: no few vectors capture it. Groups of 4 to 64 states that lead
+to each other, all atoms kept, do: a small system, solved by sparse LU.
 """
 
 import numpy as np
@@ -35,8 +35,8 @@ class Aggregation:
     Notes
     -----
     Set-up O(outcomes log(outcomes)) and an LU of groups * (m - 1) unknowns, never singular where I - A is not; a
-    correction takes two sweeps and a solve with the factors. One array of n * m. Source: Galerkin coarse operators on matched pairs, Notay 2010, "An
-    aggregation-based algebraic multigrid method"; keeping the atoms apart is this library's.
+    correction takes two sweeps and a solve with the factors. One array of n * m. Source: Notay 2010, "An
+    aggregation-based algebraic multigrid method", for pairs of pairs; keeping the atoms apart is this library's.
     """
 
     applications = 2  # in a correction

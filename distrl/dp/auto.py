@@ -99,7 +99,8 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
     """The rule of `solver="auto"` for one system of states that lead to each other, and the sentence that explains it.
 
     direct (sparse LU), gauss-seidel, two-grid (sweeps with a coarse correction, a vector for each cluster; BiCGSTAB
-    with it where that is slow), krylov-groups (BiCGSTAB with a solve on groups of neighbours) or krylov (BiCGSTAB alone).
+    with it where that is slow), krylov-groups (BiCGSTAB with a solve on groups of neighbouring states) or krylov
+    (BiCGSTAB alone).
     """
     steps = f"effective horizon {traits.gain:.3g} steps"
     if traits.gain <= SHORT_HORIZON / 2:

@@ -138,8 +138,9 @@ def direct(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
 def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Preconditioner | None = None) -> Outcome:
     """BiCGSTAB on the correction, true residuals between cycles, a step taken only if they fall; then sweeps.
 
-    `cdf` is overwritten. Eight arrays of its size, nine with `coarse`, ten with groups; above 20 million entries seven of them are
-    float32, and cycles, which reduce the residual by 1e-4 then, refine in float64: half the memory and traffic.
+    `cdf` is overwritten. Eight arrays of its size, nine with `coarse`, and what that holds; above 20 million entries
+    seven of them are float32, and cycles, which reduce the residual by 1e-4 then, refine in float64: half the memory
+    and traffic.
     """
     run = stop.run
     single = cdf.size > SINGLE_ENTRIES

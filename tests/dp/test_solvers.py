@@ -7,6 +7,7 @@ from scipy import sparse
 
 import distrl
 from distrl import MRP, CategoricalFixedPoint, FiniteLaw, Grid, environments, evaluate
+from distrl.dp.aggregation import Aggregation, groups_of
 from distrl.dp.auto import Traits, choose_solver
 from distrl.dp.coarse import Coarse, clusters_of, long_run_weights, mixing
 from distrl.dp.components import rounds
@@ -67,6 +68,10 @@ def coarse_of(problem, system, labels=None):
     weights = long_run_weights(problem.model.continuation)
     labels = np.zeros(system.n, dtype=np.int64) if labels is None else labels
     return Coarse(system, problem.moments[0], weights, labels)
+
+
+def aggregation_of(problem, system):
+    return Aggregation(system, groups_of(problem.model.continuation, system.grid.atoms)[0])
 
 
 @pytest.mark.fast
@@ -143,6 +148,7 @@ def test_every_solver_gives_what_sweeps_give(make, discount):
         "krylov": lambda p, s, cdf, stop: krylov(s, cdf, stop),
         "krylov, coarse": lambda p, s, cdf, stop: krylov(s, cdf, stop, coarse_of(p, s)),
         "two-grid": lambda p, s, cdf, stop: two_grid(s, cdf, stop, coarse_of(p, s), krylov),
+        "krylov, groups": lambda p, s, cdf, stop: krylov(s, cdf, stop, aggregation_of(p, s)),
         "two labels": lambda p, s, cdf, stop: krylov(s, cdf, stop, coarse_of(p, s, np.arange(s.n) % 2)),
     }
     for name, way in ways.items():
@@ -205,7 +211,7 @@ def test_no_clusters_where_differences_fade_slowly_within_them_too():
 def test_the_rule_can_be_asked_without_solving():
     walk = random_walk(2000, 0.99).continuation
     assert choose_solver(Traits(walk, 0.9, 101, 10.0))[0] == "gauss-seidel"
-    assert choose_solver(Traits(walk, 0.99, 101, 100.0))[0] == "krylov"
+    assert choose_solver(Traits(walk, 0.99, 101, 100.0))[0] == "krylov-groups"
     assert choose_solver(Traits(walk[:8][:, :8], 0.999, 51, 1000.0))[0] == "direct"
     one_way = random_walk(2000, 0.99, up=0.95).continuation
     assert choose_solver(Traits(one_way, 0.99, 101, 100.0))[0] == "gauss-seidel"
@@ -260,3 +266,52 @@ def test_the_law_that_is_returned_meets_the_tolerance(name, tol):
     gain = Certifier(sol.model, CategoricalBellman(sol.model, sol.returns.grid)).gain
     assert sol.converged
     assert sol.residual * gain <= sol.tol
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("make", [lambda: random_walk(200, 0.99), lambda: garnet(120, 0.99)])
+def test_groups_lead_to_each_other_and_are_few(make):
+    p = make().continuation
+    labels, neighbours = groups_of(p, 101)
+    count = labels.max() + 1
+    assert np.array_equal(np.unique(labels), np.arange(count)) and 1 < count <= len(labels) // 3
+    for group in range(count):
+        inside = p[labels == group][:, labels == group]
+        assert sparse.csgraph.connected_components(inside, directed=False)[0] == 1
+    between = sparse.coo_array(p)
+    pairs = set(zip(labels[between.coords[0]], labels[between.coords[1]], strict=True))
+    pairs |= {(d, c) for c, d in pairs}
+    assert neighbours == pytest.approx(len(pairs) / count)
+
+
+@pytest.mark.fast
+def test_the_coarse_solve_is_exact_for_errors_that_groups_share():
+    """Before its sweeps, R (I - A) P x = R (I - A) P x: a dense formula, with rewards on multiples of 1/16 of a cell."""
+    walk = random_walk(24, 0.99)
+    rewards = np.random.default_rng(0).integers(-32, 32, 24) / 16
+    model = MRP(walk.continuation, rewards, 0.99)
+    grid = Grid(-800.0, 800.0, 17)  # spacing 100
+    operator = distrl.operators.CategoricalBellman(model, grid)
+    system = System.whole(operator, 1)
+    labels = groups_of(model.continuation, 17)[0]
+    aggregation = Aggregation(system, labels)
+    lift = sparse.kron(sparse.csr_array((np.ones(24), (np.arange(24), labels))), np.eye(16)).toarray()
+    average = lift.T / lift.sum(axis=0)[:, None]
+    exact = average @ (np.eye(24 * 16) - operator.matrix().toarray()) @ lift
+    right = np.random.default_rng(1).normal(size=exact.shape[0])
+    found = aggregation._factors.solve(exact @ right)
+    np.testing.assert_allclose(found, right, rtol=0.05, atol=0.05 * np.abs(right).max())
+
+
+@pytest.mark.parametrize("discount", [0.99, 0.999])
+@pytest.mark.parametrize(
+    "make",
+    [lambda g: random_walk(300, g, up=0.8), lambda g: environments.gridworld((12, 20), discount=g).under("uniform")],
+)
+def test_groups_of_neighbours_save_most_of_the_applications_on_slow_chains(make, discount):
+    model = make(discount)
+    ours = evaluate(model, CategoricalFixedPoint(61))
+    plain = evaluate(model, CategoricalFixedPoint(61, solver="krylov"))
+    assert ours.solver == "krylov-groups" and "groups of neighbouring states" in ours.reason
+    assert ours.converged and ours.iterations <= 0.7 * plain.iterations
+    assert distrl.wasserstein(ours.returns, plain.returns).max() <= ours.tol + plain.tol
