@@ -1,7 +1,7 @@
 """Slow differences between states, solved on small groups of neighbouring states, and Gauss-Seidel for the rest.
 
 Where a chain moves slowly over its states (walks, drifts, rooms), what sweeps leave of the error varies slowly from
-a state to its neighbours, but differently at each atom: no few vectors capture it. Groups of 4 to 64 states that lead
+a state to its neighbours, but differently at each atom: no few vectors capture it. Groups of 4 to 32 states that lead
 to each other, all atoms kept, do: a small system, solved by sparse LU.
 """
 
@@ -102,7 +102,7 @@ def _group_plan(system: System, labels: IntArray, share: FloatArray) -> Plan:
     key = (labels[source] * count + labels[successor]) * bins + below - first
     mass = weight * share[source]
     found, place = np.unique(np.concatenate([key, key + 1]), return_inverse=True)
-    mass = np.bincount(place, weights=np.concatenate([mass * (1.0 - above), mass * above]))
+    probability = np.bincount(place, weights=np.concatenate([mass * (1.0 - above), mass * above]))
     pair, step = np.divmod(found, bins)
     heads, tails = np.divmod(pair, count)
     one_each = np.arange(len(found) + 1)
@@ -110,7 +110,7 @@ def _group_plan(system: System, labels: IntArray, share: FloatArray) -> Plan:
         discount=system.plan.discount,
         group_ptr=np.searchsorted(heads, np.arange(count + 1)).astype(np.int64),
         successor_ptr=one_each,
-        successor_prob=mass,
+        successor_prob=probability,
         successor=tails,
         read_ptr=one_each,
         read_prob=np.ones(len(found)),
