@@ -102,7 +102,8 @@ def _group_plan(system: System, labels: IntArray, share: FloatArray) -> Plan:
     key = (labels[source] * count + labels[successor]) * bins + below - first
     mass = weight * share[source]
     found, place = np.unique(np.concatenate([key, key + 1]), return_inverse=True)
-    probability = np.bincount(place, weights=np.concatenate([mass * (1.0 - above), mass * above]))
+    parts = np.concatenate([mass * (1.0 - above), mass * above])
+    probability = np.asarray(np.bincount(place, weights=parts), dtype=np.float64)
     pair, step = np.divmod(found, bins)
     heads, tails = np.divmod(pair, count)
     one_each = np.arange(len(found) + 1)

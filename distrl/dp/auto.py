@@ -84,7 +84,9 @@ class Traits:
         if n * (self.atoms - 1) > _MOST_STATES * GROUP_UNKNOWNS:
             return None
         labels, neighbours = groups_of(self.matrix, self.atoms)
-        return labels if neighbours <= _NEIGHBOURS and labels.max() < n // 2 else None
+        count = int(labels.max()) + 1
+        few = count <= n // 2 and count * (self.atoms - 1) <= GROUP_UNKNOWNS
+        return labels if few and neighbours <= _NEIGHBOURS else None
 
     @cached_property
     def directed(self) -> float:

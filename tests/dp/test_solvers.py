@@ -301,6 +301,15 @@ def test_the_coarse_matrix_is_the_dense_average_of_the_operator():
     np.testing.assert_allclose(found, right, rtol=0, atol=1e-12)
 
 
+@pytest.mark.fast
+def test_no_groups_where_states_share_one_neighbour_or_all_are_neighbours():
+    star = sparse.lil_array((1000, 1000))
+    star[1:, 0], star[0, 1:] = 1.0, 1.0 / 999
+    assert Traits(star.tocsr(), 0.99, 101, 100.0).groups is None
+    assert Traits(garnet(1000, 0.99).continuation, 0.99, 101, 100.0).groups is None
+    assert Traits(random_walk(1000, 0.99).continuation, 0.99, 101, 100.0).groups is not None
+
+
 def test_a_correction_of_no_use_leaves_the_work_to_krylov_and_sweeps():
     """Groups of states far apart: true residuals decide, and the answer stays the same."""
     model = random_walk(60, 0.99)
