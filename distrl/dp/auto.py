@@ -9,6 +9,7 @@ from scipy import sparse
 
 from distrl._kernels.categorical import solve_states
 from distrl._validation import FloatArray, IntArray
+from distrl.dp.aggregation import GROUP_UNKNOWNS, Aggregation, groups_of
 from distrl.dp.banded import banded, narrow_order
 from distrl.dp.coarse import COARSE_UNKNOWNS, Coarse, clusters_of, long_run_weights, mixing
 from distrl.dp.components import rounds
@@ -35,6 +36,8 @@ DIRECTED = 0.5
 RELAXATION = 1.2
 _ONE_WAY = 0.9  # with so much of the flow one way Gauss-Seidel is close to exact and needs none
 _SMALL = 100_000  # non-zeros below which a coarse set-up takes longer than sweeps at a short horizon
+_MOST_STATES = 32  # in a group on average; with twice as many BiCGSTAB alone is as fast at a horizon of 100
+_NEIGHBOURS = 12.0  # groups a group leads to: more is a random graph, whose groups are no neighbourhoods
 _DENSE = 150  # states
 _CLUSTER = 100  # states a cluster must have on average for its own coarse vector to pay
 
@@ -58,7 +61,7 @@ class Traits:
         return long_run_weights(self.matrix)
 
     @cached_property
-    def _groups(self) -> tuple[IntArray, float]:
+    def _clusters(self) -> tuple[IntArray, float]:
         one = np.zeros(self.matrix.shape[0], dtype=np.int64)
         keeps, lasting = mixing(self.matrix, self.weights, one)
         most = min(4, COARSE_UNKNOWNS // (self.atoms - 1), self.matrix.shape[0] // _CLUSTER)
@@ -73,12 +76,12 @@ class Traits:
     @property
     def labels(self) -> IntArray:
         """(n,) cluster of each state: all 0, or 0 to at most 3 where that leaves only differences that fade fast."""
-        return self._groups[0]
+        return self._clusters[0]
 
     @property
     def keeps(self) -> float:
         """What a step keeps of a difference between states of one cluster, discount included."""
-        return self.discount * self._groups[1]
+        return self.discount * self._clusters[1]
 
     @property
     def iteration(self) -> float:
@@ -97,6 +100,17 @@ class Traits:
         return (order, width) if pays else None
 
     @cached_property
+    def groups(self) -> IntArray | None:
+        """Groups of neighbouring states, None where there are no neighbourhoods or the groups would be too large."""
+        n = self.matrix.shape[0]
+        if n * (self.atoms - 1) > _MOST_STATES * GROUP_UNKNOWNS:
+            return None
+        labels, neighbours = groups_of(self.matrix, self.atoms)
+        count = int(labels.max()) + 1
+        few = count <= n // 2 and count * (self.atoms - 1) <= GROUP_UNKNOWNS
+        return labels if few and neighbours <= _NEIGHBOURS else None
+
+    @cached_property
     def directed(self) -> float:
         """sum |P(x, y) - P(y, x)| over sum P(x, y) + P(y, x), x != y: 0 for walks both ways alike, 1 for one way."""
         # a dense array is quicker to make and to subtract from its transpose where there are few states
@@ -109,7 +123,8 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
     """The rule of `solver="auto"` for one system of states that lead to each other, and the sentence that explains it.
 
     banded (elimination along a narrow chain), direct (sparse LU), gauss-seidel, two-grid (sweeps with a coarse
-    correction, a vector for each cluster; BiCGSTAB with it where that is slow) or krylov (BiCGSTAB alone).
+    correction, a vector for each cluster; BiCGSTAB with it where that is slow), krylov-groups (BiCGSTAB with a solve on
+    groups of neighbouring states) or krylov (BiCGSTAB alone).
     """
     steps = f"effective horizon {traits.gain:.3g} steps"
     if traits.gain <= SHORT_HORIZON / 2:
@@ -127,6 +142,8 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
         return "two-grid", f"{steps}, and a step keeps {traits.keeps:.2g} of a difference between states{where}"
     if traits.gain <= SLOW_HORIZON:
         return "gauss-seidel", f"{steps}, at most {SLOW_HORIZON:g}"
+    if traits.directed <= _ONE_WAY and traits.groups is not None:
+        return "krylov-groups", f"{steps}, and {traits.groups.max() + 1} groups of neighbouring states"
     if traits.directed > DIRECTED and traits.gain <= 300.0:
         return "gauss-seidel", f"{steps}, and {traits.directed:.0%} of the flow goes one way"
     return "krylov", f"{steps}, and differences between states last"
@@ -196,6 +213,9 @@ def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) 
         return gauss_seidel(system, cdf, stop, 1.0 if traits.directed > _ONE_WAY else RELAXATION), name, reason
     if name == "krylov":
         return krylov(system, cdf, stop), name, reason
+    if name == "krylov-groups":
+        assert traits.groups is not None
+        return krylov(system, cdf, stop, Aggregation(system, traits.groups)), name, reason
     try:
         coarse = Coarse(system, mean, traits.weights, traits.labels)
     except ValueError as error:

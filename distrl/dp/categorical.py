@@ -57,7 +57,7 @@ class CategoricalFixedPoint:
 
     Notes
     -----
-    Time O(nnz * m) an application. Memory in arrays of S * m float64: iterate 2, krylov 9, auto 2 to 9; beyond
+    Time O(nnz * m) an application. Memory in arrays of S * m float64: iterate 2, krylov 9, auto 2 to 10; beyond
     20 million entries BiCGSTAB works in float32 inside float64 refinement and takes 5.5. direct: by fill-in.
     Guarantee: the certificate (claim `certificate-martingale-coupling`); with no clipping at most
     spacing / (2 sqrt(1 - discount^2)) plus the iteration error. Source: Rowland et al. 2024, "Near-Minimax-Optimal

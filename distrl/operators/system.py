@@ -125,6 +125,12 @@ class System:
         if self.has_law_blocks:
             self.operator.add_law_blocks(vector, out, affine=False)
 
+    def linear_sweep(self, vector: FloatArray, rhs: FloatArray, out: FloatArray, forward: bool) -> None:
+        """out = one Gauss-Seidel sweep from `vector` for x = A x + rhs; within blocks, as in `gauss_seidel`."""
+        plan = self.plan._replace(end_ptr=np.zeros_like(self.plan.end_ptr))
+        count = len(self._edges) - 1
+        self.workers.rows(count, kernels.sweep_blocks, vector, plan, rhs, self._edges, forward, 1.0, out, self.sums)
+
     def matrix(self) -> sparse.csr_array:
         """A on the first m - 1 atoms, index state * (m - 1) + atom."""
         return self.operator.matrix() if self.states is None else plan_matrix(self.plan, self.grid.atoms, self.n)
