@@ -39,7 +39,7 @@ def _first_heads(
 ) -> int:
     """Fill the heap with the first particle of each list; returns the number of lists."""
     first = plan.list_ptr[x]
-    count = plan.list_ptr[x + 1] - first
+    count: int = plan.list_ptr[x + 1] - first
     for k in range(count):
         y = plan.successor[first + k]
         head[k] = plan.shift[first + k]

@@ -37,15 +37,17 @@ class QuantileBellman:
 
     Notes
     -----
-    Levels and cumulative probabilities are compared up to 1e-9 (up to 1e-12 for targets with a continuous part), so that
-    0.1 + 0.2 reaches the level 0.3: exactly the operator at the levels tau_i - 1e-9 and tau_i + 1e-9, as contractive as
-    the one without tolerance. Time O(K n log K) a source by a k-way merge of the successors' sorted lists, K the number
-    of outcomes (times the number of values of a `FiniteLaw` reward), n the number of particles; memory O(S m).
+    Levels and cumulative probabilities are compared up to 1e-9 (up to 1e-12 for targets with a continuous part), so
+    that 0.1 + 0.2 reaches the level 0.3: exactly the operator at the levels tau_i - 1e-9 and tau_i + 1e-9, as
+    contractive as the one without tolerance. Time O(K n log K) a source by a k-way merge of the successors' sorted
+    lists, K the number of outcomes (times the number of values of a `FiniteLaw` reward), n the number of particles;
+    memory O(S m).
 
     A source with another reward law has a continuous part in its target: F(z) = sum over outcomes p * mean_j F_R(z -
     discount * v_j) is inverted by a bracketing search to 8 eps of the values' size, about 20 evaluations of F at the m
-    levels, each O(K n m) calls of F_R. Sources: Dabney et al. 2018, "Distributional Reinforcement Learning with Quantile
-    Regression"; Rowland et al. 2024, "An Analysis of Quantile Temporal-Difference Learning" (contraction, `flat`).
+    levels, each O(K n m) calls of F_R. Sources: Dabney et al. 2018, "Distributional Reinforcement Learning with
+    Quantile Regression"; Rowland et al. 2024, "An Analysis of Quantile Temporal-Difference Learning" (contraction,
+    `flat`).
 
     Examples
     --------

@@ -54,20 +54,20 @@ class Mixture:
                 total += self._averaged(law.cdf, x, shifts, weights)
         return total
 
-    def put(self, x: FloatArray) -> FloatArray:
-        """E[(x - Z)+], of the shape of x."""
-        points = np.ravel(x)
+    def put(self, k: FloatArray) -> FloatArray:
+        """E[(k - Z)+], of the shape of k."""
+        points = np.ravel(k)
         total = np.zeros(len(points))
         for law, shifts, weights in self._parts:
             if law is None:
                 total += self._averaged(lambda gap: np.maximum(gap, 0.0), points, shifts, weights)
             else:
                 total += self._averaged(law.put, points, shifts, weights)
-        return total.reshape(np.shape(x))
+        return total.reshape(np.shape(k))
 
-    def stop_loss(self, x: FloatArray) -> FloatArray:
-        """E[(Z - x)+], of the shape of x."""
-        return np.maximum(self.put(x) - (x - self.mean), 0.0)
+    def stop_loss(self, k: FloatArray) -> FloatArray:
+        """E[(Z - k)+], of the shape of k."""
+        return np.maximum(self.put(k) - (k - self.mean), 0.0)
 
     def put_error(self, reach: float) -> float:
         """Bound on the error of `put` at points up to `reach` in size: the laws' own, and that of the sums."""
@@ -78,14 +78,13 @@ class Mixture:
             error += float(weights.sum()) * (own + 8.0 * _EPS * far)
         return error
 
-    def quantile(self, levels: FloatArray, upper: bool = False) -> FloatArray:
-        """inf{z : F(z) >= level}, or inf{z : F(z) > level}, of the shape of `levels`, each in (0, 1).
+    def quantile(self, q: FloatArray, upper: bool = False) -> FloatArray:
+        """inf{z : F(z) >= level}, or inf{z : F(z) > level}, of the shape of `q`, each in (0, 1).
 
         A bracket with F(low) < level <= F(high) (upper: F(low) <= level < F(high)) is narrowed by secants (Illinois),
         every third time by half, until it is narrower than `tol` or 8 eps of the values' size; its upper end is given.
         """
-        shape = np.shape(levels)
-        level = np.ravel(levels)
+        level = np.ravel(q)
         low, high = np.full(len(level), np.inf), np.full(len(level), -np.inf)
         for law, shifts, _ in self._parts:  # a mixture's quantile lies among those of its parts
             own = 0.0 if law is None else law.quantile(level)
@@ -115,7 +114,7 @@ class Mixture:
             low[todo], high[todo] = np.where(left, x, a), np.where(left, b, x)
             side[todo] = np.where(left, -1.0, 1.0)
         self.inversion_error = max(self.inversion_error, float((high - low).max()))
-        return high.reshape(shape)
+        return high.reshape(np.shape(q))
 
     @staticmethod
     def _widened(
