@@ -34,19 +34,15 @@ def _sift(head: FloatArray, which: IntArray, count: int, at: int) -> None:
 
 
 @kernel
-def _first_heads(
-    values: FloatArray, plan: Any, x: int, head: FloatArray, which: IntArray, position: IntArray, mass: FloatArray
-) -> int:
+def _first_heads(values: FloatArray, plan: Any, x: int, head: FloatArray, which: IntArray, position: IntArray) -> int:
     """Fill the heap with the first particle of each list; returns the number of lists."""
     first = plan.list_ptr[x]
     count: int = plan.list_ptr[x + 1] - first
     for k in range(count):
         y = plan.successor[first + k]
         head[k] = plan.shift[first + k]
-        mass[k] = plan.prob[first + k]
         if y >= 0:
             head[k] += plan.discount * values[y, 0]
-            mass[k] /= values.shape[1]
         which[k] = k
         position[k] = 0
     for at in range(count // 2 - 1, -1, -1):
@@ -85,7 +81,7 @@ def choose(
     lists = 1
     for x in range(start, stop):
         lists = max(lists, plan.list_ptr[x + 1] - plan.list_ptr[x])
-    head, mass = np.empty(lists), np.empty(lists)
+    head = np.empty(lists)
     which, position = np.empty(lists, dtype=np.int64), np.empty(lists, dtype=np.int64)
     last = choices.shape[2] - 1
     for x in range(start, stop):
@@ -93,14 +89,15 @@ def choose(
         if first == plan.list_ptr[x + 1]:
             choices[x] = -1
             continue
-        count = _first_heads(values, plan, x, head, which, position, mass)
+        count = _first_heads(values, plan, x, head, which, position)
         low, high = 0 if flat < 1.0 else m, 0 if flat > 0.0 else m  # what is not asked for is not looked for
         total, rest, particle = 0.0, 0.0, 0
         while count > 0 and (low < m or high < m):
             k = which[0]
             particle = (first + k) * n + position[k]
-            added = total + mass[k]  # compensated: rounding of a long sum must stay far below the tolerance of ties
-            rest += (total - added) + mass[k] if total >= mass[k] else (mass[k] - added) + total
+            mass = plan.prob[first + k] / (n if plan.successor[first + k] >= 0 else 1)
+            added = total + mass  # compensated: rounding of a long sum must stay far below the tolerance of ties
+            rest += (total - added) + mass if total >= mass else (mass - added) + total
             total = added
             while low < m and total + rest >= levels[low] - LEVEL_TOLERANCE:
                 choices[x, low, 0] = particle
@@ -157,36 +154,47 @@ def read(
 
 
 @kernel
-def distances(values: FloatArray, plan: Any, laws: FloatArray, out: FloatArray, start: int, stop: int) -> None:
-    """out[x] = (W1 between the law of equal weights on laws[x] (sorted) and the target of x, width of both together).
+def distances(
+    values: FloatArray,
+    weights: FloatArray,
+    plan: Any,
+    laws: FloatArray,
+    law_weights: FloatArray,
+    out: FloatArray,
+    start: int,
+    stop: int,
+) -> None:
+    """out[x] = (W1 between the law on laws[x] and the target of x, width of the two together), start <= x < stop.
 
-    int |F - G| by the same merge, with the law as one more list.
+    int |F - G| by the same merge, with the law as one more list. Particle j of state y has the weight weights[y, j]
+    here; rows of `laws` are sorted, too. One row of weights serves all laws.
     """
     lists = 1
     for x in range(start, stop):
         lists = max(lists, plan.list_ptr[x + 1] - plan.list_ptr[x])
-    head, mass = np.empty(lists), np.empty(lists)
+    head = np.empty(lists)
     which, position = np.empty(lists, dtype=np.int64), np.empty(lists, dtype=np.int64)
     m = laws.shape[1]
     for x in range(start, stop):
-        count = _first_heads(values, plan, x, head, which, position, mass)
-        i, area, lowest, here = 0, 0.0, 0.0, 0.0
-        total, rest = 0.0, 0.0
-        begun = False
+        first = plan.list_ptr[x]
+        own = law_weights[x if len(law_weights) > 1 else 0]
+        count = _first_heads(values, plan, x, head, which, position)
+        lowest = min(laws[x, 0], head[0]) if count > 0 else laws[x, 0]
+        i, area, here, total, rest = 0, 0.0, lowest, 0.0, 0.0
         while count > 0 or i < m:
             before = here
-            from_law = count == 0 or (i < m and laws[x, i] <= head[0])
-            if from_law:
-                here, weight = laws[x, i], -1.0 / m
+            if count == 0 or (i < m and laws[x, i] <= head[0]):
+                here, mass = laws[x, i], -own[i]
                 i += 1
             else:
-                here, weight = head[0], mass[which[0]]
+                k = which[0]
+                y = plan.successor[first + k]
+                here, mass = head[0], plan.prob[first + k]
+                if y >= 0:
+                    mass *= weights[y if len(weights) > 1 else 0, position[k]]
                 count = _next_head(values, plan, x, head, which, position, count)
-            if begun:
-                area += abs(total + rest) * (here - before)
-            else:
-                begun, lowest = True, here
-            added = total + weight
-            rest += (total - added) + weight if abs(total) >= abs(weight) else (weight - added) + total
+            area += abs(total + rest) * (here - before)
+            added = total + mass  # compensated, as masses of both signs nearly cancel
+            rest += (total - added) + mass if abs(total) >= abs(mass) else (mass - added) + total
             total = added
         out[x, 0], out[x, 1] = area, here - lowest

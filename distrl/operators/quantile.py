@@ -1,4 +1,4 @@
-"""The quantile Bellman operator: one application, and how far a law is from its unprojected image."""
+"""The quantile Bellman operator: one application."""
 
 from typing import Any
 
@@ -10,10 +10,8 @@ from distrl._threads import Workers
 from distrl._validation import FloatArray, IntArray, float_array, real_number, whole_number
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
-from distrl.operators.targets import list_plan
+from distrl.operators.targets import Targets
 from distrl.returns.quantile import QuantileReturns, midpoint_levels
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 class QuantileBellman:
@@ -76,7 +74,7 @@ class QuantileBellman:
         self.quantiles = whole_number(quantiles, "quantiles", low=1)
         self.flat = real_number(flat, "flat", low=0.0, high=1.0)
         self.levels = midpoint_levels(self.quantiles)
-        self.plan, self.law_targets = list_plan(table, discount)
+        self.targets = Targets(table, discount, threads)
 
     def __repr__(self) -> str:
         return (
@@ -121,10 +119,10 @@ class QuantileBellman:
         `moved` (S,), if given, gets the W_inf distances max_i |out - values| (as many particles as quantiles).
         Continuous targets are inverted to `tol`, in units of reward, or to rounding if that is wider.
         """
-        workers = Workers(self.threads, 8 * len(self.plan.shift) * values.shape[1])
-        workers.rows(len(out), kernels.choose, values, self.plan, self.levels, self.flat, choices)
+        workers = Workers(self.threads, 8 * len(self.targets.plan.shift) * values.shape[1])
+        workers.rows(len(out), kernels.choose, values, self.targets.plan, self.levels, self.flat, choices)
         self.read(values, choices, out, moved)
-        for target in self.law_targets:
+        for target in self.targets.with_laws:
             out[target.source] = target.quantiles(values, self.levels, self.flat, tol)
             if moved is not None:
                 moved[target.source] = np.abs(out[target.source] - values[target.source]).max()
@@ -133,33 +131,14 @@ class QuantileBellman:
         """The application with the particles in `choices`, whatever the ranks of `values`: linear. Time O(S m)."""
         nothing = np.empty(0)
         Workers(self.threads, out.size).rows(
-            len(out), kernels.read, values, self.plan, choices, self.flat, out, nothing if moved is None else moved
+            len(out),
+            kernels.read,
+            values,
+            self.targets.plan,
+            choices,
+            self.flat,
+            out,
+            nothing if moved is None else moved,
         )
-        for target in self.law_targets:
+        for target in self.targets.with_laws:
             out[target.source] = values[target.source]
-
-    def distances(self, values: FloatArray, laws: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """W1 between each source's law and the unprojected target T theta, and a bound on what float64 erred in that.
-
-        `values` (S, n) are the states' particles, `laws` (sources, l) the sources'; rows sorted, equal weights.
-
-        Returns
-        -------
-        distance, slack : (sources,)
-            int |F - G| by a merge, time as for an application; for continuous targets through E[(k - R)+] at the laws'
-            particles and the target's quantiles in between. Slack, to first order in eps: positions r + discount * v
-            are rounded, compensated sums of masses by a few eps, the sum of the pieces by eps for each; rows whose
-            probabilities do not sum to 1 count with the defect times the width.
-        """
-        both = np.empty((self.table.n_sources, 2))
-        workers = Workers(self.threads, 8 * len(self.plan.shift) * values.shape[1])
-        workers.rows(len(both), kernels.distances, values, self.plan, laws, both)
-        distance, width = both[:, 0].copy(), both[:, 1]
-        sums = np.add.reduceat(self.table.probs, self.table.indptr[:-1])
-        pieces = np.diff(self.plan.list_ptr) * values.shape[1] + laws.shape[1]
-        size = np.abs(values).max(initial=0.0) + np.abs(laws).max(initial=0.0)
-        size += np.abs(self.plan.shift).max(initial=0.0)
-        slack = 4.0 * _EPS * size + (8.0 * _EPS + np.abs(sums - 1.0)) * width + pieces * _EPS * distance
-        for target in self.law_targets:
-            distance[target.source], slack[target.source] = target.distance(values, laws[target.source])
-        return distance, np.asarray(slack)

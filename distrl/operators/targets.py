@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from distrl._kernels import quantile as kernels
+from distrl._threads import Workers
 from distrl._validation import FloatArray, IntArray
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.outcomes import OutcomeTable
@@ -153,7 +155,7 @@ class LawTarget:
 
     def quantiles(self, values: FloatArray, levels: FloatArray, flat: float, tol: float) -> FloatArray:
         """(m,) the quantiles that `QuantileBellman` takes; levels are compared up to 1e-12."""
-        mixture = self.mixture(values, tol)
+        mixture = self.mixture(values, equal_weights(values), tol)
         if flat < 1.0:
             low = mixture.quantile(levels - _LEVEL_TOLERANCE)
             if flat == 0.0:
@@ -161,31 +163,38 @@ class LawTarget:
         high = mixture.quantile(levels + _LEVEL_TOLERANCE, upper=True)
         return high if flat == 1.0 else np.asarray((1.0 - flat) * low + flat * high)
 
-    def distance(self, values: FloatArray, law: FloatArray) -> tuple[float, float]:
-        """W1 between equal weights on `law` (sorted) and the target, and a bound on its numerical error.
+    def distance(
+        self, values: FloatArray, weights: FloatArray, law: FloatArray, law_weights: FloatArray
+    ) -> tuple[float, float]:
+        """W1 between a law on sorted values and the target, and a bound on its numerical error.
 
         An inexact quantile costs at most twice its bracket's width times the mass in it; the masses sum to at most 1.
         """
-        mixture = self.mixture(values, 0.0)
-        cumulative = np.append(np.arange(1.0, len(law)) / len(law), 1.0)
+        mixture = self.mixture(values, weights, 0.0)
+        kept = law_weights > 0.0
+        law, cumulative = law[kept], np.cumsum(law_weights[kept])
+        cumulative[-1] = 1.0
         distance = float(wasserstein_1(law[None], cumulative[None], mixture)[0])
         reach = float(np.abs(law).max() + np.abs(values).max(initial=0.0))
-        slack = 2.0 * mixture.inversion_error + 4.0 * len(law) * mixture.put_error(reach) + 4.0 * _EPS * reach
+        slack = 2.0 * mixture.inversion_error + (4.0 * mixture.put_error(reach) + 4.0 * _EPS * reach) * len(law)
         return distance, slack
 
-    def mixture(self, values: FloatArray, tol: float) -> Mixture:
-        """The target at the states' particles `values` (S, n), rows sorted."""
-        g, n = self._lists.discount, values.shape[1]
+    def mixture(self, values: FloatArray, weights: FloatArray, tol: float) -> Mixture:
+        """The target at the states' particles `values` (S, n), rows sorted, `weights` (1 or S, n)."""
+        g = self._lists.discount
+        weights = np.broadcast_to(weights, values.shape)
         parts = []
         for law, probs, successors, ending in self._groups:
             shifts = np.append(g * values[successors].ravel(), 0.0)
-            parts.append(_part(law, shifts, np.append(np.repeat(probs / n, n), ending)))
+            parts.append(_part(law, shifts, np.append((probs[:, None] * weights[successors]).ravel(), ending)))
         going_on = self._lists.successor >= 0
-        onward = self._lists.shift[going_on, None] + g * values[self._lists.successor[going_on]]
+        successors = self._lists.successor[going_on]
+        onward = self._lists.shift[going_on, None] + g * values[successors]
         shifts = np.append(onward.ravel(), self._lists.shift[~going_on])
-        weights = np.append(np.repeat(self._lists.prob[going_on] / n, n), self._lists.prob[~going_on])
+        masses = (self._lists.prob[going_on, None] * weights[successors]).ravel()
+        masses = np.append(masses, self._lists.prob[~going_on])
         if len(shifts):
-            parts.append(_part(None, shifts, weights))
+            parts.append(_part(None, shifts, masses))
         return Mixture(parts, tol)
 
 
@@ -195,30 +204,77 @@ def _part(law: Law | None, shifts: FloatArray, weights: FloatArray) -> Part:
     return Part(law, shifts[order], weights[order])
 
 
-def list_plan(table: OutcomeTable, discount: float) -> tuple[ListPlan, list[LawTarget]]:
-    """Lists of every source whose rewards are finitely many (none for the others), and the targets of the others.
+def equal_weights(values: FloatArray) -> FloatArray:
+    """(1, n): one row of weights for all."""
+    n = values.shape[-1]
+    return np.full((1, n), 1.0 / n)
 
-    Time and memory O(outcomes), each counted as often as its reward has values.
+
+class Targets:
+    """The unprojected targets T theta of an outcome table at particle laws theta.
+
+    Attributes
+    ----------
+    plan : lists of every source whose rewards are finitely many; none for the others
+    with_laws : the targets of the others
     """
-    infinite = np.array([False, *(not isinstance(law, FiniteLaw) for law in table.reward_laws)])[table.laws + 1]
-    with_law = np.unique(table.sources[infinite])
-    going_on = ~table.terminals & (discount > 0.0)
 
-    def lists(rows: IntArray) -> ListPlan:
-        counts, weights, rewards = values_of(table, table.laws[rows], table.rewards[rows])
-        rows = np.repeat(rows, counts)
-        successor = np.where(going_on[rows], table.next_states[rows], -1)
-        pointers = np.searchsorted(table.sources[rows], np.arange(table.n_sources + 1)).astype(np.int64)
-        return ListPlan(discount, pointers, table.probs[rows] * weights, rewards, successor)
+    def __init__(self, table: OutcomeTable, discount: float, threads: int | None = None) -> None:
+        self.table, self.threads = table, threads
+        infinite = np.array([False, *(not isinstance(law, FiniteLaw) for law in table.reward_laws)])[table.laws + 1]
+        going_on = ~table.terminals & (discount > 0.0)
+        sources = np.unique(table.sources[infinite])
 
-    targets = []
-    for source in with_law:
-        own = np.arange(table.indptr[source], table.indptr[source + 1])
-        groups = []
-        for index in np.unique(table.laws[own[infinite[own]]]):
-            rows = own[table.laws[own] == index]
-            onward = rows[going_on[rows]]
-            ending = float(table.probs[rows[~going_on[rows]]].sum())
-            groups.append((table.reward_laws[index], table.probs[onward], table.next_states[onward], ending))
-        targets.append(LawTarget(int(source), lists(own[~infinite[own]]), groups))
-    return lists(np.flatnonzero(~np.isin(table.sources, with_law))), targets
+        def lists(rows: IntArray) -> ListPlan:
+            counts, weights, rewards = values_of(table, table.laws[rows], table.rewards[rows])
+            rows = np.repeat(rows, counts)
+            successor = np.where(going_on[rows], table.next_states[rows], -1)
+            pointers = np.searchsorted(table.sources[rows], np.arange(table.n_sources + 1)).astype(np.int64)
+            return ListPlan(discount, pointers, table.probs[rows] * weights, rewards, successor)
+
+        def with_law(source: int) -> LawTarget:
+            own = np.arange(table.indptr[source], table.indptr[source + 1])
+            groups = []
+            for index in np.unique(table.laws[own[infinite[own]]]):
+                rows = own[table.laws[own] == index]
+                onward = rows[going_on[rows]]
+                ending = float(table.probs[rows[~going_on[rows]]].sum())
+                groups.append((table.reward_laws[index], table.probs[onward], table.next_states[onward], ending))
+            return LawTarget(source, lists(own[~infinite[own]]), groups)
+
+        self.plan = lists(np.flatnonzero(~np.isin(table.sources, sources)))
+        self.with_laws = [with_law(int(source)) for source in sources]
+
+    def distances(
+        self, values: FloatArray, weights: FloatArray, laws: FloatArray, law_weights: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """W1 between each source's law and its target, and a bound on the numerical error of that.
+
+        Parameters
+        ----------
+        values, weights : (S, n) and (1 or S, n), the states' particles, rows sorted
+        laws, law_weights : (sources, l) and (1 or sources, l), the sources'
+
+        Returns
+        -------
+        distance, slack : (sources,)
+            int |F - G| by a merge, time as for an application; for continuous targets through E[(k - Z)+] at the laws'
+            particles and the target's quantiles in between. Slack, to first order in eps: positions r + discount * v
+            are rounded, compensated sums of masses err by a few eps, the sum of the pieces by eps for each; masses that
+            do not sum to 1 count with the defect times the width.
+        """
+        workers = Workers(self.threads, 8 * len(self.plan.shift) * values.shape[1])
+        both = np.empty((self.table.n_sources, 2))
+        workers.rows(len(both), kernels.distances, values, weights, self.plan, laws, law_weights, both)
+        distance, width = both[:, 0].copy(), both[:, 1]
+        defect = np.abs(np.add.reduceat(self.table.probs, self.table.indptr[:-1]) - 1.0)
+        defect += np.abs(weights.sum(axis=1) - 1.0).max() + np.abs(law_weights.sum(axis=1) - 1.0)
+        pieces = np.diff(self.plan.list_ptr) * values.shape[1] + laws.shape[1]
+        size = np.abs(values).max() + np.abs(laws).max() + np.abs(self.plan.shift).max(initial=0.0)
+        slack = 4.0 * _EPS * size + (8.0 * _EPS + defect) * width + pieces * _EPS * distance
+        for target in self.with_laws:
+            x = target.source
+            own = law_weights[x if len(law_weights) > 1 else 0]
+            distance[x], error = target.distance(values, weights, laws[x], own)
+            slack[x] = error + defect[x] * 2.0 * size
+        return distance, np.asarray(slack)
