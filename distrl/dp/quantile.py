@@ -48,7 +48,7 @@ class QuantileDP:
     `tol` bounds the iteration error in sup-W_inf, which the residual sup |theta - Pi T theta| bounds by residual / (1 -
     discount); None: 1e-10 of the width of the returns' range (of 2 sup E|G| if it is infinite). At discount 1 the
     operator need not contract in W_inf nor have one fixed point: `tol` then bounds what the residual adds to the
-    certificate, [(I - P)^{-1} residual].
+    certificate, [(I - P)^{-1} residual], and success is `Status.STEADY`.
 
     Applications alternate with steps that keep the particles that the last application chose: with frozen choices the
     equations are linear, and (but for ties) each quantile follows one other, so that 2^k applications take k passes of
@@ -76,7 +76,10 @@ class QuantileDP:
         check_memory(model.n_states, self.quantiles, 10.0, "use fewer quantiles")
         operator = QuantileBellman(model, self.quantiles, self.flat, self.threads)
         certifier = ParticleCertifier(model, operator.targets)
-        start, size = normal_start(model, operator.levels), largest_absolute_mean(model)
+        start, size = (
+            normal_quantiles(*mean_and_variance(model, certifier.linear), operator.levels),
+            largest_absolute_mean(model),
+        )
         gain = 1.0 / (1.0 - model.discount) if model.discount < 1.0 else float(certifier.linear.gain.max())
         tol = run.tol if run.tol is not None else default_tol(model, size, gain)
         search = _Search(operator, start, tol / gain, 64.0 * _EPS * max(size, float(np.abs(start).max())))
@@ -90,7 +93,7 @@ class QuantileDP:
                 run.iterations += 1
                 run.report(search.residual * gain, tol)
                 if search.residual * gain <= tol:
-                    status = Status.CONVERGED
+                    status = Status.CONVERGED if model.discount < 1.0 else Status.STEADY
                     break
                 if search.stalled:
                     status = Status.STALLED
@@ -204,8 +207,7 @@ def default_tol(model: MRP, size: float, gain: float) -> float:
     return max(1e-10 * (width if math.isfinite(width) else 2.0 * size), 128.0 * _EPS * gain * size, 1e-300)
 
 
-def normal_start(model: MRP, levels: FloatArray) -> FloatArray:
-    """(S, m) quantiles of normal laws with the exact means and variances (Diracs where the variance is infinite)."""
-    mean, variance = mean_and_variance(model)
+def normal_quantiles(mean: FloatArray, variance: FloatArray, levels: FloatArray) -> FloatArray:
+    """(S, m) quantiles of normal laws (of Diracs where the variance is infinite)."""
     sd = np.sqrt(np.where(np.isfinite(variance), variance, 0.0))
     return np.asarray(mean[:, None] + sd[:, None] * special.ndtri(levels))

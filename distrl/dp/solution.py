@@ -26,6 +26,7 @@ class Status(Enum):
     """How a run ended; the value is the sentence a person reads."""
 
     CONVERGED = "Converged: the bound on the iteration error is below the tolerance."
+    STEADY = "Steady: the last step is below the tolerance; the certificate counts what remains."
     SWEEPS_DONE = "The requested number of sweeps was done; the certificate counts what remains."
     SAMPLED = "All episodes were sampled; the certificate holds with the stated confidence."
     MAX_ITERATIONS = "Not converged: the limit on iterations was reached; raise max_iterations or tol."
@@ -113,7 +114,7 @@ class Solution:
     @property
     def converged(self) -> bool:
         """Whether what was asked for was reached."""
-        return self.status in (Status.CONVERGED, Status.SAMPLED)
+        return self.status in (Status.CONVERGED, Status.STEADY, Status.SAMPLED)
 
     @cached_property
     def _action_level(self) -> tuple[CategoricalReturns, Certificate]:

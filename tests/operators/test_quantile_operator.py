@@ -1,5 +1,6 @@
 """The quantile operator against concatenation and sorting, rational arithmetic, and closed forms of its targets."""
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -128,8 +129,8 @@ def test_w1_is_not_contracted(flat):
     """A counterexample, exact: state 0 goes to 1 and 2, with probabilities 3/8 and 5/8, discount 9/10, m = 2.
 
     The target's masses are 3/16, 3/16, 5/16, 5/16, so the levels 1/4 and 3/4 fall inside the second and the fourth,
-    whatever `flat`: each successor's upper value decides alone. Moving both by 1 moves either law by 1/2 in W1, the image
-    of state 0 by 9/10.
+    whatever `flat`: each successor's upper value decides alone. Moving both by 1 moves either law by 1/2 in W1,
+    the image of state 0 by 9/10.
     """
     first, second = Fraction(3, 8), Fraction(5, 8)
     discount = Fraction(9, 10)
@@ -148,7 +149,9 @@ def test_w1_is_not_contracted(flat):
         return image
 
     images = {name: exact(values) for name, values in laws.items()}
-    before = max(sum(Fraction(abs(x - y), 2) for x, y in zip(*rows, strict=True)) for rows in zip(*laws.values()))
+    before = max(
+        sum(Fraction(abs(x - y), 2) for x, y in zip(*rows, strict=True)) for rows in zip(*laws.values(), strict=True)
+    )
     after = sum(abs(x - y) / 2 for x, y in zip(*images.values(), strict=True))
     assert (before, after) == (Fraction(1, 2), Fraction(9, 10))
     model = MRP([[0, 3 / 8, 5 / 8], [0, 1, 0], [0, 0, 1]], np.zeros(3), 0.9)
@@ -184,7 +187,7 @@ def test_a_long_sum_of_masses_stays_below_the_tolerance_of_ties():
     np.testing.assert_array_equal(QuantileBellman(model, 1, 1.0)(values), 1e6)
 
 
-# -- distances to the unprojected target ---------------------------------------------------------------------------------
+# -- distances to the unprojected target ---------------------------------------------------------------------------
 
 
 @pytest.mark.fast
@@ -204,7 +207,7 @@ def test_distance_to_the_target_agrees_with_a_merge_of_supports(case, data):
     assert (slack < 1e-10).all()
 
 
-# -- continuous targets --------------------------------------------------------------------------------------------------
+# -- continuous targets --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("flat", [0.0, 0.5, 1.0])
@@ -262,7 +265,7 @@ def test_distance_to_a_continuous_target_agrees_with_quadrature(law):
         return abs(law.cdf(x - 0.5 * values).mean() - (laws[0] <= x).mean())
 
     edges = [-np.inf, -30.0, -10.0, *np.unique(np.concatenate([laws[0], np.linspace(-9, 12, 43)])), 30.0, np.inf]
-    pieces = [integrate.quad(gap, a, b, limit=200) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    pieces = [integrate.quad(gap, a, b, limit=200) for a, b in itertools.pairwise(edges)]
     error = sum(e for _, e in pieces) + slack[0]
     assert found[0] == pytest.approx(sum(value for value, _ in pieces), abs=max(10 * error, 1e-7))
     assert slack[0] < 1e-9
@@ -285,7 +288,7 @@ def test_bad_input_is_refused_by_name():
         QuantileBellman(model, 3, 1.5)
     with pytest.raises(ValueError, match="quantiles must be at least 1"):
         QuantileBellman(model, 0)
-    with pytest.raises(TypeError, match="needs .under"):
+    with pytest.raises(TypeError, match=r"needs \.under"):
         QuantileBellman(environments.garnet(5, 2, 2, rng=0), 3)
     with pytest.raises(ValueError, match=r"values must have shape \(1, n\)"):
         QuantileBellman(model, 3)(np.zeros((2, 3)))
