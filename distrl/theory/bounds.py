@@ -37,9 +37,9 @@ def fixed_point_cramer_squared(spacing: float, discount: float) -> float:
 def quantile_projection_w1(width: float, quantiles: int) -> float:
     """W1 between a law on an interval of `width` and its m mid-point quantiles, equally weighted: width / (2 m).
 
-    Derived here: on each cell of levels ((i - 1)/m, i/m) the integral of |F^{-1}(u) - v_i| is at most the width of F^{-1}
-    on the cell times 1 / (2 m), as tau_i is its middle; at a flat region any v_i in it will do. Attained by mass 1/2 at
-    either end and m = 1.
+    Derived here: on each cell of levels ((i - 1)/m, i/m) the integral of |F^{-1}(u) - v_i| is at most the width of
+    F^{-1} on the cell times 1 / (2 m), as tau_i is its middle; at a flat region any v_i in it will do. Attained by mass
+    1/2 at either end and m = 1.
     """
     return real_number(width, "width", low=0.0) / (2.0 * whole_number(quantiles, "quantiles", low=1))
 

@@ -96,7 +96,11 @@ def test_reading_a_continuous_target_solves_the_equation(law):
     read_expectiles(Targets(model.outcomes, 0.5), values, weights, np.zeros((2, 9)), taus, out)
     shifts, masses = 0.5 * values.ravel(), 0.5 * weights.ravel()
     for tau, e in zip(taus, out[0], strict=True):
-        below = masses @ [law.expect(lambda z, s=s, e=e: max(e - s - z, 0.0), lb=-np.inf, ub=e - s) for s in shifts]
+        puts = [
+            law.expect(lambda z, k=k: k - z, lb=law.support()[0], ub=k) if k > law.support()[0] else 0.0
+            for k in e - shifts
+        ]
+        below = masses @ puts
         above = below - e + masses @ (shifts + law.mean())
         assert tau * above == pytest.approx((1 - tau) * below, abs=1e-6)
 
