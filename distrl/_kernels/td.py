@@ -17,8 +17,6 @@ import numpy as np
 from distrl._numba import kernel
 from distrl._validation import FloatArray, IntArray
 
-_BUDGET = 4  # moves an entry that insertion may take before another way to sort is cheaper
-
 
 @kernel
 def _average(estimate: FloatArray, average: FloatArray, renewals: int, burn_in: int) -> None:
@@ -184,8 +182,8 @@ def _ranks(own: FloatArray, others: FloatArray, low: IntArray, high: IntArray) -
 
 
 @kernel
-def _insert(values: FloatArray, labels: IntArray, out: FloatArray, out_labels: IntArray) -> bool:
-    """Sort by insertion, in linear time where little is out of place; False if that takes too many moves."""
+def _insert(values: FloatArray, labels: IntArray, budget: int, out: FloatArray, out_labels: IntArray) -> bool:
+    """Sort by insertion, in linear time where little is out of place; False if that takes more moves than `budget`."""
     moves = 0
     for i in range(len(values)):
         value, label = values[i], labels[i]
@@ -195,7 +193,7 @@ def _insert(values: FloatArray, labels: IntArray, out: FloatArray, out_labels: I
             k -= 1
         out[k], out_labels[k] = value, label
         moves += i - k
-        if moves > _BUDGET * len(values):
+        if moves > budget:
             return False
     return True
 
@@ -206,38 +204,44 @@ def _sort(
     labels: IntArray,
     out: FloatArray,
     out_labels: IntArray,
+    buckets: IntArray,
     places: IntArray,
     spread: FloatArray,
     spread_labels: IntArray,
 ) -> None:
-    """Sort `values` with their labels into `out`: by insertion, else into as many buckets first, else by comparison.
+    """Sort `values` with their labels into `out`: by insertion, into buckets first where much is out of place.
 
     Where targets coincide, as with constant rewards, half of the values jump over the other half at every update.
+    Comparisons sort what is spread too unevenly for buckets.
     """
     m = len(values)
-    least = most = values[0]
     descents = 0
     for i in range(1, m):
         descents += int(values[i] < values[i - 1])
-        least, most = min(least, values[i]), max(most, values[i])
-    if 4 * descents <= m and _insert(values, labels, out, out_labels):
+    if 16 * descents <= m and _insert(values, labels, 2 * m, out, out_labels):
         return
+    least = most = values[0]
+    for i in range(1, m):
+        least = values[i] if values[i] < least else least
+        most = values[i] if values[i] > most else most
     width = most - least
     if 1e-290 < width < 1e290:
-        scale = (m - 1) / width
+        scale = (len(places) - 1) / width
         places[:] = 0
         for i in range(m):
-            places[int((values[i] - least) * scale)] += 1
+            b = int((values[i] - least) * scale)
+            buckets[i] = b
+            places[b] += 1
         total = 0
-        for b in range(m):
+        for b in range(len(places)):
             size = places[b]
             places[b] = total
             total += size
         for i in range(m):
-            b = int((values[i] - least) * scale)
-            spread[places[b]], spread_labels[places[b]] = values[i], labels[i]
-            places[b] += 1
-        if _insert(spread, spread_labels, out, out_labels):
+            place = places[buckets[i]]
+            places[buckets[i]] = place + 1
+            spread[place], spread_labels[place] = values[i], labels[i]
+        if _insert(spread, spread_labels, 16 * m, out, out_labels):
             return
     order = np.argsort(values)
     for i in range(m):
@@ -263,7 +267,8 @@ def renew_quantiles(
     m = values.shape[1]
     fresh, fresh_labels = np.empty((block, m)), np.empty((block, m), dtype=labels.dtype)
     others, moved, spread = np.empty(m), np.empty(m), np.empty(m)
-    low, high, places = np.empty(m, np.int64), np.empty(m, np.int64), np.empty(m, np.int64)
+    low, high = np.empty(m, np.int64), np.empty(2 * m, np.int64)
+    buckets, places = np.empty(m, np.int64), np.empty(2 * m, np.int64)
     spread_labels = np.empty(m, dtype=labels.dtype)
     shares = np.arange(m + 1) / m
     by_label = np.empty(m)
@@ -274,7 +279,7 @@ def renew_quantiles(
             step = steps[t]
             if weight == 0.0:
                 for i in range(m):
-                    moved[i] = own[i] + step * (levels[own_labels[i]] - float(reward < own[i]))
+                    moved[i] = own[i] + step * (levels[own_labels[i]] - shares[m * int(reward < own[i])])
             else:
                 successor = values[targets.next_states[t]]
                 for j in range(m):
@@ -284,7 +289,7 @@ def renew_quantiles(
                     moved[i] = own[i] + step * (levels[own_labels[i]] - shares[low[i]])
                 for i in range(split, m):
                     moved[i] = own[i] + step * (levels[own_labels[i]] - shares[high[i]])
-            _sort(moved, own_labels, fresh[k], fresh_labels[k], places, spread, spread_labels)
+            _sort(moved, own_labels, fresh[k], fresh_labels[k], buckets, places, spread, spread_labels)
         for k in range(block):
             state = targets.states[start + k]
             values[state], labels[state] = fresh[k], fresh_labels[k]

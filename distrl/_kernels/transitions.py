@@ -153,18 +153,17 @@ def windows(
     """
     count, first = 0, 0
     total = len(states)
-    sums = np.empty(total)
+    sums, powers = np.empty(total), np.empty(total)
     for k in range(total):
         if k > first and next_states[k - 1] != states[k]:
             weight, target = 1.0, 0.0
             for i in range(k - 1, first - 1, -1):
                 target, weight = rewards[i] + discount * target, weight * discount
-                sums[i] = target
+                sums[i], powers[i] = target, weight
             for i in range(first, k):
                 if steps > 0:
                     out_states[count], out_rewards[count], out_at[count] = states[i], sums[i], k
-                    out_next_states[count], out_weights[count] = next_states[k - 1], weight
-                    weight /= discount if discount > 0.0 else 1.0
+                    out_next_states[count], out_weights[count] = next_states[k - 1], powers[i]
                     count += 1
             first = k
         if terminals[k]:
