@@ -30,7 +30,13 @@ def _average(estimate: FloatArray, average: FloatArray, renewals: int, burn_in: 
 
 @kernel
 def renew_values(
-    values: FloatArray, averages: FloatArray, burn_in: int, targets: Any, counts: IntArray, steps: FloatArray, block: int
+    values: FloatArray,
+    averages: FloatArray,
+    burn_in: int,
+    targets: Any,
+    counts: IntArray,
+    steps: FloatArray,
+    block: int,
 ) -> None:
     """V(x) += a (r + w V(y) - V(x)); values (S, 1)."""
     fresh = np.empty(block)
@@ -275,7 +281,12 @@ def renew_quantiles(
     for start in range(0, len(steps), block):
         for k in range(block):
             t = start + k
-            own, own_labels, reward, weight = values[targets.states[t]], labels[targets.states[t]], targets.rewards[t], targets.weights[t]
+            own, own_labels, reward, weight = (
+                values[targets.states[t]],
+                labels[targets.states[t]],
+                targets.rewards[t],
+                targets.weights[t],
+            )
             step = steps[t]
             if weight == 0.0:
                 for i in range(m):
