@@ -44,6 +44,7 @@ from distrl.returns import (
 from distrl.td import (
     TD,
     CategoricalTD,
+    ExpectileTD,
     Learner,
     LearningRun,
     LearningStatus,
@@ -66,6 +67,7 @@ __all__ = [
     "Certificate",
     "ConvergenceError",
     "EvaluationInterrupted",
+    "ExpectileTD",
     "FiniteLaw",
     "Grid",
     "Learner",

@@ -20,12 +20,9 @@ from distrl._validation import FloatArray, IntArray
 
 @kernel
 def _average(estimate: FloatArray, average: FloatArray, renewals: int, burn_in: int) -> None:
-    if renewals <= burn_in + 1:
-        average[:] = estimate
-    else:
-        share = 1.0 / (renewals - burn_in)
-        for i in range(len(average)):
-            average[i] += share * (estimate[i] - average[i])
+    share = 1.0 / max(renewals - burn_in, 1)
+    for i in range(len(average)):
+        average[i] += share * (estimate[i] - average[i])
 
 
 @kernel

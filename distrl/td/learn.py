@@ -1,6 +1,7 @@
 """The verb: I see a stream of transitions, what do I learn of the returns?"""
 
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -210,7 +211,8 @@ def _same_model(a: MRP, b: MRP) -> bool:
             np.array_equal(getattr(x, column), getattr(y, column))
             for column in ("indptr", "probs", "next_states", "rewards", "terminals", "laws")
         )
-        and (a.initial is b.initial or np.array_equal(a.initial, b.initial))
+        and (a.initial is None) == (b.initial is None)
+        and (a.initial is None or b.initial is None or np.array_equal(a.initial, b.initial))
     )
 
 
@@ -296,7 +298,7 @@ class _Work:
             while self.done < moment:
                 now = time.perf_counter()
                 count = min(stretch, moment - self.done)
-                side_by_side(len(self.replications), lambda k, n=count: self.replications[k].advance(n), self.threads)
+                side_by_side([partial(each.advance, count) for each in self.replications], self.threads)
                 taken = time.perf_counter() - now
                 if count == stretch or taken > _PAUSE:
                     stretch = max(int(count * min(_PAUSE / max(taken, 1e-9), _GROWTH)), 1)
