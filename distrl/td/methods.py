@@ -372,7 +372,7 @@ class QuantileTD(TDMethod):
             return np.asarray(memory["averages"])
         values = np.empty_like(memory["sorted"])
         np.put_along_axis(values, memory["labels"].astype(np.int64), memory["sorted"], axis=-1)
-        return values
+        return np.asarray(values)
 
     def _means(self, estimates: FloatArray) -> FloatArray:
         return np.asarray(estimates.mean(axis=-1))
