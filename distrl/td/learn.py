@@ -162,13 +162,7 @@ def _fresh(
             )
     n, width = mrp.n_states, method._width
     check_memory(count * n, width, method._arrays, "use fewer replications or atoms")
-    given = method._start(start)
-    if given.ndim == 3 and len(given) != count:
-        raise ValueError(f"start holds {len(given)} replications, not {count}")
-    try:
-        starts = np.broadcast_to(given, (count, n, width))
-    except ValueError:
-        raise ValueError(f"start has shape {given.shape}; it must fit {n} states with {width} number(s) each") from None
+    starts = method._starts(start, count, n)
     laws = len(mrp.outcomes.reward_laws)
     kept = tuple(
         Kept(method._remember(row.copy()), np.zeros(n, np.int64), Position(0, 0, np.zeros(laws, np.int64)))

@@ -9,10 +9,10 @@ from scipy.optimize import isotonic_regression
 
 from distrl._kernels import td as kernels
 from distrl._kernels.expectile import impute, renew_expectiles
-from distrl._validation import SUM_TOLERANCE, FloatArray, IntArray, float_array, whole_number
+from distrl._validation import FloatArray, IntArray, float_array, whole_number
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.returns.base import Returns, read_only
+from distrl.returns.base import Returns, check_weights, read_only
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
 from distrl.returns.particles import ParticleReturns
@@ -55,6 +55,9 @@ class TDMethod(ABC):
 
     #: Largest step that is no extrapolation beyond the target.
     _largest_step: ClassVar[float] = 1.0
+    #: Where `final` keeps the estimates, and whether they are one number a state there.
+    _field: ClassVar[str] = "values"
+    _scalar: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.steps is not None:
@@ -75,6 +78,11 @@ class TDMethod(ABC):
         return self
 
     @property
+    def _default_start(self) -> float:
+        """The start's entries unless a user gives others."""
+        return 0.0
+
+    @property
     @abstractmethod
     def _width(self) -> int:
         """Numbers an estimate."""
@@ -84,9 +92,28 @@ class TDMethod(ABC):
     def _arrays(self) -> int:
         """Arrays of (S, width) that a replication needs at most."""
 
-    @abstractmethod
-    def _start(self, start: Any) -> FloatArray:
-        """The user's start (None: the default) as an array that broadcasts to (R, S, width)."""
+    def _starts(self, start: Any, replications: int, states: int) -> FloatArray:
+        """(R, S, width) the estimates to begin with, read-only: the user's, or the default.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `start` has another shape, or is no law where it should be one.
+        """
+        shape = (replications, states, self._width)
+        if start is None:
+            return np.broadcast_to(self._default_start, shape)
+        given = getattr(start, self._field) if isinstance(start, Returns | ValueEstimates) else start
+        array = float_array(given, "start")
+        fits = array[..., None] if self._scalar else array
+        if fits.shape not in (shape, shape[1:]):
+            wanted = [side[:-1] if self._scalar else side for side in (shape[1:], shape)]
+            raise ValueError(f"start has shape {array.shape}; it must be {wanted[0]}, or {wanted[1]} with replications")
+        self._check_start(fits)
+        return np.broadcast_to(fits, shape)
+
+    def _check_start(self, start: FloatArray) -> None:
+        """Refuse what cannot be an estimate."""
 
     @abstractmethod
     def _remember(self, start: FloatArray) -> Memory:
@@ -131,6 +158,8 @@ class TD(TDMethod):
     steps. Source: Sutton 1988; Bellemare, Dabney, Rowland 2023.
     """
 
+    _scalar: ClassVar[bool] = True
+
     @property
     def _width(self) -> int:
         return 1
@@ -138,11 +167,6 @@ class TD(TDMethod):
     @property
     def _arrays(self) -> int:
         return 2
-
-    def _start(self, start: Any) -> FloatArray:
-        if start is None:
-            return np.zeros((1, 1))
-        return _start_array(start, "values", (1, 2))[..., None]
 
     def _remember(self, start: FloatArray) -> Memory:
         return {"values": start, "averages": self._no_average(start)}
@@ -217,6 +241,8 @@ class CategoricalTD(TDMethod):
     grid: Grid | None = None
     variant: str | VarianceReduced | None = None
 
+    _field: ClassVar[str] = "probs"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "atoms", whole_number(self.atoms, "atoms", low=2))
@@ -255,18 +281,17 @@ class CategoricalTD(TDMethod):
             else 2
         )
 
-    def _start(self, start: Any) -> FloatArray:
-        atoms = self._grid.atoms
-        if start is None:
-            return np.full((1, atoms), 1.0 / atoms)
+    @property
+    def _default_start(self) -> float:
+        return 1.0 / self._grid.atoms
+
+    def _starts(self, start: Any, replications: int, states: int) -> FloatArray:
         if isinstance(start, CategoricalReturns) and start.grid != self._grid:
             raise ValueError(f"start is on {start.grid}, the method on {self._grid}; they must be equal")
-        probs = _start_array(start, "probs", (2, 3))
-        off = np.abs(probs.sum(axis=-1) - 1.0) > SUM_TOLERANCE
-        if off.any() or (probs < 0).any():
-            where = np.argwhere(off if off.any() else (probs < 0).any(axis=-1))[0]
-            raise ValueError(f"start: the law of state {where[-1]} has negative entries or does not sum to 1")
-        return probs
+        return super()._starts(start, replications, states)
+
+    def _check_start(self, start: FloatArray) -> None:
+        check_weights(start, "start")
 
     def _remember(self, start: FloatArray) -> Memory:
         memory: Memory = {"probs": start, "averages": self._no_average(start)}
@@ -341,9 +366,6 @@ class QuantileTD(TDMethod):
     @property
     def _arrays(self) -> int:
         return 4 if self.average_from is not None else 3
-
-    def _start(self, start: Any) -> FloatArray:
-        return np.zeros((1, self.quantiles)) if start is None else _start_array(start, "values", (2, 3))
 
     def _remember(self, start: FloatArray) -> Memory:
         labels = np.argsort(start, axis=-1, kind="stable")
@@ -441,6 +463,8 @@ class ExpectileTD(TDMethod):
 
     n: int = 11
 
+    _field: ClassVar[str] = "expectiles"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "n", whole_number(self.n, "n", low=1))
@@ -457,9 +481,6 @@ class ExpectileTD(TDMethod):
     @property
     def _arrays(self) -> int:
         return 2
-
-    def _start(self, start: Any) -> FloatArray:
-        return np.zeros((1, self._width)) if start is None else _start_array(start, "expectiles", (2, 3))
 
     def _remember(self, start: FloatArray) -> Memory:
         return {"expectiles": start, "averages": self._no_average(start), "taus": self.taus}
@@ -489,9 +510,3 @@ def nearest_law(masses: FloatArray) -> FloatArray:
 
 def _reported(memory: Memory, name: str) -> FloatArray:
     return np.asarray(memory["averages"] if len(memory["averages"]) else memory[name])
-
-
-def _start_array(start: Any, attribute: str, ndim: tuple[int, ...]) -> FloatArray:
-    """A start as an array: that of `Returns` or of estimates, or as it is."""
-    given = getattr(start, attribute) if isinstance(start, Returns | ValueEstimates) else start
-    return float_array(given, "start", ndim=ndim)

@@ -118,7 +118,7 @@ def test_returns_already_given_do_not_change():
         (lambda: distrl.TD().learner(0, 0.5), "number of states"),
         (lambda: distrl.TD().learner("taxi", 0.5), "number of states"),
         (lambda: distrl.TD().learner(3, 0.9, step_size=2.0), "at most 1"),
-        (lambda: distrl.TD().learner(3, 0.9, start=[0.0]), "must fit 3 states"),
+        (lambda: distrl.TD().learner(3, 0.9, start=[0.0]), r"it must be \(3,\)"),
         (lambda: distrl.CategoricalTD(grid=GRID, variant="speedy").learner(3, 0.9), "one at a time"),
         (lambda: distrl.TD().learner(3, 0.9).update(3, 0.0, 0, False), "outside the range 0..2"),
         (lambda: distrl.TD().learner(3, 0.9).update(0, np.nan, 0, False), "rewards"),
