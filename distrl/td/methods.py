@@ -109,11 +109,7 @@ class TDMethod(ABC):
         if fits.shape not in (shape, shape[1:]):
             wanted = [side[:-1] if self._scalar else side for side in (shape[1:], shape)]
             raise ValueError(f"start has shape {array.shape}; it must be {wanted[0]}, or {wanted[1]} with replications")
-        self._check_start(fits)
         return np.broadcast_to(fits, shape)
-
-    def _check_start(self, start: FloatArray) -> None:
-        """Refuse what cannot be an estimate."""
 
     @abstractmethod
     def _remember(self, start: FloatArray) -> Memory:
@@ -288,10 +284,10 @@ class CategoricalTD(TDMethod):
     def _starts(self, start: Any, replications: int, states: int) -> FloatArray:
         if isinstance(start, CategoricalReturns) and start.grid != self._grid:
             raise ValueError(f"start is on {start.grid}, the method on {self._grid}; they must be equal")
-        return super()._starts(start, replications, states)
-
-    def _check_start(self, start: FloatArray) -> None:
-        check_weights(start, "start")
+        starts = super()._starts(start, replications, states)
+        for laws in starts[:1] if starts.strides[0] == 0 else starts:
+            check_weights(laws, "start")
+        return starts
 
     def _remember(self, start: FloatArray) -> Memory:
         memory: Memory = {"probs": start, "averages": self._no_average(start)}
@@ -343,9 +339,10 @@ class QuantileTD(TDMethod):
     Notes
     -----
     No value moves by more than a (1 - 1/(2m)) in an update, whatever the rewards; a is in units of reward and may
-    exceed 1. Only the rank of theta_i among the sorted targets is needed: values are kept sorted and merged with the
-    targets, O(m) where few change places, O(m log m) at worst, bitwise what the formula gives. Memory 12 S m bytes a
-    replication (a second time for the update itself).
+    exceed 1: the spread of the returns times the step that TD would take is a start. Only the rank of theta_i among
+    the sorted targets is needed. Up to 64 quantiles all pairs are compared, in vector instructions; more are kept
+    sorted and merged with the targets: O(m) where few change places, O(m log m) at worst. Either way the result is
+    bitwise that of the formula. Memory 12 S m bytes a replication (a second time for the update itself).
     Guarantee: converges to the set of quantile dynamic programming's fixed points if sum a_k = inf and
     a_k = o(1 / log k), for rewards with a finite mean. Source: Rowland et al. 2024, "An Analysis of Quantile
     Temporal-Difference Learning", Theorem 8.
