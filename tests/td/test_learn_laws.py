@@ -1,6 +1,8 @@
 """Laws of `learn`: what replications, seeds, threads, resumption and records may and may not change."""
 
 import pickle
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -183,6 +185,18 @@ def test_an_interrupted_run_keeps_what_was_done_and_goes_on():
     assert rest.status is LearningStatus.DONE
     whole = distrl.learn(model, distrl.QuantileTD(5), **common)
     np.testing.assert_array_equal(rest.final.values, whole.final.values)
+
+
+def test_ctrl_c_from_the_keyboard_stops_a_long_run():
+    model = noisy_chain()
+    distrl.learn(model, distrl.CategoricalTD(grid=GRID), updates=2, sampling="trajectory")  # compiled by now
+    timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    run = distrl.learn(model, distrl.CategoricalTD(grid=GRID), updates=10**9, replications=4, sampling="trajectory")
+    timer.join()
+    assert run.status is LearningStatus.INTERRUPTED
+    assert 0 < run.done < 10**9 and run.updates.tolist() == [run.done]
+    assert (run.visits.sum(axis=1) == run.done).all()
 
 
 def test_progress_reports_shares_that_end_at_one():
