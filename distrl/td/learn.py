@@ -111,11 +111,12 @@ def learn(
     else:
         before = _checked(resume, mrp, method, step_size, replications, start, sampling, rng)
     check_step_size(before.method, before.step_size, before.done + more)
+    source = Source.of(mrp, before.sampling, before.method.steps or 0)
+    _check_memory(before, source, np.size(records) if np.ndim(records) else min(whole_number(records, "records"), more))
     moments = _moments(records, before.done, more)
-    _check_memory(before, len(moments))
     hook, close = progress_hook(progress, lambda done, seconds: f"{done} updates")
     try:
-        return _Work(before, before.done + more, moments, check_threads(threads), hook).run()
+        return _Work(before, source, before.done + more, moments, check_threads(threads), hook).run()
     finally:
         close()
 
@@ -221,8 +222,7 @@ def _moments(records: Any, done: int, more: int) -> IntArray:
     return moments
 
 
-def _check_memory(run: LearningRun, records: int) -> None:
-    source = Source.of(run.model, run.sampling, run.method.steps or 0)
+def _check_memory(run: LearningRun, source: Source, records: int) -> None:
     width = run.method._width
     blocks = len(source.laws) * source.block / (run.model.n_states * width)
     check_memory(
@@ -237,14 +237,19 @@ class _Work:
     """One call at work."""
 
     def __init__(
-        self, before: LearningRun, stop: int, moments: IntArray, threads: int | None, hook: ProgressHook | None
+        self,
+        before: LearningRun,
+        source: Source,
+        stop: int,
+        moments: IntArray,
+        threads: int | None,
+        hook: ProgressHook | None,
     ) -> None:
         self.before = before
         self.stop = stop
         self.moments = moments
         self.threads = threads
         self.hook = hook
-        source = Source.of(before.model, before.sampling, before.method.steps or 0)
         self.replications = [
             Replication(before.method, before.step_size, source, child(before._root, k), kept.copy())
             for k, kept in enumerate(before._kept)
@@ -267,6 +272,7 @@ class _Work:
             self._advance(started)
         except KeyboardInterrupt:
             status = LearningStatus.INTERRUPTED
+            self._level()
             if not self.recorded or self.recorded[-1][0] != self.done:
                 self.record()
         before = self.before
@@ -284,6 +290,12 @@ class _Work:
             before._root,
             tuple(replication.kept for replication in self.replications),
         )
+
+    def _level(self) -> None:
+        """Bring replications that an interrupt left behind to where the others are."""
+        furthest = max(each.kept.position.updates for each in self.replications)
+        tasks = [partial(each.advance, furthest - each.kept.position.updates) for each in self.replications]
+        side_by_side(tasks, self.threads)
 
     def _advance(self, started: float) -> None:
         """To each moment in turn, in stretches of about `_PAUSE` seconds: between them Ctrl-C takes effect."""

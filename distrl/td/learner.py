@@ -115,7 +115,8 @@ class Learner:
         -----
         With `steps` of more than 1 transitions must come in the order of the episodes; a state is renewed once its
         target is complete. An episode that another one cuts off bootstraps from its last state (with `steps=None` its
-        waiting visits are dropped).
+        waiting visits are dropped). Time O(m), and O(visits that wait): feed long episodes that nothing bootstraps
+        with `update_batch`.
 
         Raises
         ------

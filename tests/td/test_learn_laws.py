@@ -228,6 +228,23 @@ def test_errors_are_distances_to_the_truth_and_intervals_hold_their_mean():
     np.testing.assert_allclose(run.interval(truth, method="t"), np.transpose(by_hand), rtol=1e-12)
 
 
+def test_error_curves_are_drawn_with_their_intervals():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    mrp = distrl.MRP([[0.5, 0.5], [0.5, 0.5]], [2.0, -1.0], discount=0.5)
+    truth = distrl.evaluate(mrp, distrl.CategoricalFixedPoint(atoms=21))
+    run = distrl.learn(mrp, distrl.CategoricalTD(21), updates=50, replications=6, records=4, rng=0)
+    axes = run.plot(truth, level=0.9)
+    x, y = axes.lines[0].get_data()
+    np.testing.assert_array_equal(x, run.updates)
+    np.testing.assert_array_equal(y, run.errors(truth).mean(axis=1))
+    edges = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert edges.min() == pytest.approx(run.interval(truth, level=0.9).min())
+    run.plot(truth, ax=axes, label="again")
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["CategoricalTD", "again"]
+    matplotlib.pyplot.close(axes.figure)
+
+
 def test_a_saved_run_holds_what_was_recorded(tmp_path):
     run = distrl.learn(noisy_chain(), distrl.QuantileTD(4), updates=30, replications=2, records=3, rng=0)
     run.save(tmp_path / "run.npz")
