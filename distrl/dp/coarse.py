@@ -41,6 +41,8 @@ class Coarse:
     Set-up O(outcomes + clusters^2 m reads) and an inverse of (clusters * (m - 1))^2; a correction passes twice.
     """
 
+    applications = 0  # in a correction
+
     def __init__(self, system: System, mean: FloatArray, weights: FloatArray, labels: IntArray) -> None:
         grid, n = system.grid, system.n
         last = grid.atoms - 1
@@ -113,17 +115,20 @@ def long_run_weights(matrix: sparse.csr_array, steps: int = 60) -> FloatArray:
     return np.asarray(total / total.sum())
 
 
-def mixing(matrix: sparse.csr_array, weights: FloatArray, steps: int = 24) -> tuple[float, FloatArray]:
-    """How much of a difference between states a step keeps, in the long run, and the difference that lasts, (n,).
+def mixing(
+    matrix: sparse.csr_array, weights: FloatArray, labels: IntArray, steps: int = 24
+) -> tuple[float, FloatArray]:
+    """How much of a difference between states of one cluster a step keeps, and the difference that lasts, (n,).
 
-    Power steps from a fixed start, the constant part taken out.
+    Power steps from a fixed start, the part that is constant on each cluster taken out.
     """
     n = matrix.shape[0]
+    mass = np.bincount(labels, weights=weights)
     vector = np.sin(np.arange(n) * 2.399963) + np.linspace(-1.0, 1.0, n)
     sizes = []
     for _ in range(steps):
         vector = matrix @ vector
-        vector -= weights @ vector
+        vector -= (np.bincount(labels, weights=weights * vector) / mass)[labels]
         size = float(np.sqrt(weights @ np.square(vector)))
         if size <= 1e-30:
             return 0.0, vector

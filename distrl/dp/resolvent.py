@@ -1,16 +1,19 @@
 """Solving u = b + factor * P u over states, and bounding its solution from above for certain."""
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse import linalg
+from scipy.linalg import lapack
+from scipy.sparse import csgraph, linalg
 
-from distrl._validation import FloatArray
+from distrl._validation import FloatArray, IntArray
 
 _SMALL = 150  # states up to which a sparse LU is the cheapest way
 _DIRECT = 1500  # states up to which it is never expensive
+_NARROW = 32  # places along an order up to which a sparse LU costs less than iterating
+_ORDERED = 200_000  # states up to which such an order is looked for
 _QUICK = 40  # BiCGSTAB iterations before a sparse LU is tried
 _SWEEPS = 1_000_000
 
@@ -18,9 +21,10 @@ _SWEEPS = 1_000_000
 class Resolvent:
     """(I - factor * P)^{-1} for a substochastic sparse P; factor < 1, or 1 where every state surely ends.
 
-    Time: a sparse LU up to 150 states; above it BiCGSTAB, which is done in a few products where differences between
+    Time: a dense LU up to 150 states; above it BiCGSTAB, which is done in a few products where differences between
     states die out fast; where it is not, a sparse LU after all up to 1,500 states, else more BiCGSTAB and then sweeps,
-    which contract. (The LU of a random graph fills in: 100 ms for 1,000 states, against half of one.)
+    which contract. (The sparse LU of a random graph fills in: 100 ms for 1,000 states, against half of one; that of a
+    chain or of a graph without cycles does not, and is taken at once.)
     """
 
     def __init__(self, continuation: sparse.csr_array, factor: float) -> None:
@@ -29,9 +33,25 @@ class Resolvent:
         self.n = continuation.shape[0]
 
     @cached_property
-    def _lu(self) -> Any:
+    def _lu(self) -> Callable[[FloatArray], FloatArray]:
+        """Solve by LU factors; RuntimeError if the system is singular."""
+        if self.n <= _SMALL:
+            factors, pivots, info = lapack.dgetrf(np.eye(self.n) - self.matrix.toarray())
+            if info > 0:
+                raise RuntimeError("an exact zero pivot")
+            return lambda rhs: np.asarray(lapack.dgetrs(factors, pivots, rhs)[0])
         system = sparse.eye_array(self.n, format="csc") - self.matrix.tocsc()
-        return linalg.splu(sparse.csc_matrix(system))
+        return linalg.splu(sparse.csc_matrix(system)).solve  # type: ignore[no-any-return]
+
+    @cached_property
+    def _thin(self) -> bool:
+        """Whether a sparse LU does not fill in: states lead few places along some order, or are on no cycle at all."""
+        graph = sparse.csr_matrix(self.matrix)
+        if _bandwidth(graph, np.arange(self.n)) <= _NARROW:
+            return True
+        if self.n <= _ORDERED and _bandwidth(graph, csgraph.reverse_cuthill_mckee(graph)) <= _NARROW:
+            return True
+        return bool(csgraph.connected_components(graph, connection="strong", return_labels=False) == self.n)
 
     def solve(self, rhs: FloatArray) -> FloatArray:
         """Solution for one right-hand side (S,), to rounding where the solver allows; check with `upper` if it matters.
@@ -43,19 +63,19 @@ class Resolvent:
         """
         if self.matrix.nnz == 0:
             return rhs.copy()
-        if self.n > _SMALL and "_lu" not in self.__dict__:
+        if self.n > _SMALL and "_lu" not in self.__dict__ and not self._thin:
             quick = self._iterate(rhs, quick=self.n <= _DIRECT)
             if quick is not None:
                 return quick
-        if self.n <= _DIRECT:
+        if self.n <= _DIRECT or self._thin:
             try:
-                solution = self._lu.solve(rhs)
+                solution = self._lu(rhs)
             except RuntimeError as error:
                 raise ValueError(
                     "the states' linear system is singular to working precision: some state ends with a probability "
                     "too small for float64; use a discount below 1"
                 ) from error
-            return np.asarray(solution + self._lu.solve(rhs + self.matrix @ solution - solution))
+            return np.asarray(solution + self._lu(rhs + self.matrix @ solution - solution))
         raise AssertionError("unreachable: sweeps always end")
 
     def _iterate(self, rhs: FloatArray, quick: bool) -> FloatArray | None:
@@ -115,6 +135,15 @@ class Resolvent:
         guess = np.maximum(self.solve(rhs), rhs)
         defect = float((rhs + self.matrix @ guess - guess).max()) + 8 * np.finfo(float).eps * float(guess.max())
         return guess + max(defect, 0.0) * self.gain
+
+
+def _bandwidth(graph: sparse.csr_matrix, order: IntArray) -> int:
+    """How many places along `order` a state leads at most."""
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return int(
+        np.abs(rank[np.repeat(np.arange(len(order)), np.diff(graph.indptr))] - rank[graph.indices]).max(initial=0)
+    )
 
 
 def _rounding(rhs: FloatArray, solution: FloatArray) -> float:

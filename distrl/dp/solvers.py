@@ -11,7 +11,7 @@ from scipy.sparse import linalg
 from distrl._kernels import krylov as kernels
 from distrl._validation import FloatArray
 from distrl.dp.coarse import Coarse
-from distrl.dp.krylov import bicgstab
+from distrl.dp.krylov import Preconditioner, bicgstab
 from distrl.dp.run import Run
 from distrl.dp.solution import Status
 from distrl.operators.system import System
@@ -135,11 +135,12 @@ def direct(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
     return Outcome(cdf, Status.STALLED)
 
 
-def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Coarse | None = None) -> Outcome:
+def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Preconditioner | None = None) -> Outcome:
     """BiCGSTAB on the correction, true residuals between cycles, a step taken only if they fall; then sweeps.
 
-    `cdf` is overwritten. Eight arrays of its size, nine with `coarse`; above 20 million entries seven of them are
-    float32, and cycles, which reduce the residual by 1e-4 then, refine in float64: half the memory and traffic.
+    `cdf` is overwritten. Eight arrays of its size, nine with `coarse`, and what that holds; above 20 million entries
+    seven of them are float32, and cycles, which reduce the residual by 1e-4 then, refine in float64: half the memory
+    and traffic.
     """
     run = stop.run
     single = cdf.size > SINGLE_ENTRIES
@@ -147,6 +148,7 @@ def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Coarse | None = 
     defect = np.empty(cdf.shape, dtype=np.float32 if single else np.float64)
     image = np.empty_like(cdf)
     rows, sums = system.workers.rows, np.empty(system.n)
+    applications = 2 if coarse is None else 2 + 2 * coarse.applications  # an iteration
 
     def true_residual() -> float:
         run.iterations += 1
@@ -154,7 +156,7 @@ def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Coarse | None = 
         return residual if math.isfinite(residual) else math.inf
 
     def report(claim: float) -> None:
-        run.iterations += 2
+        run.iterations += applications
         stop.report(claim)
 
     residual = true_residual()
@@ -165,7 +167,7 @@ def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Coarse | None = 
             return Outcome(cdf, Status.CONVERGED)
         goal = max(0.5 * _MARGIN * stop.goal, depth * residual)
         cycles += 1
-        cycle = min(_CYCLE, max((stop.limit - run.iterations) // 2, 1))
+        cycle = min(_CYCLE, max((stop.limit - run.iterations) // applications, 1))
         rows(system.n, kernels.difference, image, cdf, defect, sums)
         del image  # not needed before the step is known
         try:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._kernels import quantile as kernels
-from distrl._threads import Workers
+from distrl._threads import Workers, check_threads
 from distrl._validation import FloatArray, IntArray, float_array, real_number, whole_number
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
@@ -70,11 +70,11 @@ class QuantileBellman:
         return operator
 
     def _setup(self, table: OutcomeTable, discount: float, quantiles: int, flat: float, threads: int | None) -> None:
-        self.table, self.discount, self.threads = table, discount, threads
+        self.table, self.discount, self.threads = table, discount, check_threads(threads)
         self.quantiles = whole_number(quantiles, "quantiles", low=1)
         self.flat = real_number(flat, "flat", low=0.0, high=1.0)
         self.levels = midpoint_levels(self.quantiles)
-        self.targets = Targets(table, discount, threads)
+        self.targets = Targets(table, discount, self.threads)
 
     def __repr__(self) -> str:
         return (
@@ -113,22 +113,30 @@ class QuantileBellman:
 
     def apply(
         self, values: FloatArray, choices: IntArray, out: FloatArray, moved: FloatArray | None = None, tol: float = 0.0
-    ) -> None:
+    ) -> float:
         """One application to sorted rows, without checks; `choices` gets the particles taken.
 
         `moved` (S,), if given, gets the W_inf distances max_i |out - values| (as many particles as quantiles).
-        Continuous targets are inverted to `tol`, in units of reward, or to rounding if that is wider.
+        Continuous targets are inverted to `tol`, in units of reward, or to rounding if that is wider: the error is
+        returned.
         """
         workers = Workers(self.threads, 8 * len(self.targets.plan.shift) * values.shape[1])
         workers.rows(len(out), kernels.choose, values, self.targets.plan, self.levels, self.flat, choices)
         self.read(values, choices, out, moved)
+        error = 0.0
         for target in self.targets.with_laws:
-            out[target.source] = target.quantiles(values, self.levels, self.flat, tol)
+            x = target.source
+            out[x], inversion = target.quantiles(values, self.levels, self.flat, tol)
+            error = max(error, inversion)
             if moved is not None:
-                moved[target.source] = np.abs(out[target.source] - values[target.source]).max()
+                moved[x] = np.abs(out[x] - values[x]).max()
+        return error
 
     def read(self, values: FloatArray, choices: IntArray, out: FloatArray, moved: FloatArray | None = None) -> None:
-        """The application with the particles in `choices`, whatever the ranks of `values`: linear. Time O(S m)."""
+        """The application with the particles in `choices`, whatever the ranks of `values`: linear. Time O(S m).
+
+        Rows of sources with continuous targets are left as they are.
+        """
         nothing = np.empty(0)
         Workers(self.threads, out.size).rows(
             len(out),
@@ -140,5 +148,3 @@ class QuantileBellman:
             out,
             nothing if moved is None else moved,
         )
-        for target in self.targets.with_laws:
-            out[target.source] = values[target.source]

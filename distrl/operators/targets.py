@@ -91,7 +91,9 @@ class Mixture:
         for law, shifts, _ in self._parts:  # a mixture's quantile lies among those of its parts
             own = 0.0 if law is None else law.quantile(level)
             low, high = np.minimum(low, shifts[0] + own), np.maximum(high, shifts[-1] + own)
-        narrow = max(self._tol, 8.0 * _EPS * float(max(np.abs(low).max(), np.abs(high).max())))
+        size = float(max(np.abs(low).max(), np.abs(high).max()))
+        size += max(law.absolute_mean() for law, _, _ in self._parts if law is not None)  # not 0 by symmetry
+        narrow = max(self._tol, 8.0 * _EPS * size)
 
         def excess(x: FloatArray, at: FloatArray) -> FloatArray:
             gap = self.cdf(x) - at
@@ -117,6 +119,21 @@ class Mixture:
             side[todo] = np.where(left, -1.0, 1.0)
         self.inversion_error = max(self.inversion_error, float((high - low).max()))
         return high.reshape(np.shape(q))
+
+    def expectiles(self, taus: FloatArray, start: FloatArray) -> FloatArray:
+        """The e (m,) with tau E(Z - e)+ = (1 - tau) E(e - Z)+ at each of `taus`, by Newton from `start` (m,).
+
+        h(e) = (1 - 2 tau) E(e - Z)+ + tau (e - E Z) is increasing, and convex or concave: after one step the iterates
+        approach its root from one side.
+        """
+        e = start.copy()
+        for _ in range(_ROUNDS):
+            below = self.cdf(e)
+            step = ((1.0 - 2.0 * taus) * self.put(e) + taus * (e - self.mean)) / (taus + (1.0 - 2.0 * taus) * below)
+            e -= step
+            if np.abs(step).max() <= 16.0 * _EPS * (np.abs(e).max() + abs(self.mean)):
+                break
+        return e
 
     @staticmethod
     def _widened(
@@ -153,15 +170,12 @@ class LawTarget:
         self._lists = lists  # of the source's other outcomes
         self._groups = groups  # law, probabilities of going on and successors, probability of ending
 
-    def quantiles(self, values: FloatArray, levels: FloatArray, flat: float, tol: float) -> FloatArray:
-        """(m,) the quantiles that `QuantileBellman` takes; levels are compared up to 1e-12."""
+    def quantiles(self, values: FloatArray, levels: FloatArray, flat: float, tol: float) -> tuple[FloatArray, float]:
+        """(m,) the quantiles that `QuantileBellman` takes, and their error; levels are compared up to 1e-12."""
         mixture = self.mixture(values, equal_weights(values), tol)
-        if flat < 1.0:
-            low = mixture.quantile(levels - _LEVEL_TOLERANCE)
-            if flat == 0.0:
-                return low
-        high = mixture.quantile(levels + _LEVEL_TOLERANCE, upper=True)
-        return high if flat == 1.0 else np.asarray((1.0 - flat) * low + flat * high)
+        low = mixture.quantile(levels - _LEVEL_TOLERANCE) if flat < 1.0 else np.zeros(len(levels))
+        high = mixture.quantile(levels + _LEVEL_TOLERANCE, upper=True) if flat > 0.0 else np.zeros(len(levels))
+        return np.maximum.accumulate((1.0 - flat) * low + flat * high), mixture.inversion_error
 
     def distance(
         self, values: FloatArray, weights: FloatArray, law: FloatArray, law_weights: FloatArray
