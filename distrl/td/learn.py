@@ -57,7 +57,7 @@ def learn(
         categorical methods the uniform law on the grid.
     resume : LearningRun, optional
         Go on from where it stopped, bit for bit as if it had not: its method, step size, sampling, replications and
-        random streams are used (leave them out, or give the same). The run itself is not changed.
+        random streams are used (leave them out, or give the same), and its records come first. It is not changed.
     sampling : {"synchronous", "generative", "trajectory"}
         synchronous: an update renews every state once, each from its own independent transition, all from the estimates
         before the update. generative: an update renews one uniformly random state. trajectory: an update is one step of
@@ -152,8 +152,8 @@ def _fresh(
     """A run that has made no update."""
     if sampling not in SAMPLINGS:
         raise ValueError(f"sampling must be one of {', '.join(SAMPLINGS)}; got {sampling!r}")
-    if getattr(method, "variant", None) is not None and sampling != "synchronous":
-        raise ValueError(f"variant={method.variant!r} renews all states at once; it needs sampling='synchronous'")  # type: ignore[attr-defined]
+    if method._all_at_once and sampling != "synchronous":
+        raise ValueError(f"{method!r} renews all states at once; it needs sampling='synchronous'")
     if method.steps is None:
         endless = mrp.outcomes.never_ending_source()
         if endless is not None:
@@ -184,8 +184,12 @@ def _checked(
         raise ValueError("resume is a run on another model (or policy)")
     if method != run.method:
         raise ValueError(f"resume is a run of {run.method!r}, not of {method!r}")
-    if start is not None or rng is not None:
-        raise ValueError("a resumed run goes on with its own estimates and random streams; leave start and rng out")
+    if start is not None:
+        raise ValueError("a resumed run goes on with its own estimates; leave start out")
+    if rng is not None:
+        root = seed_root(rng)
+        if (root.entropy, root.spawn_key) != (run._root.entropy, run._root.spawn_key):
+            raise ValueError("a resumed run goes on with its own random streams; leave rng out")
     given = as_step_size(step_size)
     if given not in (as_step_size(0.1), run.step_size):
         raise ValueError(f"resume took steps {run.step_size!r}, not {given!r}; leave step_size out")

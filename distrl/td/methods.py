@@ -83,6 +83,11 @@ class TDMethod(ABC):
         return 0.0
 
     @property
+    def _all_at_once(self) -> bool:
+        """Whether all states must be renewed together."""
+        return False
+
+    @property
     @abstractmethod
     def _width(self) -> int:
         """Numbers an estimate."""
@@ -280,6 +285,10 @@ class CategoricalTD(TDMethod):
     @property
     def _default_start(self) -> float:
         return 1.0 / self._grid.atoms
+
+    @property
+    def _all_at_once(self) -> bool:
+        return self.variant is not None
 
     def _starts(self, start: Any, replications: int, states: int) -> FloatArray:
         if isinstance(start, CategoricalReturns) and start.grid != self._grid:
