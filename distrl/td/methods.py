@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from distrl._kernels import td as kernels
 from distrl._kernels.expectile import renew_expectiles
@@ -476,6 +475,8 @@ class ExpectileTD(TDMethod):
 
 def nearest_law(masses: FloatArray) -> FloatArray:
     """The probabilities nearest to signed masses of sum 1 in Cramér distance: isotonic regression of the CDF."""
+    from scipy.optimize import isotonic_regression  # slow to import, and only signed masses need it
+
     cdf = np.clip(isotonic_regression(np.cumsum(masses)[:-1]).x, 0.0, 1.0)
     return np.asarray(np.diff(cdf, prepend=0.0, append=1.0))
 
