@@ -5,8 +5,9 @@ any number of threads; sums over states are taken from per-row sums, in the orde
 """
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -62,3 +63,28 @@ class Workers:
         finally:
             for other in others:
                 other.result()
+
+
+def side_by_side(tasks: Sequence[Callable[[], None]], threads: int | None) -> None:
+    """Call each of `tasks`, on `threads` threads (None: one each core) beside the caller's, which only waits.
+
+    Ctrl-C reaches the caller alone: tasks that were handed out are finished, then KeyboardInterrupt is raised.
+    """
+    lanes = min(default_threads() if threads is None else threads, len(tasks))
+
+    def lane(first: int) -> None:
+        for task in tasks[first::lanes]:
+            task()
+
+    futures: list[Future[None]] = []
+    try:
+        for first in range(lanes):
+            futures.append(_pool().submit(lane, first))
+        wait(futures)
+    except KeyboardInterrupt:
+        while not all(future.done() for future in futures):
+            with suppress(KeyboardInterrupt):  # however often it is pressed
+                wait(futures)
+        raise
+    for future in futures:
+        future.result()
