@@ -21,7 +21,7 @@ def solve_contraction(
     """The x with x = A x + rhs, of any shape.
 
     BiCGSTAB, restarted on the true residual and kept only while that halves; then sweeps x <- A x + rhs, which A's
-    contraction guarantees. Stops once max |residual| is at most tol * (max |rhs| + max |x|), or where rounding stops it.
+    contraction guarantees. Stops once max |residual| is at most tol * (max |rhs| + max |x|), or where rounding does.
     About eight arrays of the size of `rhs`.
 
     Raises
@@ -30,10 +30,13 @@ def solve_contraction(
         If the residual stays above 1e-6 of that size.
     """
     shape = rhs.shape
-    b = rhs.ravel()
-    image = lambda v: np.asarray(apply(v.reshape(shape))).ravel()  # noqa: E731
-    system = LinearOperator((b.size, b.size), matvec=lambda v: v - image(v), dtype=np.float64)
-    x = b.copy() if start is None else start.ravel().copy()
+    b = rhs.reshape(-1)
+    x = (rhs if start is None else start).reshape(-1).copy()
+
+    def image(vector: FloatArray) -> FloatArray:
+        return apply(vector.reshape(shape)).reshape(-1)
+
+    system = LinearOperator((b.size, b.size), matvec=lambda v: v - image(v.reshape(-1)), dtype=np.float64)
 
     def size() -> float:
         return float(np.abs(b).max(initial=0.0) + np.abs(x).max(initial=0.0))
@@ -61,7 +64,7 @@ def solve_contraction(
         smallest, since = (norm, 0) if norm < smallest else (smallest, since + 1)
     if not norm <= max(tol, 1e-6) * size():
         raise ValueError(
-            f"a linear system did not converge: residual {norm:.3g} of {size():.3g}; the discount is too close to 1, or "
-            "some state ends with a probability too small for float64"
+            f"a linear system did not converge: residual {norm:.3g} of {size():.3g}; the discount is too close to 1, "
+            "or some state ends with a probability too small for float64"
         )
     return x.reshape(shape)

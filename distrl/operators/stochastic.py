@@ -137,7 +137,7 @@ class StochasticCDFBellman:
     def _draw(self, starts: np.ndarray, limit: int, rng: np.random.Generator, out: FloatArray) -> None:
         states, active = starts.copy(), np.arange(len(starts))
         lengths, ended = np.zeros(len(starts), dtype=np.int64), np.zeros(len(starts), dtype=np.bool_)
-        positions = []
+        positions: list[FloatArray] = []
         while active.size and len(positions) < limit:
             drawn, ending, successor = self._outcomes(states[active], rng)
             step = np.zeros(len(starts))
@@ -220,6 +220,6 @@ class StochasticCDFBellman:
         give two.
         """
         continuation = self.model.continuation * self.discount
-        accumulated = solve_contraction(lambda v: continuation @ v, self.local_variation())
+        accumulated = solve_contraction(lambda v: np.asarray(continuation @ v), self.local_variation())
         bound = self.grid.spacing * (self._fixed * (1.0 - self._fixed)).sum(axis=1)
         return VarianceCorollary(self.global_variation(), accumulated, bound)
