@@ -1,6 +1,6 @@
 """Tabular distributional reinforcement learning: solvers, certificates, simulation.
 
-Four verbs, one for each question: `evaluate` (I know the model), and in later releases `estimate` (I can sample it),
+Four verbs, one for each question: `evaluate` (I know the model), `estimate` (I can sample it), and in later releases
 `learn` (I see a stream of transitions) and `optimize` (which policy is best for this risk).
 """
 
@@ -14,15 +14,20 @@ from distrl.dp import (
     EvaluationInterrupted,
     Moments,
     MonteCarlo,
+    ParticleDP,
     Solution,
     Status,
     cdf_band,
     evaluate,
 )
+from distrl.generative import Estimate, estimate
 from distrl.models import (
     MDP,
     MRP,
+    EmpiricalMDP,
+    EmpiricalMRP,
     FiniteLaw,
+    GenerativeModel,
     environments,
     from_gymnasium,
     load,
@@ -52,11 +57,16 @@ __all__ = [
     "CategoricalReturns",
     "Certificate",
     "ConvergenceError",
+    "EmpiricalMDP",
+    "EmpiricalMRP",
+    "Estimate",
     "EvaluationInterrupted",
     "FiniteLaw",
+    "GenerativeModel",
     "Grid",
     "Moments",
     "MonteCarlo",
+    "ParticleDP",
     "ParticleReturns",
     "Returns",
     "Solution",
@@ -65,6 +75,7 @@ __all__ = [
     "cramer",
     "energy",
     "environments",
+    "estimate",
     "evaluate",
     "from_gymnasium",
     "kolmogorov",

@@ -176,6 +176,12 @@ class GenerativeModel:
     def __repr__(self) -> str:
         return f"GenerativeModel({self.model!r}, rewards={self.rewards!r})"
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(S,) or (S, A): what can be asked for a sample."""
+        n = self.model.n_states
+        return (n, self.model.n_actions) if isinstance(self.model, MDP) else (n,)
+
     @cached_property
     def return_range(self) -> tuple[float, float] | None:
         """The interval of `Grid.covering`, known and not estimated; None if there is none."""
@@ -205,10 +211,7 @@ class GenerativeModel:
         -----
         Time O(outcomes + samples of random rewards). The counts of a source's outcomes are multinomial.
         """
-        table = self.model.outcomes
-        shape: tuple[int, ...] = (self.model.n_states,)
-        if isinstance(self.model, MDP):
-            shape = (self.model.n_states, self.model.n_actions)
+        table, shape = self.model.outcomes, self.shape
         asked = float_array(n, "n", ndim=(0, len(shape)))
         if asked.ndim and asked.shape != shape:
             raise ValueError(f"n must be a whole number or have shape {shape}, got shape {asked.shape}")

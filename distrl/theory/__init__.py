@@ -1,5 +1,5 @@
 """Bounds as pure functions, each with its source."""
 
-from distrl.theory.bounds import dkw_halfwidth, fixed_point_cramer_squared, fixed_point_w1
+from distrl.theory.bounds import SampleSize, dkw_halfwidth, fixed_point_cramer_squared, fixed_point_w1, samples_for
 
-__all__ = ["dkw_halfwidth", "fixed_point_cramer_squared", "fixed_point_w1"]
+__all__ = ["SampleSize", "dkw_halfwidth", "fixed_point_cramer_squared", "fixed_point_w1", "samples_for"]
