@@ -19,7 +19,7 @@ from distrl.returns.grid import Grid
 
 @dataclass(frozen=True)
 class ParticleDP:
-    """The Bellman operator without a projection, from the Diracs of the exact means, at most atoms + 1 particles a state.
+    """The Bellman operator without a projection, from the Diracs of the exact means: atoms + 1 particles a state.
 
     After every sweep the particles in one cell of the grid merge into their mean. Run on an empirical model it is the
     nonparametric plug-in estimator, with the growth of its support bounded.
@@ -35,8 +35,8 @@ class ParticleDP:
     Notes
     -----
     Certificate (claim `particles-martingale`): merging is a conditional expectation, so the true return is a particle's
-    value plus an error of mean 0 given it, whatever the sweep: W1 <= W2 <= sqrt(Var(true) - Var(particles)), plus floating
-    point; the exact variance is a linear system's solution. Time O(nnz m) a sweep, memory 4 arrays (S, m). Means are
+    value plus an error of mean 0 given it, whatever the sweep: W1 <= W2 <= sqrt(Var(true) - Var(particles)), plus what
+    floating point adds; the exact variance is a linear system's solution. Time O(nnz m) a sweep, memory 4 arrays (S, m). Means are
     exact. Reward laws on many values merge into atoms / 4.
     """
 

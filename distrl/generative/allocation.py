@@ -43,9 +43,10 @@ def neyman_allocation(deviations: ArrayLike, total: int, at_least: ArrayLike = F
         raise ValueError(f"at_least asks for {floor.sum():g} samples, total is {count}")
     if (sd < 0.0).any():
         raise ValueError(f"deviations[{int(np.argmax(sd < 0.0))}] is negative")
-    weight = sd if sd.any() else np.ones_like(sd)
+    weight = sd / sd.max() if sd.any() else np.ones_like(sd)
     # those held at the floor are the ones with the largest floor / sd
-    ratio = np.divide(floor, weight, out=np.full(len(sd), np.inf), where=weight > 0.0)
+    with np.errstate(over="ignore"):
+        ratio = np.divide(floor, weight, out=np.full(len(sd), np.inf), where=weight > 0.0)
     order = np.argsort(ratio, kind="stable")
     free = np.cumsum(weight[order])
     held = floor.sum() - np.cumsum(floor[order])
@@ -56,7 +57,7 @@ def neyman_allocation(deviations: ArrayLike, total: int, at_least: ArrayLike = F
     sizes = np.floor(exact + 1e-9).astype(np.int64)
     left = count - int(sizes.sum())
     sizes[np.argsort(sizes - exact, kind="stable")[:left]] += 1
-    return sizes
+    return np.asarray(sizes, dtype=np.int64)
 
 
 def adaptive_samples(

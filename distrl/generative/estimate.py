@@ -167,8 +167,6 @@ def _rollouts(
     while steps < per_state and g**steps > dkw_halfwidth(max(per_state // steps, 1), method.confidence):
         steps += 1
     episodes = per_state // steps
-    if not episodes:
-        raise ValueError(f"{total} samples do not pay for one step from each of {states} states; raise the budget")
     cut = replace(method, episodes=episodes)
     solution = evaluate(model, cut, policy, tol=math.ulp(0.0), max_iterations=steps, rng=rng, throw=False)
     reason = f"{episodes} episodes of at most {steps} steps a state: {states * episodes * steps} of {total} samples"

@@ -123,7 +123,7 @@ def samples_for(
             None,
             None,
             scaled**-2 * horizon**3,
-            published,
+            "the reduction derived, the rate recalled",
         ),
         SampleSize("Zhang et al. 2023", "nonparametric plug-in", None, None, scaled**-2 * horizon**4, published),
         SampleSize(
