@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._memory import check_memory
-from distrl._validation import BoolArray, FloatArray, IntArray, bool_array, float_array, int_array, whole_number
+from distrl._validation import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    bool_array,
+    float_array,
+    generator,
+    int_array,
+    whole_number,
+)
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
@@ -216,7 +225,7 @@ class GenerativeModel:
         if asked.ndim and asked.shape != shape:
             raise ValueError(f"n must be a whole number or have shape {shape}, got shape {asked.shape}")
         wanted = int_array(np.broadcast_to(asked, shape).reshape(-1), "n", low=0)
-        drawn = self._draw(wanted, np.random.default_rng(rng))
+        drawn = self._draw(wanted, generator(rng))
         if to is not None:
             before = getattr(to, "samples", None)
             if not isinstance(before, Samples) or before.n_sources != table.n_sources or to.drawn_from is not self:
@@ -472,7 +481,7 @@ def _unvisited(
         known: OutcomeTable = choice.outcomes  # type: ignore[attr-defined]
     elif isinstance(choice, OutcomeTable):
         known = choice
-    elif choice not in ("error", "unknown"):
+    elif not isinstance(choice, str) or choice not in ("error", "unknown"):
         raise ValueError(f"unvisited must be 'error', 'unknown' or a distrl.{kind.__name__}, got {choice!r}")
     elif not missing.any():
         return None, missing
@@ -508,9 +517,10 @@ def _ending_at_once(samples: Samples) -> OutcomeTable:
 def _return_range(reward_range: Any, discount: float) -> tuple[float, float] | None:
     if reward_range is None:
         return None
-    low, high = float_array(reward_range, "reward_range", ndim=1)
-    if low > high:
-        raise ValueError(f"reward_range must be (low, high), got ({low:g}, {high:g})")
+    ends = float_array(reward_range, "reward_range", ndim=1)
+    if len(ends) != 2 or ends[0] > ends[1]:
+        raise ValueError(f"reward_range must be (low, high), got {ends.tolist()}")
+    low, high = ends
     if discount == 1.0:
         return None  # no interval holds every undiscounted return
     return float(min(low, low / (1.0 - discount))), float(max(high, high / (1.0 - discount)))
