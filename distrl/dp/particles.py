@@ -36,7 +36,7 @@ class ParticleDP:
     -----
     Certificate (claim `particles-martingale`): merging is a conditional expectation, so the true return is a particle's
     value plus an error of mean 0 given it, whatever the sweep: W1 <= W2 <= sqrt(Var(true) - Var(particles)), plus what
-    floating point adds; the exact variance is a linear system's solution. Time O(nnz m) a sweep, memory 4 arrays (S, m).
+    floating point adds; the exact variance solves a linear system. Time O(nnz m) a sweep, memory 4 arrays (S, m).
     Means are exact. Reward laws on many values merge into atoms / 4.
     """
 

@@ -25,8 +25,6 @@ from distrl.generative import neyman_allocation
 from distrl.generative.functionals import Functional
 from distrl.testing import strategies
 
-pytestmark = pytest.mark.fast
-
 ALL = [("mean", None), ("variance", None), ("quantile", 0.3), ("cvar", 0.3), ("cdf", 1.7), ("w1", None)]
 
 
@@ -59,6 +57,7 @@ def test_merged_particles_are_within_their_certificate(data):
     np.testing.assert_allclose(sol.values, fine.values, atol=1e-8 * fine.returns.grid.width)
 
 
+@pytest.mark.fast
 def test_rollouts_keep_to_the_budget():
     model = random_mrp(1)
     est = estimate(model, MonteCarlo(), samples_per_state=1000, rng=0)
@@ -106,6 +105,7 @@ def test_intervals_hold_the_truth(name, at, method):
     np.testing.assert_allclose(some[0], ends[1], atol=1e-9)
 
 
+@pytest.mark.fast
 def test_finite_sample_radii_shrink_as_one_over_the_root_and_cover():
     model = random_mrp(7)
     radii = []
@@ -121,6 +121,7 @@ def test_bootstrap_does_not_depend_on_threads():
     np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.fast
 def test_what_was_never_seen_says_so():
     log = [(0, 0, 1.0, 1, False), (0, 0, 0.0, 0, False), (1, 0, 2.0, 1, True), (1, 0, 1.0, 0, True)] * 3
     log += [(2, 0, 1.0, 2, True), (2, 0, 0.0, 2, True)] * 5 + [(0, 1, 1.0, 2, True), (0, 1, 0.0, 2, True)]
@@ -139,6 +140,7 @@ def test_what_was_never_seen_says_so():
         bare.interval("mean", method="finite-sample")
 
 
+@pytest.mark.fast
 def test_one_sample_shows_no_variance():
     est = estimate(EmpiricalMRP([(0, 1.0, 0, True)], 0.5), CategoricalFixedPoint(11))
     assert np.isinf(est.standard_error("mean")).all()
@@ -147,6 +149,7 @@ def test_one_sample_shows_no_variance():
 # -- allocation -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fast
 @given(st.data())
 def test_neyman_allocation_beats_every_move_of_one_sample(data):
     n = data.draw(st.integers(1, 5))
@@ -165,6 +168,7 @@ def test_neyman_allocation_beats_every_move_of_one_sample(data):
                 assert best <= (sd**2 / moved).sum() + (sd**2 / sizes**2).max() + 1e-12
 
 
+@pytest.mark.fast
 def test_adaptive_samples_go_where_the_interval_shrinks():
     """Only state 0 is noisy, and state 2 cannot be reached from it."""
     model = MRP([[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]], [FiniteLaw([0, 5]), 1.0, FiniteLaw([0, 5])], 0.5)
@@ -176,6 +180,7 @@ def test_adaptive_samples_go_where_the_interval_shrinks():
     assert est.standard_error("mean", states=0)[0] < 0.8 * even.standard_error("mean", states=0)[0]
 
 
+@pytest.mark.fast
 def test_wrong_arguments_are_refused():
     model, method = random_mrp(0), CategoricalFixedPoint(11)
     est = estimate(model, method, samples_per_state=10, rng=0)
@@ -200,6 +205,7 @@ def test_wrong_arguments_are_refused():
             bad()
 
 
+@pytest.mark.fast
 def test_sample_sizes_state_their_evidence_and_the_derived_one_suffices():
     sizes = theory.samples_for(0.5, 0.1, discount=0.5, states=2)
     derived = sizes[0]

@@ -14,8 +14,6 @@ from distrl.generative.influence import adjoint_image, adjoints
 from distrl.operators import CategoricalBellman
 from distrl.testing import strategies
 
-pytestmark = pytest.mark.fast
-
 FUNCTIONALS = [("mean", None), ("variance", None), ("cvar", 0.3), ("cdf", 1.7)]
 
 
@@ -24,6 +22,7 @@ def random_mrp(seed, n=3, discount=0.8):
     return MRP(rng.dirichlet(np.ones(n), n), rng.uniform(size=(n, n)), discount)
 
 
+@pytest.mark.fast
 @given(st.data())
 def test_the_adjoint_image_is_the_transposed_matrix(data):
     model = data.draw(strategies.mrps(max_states=3))
@@ -38,6 +37,7 @@ def test_the_adjoint_image_is_the_transposed_matrix(data):
     assert (image[:, :, -1] == 0).all()
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("law", [FiniteLaw(np.random.default_rng(0).normal(size=60)), stats.norm(0.5, 0.3)])
 def test_the_adjoint_goes_through_laws_on_many_values(law):
     model = MRP([[0.3, 0.7], [0.6, 0.4]], [law, 1.0], 0.9)
@@ -53,6 +53,7 @@ def test_the_adjoint_goes_through_laws_on_many_values(law):
         np.testing.assert_allclose(solved[k][:, :-1].ravel(), np.linalg.solve(dense.T, rhs.ravel()), atol=1e-9)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(("name", "at"), FUNCTIONALS)
 def test_the_adjoint_predicts_a_change_of_the_model(name, at):
     """d/de of the functional at (1 - e) P + e P', by one-sided differences of fixed points, is <lambda, T' F - F>."""
@@ -80,6 +81,7 @@ def test_the_adjoint_predicts_a_change_of_the_model(name, at):
     np.testing.assert_allclose(predicted, second_order, rtol=2e-4, atol=1e-6)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(("name", "at"), FUNCTIONALS)
 def test_influence_is_the_dense_formula_outcome_by_outcome(name, at):
     rng = np.random.default_rng(3)
@@ -112,6 +114,7 @@ def test_influence_is_the_dense_formula_outcome_by_outcome(name, at):
         assert est.standard_error(name, at, states=state)[0] == pytest.approx(error, rel=1e-8)
 
 
+@pytest.mark.fast
 def test_known_reward_laws_leave_only_the_successor_to_vary():
     law = stats.norm(1, 1)
     mrp = MRP([[0.4, 0.6], [0.5, 0.5]], [law, 0.0], 0.6)
@@ -137,6 +140,7 @@ def test_the_delta_variance_is_that_of_repeated_estimates(name, at):
     assert np.abs(values.var(axis=0, ddof=1) / predicted - 1).max() < 4 * np.sqrt(2 / count) + 0.05
 
 
+@pytest.mark.fast
 def test_cvar_at_a_value_of_the_cdf_has_no_derivative():
     log = EmpiricalMRP([(0, 0.0, 0, True), (0, 1.0, 0, True)], 0.5)
     est = estimate(log, CategoricalFixedPoint(grid=Grid(0, 1, 2)))
