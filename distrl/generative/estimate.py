@@ -121,7 +121,7 @@ def estimate(
         return np.asarray(np.sqrt(so_far.influence(functional, at, start).variance[0]))
 
     empirical = adaptive_samples(source, total, whole_number(batches, "batches", low=2), rng, deviations)
-    return _solved(empirical, method, policy, rng, options)
+    return replace(_solved(empirical, method, policy, rng, options), adaptive=True)
 
 
 def _solved(empirical: Any, method: Any, policy: Any, rng: np.random.Generator, options: dict[str, Any]) -> Estimate:

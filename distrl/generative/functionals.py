@@ -120,7 +120,9 @@ class Functional:
         if variance is None:
             raise ValueError("the variance needs the exact one to be compared with")
         slack = 1e-12 * np.maximum(value, variance)
-        return np.stack([variance - slack, variance + slack], axis=1)
+        ends = np.stack([variance, variance], axis=1)
+        ends[np.isfinite(variance)] += np.outer(slack[np.isfinite(variance)], [-1.0, 1.0])
+        return ends
 
     def _smeared(self, returns: Returns, certificate: Certificate, margin: Any) -> FloatArray:
         """(S, 2) CDF at the point, or quantile at level -/+ `margin`, over all laws as near as the certificate says."""
@@ -130,6 +132,8 @@ class Functional:
         if self.name == "quantile":
             low, high = np.full(len(spread), -math.inf), np.full(len(spread), math.inf)
         margins = np.broadcast_to(margin, spread.shape)
+        if not np.isfinite(step):
+            return np.stack([low, high], axis=1)
         for h in step * np.concatenate([[0.0], np.arange(1, 8), np.geomspace(8, 512, 25)]):
             if h == 0.0:
                 tail = np.where(spread + alpha > 0.0, 1.0, 0.0)

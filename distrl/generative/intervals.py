@@ -31,13 +31,23 @@ class Estimate(Solution):
     ----------
     empirical : EmpiricalMRP or EmpiricalMDP; None for Monte Carlo rollouts, which estimate no model
     policy : what was evaluated, None for an MRP
+    adaptive : whether sample sizes were chosen by looking at the samples
     """
 
     empirical: Any = None
     policy: Any = None
+    adaptive: bool = False
 
     def __repr__(self) -> str:
         return super().__repr__().replace("Solution", "Estimate", 1)
+
+    def summary(self, states: Any = None) -> str:
+        """As of a `Solution`, with the number of samples first."""
+        if self.empirical is None:
+            return f"rollouts: {self.reason}\n{super().summary(states)}"
+        totals = self.empirical.samples.totals
+        share = f"{totals.min()} to {totals.max()} a state" + (" and action" if self.mdp is not None else "")
+        return f"estimated from {totals.sum()} samples, {share}\n{super().summary(states)}"
 
     # -- intervals --------------------------------------------------------------------------------------------------
 
@@ -103,7 +113,7 @@ class Estimate(Solution):
             raise ValueError("rollouts estimate no model; use method='finite-sample', or a method that estimates one")
         elif method == "bootstrap" or wanted.name == "w1":
             count, seed = whole_number(resamples, "resamples", low=2), generator(rng)
-            linear = method == "delta"
+            linear = method == "delta" and self._categorical is not None  # refused for estimates that are not
             ends = self._bootstrap(wanted, confidence, chosen, simultaneous, count, seed, threads, linear)
         else:
             ends = self._delta(wanted, confidence, chosen, simultaneous)
@@ -253,6 +263,8 @@ class Estimate(Solution):
             raise ValueError(f"{self.method!r} states no bound on its error")
         if self.empirical is None:
             return self._rollouts(functional, level)
+        if self.adaptive:
+            raise ValueError("finite-sample intervals need sample sizes fixed beforehand; these were adaptive")
         if self.empirical.return_range is None:
             raise ValueError(
                 "finite-sample intervals need an interval that holds every return: bounded reward laws and a discount "

@@ -93,8 +93,9 @@ def build_plan(
 
     With `all_as_reads` every law must be finite and becomes reads.
 
-    Time and memory O(outcomes), and for each law that is not finite or has more than atoms/4 values O(atoms * b), b the
-    atoms that its support spans, atoms if that is not finite. A finite law on n values takes time O(atoms * b * log n).
+    Time and memory O(outcomes), and for each law that is not finite, or has more than 8 values and more than a quarter
+    of the atoms that its support spans, O(atoms * b), b these atoms, all if the support is not finite. For a law
+    on n values their matrix takes time O(atoms * b * log n).
 
     Raises
     ------
@@ -102,7 +103,7 @@ def build_plan(
         If the matrices would take more than 4 GB.
     """
     finite = [
-        isinstance(law, FiniteLaw) and (all_as_reads or len(law.values) <= max(8, grid.atoms // 4))
+        isinstance(law, FiniteLaw) and (all_as_reads or len(law.values) <= max(8, _reach(law, grid) // 4))
         for law in table.reward_laws
     ]
     dense = [index for index, is_finite in enumerate(finite) if not is_finite]
