@@ -126,7 +126,8 @@ class Estimate(Solution):
         """(S,) or (K,) standard errors by the delta method: sqrt(sum over sources of Var h / N).
 
         h(o) = policy(a|x) <lambda(x), B^r F(y) + b^r> is the influence of an outcome o = (r, y) drawn at (x, a), lambda
-        the adjoint (I - A)^{-T} grad. First order in 1 / sqrt(N); sampled rewards are included.
+        the adjoint (I - A)^{-T} grad. First order in 1 / sqrt(N); sampled rewards are included. inf where nothing is
+        known, or where one sample stands for a source that matters.
         """
         wanted = Functional.of(functional, at)
         chosen = self._states(states)
@@ -189,7 +190,8 @@ class Estimate(Solution):
 
     def _errors(self, gradients: FloatArray, states: IntArray) -> FloatArray:
         variance = self._influence(gradients, states).variance
-        return np.asarray(np.sqrt((variance / np.maximum(self.empirical.samples.totals, 1)).sum(axis=1)))
+        errors = np.sqrt((variance / np.maximum(self.empirical.samples.totals, 1)).sum(axis=1))
+        return np.where(self._unknown[states], np.inf, errors)
 
     def _enclosure(self, functional: Functional) -> FloatArray:
         if self.certificate is None:

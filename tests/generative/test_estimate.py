@@ -139,7 +139,7 @@ def test_what_was_never_seen_says_so():
         np.testing.assert_allclose(ends[:2], [[0, 4], [0, 4]])
         assert np.diff(ends[2]) < 4 or method == "finite-sample"
     bare = estimate(EmpiricalMDP(log, 0.5, unvisited="unknown"), CategoricalFixedPoint(21), [0, 1, 0])
-    assert np.isinf(bare.interval("mean")[:2]).all()
+    assert np.isinf(bare.interval("mean")[:2]).all() and np.isinf(bare.standard_error("mean")[:2]).all()
     with pytest.raises(ValueError, match="reward_range"):
         bare.interval("mean", method="finite-sample")
 
