@@ -59,7 +59,7 @@ class Functional:
             return returns.cdf(self.at)
         raise ValueError("w1 is a distance between two laws and has no value at one")
 
-    def gradient(self, returns: CategoricalReturns, states: IntArray) -> FloatArray:
+    def gradient(self, returns: CategoricalReturns, states: IntArray, *, one_sided: bool = False) -> FloatArray:
         """(K, m) derivative in the CDF values F_1..F_{m-1} of each of `states`, last column 0.
 
         E phi(Z) = sum p_i phi(z_i) has derivative phi(z_i) - phi(z_{i+1}); mean phi = z, variance (z - mean)^2, CVaR_a
@@ -68,8 +68,8 @@ class Functional:
         Raises
         ------
         ValueError
-            For CVaR if some F_i is the level: it has two one-sided derivatives there; for `w1`, and for quantiles,
-            which on a grid are a step function of F.
+            For CVaR if some F_i is the level: it has two one-sided derivatives there, `one_sided` takes that for
+            rising F_i; for `w1`, and for quantiles, which on a grid are a step function of F.
         """
         z = returns.atoms
         if self.name == "mean":
@@ -77,7 +77,8 @@ class Functional:
         elif self.name == "variance":
             phi = (z - np.asarray(returns.mean())[states, None]) ** 2
         elif self.name == "cvar":
-            self._check_level(returns, states)
+            if not one_sided:
+                self._check_level(returns, states)
             q = np.asarray(returns.quantile(self.at))[states, None]
             phi = -np.maximum(q - z, 0.0) / self.at
         elif self.name == "cdf":

@@ -135,9 +135,13 @@ class Estimate(Solution):
         return self._errors(gradients, chosen)
 
     def influence(self, functional: str, at: float | None = None, state: int = 0) -> Influence:
-        """Mean and variance (1, sources) of the influence of each source's outcomes on the functional at `state`."""
+        """Mean and variance (1, sources) of the influence of each source's outcomes on the functional at `state`.
+
+        Where CVaR has no derivative, of a one-sided one.
+        """
         chosen = self._states([state])
-        return self._influence(Functional.of(functional, at).gradient(self._categorical, chosen), chosen)
+        gradient = Functional.of(functional, at).gradient(self._categorical, chosen, one_sided=True)
+        return self._influence(gradient, chosen)
 
     def enclosure(self, functional: str, at: float | None = None) -> FloatArray:
         """(S, 2) what the functional can be at the exact law of the empirical model: numerical error alone."""
