@@ -126,7 +126,8 @@ class QuantileBellman:
         error = 0.0
         for target in self.targets.with_laws:
             x = target.source
-            out[x], inversion = target.quantiles(values, self.levels, self.flat, tol)
+            near = None if moved is None else values[x]
+            out[x], inversion = target.quantiles(values, self.levels, self.flat, tol, near)
             error = max(error, inversion)
             if moved is not None:
                 moved[x] = np.abs(out[x] - values[x]).max()
