@@ -22,6 +22,7 @@ from distrl.returns.quantile import QuantileReturns
 _EPS = float(np.finfo(np.float64).eps)
 _MOST = 40  # doublings of the number of applications with frozen choices
 _PATIENCE = 15  # applications, at most, until frozen choices are tried again
+_DEPTH = 8  # differences of past iterates that are combined
 _FROZEN = 64  # applications with frozen choices where levels tie, each a small part of a true one
 
 
@@ -125,8 +126,9 @@ class _Search:
         self._other_image, self._other_choices = np.empty_like(start), operator.empty_choices()
         self._moved = np.empty(len(start))
         self._smallest, self._since = math.inf, 0
-        # a continuous target has no choices to freeze
-        self._wait, self._patience = 0 if len(operator.targets.plan.shift) else -1, 0
+        self._smooth = bool(operator.targets.with_laws)  # a continuous target has no choices to freeze
+        self._past: list[tuple[FloatArray, FloatArray]] = []  # iterates and their images, latest last
+        self._wait, self._patience = 0, 0
         self.kept = 0
 
     @property
@@ -142,11 +144,13 @@ class _Search:
         g = self._operator.discount
         begun = math.isfinite(self.residual)
         jump = begun and self._wait == 0
-        following = self._frozen() if jump else self._image
+        following = self._image if not jump else self._mixed() if self._smooth else self._frozen()
         # continuous targets need not be inverted better than the iteration stands
-        inner = max(0.1 * self._goal, 0.01 * (1.0 - g) * self.residual if begun else 0.0)
+        inner = max(0.1 * self._goal, 0.1 * (1.0 - g) * self.residual if begun else 0.0)
         error = self._operator.apply(following, self._other_choices, self._other_image, self._moved, inner)
         residual = float(self._moved.max()) + error
+        if self._smooth:
+            self._past = [*self._past[-_DEPTH:], (following.copy(), self._other_image.copy())]
         if jump and not residual < g * self.residual:
             self._patience = min(2 * self._patience + 1, _PATIENCE)
             self._wait = self._patience
@@ -162,6 +166,16 @@ class _Search:
         self._image, self._other_image = self._other_image, free
         self._choices, self._other_choices = self._other_choices, self._choices
         self._smallest, self._since = (residual, 0) if residual < self._smallest else (self._smallest, self._since + 1)
+
+    def _mixed(self) -> FloatArray:
+        """The combination of the last images whose residuals, combined alike, are least in L2 (Anderson mixing)."""
+        images = np.stack([image.ravel() for _, image in self._past])
+        residuals = images - np.stack([values.ravel() for values, _ in self._past])
+        steps = np.diff(residuals, axis=0)
+        share = np.linalg.lstsq(steps.T, residuals[-1], rcond=1e-10)[0]
+        values = (images[-1] - share @ np.diff(images, axis=0)).reshape(self.values.shape)
+        values.sort(axis=1)
+        return values
 
     def _frozen(self) -> FloatArray:
         """Where many applications that keep the present choices lead; sorted, as it need not come out so."""
