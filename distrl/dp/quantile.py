@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from distrl._kernels.quantile import follow
 from distrl._memory import check_memory
 from distrl._threads import check_threads
 from distrl._validation import FloatArray, IntArray, real_number, whole_number
@@ -20,9 +21,8 @@ from distrl.operators.quantile import QuantileBellman
 from distrl.returns.quantile import QuantileReturns
 
 _EPS = float(np.finfo(np.float64).eps)
-_MOST = 40  # doublings of the number of applications with frozen choices
 _PATIENCE = 15  # applications, at most, until frozen choices are tried again
-_DEPTH = 8  # differences of past iterates that are combined
+_DEPTH = 5  # differences of past iterates that are combined
 _FROZEN = 64  # applications with frozen choices where levels tie, each a small part of a true one
 
 
@@ -124,6 +124,7 @@ class _Search:
         self.values, self.residual = start.copy(), math.inf
         self._image, self._choices = start, operator.empty_choices()  # as if it were the start's image
         self._other_image, self._other_choices = np.empty_like(start), operator.empty_choices()
+        self._cuts, self._other_cuts = operator.empty_cuts(), operator.empty_cuts()
         self._moved = np.empty(len(start))
         self._smallest, self._since = math.inf, 0
         self._smooth = bool(operator.targets.with_laws)  # a continuous target has no choices to freeze
@@ -144,14 +145,18 @@ class _Search:
         g = self._operator.discount
         begun = math.isfinite(self.residual)
         jump = begun and self._wait == 0
-        following = self._image if not jump else self._mixed() if self._smooth else self._frozen()
+        following = self._image
+        if jump:
+            following = self._mixed() if self._smooth else self._frozen()
         # continuous targets need not be inverted better than the iteration stands
         inner = max(0.1 * self._goal, 0.1 * (1.0 - g) * self.residual if begun else 0.0)
-        error = self._operator.apply(following, self._other_choices, self._other_image, self._moved, inner)
+        error = self._operator.apply(
+            following, self._other_choices, self._other_image, self._moved, inner, self._other_cuts
+        )
         residual = float(self._moved.max()) + error
         if self._smooth:
             self._past = [*self._past[-_DEPTH:], (following.copy(), self._other_image.copy())]
-        if jump and not residual < g * self.residual:
+        if jump and not (residual < g * self.residual or self._above(following)):
             self._patience = min(2 * self._patience + 1, _PATIENCE)
             self._wait = self._patience
             return
@@ -165,6 +170,7 @@ class _Search:
         self.values, self.residual = following, residual
         self._image, self._other_image = self._other_image, free
         self._choices, self._other_choices = self._other_choices, self._choices
+        self._cuts, self._other_cuts = self._other_cuts, self._cuts
         self._smallest, self._since = (residual, 0) if residual < self._smallest else (self._smallest, self._since + 1)
 
     def _mixed(self) -> FloatArray:
@@ -177,38 +183,32 @@ class _Search:
         values.sort(axis=1)
         return values
 
+    def _above(self, values: FloatArray) -> bool:
+        """Whether `values` lie above their image, as those of frozen cuts do: the error falls, even if the residual rises.
+
+        From values >= T values frozen cuts lead to values' with T values >= values' >= T values' >= the fixed point.
+        """
+        cut = not self._smooth and len(self._cuts) > 0 and self._operator.discount < 1.0
+        return cut and bool((self._other_image - values).max() <= self._floor)
+
     def _frozen(self) -> FloatArray:
-        """Where many applications that keep the present choices lead; sorted, as it need not come out so."""
-        first, last = self._choices[..., 0], self._choices[..., -1]
-        if np.array_equal(first, last):
-            values = self._followed(first)
+        """Where the present choices, or cuts, lead if they are kept; sorted, as it need not come out so.
+
+        With both ends of a flat, many applications of the present choices.
+        """
+        first, last = np.ascontiguousarray(self._choices[..., 0]), self._choices[..., -1]
+        values = self._image.copy()
+        if len(self._cuts):
+            self._operator.solve(values, first.copy(), self._cuts)
+        elif np.array_equal(first, last):
+            follow(self._operator.targets.plan, first, values)
         else:
-            values, other = self._image.copy(), self._image.copy()
+            other = self._image.copy()
             for _ in range(_FROZEN):
                 self._operator.read(values, self._choices, other)
                 values, other = other, values
         values.sort(axis=1)
         return values
-
-    def _followed(self, choices: IntArray) -> FloatArray:
-        """2^k applications, each quantile following one particle: its shift and successor double k times."""
-        plan, (n, m) = self._operator.targets.plan, choices.shape
-        end = n * m  # a return that has ended, and every quantile of a continuous target: constants
-        row = np.where(choices >= 0, choices // m, 0)
-        shift, successor = self._image.ravel().copy(), np.full(end, end)
-        if len(plan.shift):
-            onward = np.where(choices >= 0, plan.successor[row], -1)
-            shift = np.where(choices >= 0, plan.shift[row], self._image).ravel()
-            successor = np.where(onward >= 0, onward * m + choices % m, end).ravel()
-        shift, successor = np.append(shift, 0.0), np.append(successor, end)
-        factor = self._operator.discount
-        for _ in range(_MOST):
-            if factor < 1e-18 or (successor == end).all():
-                break  # what is further away does not count in float64, or there is nothing
-            shift = shift + factor * shift[successor]
-            successor = successor[successor]
-            factor *= factor
-        return np.asarray((shift + factor * np.append(self._image.ravel(), 0.0)[successor])[:-1].reshape(n, m))
 
 
 def default_tol(model: MRP, size: float, gain: float) -> float:

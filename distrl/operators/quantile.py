@@ -13,6 +13,8 @@ from distrl.models.outcomes import OutcomeTable
 from distrl.operators.targets import Targets
 from distrl.returns.quantile import QuantileReturns, midpoint_levels
 
+_MOST_POLICIES = 1000  # tens are usual
+
 
 class QuantileBellman:
     """Pi_flat T: draw an outcome, move the successor's particles to r + discount * v, read m quantiles of the mixture.
@@ -111,17 +113,29 @@ class QuantileBellman:
         ends = 1 if self.flat in (0.0, 1.0) else 2
         return np.empty((self.table.n_sources, self.quantiles, ends), dtype=np.int64)
 
+    def empty_cuts(self) -> IntArray:
+        """Room for the cuts of an application: (lists, m) numbers of particles; none where both ends of a flat count."""
+        lists = len(self.targets.plan.shift) if self.flat in (0.0, 1.0) else 0
+        return np.empty((lists, self.quantiles), dtype=np.int32)
+
     def apply(
-        self, values: FloatArray, choices: IntArray, out: FloatArray, moved: FloatArray | None = None, tol: float = 0.0
+        self,
+        values: FloatArray,
+        choices: IntArray,
+        out: FloatArray,
+        moved: FloatArray | None = None,
+        tol: float = 0.0,
+        cuts: IntArray | None = None,
     ) -> float:
-        """One application to sorted rows, without checks; `choices` gets the particles taken.
+        """One application to sorted rows, without checks; `choices` gets the particles taken, `cuts` how many are met.
 
         `moved` (S,), if given, gets the W_inf distances max_i |out - values| (as many particles as quantiles).
         Continuous targets are inverted to `tol`, in units of reward, or to rounding if that is wider: the error is
         returned.
         """
         workers = Workers(self.threads, 8 * len(self.targets.plan.shift) * values.shape[1])
-        workers.rows(len(out), kernels.choose, values, self.targets.plan, self.levels, self.flat, choices)
+        cuts = np.empty((0, 0), dtype=np.int32) if cuts is None else cuts
+        workers.rows(len(out), kernels.choose, values, self.targets.plan, self.levels, self.flat, choices, cuts)
         self.read(values, choices, out, moved)
         error = 0.0
         for target in self.targets.with_laws:
@@ -132,6 +146,20 @@ class QuantileBellman:
             if moved is not None:
                 moved[x] = np.abs(out[x] - values[x]).max()
         return error
+
+    def solve(self, values: FloatArray, choices: IntArray, cuts: IntArray) -> bool:
+        """Solve values(x, i) = max over lists k of the particle cuts[k, i] of k, in place; whether that was achieved.
+
+        Policy iteration from the policy `choices` (S, m), overwritten; rows of continuous targets are constants.
+        """
+        changed = np.empty(len(values), dtype=np.int64)
+        workers = Workers(self.threads, cuts.size)
+        for _ in range(_MOST_POLICIES):
+            kernels.follow(self.targets.plan, choices, values)
+            workers.rows(len(values), kernels.largest, values, self.targets.plan, cuts, choices, changed)
+            if not changed.any():
+                return True
+        return False
 
     def read(self, values: FloatArray, choices: IntArray, out: FloatArray, moved: FloatArray | None = None) -> None:
         """The application with the particles in `choices`, whatever the ranks of `values`: linear. Time O(S m).
