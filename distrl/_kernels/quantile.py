@@ -92,7 +92,7 @@ def choose(
 
     Where flat = 1 the one at the upper quantile Fbar^{-1}(levels[i]); in between `choices[x, i, 1]` is that. A particle
     is named list * n + j; -1 marks a source without lists. If not empty, cuts[k, i] = how many particles of list k are
-    met up to the one at level i (flat 0 or 1).
+    met up to choices[x, i, 0].
     """
     m, n = len(levels), values.shape[1]
     lists = 1
@@ -123,7 +123,7 @@ def choose(
                 low += 1
             while high < m and total + rest > levels[high] + LEVEL_TOLERANCE:
                 choices[x, high, last] = particle
-                if len(cuts) > 0:
+                if len(cuts) > 0 and flat == 1.0:
                     _cut(position, k, cuts[first : plan.list_ptr[x + 1]], high)
                 high += 1
             count = _next_head(values, plan, x, head, which, position, count)
@@ -133,7 +133,7 @@ def choose(
             choices[x, i, last] = particle
         if len(cuts) > 0:
             for k in range(plan.list_ptr[x + 1] - first):
-                for i in range(min(low, high), m):
+                for i in range(low if flat < 1.0 else high, m):
                     cuts[first + k, i] = position[k]
 
 
@@ -186,26 +186,25 @@ def largest(
 
     The present choice is kept if it is as large up to rounding, so that repeated improvement ends.
     """
-    n = values.shape[1]
+    n, m = values.shape[1], choices.shape[1]
+    most = np.empty(m)
     for x in range(start, stop):
         changed[x] = 0
         if plan.list_ptr[x] == plan.list_ptr[x + 1]:
             continue
-        for i in range(choices.shape[1]):
-            k = choices[x, i] // n
-            best, most = choices[x, i], -np.inf
-            if cuts[k, i] > 0:  # the last particle that the present list has now
-                best = k * n + cuts[k, i] - 1
-                most = _particle(values, plan, best)
-                most += 16.0 * _EPS * (abs(plan.shift[k]) + abs(most))
-            for k in range(plan.list_ptr[x], plan.list_ptr[x + 1]):
-                if cuts[k, i] > 0:
-                    value = _particle(values, plan, k * n + cuts[k, i] - 1)
-                    if value > most:
-                        best, most = k * n + cuts[k, i] - 1, value
-            if best != choices[x, i]:
-                choices[x, i] = best
-                changed[x] += 1
+        for i in range(m):
+            value = _particle(values, plan, choices[x, i])
+            most[i] = value + 16.0 * _EPS * abs(value)
+        for k in range(plan.list_ptr[x], plan.list_ptr[x + 1]):
+            y, shift = plan.successor[k], plan.shift[k]
+            for i in range(m):
+                if cuts[k, i] == 0:
+                    continue
+                value = shift + plan.discount * values[y, cuts[k, i] - 1] if y >= 0 else shift
+                if value > most[i]:
+                    most[i] = value
+                    choices[x, i] = k * n + cuts[k, i] - 1
+                    changed[x] += 1
 
 
 @kernel

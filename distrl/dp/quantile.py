@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from distrl._kernels.quantile import follow
 from distrl._memory import check_memory
 from distrl._threads import check_threads
-from distrl._validation import FloatArray, IntArray, real_number, whole_number
+from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.certificate import ParticleCertifier
 from distrl.dp.moments import mean_and_variance
 from distrl.dp.monte_carlo import largest_absolute_mean, range_width
@@ -22,6 +21,7 @@ from distrl.returns.quantile import QuantileReturns
 
 _EPS = float(np.finfo(np.float64).eps)
 _PATIENCE = 15  # applications, at most, until frozen choices are tried again
+_CHEAP = 6  # policies that take as long as an application
 _DEPTH = 5  # differences of past iterates that are combined
 _FROZEN = 64  # applications with frozen choices where levels tie, each a small part of a true one
 
@@ -129,7 +129,7 @@ class _Search:
         self._smallest, self._since = math.inf, 0
         self._smooth = bool(operator.targets.with_laws)  # a continuous target has no choices to freeze
         self._past: list[tuple[FloatArray, FloatArray]] = []  # iterates and their images, latest last
-        self._wait, self._patience = 0, 0
+        self._wait, self._patience, self._policies = 0, 0, 0
         self.kept = 0
 
     @property
@@ -162,6 +162,7 @@ class _Search:
             return
         if jump:
             self._patience = 0
+            self._wait = self._policies // _CHEAP
             self.kept += 1
         elif begun:
             self._wait -= 1
@@ -184,29 +185,29 @@ class _Search:
         return values
 
     def _above(self, values: FloatArray) -> bool:
-        """Whether `values` lie above their image, as those of frozen cuts do: the error falls, even if the residual rises.
-
-        From values >= T values frozen cuts lead to values' with T values >= values' >= T values' >= the fixed point.
-        """
-        cut = not self._smooth and len(self._cuts) > 0 and self._operator.discount < 1.0
-        return cut and bool((self._other_image - values).max() <= self._floor)
+        """Whether `values` lie above their image, hence above the fixed point; only sought by frozen cuts."""
+        if self._smooth or self._operator.discount == 1.0:
+            return False
+        return bool((self._other_image - values).max() <= self._floor)
 
     def _frozen(self) -> FloatArray:
-        """Where the present choices, or cuts, lead if they are kept; sorted, as it need not come out so.
+        """Where the present cuts lead if they are kept, or many applications of the present choices if levels tie.
 
-        With both ends of a flat, many applications of the present choices.
+        A quantile is the least, over cuts (numbers of particles of each list) of enough mass, of the largest particle
+        within the cut. So T is a minimum of monotone operators, one for each choice of cuts, and the fixed point v of
+        the present one has v <= T values if T values <= values, and T v <= v: from the first such step on, iterates
+        fall to the fixed point of T at least as fast as by applications (strategy iteration for a stochastic game).
         """
         first, last = np.ascontiguousarray(self._choices[..., 0]), self._choices[..., -1]
         values = self._image.copy()
-        if len(self._cuts):
-            self._operator.solve(values, first.copy(), self._cuts)
-        elif np.array_equal(first, last):
-            follow(self._operator.targets.plan, first, values)
+        if np.array_equal(first, last):
+            self._policies = self._operator.solve(values, first, self._cuts)
         else:
             other = self._image.copy()
             for _ in range(_FROZEN):
                 self._operator.read(values, self._choices, other)
                 values, other = other, values
+            self._policies = 0
         values.sort(axis=1)
         return values
 

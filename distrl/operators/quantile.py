@@ -114,9 +114,8 @@ class QuantileBellman:
         return np.empty((self.table.n_sources, self.quantiles, ends), dtype=np.int64)
 
     def empty_cuts(self) -> IntArray:
-        """Room for the cuts of an application: (lists, m) numbers of particles; none where both ends of a flat count."""
-        lists = len(self.targets.plan.shift) if self.flat in (0.0, 1.0) else 0
-        return np.empty((lists, self.quantiles), dtype=np.int32)
+        """Room for the cuts of an application: (lists, m) numbers of particles."""
+        return np.empty((len(self.targets.plan.shift), self.quantiles), dtype=np.int32)
 
     def apply(
         self,
@@ -127,7 +126,8 @@ class QuantileBellman:
         tol: float = 0.0,
         cuts: IntArray | None = None,
     ) -> float:
-        """One application to sorted rows, without checks; `choices` gets the particles taken, `cuts` how many are met.
+        """One application to sorted rows, without checks; `choices` gets the particles taken, `cuts` how many
+        of each list are met up to the first.
 
         `moved` (S,), if given, gets the W_inf distances max_i |out - values| (as many particles as quantiles).
         Continuous targets are inverted to `tol`, in units of reward, or to rounding if that is wider: the error is
@@ -147,19 +147,19 @@ class QuantileBellman:
                 moved[x] = np.abs(out[x] - values[x]).max()
         return error
 
-    def solve(self, values: FloatArray, choices: IntArray, cuts: IntArray) -> bool:
-        """Solve values(x, i) = max over lists k of the particle cuts[k, i] of k, in place; whether that was achieved.
+    def solve(self, values: FloatArray, choices: IntArray, cuts: IntArray) -> int:
+        """Solve values(x, i) = max over lists k of the particle cuts[k, i] of k, in place; the number of policies taken.
 
         Policy iteration from the policy `choices` (S, m), overwritten; rows of continuous targets are constants.
         """
         changed = np.empty(len(values), dtype=np.int64)
         workers = Workers(self.threads, cuts.size)
-        for _ in range(_MOST_POLICIES):
+        for count in range(1, _MOST_POLICIES + 1):
             kernels.follow(self.targets.plan, choices, values)
             workers.rows(len(values), kernels.largest, values, self.targets.plan, cuts, choices, changed)
             if not changed.any():
-                return True
-        return False
+                break
+        return count
 
     def read(self, values: FloatArray, choices: IntArray, out: FloatArray, moved: FloatArray | None = None) -> None:
         """The application with the particles in `choices`, whatever the ranks of `values`: linear. Time O(S m).
