@@ -212,7 +212,8 @@ def follow(plan: Any, choices: IntArray, values: FloatArray) -> None:
     """Solve values[x, i] = shift[k] + discount * values[successor[k], j], choices[x, i] = k * n + j, in place.
 
     Each value follows one other: a walk ends at a return's end or in a cycle, whose values are a geometric series, and
-    is then unwound. Time O(S m). At discount 1 a cycle is gone round once from the present values; rows with choices -1 are kept.
+    is then unwound. Time O(S m). At discount 1 a cycle is gone round once from the present values; rows with
+    choices -1 are kept.
     """
     n = values.shape[1]
     total = choices.size

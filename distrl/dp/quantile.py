@@ -20,7 +20,7 @@ from distrl.operators.quantile import QuantileBellman
 from distrl.returns.quantile import QuantileReturns
 
 _EPS = float(np.finfo(np.float64).eps)
-_PATIENCE = 15  # applications, at most, until frozen choices are tried again
+_PATIENCE = 15  # applications, at most, until a short cut is tried again
 _CHEAP = 6  # policies that take as long as an application
 _DEPTH = 5  # differences of past iterates that are combined
 _FROZEN = 64  # applications with frozen choices where levels tie, each a small part of a true one
@@ -51,17 +51,23 @@ class QuantileDP:
     operator need not contract in W_inf nor have one fixed point: `tol` then bounds what the residual adds to the
     certificate, [(I - P)^{-1} residual], and success is `Status.STEADY`.
 
-    Applications alternate with steps that keep the particles that the last application chose: with frozen choices the
-    equations are linear, and (but for ties) each quantile follows one other, so that 2^k applications take k passes of
-    O(S m). Such a step is kept if the true residual falls at least as far as by an application; the contraction
+    Applications alternate with short cuts. An application takes, for each quantile, one particle within a cut of the
+    successors' lists. With the cuts kept, the equations are those of a deterministic decision process, solved by policy
+    iteration: with one particle taken for each, quantiles follow each other, and O(S m) solves for them exactly. That
+    is strategy iteration for a stochastic game, which falls to the fixed point at least as fast as applications; where
+    levels tie and 0 < flat < 1, the last choices are kept for 64 applications instead. With continuous rewards the
+    short cut is Anderson mixing of the last 6 applications. A step is kept if its true residual falls at least as far
+    as by an application, or if it is certain to lie between the last image and the fixed point; the contraction
     guarantees the rest. Started from normal quantiles with the exact means and variances. Memory in arrays of S * m
-    numbers: about 10. An application costs what `QuantileBellman` says.
+    numbers: about 12, and one for each outcome of a state; 45 with continuous rewards. An application costs what
+    `QuantileBellman` says.
 
     Guarantee: the certificate (claim `certificate-one-step-transport`): W1 <= [(I - discount P)^{-1} r](x), r(x) = W1
     between theta(x) and its unprojected image, also for unbounded rewards. It is at most the bound known beforehand,
     `theory.quantile_w1` with the widths of the returns' ranges, plus the iteration error: see docs/quantiles.md.
-    Source: Rowland et al. 2024, "An Analysis of Quantile Temporal-Difference Learning"; the certificate is this
-    library's.
+    Sources: Rowland et al. 2024, "An Analysis of Quantile Temporal-Difference Learning"; Hoffman and Karp 1966, "On
+    Nonterminating Stochastic Games"; Walker and Ni 2011, "Anderson Acceleration for Fixed-Point Iterations"; the
+    certificate is this library's.
     """
 
     quantiles: int = 201
@@ -74,8 +80,9 @@ class QuantileDP:
         object.__setattr__(self, "threads", check_threads(self.threads))
 
     def _solve(self, model: MRP, run: Run) -> Solution:
-        check_memory(model.n_states, self.quantiles, 10.0, "use fewer quantiles")
+        check_memory(model.n_states, self.quantiles, 12.0, "use fewer quantiles")
         operator = QuantileBellman(model, self.quantiles, self.flat, self.threads)
+        check_memory(len(operator.targets.plan.shift), self.quantiles, 1.0, "use fewer quantiles")
         certifier = ParticleCertifier(model, operator.targets)
         mean, variance = mean_and_variance(model, certifier.linear)
         start, size = normal_quantiles(mean, variance, operator.levels), largest_absolute_mean(model)
@@ -109,8 +116,8 @@ class QuantileDP:
             elapsed=run.elapsed,
             certificate=certifier.certify(returns),
             tol=tol,
-            solver="sweeps and frozen choices",
-            reason=f"{search.kept} steps with frozen choices helped",
+            solver="sweeps and Anderson mixing" if operator.targets.with_laws else "sweeps and strategy iteration",
+            reason=f"{search.kept} short cuts helped",
             model=model,
             method=self,
         )
@@ -127,7 +134,9 @@ class _Search:
         self._cuts, self._other_cuts = operator.empty_cuts(), operator.empty_cuts()
         self._moved = np.empty(len(start))
         self._smallest, self._since = math.inf, 0
-        self._smooth = bool(operator.targets.with_laws)  # a continuous target has no choices to freeze
+        # a continuous target has no choices to freeze; where there are both kinds, the short cuts take turns
+        self._lists, self._laws = bool(len(self._cuts)), bool(operator.targets.with_laws)
+        self._mixing = self._laws
         self._past: list[tuple[FloatArray, FloatArray]] = []  # iterates and their images, latest last
         self._wait, self._patience, self._policies = 0, 0, 0
         self.kept = 0
@@ -138,31 +147,32 @@ class _Search:
         return self._since > 50 and self.residual <= self._floor
 
     def step(self) -> None:
-        """One application: to what frozen choices lead to, kept if that is better than an application, or to the image.
+        """One application: to where a short cut leads, kept if that is better than an application, or to the image.
 
-        After a failure frozen choices are left alone for a while.
+        After a failure short cuts are left alone for a while.
         """
         g = self._operator.discount
         begun = math.isfinite(self.residual)
         jump = begun and self._wait == 0
         following = self._image
         if jump:
-            following = self._mixed() if self._smooth else self._frozen()
+            following = self._mixed() if self._mixing else self._frozen()
         # continuous targets need not be inverted better than the iteration stands
         inner = max(0.1 * self._goal, 0.1 * (1.0 - g) * self.residual if begun else 0.0)
         error = self._operator.apply(
             following, self._other_choices, self._other_image, self._moved, inner, self._other_cuts
         )
         residual = float(self._moved.max()) + error
-        if self._smooth:
+        if self._laws:
             self._past = [*self._past[-_DEPTH:], (following.copy(), self._other_image.copy())]
         if jump and not (residual < g * self.residual or self._above(following)):
             self._patience = min(2 * self._patience + 1, _PATIENCE)
             self._wait = self._patience
+            self._mixing = self._laws and not (self._mixing and self._lists)
             return
         if jump:
             self._patience = 0
-            self._wait = self._policies // _CHEAP
+            self._wait = 0 if self._mixing else self._policies // _CHEAP
             self.kept += 1
         elif begun:
             self._wait -= 1
@@ -180,15 +190,14 @@ class _Search:
         residuals = images - np.stack([values.ravel() for values, _ in self._past])
         steps = np.diff(residuals, axis=0)
         share = np.linalg.lstsq(steps.T, residuals[-1], rcond=1e-10)[0]
-        values = (images[-1] - share @ np.diff(images, axis=0)).reshape(self.values.shape)
+        values: FloatArray = (images[-1] - share @ np.diff(images, axis=0)).reshape(self.values.shape)
         values.sort(axis=1)
         return values
 
     def _above(self, values: FloatArray) -> bool:
         """Whether `values` lie above their image, hence above the fixed point; only sought by frozen cuts."""
-        if self._smooth or self._operator.discount == 1.0:
-            return False
-        return bool((self._other_image - values).max() <= self._floor)
+        sought = not self._mixing and self._operator.discount < 1.0
+        return sought and bool((self._other_image - values).max() <= self._floor)
 
     def _frozen(self) -> FloatArray:
         """Where the present cuts lead if they are kept, or many applications of the present choices if levels tie.

@@ -45,9 +45,9 @@ class QuantileBellman:
 
     A source with another reward law has a continuous part in its target: F(z) = sum over outcomes p * mean_j F_R(z -
     discount * v_j) is inverted by a bracketing search to 8 eps of the values' size, about 20 evaluations of F at the m
-    levels, each O(K n m) calls of F_R. Sources: Dabney et al. 2018, "Distributional Reinforcement Learning with
-    Quantile Regression"; Rowland et al. 2024, "An Analysis of Quantile Temporal-Difference Learning" (contraction,
-    `flat`).
+    levels (4 when iterating: the present values are near), each O(K n m) calls of F_R. Sources: Dabney et al. 2018,
+    "Distributional Reinforcement Learning with Quantile Regression"; Rowland et al. 2024, "An Analysis of Quantile
+    Temporal-Difference Learning" (contraction, `flat`).
 
     Examples
     --------
@@ -148,17 +148,17 @@ class QuantileBellman:
         return error
 
     def solve(self, values: FloatArray, choices: IntArray, cuts: IntArray) -> int:
-        """Solve values(x, i) = max over lists k of the particle cuts[k, i] of k, in place; the number of policies taken.
+        """Solve values(x, i) = max over lists k of particle cuts[k, i] of k, in place; the number of policies taken.
 
         Policy iteration from the policy `choices` (S, m), overwritten; rows of continuous targets are constants.
         """
         changed = np.empty(len(values), dtype=np.int64)
         workers = Workers(self.threads, cuts.size)
-        for count in range(1, _MOST_POLICIES + 1):
+        count, better = 0, True
+        while better and count < _MOST_POLICIES:
             kernels.follow(self.targets.plan, choices, values)
             workers.rows(len(values), kernels.largest, values, self.targets.plan, cuts, choices, changed)
-            if not changed.any():
-                break
+            count, better = count + 1, bool(changed.any())
         return count
 
     def read(self, values: FloatArray, choices: IntArray, out: FloatArray, moved: FloatArray | None = None) -> None:

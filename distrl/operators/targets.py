@@ -83,10 +83,13 @@ class Mixture:
     def quantile(self, q: FloatArray, upper: bool = False) -> FloatArray:
         """inf{z : F(z) >= level}, or inf{z : F(z) > level}, of the shape of `q`, each in (0, 1).
 
-        A bracket with F(low) < level <= F(high) (upper: F(low) <= level < F(high)) is narrowed by secants (Illinois),
-        every third time by half, until it is narrower than `tol` or 8 eps of the values' size; its upper end is given.
+        F at all starting points together, `near` if given, brackets every level. A bracket with F(low) < level <=
+        F(high) (upper: F(low) <= level < F(high)) is narrowed by secants (Illinois), every third time by half, until
+        it is narrower than `tol` or 8 eps of the values' size; its upper end is given.
         """
         level = np.ravel(q)
+        if not level.size:
+            return np.zeros(np.shape(q))
         ends = level if self._near is None else np.array([level.min(), level.max()])
         low, high = np.full(len(ends), np.inf), np.full(len(ends), -np.inf)
         for law, shifts, _ in self._parts:  # a mixture's quantile lies among those of its parts
@@ -96,23 +99,22 @@ class Mixture:
         size += max(law.absolute_mean() for law, _, _ in self._parts if law is not None)  # not 0 by symmetry
         narrow = max(self._tol, 8.0 * _EPS * size)
 
-        def excess(x: FloatArray, at: FloatArray) -> FloatArray:
-            gap = self.cdf(x) - at
+        def sided(gap: FloatArray) -> FloatArray:
             # the side is decided by the sign: a tie counts as reached for the lower quantile only
             return np.where(gap == 0.0, -1e-300 if upper else 1e-300, gap)
 
-        # the CDF at all points together brackets all levels
+        def excess(x: FloatArray, at: FloatArray) -> FloatArray:
+            return sided(self.cdf(x) - at)
+
         points = np.sort(np.concatenate([low, high, (low + high) / 2 if self._near is None else self._near]))
         heights = np.maximum.accumulate(self.cdf(points))
         above = np.searchsorted(heights, level, side="right" if upper else "left")
         below, above = np.maximum(above - 1, 0), np.minimum(above, len(points) - 1)
         low, high = points[below], points[above]
-        step = np.maximum(points[-1] - points[0], narrow)
-        at_low, at_high = heights[below] - level, heights[above] - level
-        tie = -1e-300 if upper else 1e-300
-        at_low, at_high = np.where(at_low == 0.0, tie, at_low), np.where(at_high == 0.0, tie, at_high)
-        self._widened(excess, level, low, at_low, np.full(len(level), -step))
-        self._widened(excess, level, high, at_high, np.full(len(level), step))
+        at_low, at_high = sided(heights[below] - level), sided(heights[above] - level)
+        step = np.full(len(level), max(points[-1] - points[0], narrow))
+        self._widened(excess, level, low, at_low, -step)
+        self._widened(excess, level, high, at_high, step)
         side = np.zeros(len(level))
         for count in range(_ROUNDS):
             todo = np.flatnonzero(high - low > narrow)
@@ -211,9 +213,7 @@ class LawTarget:
         slack = 2.0 * mixture.inversion_error + (4.0 * mixture.put_error(reach) + 4.0 * _EPS * reach) * len(law)
         return distance, slack
 
-    def mixture(
-        self, values: FloatArray, weights: FloatArray, tol: float, near: FloatArray | None = None
-    ) -> Mixture:
+    def mixture(self, values: FloatArray, weights: FloatArray, tol: float, near: FloatArray | None = None) -> Mixture:
         """The target at the states' particles `values` (S, n), rows sorted, `weights` (1 or S, n)."""
         g = self._lists.discount
         weights = np.broadcast_to(weights, values.shape)
