@@ -57,9 +57,9 @@ class QuantileDP:
     is strategy iteration for a stochastic game, which falls to the fixed point at least as fast as applications; where
     levels tie and 0 < flat < 1, the last choices are kept for 64 applications instead. With continuous rewards the
     short cut is Anderson mixing of the last 6 applications. A step is kept if its true residual falls at least as far
-    as by an application, or if it is certain to lie between the last image and the fixed point; the contraction
-    guarantees the rest. Started from normal quantiles with the exact means and variances. Memory in arrays of S * m
-    numbers: about 12, and one for each outcome of a state; 45 with continuous rewards. An application costs what
+    as by an application, or if it is (but for the first) certain to lie between the last image and the fixed
+    point; the contraction guarantees the rest. Started from normal quantiles with the exact means and variances. Memory in arrays of S * m
+    numbers: about 12, and one for each outcome of a state; 60 with continuous rewards. An application costs what
     `QuantileBellman` says.
 
     Guarantee: the certificate (claim `certificate-one-step-transport`): W1 <= [(I - discount P)^{-1} r](x), r(x) = W1
@@ -83,6 +83,8 @@ class QuantileDP:
         check_memory(model.n_states, self.quantiles, 12.0, "use fewer quantiles")
         operator = QuantileBellman(model, self.quantiles, self.flat, self.threads)
         check_memory(len(operator.targets.plan.shift), self.quantiles, 1.0, "use fewer quantiles")
+        if operator.targets.with_laws:
+            check_memory(model.n_states, self.quantiles, 60.0, "use fewer quantiles")
         certifier = ParticleCertifier(model, operator.targets)
         mean, variance = mean_and_variance(model, certifier.linear)
         start, size = normal_quantiles(mean, variance, operator.levels), largest_absolute_mean(model)
@@ -139,7 +141,7 @@ class _Search:
         self._mixing = self._laws
         self._past: list[tuple[FloatArray, FloatArray]] = []  # iterates and their images, latest last
         self._wait, self._patience, self._policies = 0, 0, 0
-        self.kept = 0
+        self._fallen, self.kept = False, 0
 
     @property
     def stalled(self) -> bool:
@@ -195,9 +197,17 @@ class _Search:
         return values
 
     def _above(self, values: FloatArray) -> bool:
-        """Whether `values` lie above their image, hence above the fixed point; only sought by frozen cuts."""
-        sought = not self._mixing and self._operator.discount < 1.0
-        return sought and bool((self._other_image - values).max() <= self._floor)
+        """Whether `values`, sought by frozen cuts, lie above their image, hence above the fixed point.
+
+        Once that has been so, they must lie below the last image, too, hence nearer to the fixed point than by an
+        application.
+        """
+        if self._mixing or self._operator.discount == 1.0:
+            return False
+        near = not self._fallen or (values - self._image).max() <= self._floor
+        above = near and bool((self._other_image - values).max() <= self._floor)
+        self._fallen |= above
+        return above
 
     def _frozen(self) -> FloatArray:
         """Where the present cuts lead if they are kept, or many applications of the present choices if levels tie.
