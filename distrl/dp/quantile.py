@@ -57,10 +57,10 @@ class QuantileDP:
     is strategy iteration for a stochastic game, which falls to the fixed point at least as fast as applications; where
     levels tie and 0 < flat < 1, the last choices are kept for 64 applications instead. With continuous rewards the
     short cut is Anderson mixing of the last 6 applications. A step is kept if its true residual falls at least as far
-    as by an application, or if it is (but for the first) certain to lie between the last image and the fixed
-    point; the contraction guarantees the rest. Started from normal quantiles with the exact means and variances. Memory in arrays of S * m
-    numbers: about 12, and one for each outcome of a state; 60 with continuous rewards. An application costs what
-    `QuantileBellman` says.
+    as by an application, or if it is (but for the first) certain to lie between the last image and the fixed point; the
+    contraction guarantees the rest. Started from normal quantiles with the exact means and variances. Memory in arrays
+    of S * m numbers: about 12, and one for each outcome of a state; 60 with continuous rewards. An application costs
+    what `QuantileBellman` says.
 
     Guarantee: the certificate (claim `certificate-one-step-transport`): W1 <= [(I - discount P)^{-1} r](x), r(x) = W1
     between theta(x) and its unprojected image, also for unbounded rewards. It is at most the bound known beforehand,
