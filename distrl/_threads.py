@@ -6,7 +6,7 @@ any number of threads; sums over states are taken from per-row sums, in the orde
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 from typing import Any
 
@@ -62,3 +62,24 @@ class Workers:
         finally:
             for other in others:
                 other.result()
+
+
+def side_by_side(count: int, work: Callable[[int], None], threads: int | None) -> None:
+    """work(k) for k < count, on `threads` threads (None: one each core) beside the caller's, which only waits.
+
+    Ctrl-C reaches the caller alone: what was begun is finished, then KeyboardInterrupt is raised.
+    """
+    lanes = min(default_threads() if threads is None else threads, count)
+
+    def lane(first: int) -> None:
+        for k in range(first, count, lanes):
+            work(k)
+
+    futures = [_pool().submit(lane, first) for first in range(lanes)]
+    try:
+        wait(futures)
+    except KeyboardInterrupt:
+        wait(futures)
+        raise
+    for future in futures:
+        future.result()

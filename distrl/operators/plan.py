@@ -98,9 +98,9 @@ def _plan_of_reads(table: OutcomeTable, discount: float, grid: Grid, going_on: n
     fresh = np.ones(len(rows), dtype=bool)
     fresh[1:] = (np.diff(source) != 0) | (np.diff(law) != 0) | (np.diff(reward) != 0)
     starts = np.flatnonzero(fresh)
-    read_counts, read_prob, read_reward = _values_of(table, law[starts], reward[starts])
+    read_counts, read_prob, read_reward = values_of(table, law[starts], reward[starts])
     ends = np.flatnonzero(ending)
-    end_counts, end_prob, end_reward = _values_of(table, table.laws[ends], table.rewards[ends])
+    end_counts, end_prob, end_reward = values_of(table, table.laws[ends], table.rewards[ends])
     return Plan(
         discount=discount,
         group_ptr=np.searchsorted(source[starts], np.arange(table.n_sources + 1)).astype(np.int64),
@@ -116,7 +116,7 @@ def _plan_of_reads(table: OutcomeTable, discount: float, grid: Grid, going_on: n
     )
 
 
-def _values_of(table: OutcomeTable, laws: IntArray, rewards: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
+def values_of(table: OutcomeTable, laws: IntArray, rewards: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
     """Number of values, then their probabilities and values, of each (law index, constant reward)."""
     if not (laws >= 0).any():
         return np.ones(len(laws), dtype=np.int64), np.ones(len(laws)), rewards

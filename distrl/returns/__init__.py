@@ -5,5 +5,16 @@ from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
 from distrl.returns.metrics import cramer, energy, kolmogorov, wasserstein
 from distrl.returns.particles import ParticleReturns
+from distrl.returns.quantile import QuantileReturns
 
-__all__ = ["CategoricalReturns", "Grid", "ParticleReturns", "Returns", "cramer", "energy", "kolmogorov", "wasserstein"]
+__all__ = [
+    "CategoricalReturns",
+    "Grid",
+    "ParticleReturns",
+    "QuantileReturns",
+    "Returns",
+    "cramer",
+    "energy",
+    "kolmogorov",
+    "wasserstein",
+]

@@ -6,6 +6,7 @@ R rows at once: `values` (1 or R, n), `cumulative` (R, n) with last entry exactl
 
 import math
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -17,7 +18,17 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 _DEEPEST = 300.0
 
 
-def wasserstein_1(values: FloatArray, cumulative: FloatArray, law: Law) -> FloatArray:
+class Transformed(Protocol):
+    """What W1 needs of a law."""
+
+    def quantile(self, q: FloatArray) -> FloatArray: ...
+
+    def put(self, k: FloatArray) -> FloatArray: ...
+
+    def stop_loss(self, k: FloatArray) -> FloatArray: ...
+
+
+def wasserstein_1(values: FloatArray, cumulative: FloatArray, law: Transformed) -> FloatArray:
     """int |F - G|: on a cell F is a constant c and |c - G| changes its sign at the quantile of c."""
     left, right, c = values[:, :-1], values[:, 1:], cumulative[:, :-1]
     split = np.clip(law.quantile(c), left, right)

@@ -1,0 +1,79 @@
+"""Expectiles of mixtures, and laws with given expectiles.
+
+The expectile e of Z at level tau solves tau E(Z - e)+ = (1 - tau) E(e - Z)+. With mu = E Z it is the same to say
+
+    E(Z - e)+ = (1 - tau) (mu - e) / (1 - 2 tau),
+
+so expectiles and the mean are values of the stop-loss transform C(k) = E(Z - k)+, convex and piecewise linear for a
+finite law: a law with given expectiles is a convex interpolation, without any search.
+"""
+
+import numpy as np
+
+from distrl._numba import kernel
+from distrl._validation import FloatArray
+
+
+@kernel
+def impute(expectiles: FloatArray, mean: FloatArray, taus: FloatArray, values: FloatArray, weights: FloatArray) -> None:
+    """Laws with given means and expectiles: row x of `values` and `weights` from row x of `expectiles`.
+
+    Parameters
+    ----------
+    expectiles : (S, m), the expectiles at `taus`, in units of reward
+    mean : (S,), the means; where a tau is 1/2, that column of `expectiles`
+    taus : (m,), increasing, in (0, 1)
+    values, weights : (S, n) with n >= max(m, 2), or m - 1 if a tau is 1/2; filled. Values are sorted; places that are
+        not needed repeat the largest value with weight 0.
+
+    Notes
+    -----
+    C is interpolated between the points (e_i, C(e_i)) and continued along the first and last chord to the asymptotes
+    mu - k and 0: atoms at the inner points, one beyond either end (inside the range of any law with these expectiles).
+    The law then has these expectiles up to rounding. Numbers that are no law's expectiles (a learner's, on the way)
+    are sorted, moved to their side of the mean and replaced by the lower convex hull of their points: the law is
+    always one, of mean mu. Time O(m log m) a row; nothing is inverted, weights are differences of slopes.
+    """
+    m = len(taus)
+    at, c = np.empty(m), np.empty(m)
+    for x in range(len(mean)):
+        mu = mean[x]
+        ordered = np.sort(expectiles[x])
+        count = 0
+        for i in range(m):
+            e = min(ordered[i], mu) if taus[i] < 0.5 else max(ordered[i], mu)
+            if taus[i] == 0.5 or e == mu:
+                continue  # says nothing but the mean
+            stop_loss = (1.0 - taus[i]) * (mu - e) / (1.0 - 2.0 * taus[i])
+            # lower convex hull: C falls, E(k - Z)+ = C(k) - mu + k grows, chords turn upwards
+            if count > 0 and stop_loss >= c[count - 1]:
+                continue
+            while count > 0 and stop_loss + e <= c[count - 1] + at[count - 1]:
+                count -= 1
+            while count > 1 and (c[count - 1] - c[count - 2]) * (e - at[count - 1]) >= (stop_loss - c[count - 1]) * (
+                at[count - 1] - at[count - 2]
+            ):
+                count -= 1
+            at[count], c[count] = e, stop_loss
+            count += 1
+        if count == 0:
+            values[x], weights[x] = mu, 0.0
+            weights[x, 0] = 1.0
+            continue
+        before = -1.0  # slope of C before the point in hand
+        filled = 0
+        for i in range(count):
+            if count == 1:
+                slope = -0.5  # one value of C leaves the chord open: two equal weights
+            elif i == count - 1:
+                break
+            else:
+                slope = (c[i + 1] - c[i]) / (at[i + 1] - at[i])
+            # the chord meets the asymptote mu - k below the first point; further chords meet at their point
+            values[x, filled] = at[i] - (c[i] - mu + at[i]) / (1.0 + slope) if i == 0 else at[i]
+            weights[x, filled] = slope - before
+            before = slope
+            filled += 1
+        values[x, filled:] = at[count - 1] - c[count - 1] / before
+        weights[x, filled:] = 0.0
+        weights[x, filled] = -before

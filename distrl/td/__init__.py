@@ -1,0 +1,34 @@
+"""`learn`: return distributions from a stream of transitions."""
+
+from distrl.td.learn import learn
+from distrl.td.learner import Learner
+from distrl.td.methods import (
+    TD,
+    CategoricalTD,
+    MonteCarloTD,
+    QuantileTD,
+    TDMethod,
+    ValueEstimates,
+    VarianceReduced,
+)
+from distrl.td.run import LearningRun, LearningStatus
+from distrl.td.step_sizes import Constant, Harmonic, Listed, Polynomial, StepSize
+
+__all__ = [
+    "TD",
+    "CategoricalTD",
+    "Constant",
+    "Harmonic",
+    "Learner",
+    "LearningRun",
+    "LearningStatus",
+    "Listed",
+    "MonteCarloTD",
+    "Polynomial",
+    "QuantileTD",
+    "StepSize",
+    "TDMethod",
+    "ValueEstimates",
+    "VarianceReduced",
+    "learn",
+]
