@@ -6,6 +6,7 @@ from distrl.dp.certificate import Certificate
 from distrl.dp.evaluate import evaluate
 from distrl.dp.moments import Moments
 from distrl.dp.monte_carlo import MonteCarlo, cdf_band
+from distrl.dp.quantile import QuantileDP
 from distrl.dp.solution import ConvergenceError, EvaluationInterrupted, Solution, Status
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "EvaluationInterrupted",
     "Moments",
     "MonteCarlo",
+    "QuantileDP",
     "Solution",
     "Status",
     "cdf_band",

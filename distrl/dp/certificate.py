@@ -1,4 +1,4 @@
-"""How far a categorical law can be from the true return law, for certain."""
+"""How far a categorical or particle law can be from the true return law, for certain."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,8 @@ from distrl._validation import FloatArray
 from distrl.dp.resolvent import Resolvent
 from distrl.models.mrp import MRP
 from distrl.operators.categorical import Application, CategoricalBellman
+from distrl.operators.targets import Targets
+from distrl.returns.base import Returns
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -22,7 +24,8 @@ class Certificate:
     cramer : bound on the Cramer distance (int (F - G)^2)^(1/2): at most sqrt(w1), since |F - G| <= 1
     claim : id of the claim that says so in `proofs_check`
     rounding, overshoot, residual : the three parts of `w1`: rounding to atoms adds in squares along a trajectory,
-        clipping and what is left of the iteration (rounding of floats included) add in absolute value
+        clipping and what is left of the iteration (rounding of floats included) add in absolute value; for particles
+        `rounding` is all that one step changes, which adds in absolute value too, and `residual` that of floats
     clipped_mass : probability that one more application leaves the grid's interval
     confidence : None for a certain bound, else the probability with which it holds for a state
     """
@@ -98,6 +101,45 @@ class Certifier:
             residual=residual,
             clipped_mass=image.clipped_mass,
         )
+
+
+class ParticleCertifier:
+    """The certificate of weighted particles theta, whatever they are: quantiles, imputed laws, samples.
+
+    With r(x) = W1(theta(x), (T theta)(x)), T the Bellman operator without any projection,
+
+        W1(theta(x), eta(x)) <= [(I - g P)^{-1} r](x),
+
+    eta the true law, g the discount, P the probabilities of going on. (T is a contraction state by state: for any two
+    laws W1((T a)(x), (T b)(x)) <= g sum_y P(x, y) W1(a(y), b(y)).) Rewards need finite means only. Float errors of r,
+    and those of inverting continuous targets, are added to it; the solve is bounded from above.
+    """
+
+    claim = "certificate-one-step-transport"
+
+    def __init__(self, model: MRP, targets: Targets) -> None:
+        self.targets = targets
+        self.linear = Resolvent(model.continuation, model.discount)
+
+    def certify(self, law: Returns) -> Certificate:
+        """The certificate of the states' laws. Time: one merge, as an application, and two solves over states."""
+        values, weights = law._rows()
+        distance, slack = self.targets.distances(values, weights, values, weights)
+        return _of_steps(self.linear.upper(distance), self.linear.upper(slack), self.claim)
+
+    @staticmethod
+    def certify_sources(law: Returns, below: Returns, targets: Targets, certificate: Certificate) -> Certificate:
+        """The certificate of laws of other sources, (state, action) pairs, whose targets are at `below`."""
+        distance, slack = targets.distances(*below._rows(), *law._rows())
+        onward = targets.table.continuation * targets.plan.discount
+        return _of_steps(
+            distance + onward @ certificate.rounding, slack + onward @ certificate.residual, certificate.claim
+        )
+
+
+def _of_steps(step: FloatArray, floats: FloatArray, claim: str) -> Certificate:
+    nothing = np.zeros(len(step))
+    return Certificate(step + floats, claim, rounding=step, overshoot=nothing, residual=floats, clipped_mass=nothing)
 
 
 def distance_on_grid(first: FloatArray, second: FloatArray, spacing: float) -> FloatArray:

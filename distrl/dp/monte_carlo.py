@@ -47,7 +47,7 @@ class MonteCarlo:
 
     def _solve(self, model: MRP, run: Run) -> Solution:
         n, g = model.n_states, model.discount
-        absolute = _largest_absolute_mean(model)
+        absolute = largest_absolute_mean(model)
         tol = 1e-6 * max(absolute, 1e-300) if run.tol is None else run.tol
         limit = run.max_iterations if run.max_iterations is not None else 10_000_000
         sampler = OutcomeSampler(model.outcomes)
@@ -74,7 +74,7 @@ class MonteCarlo:
             status = Status.INTERRUPTED
         left = np.bincount(np.floor_divide(active, self.episodes), minlength=n) / self.episodes
         truncation = left * scale * absolute
-        width = _range_width(model)
+        width = range_width(model)
         sampling = np.full(n, width * dkw_halfwidth(self.episodes, self.confidence)) if width > 0 else np.zeros(n)
         certificate = Certificate(
             w1=sampling + truncation,
@@ -141,7 +141,7 @@ class OutcomeSampler:
         return drawn
 
 
-def _largest_absolute_mean(model: MRP) -> float:
+def largest_absolute_mean(model: MRP) -> float:
     """A bound on sup over states of E|G|: the discounted sum of E|r|."""
     table = model.outcomes
     sizes = np.array([0.0, *(law.absolute_mean() for law in table.reward_laws)])[table.laws + 1]
@@ -150,7 +150,7 @@ def _largest_absolute_mean(model: MRP) -> float:
     return float(Resolvent(model.continuation, model.discount).upper(np.asarray(step, dtype=np.float64)).max())
 
 
-def _range_width(model: MRP) -> float:
+def range_width(model: MRP) -> float:
     """Width of the range of returns; 0 if there is one value only, inf if it has no bounds."""
     try:
         grid = Grid.tight(model, 2)

@@ -54,7 +54,8 @@ class Problem:
 
     def stop(self, run: Run) -> Stop:
         """The stopping rule: the residual that meets the tolerance."""
-        return Stop(run, self.tol / (self.gain * self.grid.spacing), self.tol, _enough_sweeps(self))
+        enough = enough_sweeps(self.model.discount, self.gain, self.grid.width * self.gain / self.tol)
+        return Stop(run, self.tol / (self.gain * self.grid.spacing), self.tol, enough)
 
     def solution(
         self, outcome: Outcome, run: Run, method: Any, solver: str, reason: str, threads: int | None = None
@@ -105,10 +106,10 @@ def moment_start(problem: Problem, workers: Workers) -> FloatArray:
     return cdf
 
 
-def _enough_sweeps(problem: Problem) -> int:
-    """Twice the sweeps that the contraction needs from anywhere; undiscounted, 1 - 1 / gain is taken as the rate."""
-    rate = min(problem.model.discount, 1.0 - 1.0 / max(problem.gain, 1.0)) if problem.gain < 1e15 else 1.0
+def enough_sweeps(discount: float, gain: float, ratio: float) -> int:
+    """Twice the sweeps that shrink an error `ratio` times by contraction; undiscounted, the rate is 1 - 1 / gain."""
+    rate = min(discount, 1.0 - 1.0 / max(gain, 1.0)) if gain < 1e15 else 1.0
     if rate <= 0.0:
         return 10
-    ratio = max(problem.grid.width * problem.gain / problem.tol, 2.0)
+    ratio = max(ratio, 2.0)
     return int(min(2.0 * math.log(ratio) / -math.log1p(rate - 1.0) + 100, 1e9)) if rate < 1.0 else 10**6

@@ -113,19 +113,24 @@ class QuantileBellman:
 
     def apply(
         self, values: FloatArray, choices: IntArray, out: FloatArray, moved: FloatArray | None = None, tol: float = 0.0
-    ) -> None:
+    ) -> float:
         """One application to sorted rows, without checks; `choices` gets the particles taken.
 
         `moved` (S,), if given, gets the W_inf distances max_i |out - values| (as many particles as quantiles).
-        Continuous targets are inverted to `tol`, in units of reward, or to rounding if that is wider.
+        Continuous targets are inverted to `tol`, in units of reward, or to rounding if that is wider: the error is
+        returned.
         """
         workers = Workers(self.threads, 8 * len(self.targets.plan.shift) * values.shape[1])
         workers.rows(len(out), kernels.choose, values, self.targets.plan, self.levels, self.flat, choices)
         self.read(values, choices, out, moved)
+        error = 0.0
         for target in self.targets.with_laws:
-            out[target.source] = target.quantiles(values, self.levels, self.flat, tol)
+            x = target.source
+            out[x], inversion = target.quantiles(values, self.levels, self.flat, tol)
+            error = max(error, inversion)
             if moved is not None:
-                moved[target.source] = np.abs(out[target.source] - values[target.source]).max()
+                moved[x] = np.abs(out[x] - values[x]).max()
+        return error
 
     def read(self, values: FloatArray, choices: IntArray, out: FloatArray, moved: FloatArray | None = None) -> None:
         """The application with the particles in `choices`, whatever the ranks of `values`: linear. Time O(S m)."""

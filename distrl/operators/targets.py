@@ -153,15 +153,12 @@ class LawTarget:
         self._lists = lists  # of the source's other outcomes
         self._groups = groups  # law, probabilities of going on and successors, probability of ending
 
-    def quantiles(self, values: FloatArray, levels: FloatArray, flat: float, tol: float) -> FloatArray:
-        """(m,) the quantiles that `QuantileBellman` takes; levels are compared up to 1e-12."""
+    def quantiles(self, values: FloatArray, levels: FloatArray, flat: float, tol: float) -> tuple[FloatArray, float]:
+        """(m,) the quantiles that `QuantileBellman` takes, and their error; levels are compared up to 1e-12."""
         mixture = self.mixture(values, equal_weights(values), tol)
-        if flat < 1.0:
-            low = mixture.quantile(levels - _LEVEL_TOLERANCE)
-            if flat == 0.0:
-                return low
-        high = mixture.quantile(levels + _LEVEL_TOLERANCE, upper=True)
-        return high if flat == 1.0 else np.asarray((1.0 - flat) * low + flat * high)
+        low = mixture.quantile(levels - _LEVEL_TOLERANCE) if flat < 1.0 else np.zeros(len(levels))
+        high = mixture.quantile(levels + _LEVEL_TOLERANCE, upper=True) if flat > 0.0 else np.zeros(len(levels))
+        return np.maximum.accumulate((1.0 - flat) * low + flat * high), mixture.inversion_error
 
     def distance(
         self, values: FloatArray, weights: FloatArray, law: FloatArray, law_weights: FloatArray
