@@ -1,5 +1,65 @@
 """Bounds as pure functions, each with its source."""
 
 from distrl.theory.bounds import dkw_halfwidth, fixed_point_cramer_squared, fixed_point_w1
+from distrl.theory.contraction import (
+    cramer_modulus,
+    expectile_lipschitz,
+    grid_wasserstein_modulus,
+    iteration_cramer,
+    iteration_w1,
+    quantile_modulus,
+    second_moment_modulus,
+    wasserstein_modulus,
+)
+from distrl.theory.learning import (
+    mean_difference_near_absorbing,
+    power_tail_constant,
+    quantile_shortest_step,
+    quantile_step,
+    simulation_w1,
+    stochastic_variation,
+    td_deterministic_error,
+    td_stationary_variance,
+)
+from distrl.theory.projection import (
+    atoms_for_w1,
+    fixed_point_cramer_squared_sharp,
+    fixed_point_w1_absolute,
+    fixed_point_w2,
+    projection_cramer_squared,
+    projection_variance,
+    projection_w1,
+    quantile_fixed_point_w1,
+    quantile_projection_w1,
+)
 
-__all__ = ["dkw_halfwidth", "fixed_point_cramer_squared", "fixed_point_w1"]
+__all__ = [
+    "atoms_for_w1",
+    "cramer_modulus",
+    "dkw_halfwidth",
+    "expectile_lipschitz",
+    "fixed_point_cramer_squared",
+    "fixed_point_cramer_squared_sharp",
+    "fixed_point_w1",
+    "fixed_point_w1_absolute",
+    "fixed_point_w2",
+    "grid_wasserstein_modulus",
+    "iteration_cramer",
+    "iteration_w1",
+    "mean_difference_near_absorbing",
+    "power_tail_constant",
+    "projection_cramer_squared",
+    "projection_variance",
+    "projection_w1",
+    "quantile_fixed_point_w1",
+    "quantile_modulus",
+    "quantile_projection_w1",
+    "quantile_shortest_step",
+    "quantile_step",
+    "second_moment_modulus",
+    "simulation_w1",
+    "stochastic_variation",
+    "td_deterministic_error",
+    "td_stationary_variance",
+    "wasserstein_modulus",
+]
