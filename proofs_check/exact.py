@@ -15,6 +15,9 @@ from proofs_check.case import Case
 
 FLOAT = 2.0**-52
 
+#: What rounding may push a target off a grid that covers it, as a share of its width.
+ROUNDED = 1e-12
+
 ExactLaw = dict[Fraction, Fraction]
 Outcome = tuple[Fraction, int, Fraction, bool]
 
@@ -79,11 +82,12 @@ class Exact:
         return np.array([[float(law.get(atom, Fraction(0))) for atom in self.atoms] for law in laws])
 
     def clips(self) -> bool:
-        """Whether some outcome leads out of the grid's range from some atom."""
-        low, high = self.atoms[0], self.atoms[-1]
+        """Whether some outcome leads out of the grid's range from some atom, by more than `ROUNDED` of it."""
+        room = Fraction(ROUNDED) * (self.atoms[-1] - self.atoms[0])
+        low, high = self.atoms[0] - room, self.atoms[-1] + room
         for rows in self.outcomes:
             for _, _, reward, terminal in rows:
-                ends = [reward] if terminal else [reward + self.g * low, reward + self.g * high]
+                ends = [reward] if terminal else [reward + self.g * z for z in (self.atoms[0], self.atoms[-1])]
                 if min(ends) < low or max(ends) > high:
                     return True
         return False
