@@ -8,6 +8,8 @@ so expectiles and the mean are values of the stop-loss transform C(k) = E(Z - k)
 finite law: a law with given expectiles is a convex interpolation, without any search.
 """
 
+from typing import Any
+
 import numpy as np
 
 from distrl._numba import kernel
@@ -77,3 +79,47 @@ def impute(expectiles: FloatArray, mean: FloatArray, taus: FloatArray, values: F
         values[x, filled:] = at[count - 1] - c[count - 1] / before
         weights[x, filled:] = 0.0
         weights[x, filled] = -before
+
+
+@kernel
+def read_targets(
+    values: FloatArray, weights: FloatArray, plan: Any, taus: FloatArray, out: FloatArray, start: int, stop: int
+) -> None:
+    """out[x, i] = expectile at taus[i] (increasing) of source x's target, start <= x < stop.
+
+    The target is the mixture of lists described in `distrl._kernels.quantile`, particle j of state y with the weight
+    weights[y, j]. Sources without lists are left out. Time O(N log N + m) for N particles.
+    """
+    n = values.shape[1]
+    for x in range(start, stop):
+        first, last = plan.list_ptr[x], plan.list_ptr[x + 1]
+        if first == last:
+            continue
+        particle, mass = np.empty((last - first) * n), np.empty((last - first) * n)
+        count = 0
+        for k in range(first, last):
+            y = plan.successor[k]
+            if y < 0:
+                particle[count], mass[count] = plan.shift[k], plan.prob[k]
+                count += 1
+                continue
+            for j in range(n):
+                if weights[y, j] > 0.0:
+                    particle[count] = plan.shift[k] + plan.discount * values[y, j]
+                    mass[count] = plan.prob[k] * weights[y, j]
+                    count += 1
+        order = np.argsort(particle[:count])
+        total = mass[:count].sum()
+        mean = (mass[:count] * particle[:count]).sum() / total
+        # tau E(Z - e)+ = (1 - tau) E(e - Z)+ is linear in e between particles: the first piece that holds its own root
+        k, below, partial = 0, mass[order[0]] / total, mass[order[0]] / total * (particle[order[0]] - mean)
+        for i in range(len(taus)):
+            tau = taus[i]
+            while True:
+                root = (1.0 - 2.0 * tau) * partial / (tau * max(1.0 - below, 0.0) + (1.0 - tau) * below)
+                if k == count - 1 or root <= particle[order[k + 1]] - mean:
+                    break
+                k += 1
+                below += mass[order[k]] / total
+                partial += mass[order[k]] / total * (particle[order[k]] - mean)
+            out[x, i] = mean + root

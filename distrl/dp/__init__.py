@@ -4,6 +4,7 @@ from distrl.dp.brackets import Brackets
 from distrl.dp.categorical import CategoricalDP, CategoricalFixedPoint
 from distrl.dp.certificate import Certificate
 from distrl.dp.evaluate import evaluate
+from distrl.dp.expectile import ExpectileDP
 from distrl.dp.moments import Moments
 from distrl.dp.monte_carlo import MonteCarlo, cdf_band
 from distrl.dp.quantile import QuantileDP
@@ -16,6 +17,7 @@ __all__ = [
     "Certificate",
     "ConvergenceError",
     "EvaluationInterrupted",
+    "ExpectileDP",
     "Moments",
     "MonteCarlo",
     "QuantileDP",

@@ -20,7 +20,9 @@ from distrl.operators.quantile import QuantileBellman
 from distrl.returns.quantile import QuantileReturns
 
 _EPS = float(np.finfo(np.float64).eps)
-_FROZEN = 60  # sweeps with frozen choices where levels tie, each a small part of an application
+_MOST = 40  # doublings of the number of applications with frozen choices
+_PATIENCE = 15  # applications, at most, until frozen choices are tried again
+_FROZEN = 64  # applications with frozen choices where levels tie, each a small part of a true one
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class QuantileDP:
     `tol` bounds the iteration error in sup-W_inf, which the residual sup |theta - Pi T theta| bounds by residual / (1 -
     discount); None: 1e-10 of the width of the returns' range (of 2 sup E|G| if it is infinite). At discount 1 the
     operator need not contract in W_inf nor have one fixed point: `tol` then bounds what the residual adds to the
-    certificate, [(I - P)^{-1} residual].
+    certificate, [(I - P)^{-1} residual], and success is `Status.STEADY`.
 
     Applications alternate with steps that keep the particles that the last application chose: with frozen choices the
     equations are linear, and (but for ties) each quantile follows one other, so that 2^k applications take k passes of
@@ -57,7 +59,8 @@ class QuantileDP:
     Guarantee: the certificate (claim `certificate-one-step-transport`): W1 <= [(I - discount P)^{-1} r](x), r(x) = W1
     between theta(x) and its unprojected image, also for unbounded rewards. It is at most the bound known beforehand,
     `theory.quantile_w1` with the widths of the returns' ranges, plus the iteration error: see docs/quantiles.md.
-    Source: Rowland et al. 2024, "An Analysis of Quantile Temporal-Difference Learning"; the certificate is this library's.
+    Source: Rowland et al. 2024, "An Analysis of Quantile Temporal-Difference Learning"; the certificate is this
+    library's.
     """
 
     quantiles: int = 201
@@ -73,7 +76,10 @@ class QuantileDP:
         check_memory(model.n_states, self.quantiles, 10.0, "use fewer quantiles")
         operator = QuantileBellman(model, self.quantiles, self.flat, self.threads)
         certifier = ParticleCertifier(model, operator.targets)
-        start, size = normal_start(model, operator.levels), largest_absolute_mean(model)
+        start, size = (
+            normal_quantiles(*mean_and_variance(model, certifier.linear), operator.levels),
+            largest_absolute_mean(model),
+        )
         gain = 1.0 / (1.0 - model.discount) if model.discount < 1.0 else float(certifier.linear.gain.max())
         tol = run.tol if run.tol is not None else default_tol(model, size, gain)
         search = _Search(operator, start, tol / gain, 64.0 * _EPS * max(size, float(np.abs(start).max())))
@@ -87,7 +93,7 @@ class QuantileDP:
                 run.iterations += 1
                 run.report(search.residual * gain, tol)
                 if search.residual * gain <= tol:
-                    status = Status.CONVERGED
+                    status = Status.CONVERGED if model.discount < 1.0 else Status.STEADY
                     break
                 if search.stalled:
                     status = Status.STALLED
@@ -105,7 +111,7 @@ class QuantileDP:
             certificate=certifier.certify(returns),
             tol=tol,
             solver="sweeps and frozen choices",
-            reason=f"{search.jumps} steps with frozen choices kept",
+            reason=f"{search.kept} steps with frozen choices helped",
             model=model,
             method=self,
         )
@@ -116,12 +122,14 @@ class _Search:
 
     def __init__(self, operator: QuantileBellman, start: FloatArray, goal: float, floor: float) -> None:
         self._operator, self._goal, self._floor = operator, goal, floor
-        self.values, self.residual, self.jumps = np.empty_like(start), math.inf, 0
+        self.values, self.residual = np.empty_like(start), math.inf
         self._image, self._choices = start, operator.empty_choices()  # as if it were the image of something
         self._other_image, self._other_choices = np.empty_like(start), operator.empty_choices()
         self._moved = np.empty(len(start))
         self._smallest, self._since = math.inf, 0
-        self._wait = self._patience = 0  # applications before frozen choices are tried again
+        # a continuous target has no choices to freeze
+        self._wait, self._patience = 0 if len(operator.targets.plan.shift) else -1, 0
+        self.kept = 0
 
     @property
     def stalled(self) -> bool:
@@ -129,22 +137,27 @@ class _Search:
         return self._since > 50 and self.residual <= self._floor
 
     def step(self) -> None:
-        """One application, to what a step with frozen choices gives or to the last image."""
-        operator, g = self._operator, self._operator.discount
+        """One application: to what frozen choices lead to, kept if that is better than an application, or to the image.
+
+        After a failure frozen choices are left alone for a while.
+        """
+        g = self._operator.discount
         begun = math.isfinite(self.residual)
         jump = begun and self._wait == 0
-        self._wait = max(self._wait - 1, 0)
         following = self._frozen() if jump else self._image
         # continuous targets need not be inverted better than the iteration stands
         inner = max(0.1 * self._goal, 0.01 * (1.0 - g) * self.residual if begun else 0.0)
-        error = operator.apply(following, self._other_choices, self._other_image, self._moved, inner)
+        error = self._operator.apply(following, self._other_choices, self._other_image, self._moved, inner)
         residual = float(self._moved.max()) + error
         if jump and not residual < g * self.residual:
-            self._patience = 2 * self._patience + 1
+            self._patience = min(2 * self._patience + 1, _PATIENCE)
             self._wait = self._patience
             return
         if jump:
-            self.jumps, self._patience = self.jumps + 1, 0
+            self._patience = 0
+            self.kept += 1
+        elif begun:
+            self._wait -= 1
         # the last image's array is free unless it is what the step went to
         free = self._image if jump else self.values
         self.values, self.residual = following, residual
@@ -158,7 +171,7 @@ class _Search:
         if np.array_equal(first, last):
             values = self._followed(first)
         else:
-            values, other = self._image.copy(), np.empty_like(self._image)
+            values, other = self._image.copy(), self._image.copy()
             for _ in range(_FROZEN):
                 self._operator.read(values, self._choices, other)
                 values, other = other, values
@@ -194,8 +207,7 @@ def default_tol(model: MRP, size: float, gain: float) -> float:
     return max(1e-10 * (width if math.isfinite(width) else 2.0 * size), 128.0 * _EPS * gain * size, 1e-300)
 
 
-def normal_start(model: MRP, levels: FloatArray) -> FloatArray:
-    """(S, m) quantiles of normal laws with the exact means and variances (Diracs where the variance is infinite)."""
-    mean, variance = mean_and_variance(model)
+def normal_quantiles(mean: FloatArray, variance: FloatArray, levels: FloatArray) -> FloatArray:
+    """(S, m) quantiles of normal laws (of Diracs where the variance is infinite)."""
     sd = np.sqrt(np.where(np.isfinite(variance), variance, 0.0))
     return np.asarray(mean[:, None] + sd[:, None] * special.ndtri(levels))

@@ -13,19 +13,23 @@ import numpy as np
 
 from distrl._display import at_most
 from distrl._validation import FloatArray
-from distrl.dp.certificate import Certificate, Certifier
+from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
+from distrl.operators.quantile import QuantileBellman
 from distrl.returns.base import Returns
 from distrl.returns.brackets import BracketReturns
 from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.particles import ParticleReturns
+from distrl.returns.quantile import QuantileReturns
 
 
 class Status(Enum):
     """How a run ended; the value is the sentence a person reads."""
 
     CONVERGED = "Converged: the bound on the iteration error is below the tolerance."
+    STEADY = "Steady: the last step is below the tolerance; the certificate counts what remains."
     SWEEPS_DONE = "The requested number of sweeps was done; the certificate counts what remains."
     SAMPLED = "All episodes were sampled; the certificate holds with the stated confidence."
     MAX_ITERATIONS = "Not converged: the limit on iterations was reached; raise max_iterations or tol."
@@ -64,7 +68,8 @@ class Solution:
     iterations : int
         Applications of the operator (episodes for Monte Carlo, linear solves for moments).
     residual : float
-        sup over states of W1(F, Pi T F), in units of reward (0 where the method has none).
+        sup over states of W1(F, Pi T F), in units of reward (0 where the method has none); W_inf for quantiles, the
+        last step of an expectile for `ExpectileDP`.
     clipped_mass : float
         Largest probability, over states, that one more application leaves the grid's interval.
     elapsed : float
@@ -72,7 +77,7 @@ class Solution:
     certificate : Certificate or None
         Bound on the distance to the true law, per state (None for `Moments`, which give no law).
     tol : float
-        The tolerance used: bound on the iteration error, sup-W1, in units of reward.
+        The tolerance used: bound on the iteration error, sup-W1 (quantiles: sup-W_inf), in units of reward.
     solver, reason : str
         Which solver ran, and why it was chosen.
     model : MRP
@@ -113,14 +118,16 @@ class Solution:
     @property
     def converged(self) -> bool:
         """Whether what was asked for was reached."""
-        return self.status in (Status.CONVERGED, Status.SAMPLED)
+        return self.status in (Status.CONVERGED, Status.STEADY, Status.SAMPLED)
 
     @cached_property
-    def _action_level(self) -> tuple[CategoricalReturns, Certificate]:
+    def _action_level(self) -> tuple[CategoricalReturns | QuantileReturns, Certificate]:
         if self.mdp is None:
             raise ValueError("action returns need an MDP and a policy; this solution is of an MRP")
+        if isinstance(self.returns, QuantileReturns) and self.certificate is not None:
+            return self._action_quantiles(self.mdp, self.returns, self.certificate)
         if not isinstance(self.returns, CategoricalReturns) or self.certificate is None:
-            raise ValueError(f"action returns need a categorical solution; {self.method!r} gives none")
+            raise ValueError(f"action returns need a categorical or quantile solution; {self.method!r} gives none")
         operator = CategoricalBellman.for_table(self.mdp.outcomes, self.mdp.discount, self.returns.grid)
         image = operator.apply(np.asarray(self.returns.probs))
         certificate = Certifier.certify_sources(image, operator, self.certificate)
@@ -128,8 +135,17 @@ class Solution:
         probs = np.maximum(image.probs, 0.0).reshape(shape)
         return CategoricalReturns._trusted(self.returns.grid, probs), certificate
 
+    def _action_quantiles(
+        self, mdp: MDP, below: QuantileReturns, certificate: Certificate
+    ) -> tuple[QuantileReturns, Certificate]:
+        m = len(below.levels)
+        operator = QuantileBellman.for_table(mdp.outcomes, mdp.discount, m, self.method.flat)
+        image = operator(below)
+        certified = ParticleCertifier.certify_sources(image, below, operator.targets, certificate)
+        return QuantileReturns._trusted(image.values.reshape(mdp.n_states, mdp.n_actions, m)), certified
+
     @property
-    def action_returns(self) -> CategoricalReturns:
+    def action_returns(self) -> CategoricalReturns | QuantileReturns:
         """The law of every (state, action): batch shape (S, A), one application away from `returns`.
 
         `action_returns.mean()` is (S, A), `action_returns[s, a]` one law. `action_certificate` bounds its error.
@@ -152,8 +168,12 @@ class Solution:
         """
         if self.model.initial is None:
             raise ValueError("the model has no initial law; give one with initial=, or look at returns[state]")
+        if isinstance(self.returns, ParticleReturns | QuantileReturns):
+            values, weights = self.returns.support_weights()
+            mixed = self.model.initial[:, None] * np.broadcast_to(weights, values.shape)
+            return ParticleReturns(values.ravel(), mixed.ravel())
         if not isinstance(self.returns, CategoricalReturns):
-            raise ValueError(f"the start law is mixed on a grid; {self.method!r} has none, look at returns[state]")
+            raise ValueError(f"{self.method!r} gives no law to mix; look at returns[state]")
         return CategoricalReturns._trusted(self.returns.grid, self.model.initial @ np.asarray(self.returns.probs))
 
     def table(self) -> dict[str, FloatArray]:

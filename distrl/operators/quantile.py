@@ -133,7 +133,10 @@ class QuantileBellman:
         return error
 
     def read(self, values: FloatArray, choices: IntArray, out: FloatArray, moved: FloatArray | None = None) -> None:
-        """The application with the particles in `choices`, whatever the ranks of `values`: linear. Time O(S m)."""
+        """The application with the particles in `choices`, whatever the ranks of `values`: linear. Time O(S m).
+
+        Rows of sources with continuous targets are left as they are.
+        """
         nothing = np.empty(0)
         Workers(self.threads, out.size).rows(
             len(out),
@@ -145,5 +148,3 @@ class QuantileBellman:
             out,
             nothing if moved is None else moved,
         )
-        for target in self.targets.with_laws:
-            out[target.source] = values[target.source]

@@ -118,6 +118,21 @@ class Mixture:
         self.inversion_error = max(self.inversion_error, float((high - low).max()))
         return high.reshape(np.shape(q))
 
+    def expectiles(self, taus: FloatArray, start: FloatArray) -> FloatArray:
+        """The e (m,) with tau E(Z - e)+ = (1 - tau) E(e - Z)+ at each of `taus`, by Newton from `start` (m,).
+
+        h(e) = (1 - 2 tau) E(e - Z)+ + tau (e - E Z) is increasing, and convex or concave: after one step the iterates
+        approach its root from one side.
+        """
+        e = start.copy()
+        for _ in range(_ROUNDS):
+            below = self.cdf(e)
+            step = ((1.0 - 2.0 * taus) * self.put(e) + taus * (e - self.mean)) / (taus + (1.0 - 2.0 * taus) * below)
+            e -= step
+            if np.abs(step).max() <= 16.0 * _EPS * (np.abs(e).max() + abs(self.mean)):
+                break
+        return e
+
     @staticmethod
     def _widened(
         excess: Callable[[FloatArray, FloatArray], FloatArray], level: FloatArray, end: FloatArray, step: FloatArray

@@ -1,6 +1,12 @@
 """Bounds as pure functions, each with its source."""
 
-from distrl.theory.bounds import dkw_halfwidth, fixed_point_cramer_squared, fixed_point_w1
+from distrl.theory.bounds import (
+    dkw_halfwidth,
+    fixed_point_cramer_squared,
+    fixed_point_w1,
+    quantile_projection_w1,
+    quantile_w1,
+)
 from distrl.theory.contraction import (
     cramer_modulus,
     expectile_lipschitz,
@@ -29,8 +35,7 @@ from distrl.theory.projection import (
     projection_cramer_squared,
     projection_variance,
     projection_w1,
-    quantile_fixed_point_w1,
-    quantile_projection_w1,
+    quantile_w1_between,
 )
 
 __all__ = [
@@ -51,11 +56,12 @@ __all__ = [
     "projection_cramer_squared",
     "projection_variance",
     "projection_w1",
-    "quantile_fixed_point_w1",
     "quantile_modulus",
     "quantile_projection_w1",
     "quantile_shortest_step",
     "quantile_step",
+    "quantile_w1",
+    "quantile_w1_between",
     "second_moment_modulus",
     "simulation_w1",
     "stochastic_variation",

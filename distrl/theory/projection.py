@@ -8,7 +8,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._validation import FloatArray
+from distrl._validation import FloatArray, real_number
+from distrl.theory.bounds import quantile_w1
 
 
 def projection_w1(spacing: ArrayLike) -> FloatArray:
@@ -24,11 +25,6 @@ def projection_cramer_squared(spacing: ArrayLike) -> FloatArray:
 def projection_variance(spacing: ArrayLike) -> FloatArray:
     """Variance that the hat projection adds: spacing^2 / 4."""
     return np.square(np.asarray(spacing, dtype=np.float64)) / 4.0
-
-
-def quantile_projection_w1(width: ArrayLike, quantiles: ArrayLike) -> FloatArray:
-    """W1 between a law on an interval of this width and its m mid-point quantiles: width / (2 m)."""
-    return np.asarray(np.divide(width, 2.0 * np.asarray(quantiles, dtype=np.float64)))
 
 
 def fixed_point_cramer_squared_sharp(spacing: ArrayLike, discount: ArrayLike) -> FloatArray:
@@ -66,16 +62,15 @@ def atoms_for_w1(target: float, width: float, discount: float) -> int:
     return max(2, 1 + math.ceil(width / (2.0 * target * math.sqrt(1.0 - discount * discount)) * (1.0 - 1e-12)))
 
 
-def quantile_fixed_point_w1(
-    width: ArrayLike, quantiles: ArrayLike, discount: ArrayLike, prefix: ArrayLike = 0, suffix: ArrayLike = np.inf
-) -> FloatArray:
-    """W1, and the mean's error, of the quantile fixed point, uniformly over states.
+def quantile_w1_between(
+    width: float, quantiles: int, discount: float, first: float = 0.0, last: float = math.inf
+) -> float:
+    """W1, and the mean's error, of the quantile fixed point where only steps `first` <= k < `last` are random.
 
-        (discount^prefix - discount^suffix) width / (2 m (1 - discount))
+        (discount^first - discount^last) * quantile_w1(width, quantiles, discount)
 
-    for a trajectory whose first `prefix` steps are deterministic, and which is deterministic from step `suffix` on; width
-    that of the range of returns. Derived: one step costs `quantile_projection_w1` where it is random, nothing else.
+    for trajectories whose first `first` steps are deterministic, and that are deterministic from step `last` on; `width`
+    bounds the ranges of returns. Derived: a deterministic step moves m particles to m particles and costs nothing.
     """
-    g = np.asarray(discount, dtype=np.float64)
-    steps = np.maximum(np.power(g, prefix) - np.power(g, suffix), 0.0)
-    return np.asarray(steps * quantile_projection_w1(width, quantiles) / (1.0 - g))
+    g = real_number(discount, "discount", low=0.0, high=1.0)
+    return max(float(g**first - g**last), 0.0) * quantile_w1(width, quantiles, g)

@@ -1,0 +1,125 @@
+"""Expectile dynamic programming: expectiles of every state's return, and laws imputed from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from distrl._kernels import expectile as kernels
+from distrl._memory import check_memory
+from distrl._threads import Workers, check_threads
+from distrl._validation import FloatArray, whole_number
+from distrl.dp.certificate import ParticleCertifier
+from distrl.dp.moments import mean_and_variance
+from distrl.dp.monte_carlo import largest_absolute_mean
+from distrl.dp.problem import enough_sweeps
+from distrl.dp.quantile import default_tol, normal_quantiles
+from distrl.dp.run import Run
+from distrl.dp.solution import Solution, Status
+from distrl.models.mrp import MRP
+from distrl.operators.targets import Targets
+from distrl.returns.particles import ParticleReturns
+from distrl.returns.quantile import midpoint_levels
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class ExpectileDP:
+    """Sweeps over expectiles: impute a law with the given expectiles, apply the Bellman operator, read them again.
+
+    e(x, i) is the expectile of the return from x at the level tau_i = (2 i - 1) / (2 n): tau E(Z - e)+ = (1 - tau)
+    E(e - Z)+. Expectiles of a target are not a function of its successors' expectiles, so a law with these is put in
+    their place: the convex piecewise linear interpolation of the stop-loss transform, which expectiles and the mean
+    give at n points (see `distrl._kernels.expectile`). It has these expectiles up to rounding and never more than n
+    values. The mean, the one statistic that needs no imputation, is solved for exactly and held.
+
+    Parameters
+    ----------
+    expectiles : int
+        Number n of expectiles a state.
+    threads : int, optional
+        As for `CategoricalFixedPoint`; results do not depend on it, bit for bit.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range, or the arrays do not fit in memory.
+
+    Notes
+    -----
+    `Solution.returns` are the imputed laws, `ParticleReturns`; `.expectile((2 i - 1) / (2 n))` gives the expectiles.
+    Sweeps start at those of normal laws with the exact means and variances. No contraction is known for any imputation,
+    so `tol` bounds the last step only, sup |change of an expectile|, and success is `Status.STEADY`; None: 1e-10 of the
+    width of the returns' range, and at least what rounding leaves. What is guaranteed is the certificate (claim
+    `certificate-one-step-transport`), which holds for any law and counts imputation and iteration together. Time
+    O(K n log(K n)) a state and sweep, K its outcomes; a source with a continuous reward law is read by Newton's method,
+    about ten evaluations of its CDF and put transform at the n expectiles. Source: Bellemare, Dabney, Rowland 2023,
+    chapter 8; the imputation and the certificate are this library's.
+    """
+
+    expectiles: int = 21
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "expectiles", whole_number(self.expectiles, "expectiles", low=1))
+        object.__setattr__(self, "threads", check_threads(self.threads))
+
+    def _solve(self, model: MRP, run: Run) -> Solution:
+        n = self.expectiles
+        check_memory(model.n_states, n, 8.0, "use fewer expectiles")
+        targets, taus = Targets(model.outcomes, model.discount, self.threads), midpoint_levels(n)
+        certifier = ParticleCertifier(model, targets)
+        mean, variance = mean_and_variance(model, certifier.linear)
+        statistics = ParticleReturns(normal_quantiles(mean, variance, taus)).expectile(taus)
+        size, gain = largest_absolute_mean(model), float(certifier.linear.gain.max())
+        # reading errs by about eps * size * n and imputing divides by differences of levels, 1 / n
+        tol = run.tol if run.tol is not None else max(default_tol(model, size, 1.0), 16.0 * n * _EPS * size)
+        limit = run.max_iterations
+        if limit is None:
+            limit = enough_sweeps(model.discount, gain, 4.0 * max(size, 1e-300) / tol)
+        values = np.empty((model.n_states, max(n, 2)))
+        weights, image = np.empty_like(values), np.empty_like(statistics)
+        status, residual = Status.MAX_ITERATIONS, np.inf
+        kernels.impute(statistics, mean, taus, values, weights)
+        try:
+            while run.iterations < limit:
+                read_expectiles(targets, values, weights, statistics, taus, image)
+                residual = float(np.abs(image - statistics).max())
+                run.iterations += 1
+                run.report(residual, tol)
+                if residual <= tol:
+                    status = Status.STEADY
+                    break
+                statistics, image = image, statistics
+                kernels.impute(statistics, mean, taus, values, weights)
+        except KeyboardInterrupt:
+            status = Status.INTERRUPTED
+            kernels.impute(statistics, mean, taus, values, weights)
+        returns = ParticleReturns(values, weights)
+        return Solution(
+            returns=returns,
+            status=status,
+            iterations=run.iterations,
+            residual=residual,
+            clipped_mass=0.0,
+            elapsed=run.elapsed,
+            certificate=certifier.certify(returns),
+            tol=tol,
+            solver="sweeps",
+            reason="means solved for, laws imputed by interpolating stop-loss transforms",
+            model=model,
+            method=self,
+        )
+
+
+def read_expectiles(
+    targets: Targets, values: FloatArray, weights: FloatArray, guess: FloatArray, taus: FloatArray, out: FloatArray
+) -> None:
+    """Expectiles at `taus` of the targets at the particles `values` with `weights`, both (S, n), into `out`.
+
+    `guess`, of the shape of `out`, is where Newton's method starts for continuous targets.
+    """
+    workers = Workers(targets.threads, 16 * len(targets.plan.shift) * values.shape[1])
+    workers.rows(len(out), kernels.read_targets, values, weights, targets.plan, taus, out)
+    for target in targets.with_laws:
+        out[target.source] = target.mixture(values, weights, 0.0).expectiles(taus, guess[target.source])
