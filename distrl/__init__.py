@@ -46,6 +46,7 @@ from distrl.returns import (
 from distrl.td import (
     TD,
     CategoricalTD,
+    ExpectileTD,
     Learner,
     LearningRun,
     LearningStatus,
@@ -69,6 +70,7 @@ __all__ = [
     "ConvergenceError",
     "EvaluationInterrupted",
     "ExpectileDP",
+    "ExpectileTD",
     "FiniteLaw",
     "Grid",
     "Learner",

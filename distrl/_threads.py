@@ -5,7 +5,7 @@ any number of threads; sums over states are taken from per-row sums, in the orde
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 from typing import Any
@@ -64,16 +64,16 @@ class Workers:
                 other.result()
 
 
-def side_by_side(count: int, work: Callable[[int], None], threads: int | None) -> None:
-    """work(k) for k < count, on `threads` threads (None: one each core) beside the caller's, which only waits.
+def side_by_side(tasks: Sequence[Callable[[], None]], threads: int | None) -> None:
+    """Call each of `tasks`, on `threads` threads (None: one each core) beside the caller's, which only waits.
 
     Ctrl-C reaches the caller alone: what was begun is finished, then KeyboardInterrupt is raised.
     """
-    lanes = min(default_threads() if threads is None else threads, count)
+    lanes = min(default_threads() if threads is None else threads, len(tasks))
 
     def lane(first: int) -> None:
-        for k in range(first, count, lanes):
-            work(k)
+        for task in tasks[first::lanes]:
+            task()
 
     futures = [_pool().submit(lane, first) for first in range(lanes)]
     try:

@@ -6,7 +6,8 @@ reward + weight * G(next state), weight 0 at the end of an episode. `averages` i
 state's estimates after its first `burn_in` renewals.
 
 Categorical masses are moved atom by atom: in units of the spacing, from the first atom, atom j goes to
-`at + weight * j` and splits between the two neighbours. Quantiles are kept sorted, with their labels (which level each
+`at + weight * j` and splits between the two neighbours. Of a quantile only the rank among the targets matters. A few
+are compared with all targets, in vector instructions. More are kept sorted, with their labels (which level each
 estimates) beside them: targets are then sorted too, and merging the two lists gives every rank at once.
 """
 
@@ -17,15 +18,14 @@ import numpy as np
 from distrl._numba import kernel
 from distrl._validation import FloatArray, IntArray
 
+_FEW = 64  # up to so many quantiles comparing all pairs is faster than merging
+
 
 @kernel
 def _average(estimate: FloatArray, average: FloatArray, renewals: int, burn_in: int) -> None:
-    if renewals <= burn_in + 1:
-        average[:] = estimate
-    else:
-        share = 1.0 / (renewals - burn_in)
-        for i in range(len(average)):
-            average[i] += share * (estimate[i] - average[i])
+    share = 1.0 / max(renewals - burn_in, 1)
+    for i in range(len(average)):
+        average[i] += share * (estimate[i] - average[i])
 
 
 @kernel
@@ -167,7 +167,17 @@ def renew_recentred(
 
 
 @kernel
-def _ranks(own: FloatArray, others: FloatArray, low: IntArray, high: IntArray) -> int:
+def _compare(own: FloatArray, others: FloatArray, ranks: IntArray) -> None:
+    """How many of `others` lie below each of `own`, in any order."""
+    for i in range(len(own)):
+        value, below = own[i], 0
+        for j in range(len(others)):
+            below += int(others[j] < value)
+        ranks[i] = below
+
+
+@kernel
+def _merge(own: FloatArray, others: FloatArray, low: IntArray, high: IntArray) -> int:
     """How many of `others` lie below each of `own`, both sorted.
 
     Merged from both ends at once, m steps each, without branches: two chains of dependent loads instead of one. Ranks
@@ -268,9 +278,11 @@ def renew_quantiles(
 ) -> None:
     """theta_i(x) += a (tau_i - mean_j 1{r + w theta_j(y) < theta_i(x)}).
 
-    `values` (S, m) are sorted, theta_i of the label i = labels[x, k] at place k; `averages` are by label.
+    theta_i(x) is at the place k of `values` (S, m) where i = labels[x, k]; sorted, if there are many. `averages` are
+    by label.
     """
     m = values.shape[1]
+    few = m <= _FEW
     fresh, fresh_labels = np.empty((block, m)), np.empty((block, m), dtype=labels.dtype)
     others, moved, spread = np.empty(m), np.empty(m), np.empty(m)
     low, high = np.empty(m, np.int64), np.empty(2 * m, np.int64)
@@ -295,12 +307,19 @@ def renew_quantiles(
                 successor = values[targets.next_states[t]]
                 for j in range(m):
                     others[j] = reward + weight * successor[j]
-                split = _ranks(own, others, low, high)
+                split = m
+                if few:
+                    _compare(own, others, low)
+                else:
+                    split = _merge(own, others, low, high)
                 for i in range(split):
                     moved[i] = own[i] + step * (levels[own_labels[i]] - shares[low[i]])
                 for i in range(split, m):
                     moved[i] = own[i] + step * (levels[own_labels[i]] - shares[high[i]])
-            _sort(moved, own_labels, fresh[k], fresh_labels[k], buckets, places, spread, spread_labels)
+            if few:
+                fresh[k], fresh_labels[k] = moved, own_labels
+            else:
+                _sort(moved, own_labels, fresh[k], fresh_labels[k], buckets, places, spread, spread_labels)
         for k in range(block):
             state = targets.states[start + k]
             values[state], labels[state] = fresh[k], fresh_labels[k]

@@ -5,6 +5,7 @@ from distrl.td.learner import Learner
 from distrl.td.methods import (
     TD,
     CategoricalTD,
+    ExpectileTD,
     MonteCarloTD,
     QuantileTD,
     TDMethod,
@@ -18,6 +19,7 @@ __all__ = [
     "TD",
     "CategoricalTD",
     "Constant",
+    "ExpectileTD",
     "Harmonic",
     "Learner",
     "LearningRun",

@@ -1,6 +1,7 @@
 """The verb: I see a stream of transitions, what do I learn of the returns?"""
 
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -161,13 +162,7 @@ def _fresh(
             )
     n, width = mrp.n_states, method._width
     check_memory(count * n, width, method._arrays, "use fewer replications or atoms")
-    given = method._start(start)
-    if given.ndim == 3 and len(given) != count:
-        raise ValueError(f"start holds {len(given)} replications, not {count}")
-    try:
-        starts = np.broadcast_to(given, (count, n, width))
-    except ValueError:
-        raise ValueError(f"start has shape {given.shape}; it must fit {n} states with {width} number(s) each") from None
+    starts = method._starts(start, count, n)
     laws = len(mrp.outcomes.reward_laws)
     kept = tuple(
         Kept(method._remember(row.copy()), np.zeros(n, np.int64), Position(0, 0, np.zeros(laws, np.int64)))
@@ -210,7 +205,8 @@ def _same_model(a: MRP, b: MRP) -> bool:
             np.array_equal(getattr(x, column), getattr(y, column))
             for column in ("indptr", "probs", "next_states", "rewards", "terminals", "laws")
         )
-        and (a.initial is b.initial or np.array_equal(a.initial, b.initial))
+        and (a.initial is None) == (b.initial is None)
+        and (a.initial is None or b.initial is None or np.array_equal(a.initial, b.initial))
     )
 
 
@@ -296,7 +292,7 @@ class _Work:
             while self.done < moment:
                 now = time.perf_counter()
                 count = min(stretch, moment - self.done)
-                side_by_side(len(self.replications), lambda k, n=count: self.replications[k].advance(n), self.threads)
+                side_by_side([partial(each.advance, count) for each in self.replications], self.threads)
                 taken = time.perf_counter() - now
                 if count == stretch or taken > _PAUSE:
                     stretch = max(int(count * min(_PAUSE / max(taken, 1e-9), _GROWTH)), 1)

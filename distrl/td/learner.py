@@ -84,12 +84,7 @@ class Learner:
         self.step_size = as_step_size(step_size)
         check_step_size(self.method, self.step_size, 0)
         check_memory(self.n_states, self.method._width, self.method._arrays, "use fewer atoms")
-        given = self.method._start(start)
-        try:
-            first = np.broadcast_to(given, (self.n_states, self.method._width)).copy()
-        except ValueError:
-            raise ValueError(f"start has shape {given.shape}; it must fit {self.n_states} states") from None
-        self._memory = self.method._remember(first)
+        self._memory = self.method._remember(self.method._starts(start, 1, self.n_states)[0].copy())
         self.visits: IntArray = np.zeros(self.n_states, np.int64)
         self._waiting = no_steps()
         self._updates = 0

@@ -15,7 +15,7 @@ from distrl._validation import FloatArray, IntArray, generator, real_number, who
 from distrl.dp.solution import Solution
 from distrl.models.mrp import MRP
 from distrl.returns.metrics import wasserstein
-from distrl.td.methods import CategoricalTD, TDMethod
+from distrl.td.methods import CategoricalTD, TDMethod, ValueEstimates
 from distrl.td.replication import Kept
 from distrl.td.step_sizes import StepSize
 
@@ -142,7 +142,7 @@ class LearningRun:
         laws = truth.returns if isinstance(truth, Solution) else truth
         n = self.model.n_states
         means = None
-        if not hasattr(self.method._returns(np.zeros((n, self.method._width))), "cdf"):
+        if isinstance(self.final, ValueEstimates):
             means = truth.values if isinstance(truth, Solution) else truth.mean() if hasattr(truth, "mean") else truth
         elif isinstance(laws, np.ndarray) and laws.dtype != object:
             means = laws

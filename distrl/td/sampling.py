@@ -222,7 +222,7 @@ def windowed(
         np.empty(count, np.int64),
     )
     made, left = kernels.windows(states, columns[1], next_states, columns[3], n, discount, *out)
-    targets = Targets(*(column[:made] for column in out))
+    targets = Targets(*(column[:made] for column in out))  # type: ignore[arg-type]
     targets.updates[:] += first + 1 - len(waiting[0])
     return targets, tuple(column[left:] for column in columns)
 
