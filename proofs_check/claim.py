@@ -40,14 +40,13 @@ class Reading(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """Largest measured / bound; entries whose bound is not well above the slack say nothing (0)."""
+        """Largest measured / bound; a slack worth mention (more than 10^-6 of the bound) is added to the bound."""
         best = 0.0
         if self.counts:
             for measured, bound, slack in _entries(self.measured, self.bound, self.slack):
-                if bound > 1e6 * slack and bound > 0:
-                    best = max(best, float(measured / bound))
-                elif bound > 20 * slack and bound > 0:  # a slack worth mention may not count towards the ratio
-                    best = max(best, float((measured - slack) / bound))
+                allowed = bound if bound > 1e6 * slack else bound + slack
+                if bound > 0 or allowed > 0:
+                    best = max(best, float(measured / allowed))
         return best
 
     @property
