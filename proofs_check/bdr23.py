@@ -47,7 +47,9 @@ def _pair(case: Case) -> tuple[Exact, list[ExactLaw], list[ExactLaw], list[Exact
     return exact, mu, nu, exact.bellman(mu), exact.bellman(nu)
 
 
-def _metric_guards(case: Case, metric: Callable[[Any, Any], Any], images: Any, distances: list[float]) -> Iterator[Reading]:
+def _metric_guards(
+    case: Case, metric: Callable[[Any, Any], Any], images: Any, distances: list[float]
+) -> Iterator[Reading]:
     """The library's metric between the images, against the exact distances."""
     size = max(_sizes(images[0]), _sizes(images[1]))
     yield same(metric(_pushed(images[0]), _pushed(images[1])), distances, _close(size))

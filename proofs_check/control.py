@@ -29,7 +29,9 @@ class Decisions:
         self.g = Fraction(case.discount)
         self.states = 1 + max(row[0] for row in case.rows)
         self.actions = 1 + max(row[1] for row in case.rows)
-        self.outcomes: list[list[tuple[Fraction, int, Fraction, bool]]] = [[] for _ in range(self.states * self.actions)]
+        self.outcomes: list[list[tuple[Fraction, int, Fraction, bool]]] = [
+            [] for _ in range(self.states * self.actions)
+        ]
         for state, action, probability, successor, reward, terminal in case.rows:
             entry = (Fraction(probability), successor, Fraction(reward), terminal)
             self.outcomes[state * self.actions + action].append(entry)

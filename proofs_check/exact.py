@@ -173,7 +173,9 @@ def kolmogorov(first: ExactLaw, second: ExactLaw) -> Fraction:
 
 def total_variation(first: ExactLaw, second: ExactLaw) -> Fraction:
     """Half the sum of |mass differences|."""
-    return sum((abs(first.get(v, Fraction(0)) - second.get(v, Fraction(0))) for v in {*first, *second}), Fraction(0)) / 2
+    return (
+        sum((abs(first.get(v, Fraction(0)) - second.get(v, Fraction(0))) for v in {*first, *second}), Fraction(0)) / 2
+    )
 
 
 def transport_cost(first: ExactLaw, second: ExactLaw, power: int) -> Fraction:
@@ -310,7 +312,9 @@ def true_laws(case: Case, bins: int = 4000) -> tuple[list[FloatArray], list[Floa
                 pairs[state].append((np.array([reward]), np.array([probability])))
             else:
                 pairs[state].append((reward + g * values_[successor], probability * weights_[successor]))
-        merged = [_merge(np.concatenate([a for a, _ in part]), np.concatenate([b for _, b in part]), low, h) for part in pairs]
+        merged = [
+            _merge(np.concatenate([a for a, _ in part]), np.concatenate([b for _, b in part]), low, h) for part in pairs
+        ]
         values_, weights_ = [a for a, _ in merged], [b for _, b in merged]
     error = h / 2.0 / np.sqrt(1.0 - g * g) + g**sweeps * width + 1e-12 * (abs(low) + abs(high))
     return values_, weights_, float(error)

@@ -31,7 +31,9 @@ def rows_of(model: distrl.MRP) -> tuple[tuple[int, float, int, float, bool], ...
 
 
 @st.composite
-def models(draw: Any, states: int = 3, discounts: Any = None, terminals: bool = True, random_rewards: bool = True) -> Case:
+def models(
+    draw: Any, states: int = 3, discounts: Any = None, terminals: bool = True, random_rewards: bool = True
+) -> Case:
     """A Markov reward process."""
     options: dict[str, Any] = {} if discounts is None else {"discounts": discounts}
     model = draw(shipped.mrps(states, random_rewards=random_rewards, terminals=terminals, **options))
@@ -101,13 +103,19 @@ def structured_models(discounts: tuple[float, ...] = (0.5, 0.9)) -> list[Case]:
             Case(
                 ((0, 0.5, 1, 0.0, False), (0, 0.5, 2, 0.0, False), (1, 1.0, 1, 1.0, False), (2, 1.0, 2, 0.0, False)), g
             ),
-            Case(((0, 0.5, 0, 2.0, False), (0, 0.5, 1, 2.0, False), (1, 0.5, 0, -1.0, False), (1, 0.5, 1, -1.0, False)), g),
+            Case(
+                ((0, 0.5, 0, 2.0, False), (0, 0.5, 1, 2.0, False), (1, 0.5, 0, -1.0, False), (1, 0.5, 1, -1.0, False)),
+                g,
+            ),
         ]
     return cases
 
 
 def with_laws(
-    cases: list[Case], atoms: int = 5, pairs: tuple[tuple[int, int], ...] = ((0, -1), (0, 2), (1, 2)), covering: bool = True
+    cases: list[Case],
+    atoms: int = 5,
+    pairs: tuple[tuple[int, int], ...] = ((0, -1), (0, 2), (1, 2)),
+    covering: bool = True,
 ) -> list[Case]:
     """Each case on its covering grid, with pairs of Diracs at these atoms in every state."""
     result = []

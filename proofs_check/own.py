@@ -362,7 +362,9 @@ def _half_way() -> list[Case]:
     return [*middle, *(Case(c.rows, c.discount, c.grid, c.weights[:1], c.values[:1]) for c in lattice_off_grid())]
 
 
-def _projection(name: str, words: str, latex: str, reading: Callable[[Exact, ex.ExactLaw, ex.ExactLaw], Reading]) -> None:
+def _projection(
+    name: str, words: str, latex: str, reading: Callable[[Exact, ex.ExactLaw, ex.ExactLaw], Reading]
+) -> None:
     @claim(
         f"projection-{name}-error",
         statement=f"One projection of a law on the grid's range costs at most {words}.",

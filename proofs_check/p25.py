@@ -21,7 +21,9 @@ SOURCE = "Peng et al. 2025 (Linear-CTD)"
 def _learning(draw: Any, covering: bool) -> Case:
     case = draw(on_grid(1, covering=covering))
     step = draw(st.sampled_from([0.1, 0.5, 1.0]))
-    return Case(case.rows, case.discount, case.grid, case.weights, numbers={"step": step, "seed": draw(st.integers(0, 99))})
+    return Case(
+        case.rows, case.discount, case.grid, case.weights, numbers={"step": step, "seed": draw(st.integers(0, 99))}
+    )
 
 
 def _with_numbers(cases: list[Case]) -> list[Case]:

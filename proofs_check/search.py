@@ -32,6 +32,7 @@ class Effort:
 
 QUICK = Effort("quick", 25, 60)
 DEFAULT = Effort("default", 2_000, 2_000)
+NIGHTLY = Effort("nightly", 10_000, 5_000)
 FULL = Effort("full", 50_000, 20_000)
 MUTATION = Effort("mutation", 8, 0)
 
@@ -170,7 +171,7 @@ class Hunt:
         def loss(step: np.ndarray) -> float:
             try:
                 case = start.moved(step)
-                case.model if start.rows and len(start.rows[0]) == 5 else None  # noqa: B018
+                case.model if start.rows and len(start.rows[0]) == 5 else None
             except ValueError:
                 return 0.0  # moved out of what a model may be
             return -self.look(case)

@@ -16,8 +16,17 @@ from proofs_check import exact as ex
 from proofs_check.case import Case
 from proofs_check.claim import Reading, claim, share_of_alarm
 from proofs_check.exact import Exact
-from proofs_check.families import MILD, models, numbered, numbers, on_grid, particle_laws, structured_models, with_grids
-from proofs_check.families import with_particles
+from proofs_check.families import (
+    MILD,
+    models,
+    numbered,
+    numbers,
+    on_grid,
+    particle_laws,
+    structured_models,
+    with_grids,
+    with_particles,
+)
 
 SOURCE = "Zhang et al. 2025 (2309.17262)"
 DERIVED = "derived: docs/proofs.md"
