@@ -123,7 +123,7 @@ def mutate(
         bool, typer.Option("--all", help="All claims against each fault, not only those near it.")
     ] = False,
 ) -> None:
-    """Plant faults in the library, one at a time, and list the claims that catch each. Exit status 1 if one survives."""
+    """Plant faults in the library, one at a time; list the claims that catch each. Exit status 1 if one survives."""
     from proofs_check import mutations
 
     survivors = 0

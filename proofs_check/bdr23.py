@@ -3,6 +3,7 @@
 Distances of small rational laws are exact; the library's metrics are held against them on the same instances.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -198,7 +199,7 @@ def _non_metric(name: str, distance: Callable[[ExactLaw, ExactLaw], Fraction], w
     )
     def fails(case: Case) -> Iterator[Reading]:
         """A deterministic step shifts and scales, and the distance ignores both."""
-        exact, mu, nu, left, right = _pair(case)
+        _exact, mu, nu, left, right = _pair(case)
         yield Reading(ex.sup(distance, left, right), Fraction(999, 1000) * ex.sup(distance, mu, nu))
 
 
@@ -223,11 +224,16 @@ def _kl(first: ExactLaw, second: ExactLaw) -> float:
     bound=".999 * sup-KL of the laws",
     searched="processes of up to 3 states, laws on the same two values",
     structured=lambda: [
-        Case(c.rows, c.discount, None, (np.tile([0.5, 0.5], (c.states, 1)), np.tile([0.25, 0.75], (c.states, 1))),
-             (np.tile([0.0, 1.0], (c.states, 1)),) * 2)
+        Case(
+            c.rows,
+            c.discount,
+            None,
+            (np.tile([0.5, 0.5], (c.states, 1)), np.tile([0.25, 0.75], (c.states, 1))),
+            (np.tile([0.0, 1.0], (c.states, 1)),) * 2,
+        )
         for c in structured_models()
     ],
-)  # fmt: skip
+)
 def _(case: Case) -> Iterator[Reading]:
     """A deterministic step keeps every likelihood ratio."""
     _, mu, nu, left, right = _pair(case)
@@ -416,7 +422,7 @@ def _(case: Case) -> Iterator[Reading]:
 def _expectile(law: ExactLaw, level: float) -> float:
     """The zero e of level E(Y - e)+ - (1 - level) E(e - Y)+, exact on the segment where it lies."""
     tau, points = Fraction(level), sorted(law)
-    for low, high in zip(points[:-1], points[1:], strict=True):
+    for low, high in itertools.pairwise(points):
         above = [(v, m * tau) for v, m in law.items() if v >= high]
         below = [(v, m * (1 - tau)) for v, m in law.items() if v <= low]
         zero = sum(v * m for v, m in above + below) / sum(m for _, m in above + below)

@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -48,6 +49,15 @@ class Reading(NamedTuple):
                 if bound > 0 or allowed > 0:
                     best = max(best, float(measured / allowed))
         return best
+
+    @property
+    def excess(self) -> tuple[float, float]:
+        """(measured, bound) of the entry that breaks the claim most."""
+        entries = _entries(self.measured, self.bound, self.slack)
+        gaps = [(abs(m - b) if self.equal else m - b) - s for m, b, s in entries]
+        worst = max(range(len(gaps)), key=lambda k: gaps[k] if gaps[k] == gaps[k] else math.inf)
+        measured, bound, _ = list(_entries(self.measured, self.bound, self.slack))[worst]
+        return float(measured), float(bound)
 
     @property
     def pair(self) -> tuple[float, float]:

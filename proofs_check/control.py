@@ -103,6 +103,12 @@ def _tie() -> Case:
     return Case(rows, 0.9, None, (np.full((2, 2), 0.5),) * 2, values)
 
 
+def _clear() -> Case:
+    """One of two actions is better by 1."""
+    rows = ((0, 0, 1.0, 0, 0.0, False), (0, 1, 1.0, 0, 1.0, False))
+    return Case(rows, 0.5, None, _tie().weights, _tie().values)
+
+
 @claim(
     "optimality-w1-contraction",
     statement="The distributional optimality operator contracts sup-W1.",
@@ -188,7 +194,7 @@ def _(case: Case) -> Iterator[Reading]:
     bound="discount * that between k and k + 1, for all k from K on",
     searched="decision processes of up to 2 states and 2 actions",
     family=_decisions(),
-    structured=lambda: [Case(((0, 0, 1.0, 0, 0.0, False), (0, 1, 1.0, 0, 1.0, False)), 0.5, None, _tie().weights, _tie().values)],
+    structured=lambda: [_clear()],
     attained=0.999,
     cost=3,
 )  # fmt: skip
@@ -275,7 +281,7 @@ def _(case: Case) -> Iterator[Reading]:
     yield Reading(ex.sup(ex.w1, chain[21], chain[20]), Fraction(1, 1000))
 
 
-# -- risk ---------------------------------------------------------------------------------------------------------------
+# -- risk ------------------------------------------------------------------------------------------------------------
 
 
 @st.composite

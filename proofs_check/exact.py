@@ -4,6 +4,7 @@ A float is a rational number, so an instance is taken as it is; only probabiliti
 A law is a dict from value to mass.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -150,7 +151,7 @@ def _gaps(first: ExactLaw, second: ExactLaw) -> list[tuple[Fraction, Fraction]]:
     """(length, F - G) between consecutive values."""
     support = sorted({*first, *second})
     difference, pieces = Fraction(0), []
-    for left, right in zip(support[:-1], support[1:], strict=True):
+    for left, right in itertools.pairwise(support):
         difference += first.get(left, Fraction(0)) - second.get(left, Fraction(0))
         pieces.append((right - left, difference))
     return pieces
@@ -281,7 +282,7 @@ def fixed_point(exact: Exact) -> list[ExactLaw]:
     return [dict(zip(atoms, masses[x * m : (x + 1) * m], strict=True)) for x in range(n)]
 
 
-# -- true return laws ---------------------------------------------------------------------------------------------------
+# -- true return laws ------------------------------------------------------------------------------------------------
 
 
 def true_laws(case: Case, bins: int = 4000) -> tuple[list[FloatArray], list[FloatArray], float]:

@@ -86,7 +86,7 @@ def particle_laws(draw: Any, laws: int = 2, particles: int = 3, equal: bool = Fa
     return Case(case.rows, case.discount, None, weights, values)
 
 
-# -- structured --------------------------------------------------------------------------------------------------------
+# -- structured ------------------------------------------------------------------------------------------------------
 
 
 def structured_models(discounts: tuple[float, ...] = (0.5, 0.9)) -> list[Case]:

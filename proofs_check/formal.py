@@ -1,11 +1,12 @@
 """Five core claims proved for all rewards, discounts and laws on grids of up to `LARGEST` atoms, not sampled.
 
-A target u lies in one of m + 1 pieces: below the grid, in one of its m - 1 cells, above it. On each piece the hat weights
-are polynomials in u, and what a claim says of Diracs at u (or of two of them) is an identity of polynomials, which SymPy
-expands to zero. Every law is a mixture of Diracs, and each claim's docstring says how Diracs decide it. The grid is
+A target u lies in one of m + 1 pieces: below the grid, in one of its m - 1 cells, above it. On each piece the hat
+weights are polynomials in u, and what a claim says of Diracs at u (or of two of them) is an identity of polynomials,
+which SymPy expands to zero. Every law is a mixture of Diracs, and each claim says how Diracs decide it. The grid is
 {0, ..., m - 1}: others are shifted and scaled copies.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -96,7 +97,7 @@ def _monotone(m: int) -> Iterator[Reading]:
         slopes = [sp.diff(_cdf(piece[0], i), u) for piece in found]
         yield Reading(max(int(slope) for slope in slopes), 0)
         # continuous where two pieces meet, so that it falls everywhere
-        yield _zero([(_cdf(a[0], i) - _cdf(b[0], i)).subs(u, a[2]) for a, b in zip(found[:-1], found[1:], strict=True)])
+        yield _zero([(_cdf(a[0], i) - _cdf(b[0], i)).subs(u, a[2]) for a, b in itertools.pairwise(found)])
 
 
 def _w1(m: int) -> Iterator[Reading]:

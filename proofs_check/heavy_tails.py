@@ -98,7 +98,7 @@ def _(case: Case) -> Iterator[Reading]:
 
 @claim(
     "moment-existence",
-    statement="Returns have a finite k-th moment only if k is below the rewards' tail index; the library refuses others.",
+    statement="Returns have a finite k-th moment only if k is below the rewards' tail index; others are refused.",
     latex=r"E|G|^k<\infty\iff E|R|^k<\infty\ (\gamma>0)",
     source=f"{SOURCE}; BDR23 for moments",
     evidence="derived",
@@ -124,7 +124,7 @@ def _(case: Case) -> Iterator[Reading]:
 
 @claim(
     "return-exists-log-moment",
-    statement="If E log+|R| is finite, only finitely many discounted rewards exceed 1 on average: power tails, for one.",
+    statement="If E log+|R| is finite, finitely many discounted rewards exceed 1 on average: power tails, for one.",
     latex=r"\sum_kP(\gamma^kR>1)\le\frac{1}{1-\gamma^a}",
     source=f"{SOURCE}; derived by Borel and Cantelli",
     evidence="derived",

@@ -3,6 +3,7 @@
 The direct categorical fixed point as a linear system in CDF form, and the stochastic categorical CDF Bellman equation.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -110,7 +111,7 @@ def _(case: Case) -> Iterator[Reading]:
 
 @claim(
     "cdf-column-sums",
-    statement="Column j of the CDF form sums to (clip(r + g z_{j+1}) - clip(r + g z_j)) / s: g where both are in range.",
+    statement="Column j of the CDF form sums to (clip(r + g z_{j+1}) - clip(r + g z_j)) / s: g if both are in range.",
     latex=r"\sum_iB^r_{ij}=(\mathrm{clip}(r+\gamma z_{j+1})-\mathrm{clip}(r+\gamma z_j))/s\le\gamma",
     source=f"{DERIVED}; for all grids of few atoms in `formal-column-sums`",
     evidence="derived",
@@ -132,7 +133,7 @@ def _(case: Case) -> Iterator[Reading]:
     mass = np.zeros((case.states, case.states))
     for x, y, p, r in _exact_columns(case):
         targets = [min(max(r + exact.g * z, low), high) for z in exact.atoms]
-        expected[x, y] += [float(p * (b - a) / exact.spacing) for a, b in zip(targets[:-1], targets[1:], strict=True)]
+        expected[x, y] += [float(p * (b - a) / exact.spacing) for a, b in itertools.pairwise(targets)]
         mass[x, y] += float(p)
     slack = 4 * slack_of(case) * m
     yield same(sums, expected, slack)
@@ -271,10 +272,8 @@ def _(case: Case) -> Iterator[Reading]:
     bound="1",
     searched="any grid of up to 6 atoms",
     family=ANY,
-    structured=lambda: [
-        Case(tuple((x, 1.0, 0, 0.0, False) for x in range(n)), 0.9, (-1.0, 1.0, 3)) for n in (2, 4)
-    ],
-)  # fmt: skip
+    structured=lambda: [Case(tuple((x, 1.0, 0, 0.0, False) for x in range(n)), 0.9, (-1.0, 1.0, 3)) for n in (2, 4)],
+)
 def _(case: Case) -> Iterator[Reading]:
     """Many states that all lead to one copy its error."""
     matrix, _ = _system(case)
@@ -325,13 +324,13 @@ def _(case: Case) -> Iterator[Reading]:
     structured=lambda: [
         Case(((0, 1.0, 1, 1.0, False), (1, 1.0, 0, 0.0, False)), 0.5, (0.0, 4 / 3, atoms)) for atoms in (2, 3, 5)
     ],
-)  # fmt: skip
+)
 def _(case: Case) -> Iterator[Reading]:
     """Rounding puts mass on atoms that no return takes, and from there targets leave the range."""
     return _fixed_means(case)
 
 
-# -- the stochastic categorical CDF Bellman equation --------------------------------------------------------------------
+# -- the stochastic categorical CDF Bellman equation -----------------------------------------------------------------
 
 
 @claim(
@@ -465,7 +464,7 @@ def _branching(g: float, atoms: int) -> Case:
     ],
 )
 def _(case: Case) -> Iterator[Reading]:
-    """One coin decides between the returns 0 and g / (1 - g), both on the grid: a Bernoulli variance over that length."""
+    """One coin decides between the returns 0 and g / (1 - g), both on the grid: a coin's variance over that length."""
     g = case.discount
     found = StochasticCDFBellman(case.model, case.on).global_variation()[0]
     yield Reading(found, g / (4.0 * (1.0 - g)), 1e-9, equal=True)

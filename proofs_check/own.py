@@ -25,6 +25,9 @@ from proofs_check.families import MILD, models, on_grid, particle_laws, structur
 BINS = 2000
 MILD_GRIDS = on_grid(0, atoms=8, covering=True, discounts=MILD, states=2)
 MILD_CASES = with_grids(structured_models((0.5, 0.8)), (2, 6))
+HALF_WAY = Case(
+    ((0, 1.0, 0, 0.5, True), (1, 1.0, 1, 1.0, True), (2, 1.0, 2, 0.0, True)), 0.0, (0.0, 1.0, 2)
+)  # attains the bounds of one projection
 COIN = Case(((0, 0.5, 0, 0.0, True), (0, 0.5, 0, 1.0, True)), 0.0)
 
 
@@ -39,7 +42,7 @@ def _distances(case: Case, probs: FloatArray, power: int = 1) -> tuple[FloatArra
     return np.array(gaps), error
 
 
-# -- the certificate ----------------------------------------------------------------------------------------------------
+# -- the certificate -------------------------------------------------------------------------------------------------
 
 ANY_LAW = on_grid(1, atoms=8, discounts=MILD, states=2)
 
@@ -144,7 +147,7 @@ def _(case: Case) -> Iterator[Reading]:
             yield Reading(gap, float(bound[x]), error)
 
 
-# -- the fixed point's error --------------------------------------------------------------------------------------------
+# -- the fixed point's error -----------------------------------------------------------------------------------------
 
 
 @claim(
@@ -158,11 +161,11 @@ def _(case: Case) -> Iterator[Reading]:
     bound="theory.fixed_point_w1",
     searched="covering grids of up to 8 atoms, discounts up to .8",
     family=MILD_GRIDS,
-    structured=lambda: [*MILD_CASES, Case(((0, 1.0, 0, 0.5, True), (1, 1.0, 1, 1.0, True), (2, 1.0, 2, 0.0, True)), 0.0, (0.0, 1.0, 2))],
+    structured=lambda: [*MILD_CASES, HALF_WAY],
     attained=0.999,
     cost=8,
     used_by="theory.fixed_point_w1, target_w1",
-)  # fmt: skip
+)
 def _(case: Case) -> Iterator[Reading]:
     """delta <= s^2 / 4 in the certificate."""
     if not Exact(case).clips():
@@ -250,10 +253,10 @@ def _(case: Case) -> Iterator[Reading]:
     bound="theory.fixed_point_cramer_squared_sharp",
     searched="covering grids of up to 8 atoms, discounts up to .8",
     family=MILD_GRIDS,
-    structured=lambda: [*MILD_CASES, Case(((0, 1.0, 0, 0.5, True), (1, 1.0, 1, 1.0, True), (2, 1.0, 2, 0.0, True)), 0.0, (0.0, 1.0, 2))],
+    structured=lambda: [*MILD_CASES, HALF_WAY],
     attained=0.9,
     cost=8,
-)  # fmt: skip
+)
 def _(case: Case) -> Iterator[Reading]:
     """One projection costs s / 4, by Pythagoras the errors add up."""
     gaps, error = _distances(case, np.asarray(_solved(case).returns.probs), power=2)
@@ -279,7 +282,7 @@ def _tight_cycles() -> list[Case]:
 
 @claim(
     "fixed-point-w1-absolute",
-    statement="The fixed point is within s / (2 (1 - g)) of the truth in W1 as soon as the grid covers the true returns.",
+    statement="The fixed point is within s / (2 (1 - g)) of the truth in W1 if the grid covers the true returns.",
     latex=r"W_1(\eta_C,\eta)\le\frac s{2(1-\gamma)}",
     source="derived: docs/proofs.md",
     evidence="derived",
@@ -300,7 +303,7 @@ def _(case: Case) -> Iterator[Reading]:
 
 @claim(
     "fixed-point-clipping-a-priori",
-    statement="With clipping W1 is at most [(I - gP)^{-1} w], w half a spacing plus the true return's expected overshoot.",
+    statement="With clipping W1 is at most [(I - gP)^{-1} w], w half a spacing plus the true expected overshoot.",
     latex=r"W_1(x)\le[(I-\gamma P)^{-1}w](x),\ w=\tfrac s2+E\,\mathrm{dist}(G,[z_1,z_m])",
     source="derived: docs/proofs.md",
     evidence="derived",
@@ -353,12 +356,13 @@ def _(case: Case) -> Iterator[Reading]:
     yield Reading(theory.fixed_point_w1(grid.spacing, case.discount), target, 1e-9 * target, counts=False)
 
 
-# -- one projection -----------------------------------------------------------------------------------------------------
+# -- one projection --------------------------------------------------------------------------------------------------
 
 
 def _half_way() -> list[Case]:
     one = np.ones((1, 1))
-    middle = [Case(((0, 1.0, 0, 0.0, False),), 0.5, (0.0, 4.0, m), (one,), (np.full((1, 1), 2.0 / (m - 1)),)) for m in (2, 3, 5)]  # fmt: skip
+    rows = ((0, 1.0, 0, 0.0, False),)
+    middle = [Case(rows, 0.5, (0.0, 4.0, m), (one,), (np.full((1, 1), 2.0 / (m - 1)),)) for m in (2, 3, 5)]
     return [*middle, *(Case(c.rows, c.discount, c.grid, c.weights[:1], c.values[:1]) for c in lattice_off_grid())]
 
 
@@ -412,7 +416,7 @@ _projection(
 )
 
 
-# -- contraction and distances ------------------------------------------------------------------------------------------
+# -- contraction and distances ---------------------------------------------------------------------------------------
 
 
 @claim(
@@ -540,7 +544,7 @@ def _(case: Case) -> Iterator[Reading]:
 
 @claim(
     "second-eigenvalue",
-    statement="All eigenvalues of the CDF form but those of the mean's mode, discount * eigenvalues of P, are at most g^2.",
+    statement="All eigenvalues of the CDF form but those of the mean's mode, g * eigenvalues of P, are at most g^2.",
     latex=r"|\lambda_2(\tilde T)|\le\gamma^2",
     source="true in the limit of small spacings only; derived",
     evidence="derived",
@@ -559,7 +563,7 @@ def _(case: Case) -> Iterator[Reading]:
         yield Reading(float(eigenvalues[-2]), case.discount**2, 1e-5)
 
 
-# -- convex and stochastic order ----------------------------------------------------------------------------------------
+# -- convex and stochastic order -------------------------------------------------------------------------------------
 
 
 @claim(
@@ -799,7 +803,7 @@ def _(case: Case) -> Iterator[Reading]:
             yield same(found, float(cvar(law, level)), 1e-8 * (1.0 + max(abs(float(v)) for v in law)))
 
 
-# -- sampling -----------------------------------------------------------------------------------------------------------
+# -- sampling --------------------------------------------------------------------------------------------------------
 
 
 @claim(

@@ -43,7 +43,7 @@ def _paths(case: Case) -> Iterator[Reading]:
 
 @claim(
     "ctd-mean-is-td",
-    statement="Where nothing is clipped the means of categorical TD are TD's, update by update, on the same transitions.",
+    statement="Where nothing is clipped categorical TD's means are TD's, update by update, on the same transitions.",
     latex=r"\langle z,p_k\rangle=V_k",
     source=f"{SOURCE}",
     evidence="read",

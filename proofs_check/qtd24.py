@@ -31,7 +31,7 @@ def _equal_weights(values: list[list[Fraction]]) -> list[ex.ExactLaw]:
 
 
 def _level_ties(exact: Exact, laws: list[ex.ExactLaw], count: int) -> bool:
-    """Whether a cumulative probability comes near a level without reaching it: there the library's tolerance decides."""
+    """Whether a cumulative probability comes near a level without reaching it: the library's tolerance decides."""
     for law in exact.bellman(laws):
         total = Fraction(0)
         for _, mass in sorted(law.items()):
@@ -328,7 +328,7 @@ def _prefix_reading(case: Case, swapped: bool) -> Iterator[Reading]:
 
 @claim(
     "quantile-deterministic-steps",
-    statement="The error bound gets a factor g^k if the first k steps are deterministic, 1 - g^k if all after k steps are.",
+    statement="The error bound gains g^k if the first k steps are deterministic, 1 - g^k if all after k steps are.",
     latex=r"\frac{(\gamma^{k_1}-\gamma^{k_2})(V_{\max}-V_{\min})}{2m(1-\gamma)}",
     source=DERIVED,
     evidence="derived",
@@ -373,7 +373,7 @@ def _(case: Case) -> Iterator[Reading]:
     structured=lambda: [
         Case(structured_models((0.9,))[6].rows, 0.9, numbers={"m": m, "flat": 0.0}) for m in (2, 5, 10)
     ],
-)  # fmt: skip
+)
 def _(case: Case) -> Iterator[Reading]:
     """Quantiles of a mixture are no mixture of quantiles."""
     _, mean_error, slack = _error(case, int(case.numbers["m"]), case.numbers["flat"])
@@ -425,7 +425,7 @@ def _(case: Case) -> Iterator[Reading]:
     ],
     attained=0.999,
     used_by="QuantileTD",
-)  # fmt: skip
+)
 def _(case: Case) -> Iterator[Reading]:
     """tau_i - rank / m is an odd multiple of 1 / (2 m) between -(1 - 1/(2m)) and 1 - 1/(2m)."""
     start, count = case.values[0], case.values[0].shape[1]
@@ -450,7 +450,7 @@ def _(case: Case) -> Iterator[Reading]:
         Case(((0, 1.0, 0, r, True),), 0.0, None, (np.full((1, 2), 0.5),), (np.array([[0.0, 0.01]]),))
         for r in (0.005, 1.0)
     ],
-)  # fmt: skip
+)
 def _(case: Case) -> Iterator[Reading]:
     """The lower one moves up, the upper one down, and both past the target."""
     run = distrl.learn(case.model, distrl.QuantileTD(2), step_size=0.1, updates=1, start=case.values[0], rng=5)
@@ -507,10 +507,13 @@ def _(case: Case) -> Iterator[Reading]:
     searched="Gaussian rewards would need a limit; here rewards on three values, m odd, so that levels are no ties",
     structured=lambda: [
         Case(((0, 0.3, 0, 0.0, False), (0, 0.4, 0, 1.0, False), (0, 0.3, 0, 3.0, False)), 0.5),
-        Case(((0, 0.55, 1, 2.0, False), (0, 0.45, 0, 2.0, False), (1, 0.6, 0, -1.0, False), (1, 0.4, 1, -1.0, False)), 0.5),
+        Case(
+            ((0, 0.55, 1, 2.0, False), (0, 0.45, 0, 2.0, False), (1, 0.6, 0, -1.0, False), (1, 0.4, 1, -1.0, False)),
+            0.5,
+        ),
     ],
     used_by="QuantileTD",
-)  # fmt: skip
+)
 def _(case: Case) -> Iterator[Reading]:
     """Differential inclusions."""
     limit = np.asarray(distrl.evaluate(case.model, distrl.QuantileDP(3)).returns.values)

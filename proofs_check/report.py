@@ -86,15 +86,16 @@ def intro(results: Sequence[Result], effort: Effort) -> list[str]:
     loose = sum(result.loose for result in results)
     return [
         summary(results),
-        "A claim that holds is an inequality measured <= bound (or an equality) that no instance broke: replayed instances, "
-        "structured families, a search by Hypothesis steered to the largest ratio measured / bound, and a climb from "
-        "the tightest instance with all its numbers free. That is evidence, not proof; where the measurement is made of "
-        "fractions an instance is decided without rounding, and the last table is proof, for grids of few atoms. A "
-        "claim that is refuted has the counterexample in its row, in exact numbers or with a stated room for floats.",
-        f"The ratio is the largest measured / bound that was reached (bound plus room, if the room for rounding, truncation "
-        f"or chance is more than a millionth of the bound). {loose} bounds stayed below half and are marked loose.",
-        f"Statistical claims share one probability of a false alarm, {FALSE_ALARM:g} for the whole report, by Bonferroni.",
-        f"Effort: {effort.name}, {effort.examples} drawn instances and {effort.polish} steps of polish for a claim of cost 1.",
+        "A claim that holds is an inequality measured <= bound (or an equality) that no instance broke: replayed "
+        "instances, structured families, a search by Hypothesis steered to the largest ratio measured / bound, and a "
+        "climb from the tightest instance with all its numbers free. That is evidence, not proof; where a measurement "
+        "is made of fractions an instance is decided without rounding, and the last table is proof, for grids of few "
+        "atoms. A claim that is refuted has the counterexample in its row, in exact numbers or with room for floats.",
+        "The ratio is the largest measured / bound that was reached (bound plus room, if the room for rounding, "
+        f"truncation or chance is more than a millionth of the bound). {loose} bounds stayed below half: loose.",
+        f"Statistical claims share one probability of a false alarm, {FALSE_ALARM:g} for the report (Bonferroni).",
+        f"Effort: {effort.name}, {effort.examples} drawn instances and {effort.polish} steps of polish for a claim of "
+        "cost 1, fewer where an instance takes long.",
     ]
 
 
@@ -129,9 +130,12 @@ def markdown(results: Sequence[Result], effort: Effort, figures: dict[str, str])
 
 
 _STYLE = """body { font: 15px/1.5 sans-serif; max-width: 80rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; width: 100% } td, th { border-top: 1px solid #ccc; padding: .4rem; vertical-align: top;
-text-align: left } td.number { text-align: right } .refuted { color: #a33 } .holds { color: #262 }
-.undecided, .wrong { background: #fdd } .small { color: #555; font-size: 12px; word-break: break-word } img { max-width: 100% }"""
+table { border-collapse: collapse; width: 100% } td, th { border-top: 1px solid #ccc; padding: .4rem }
+td, th { vertical-align: top; text-align: left }
+td.number { text-align: right } .refuted { color: #a33 } .holds { color: #262 }
+.undecided, .wrong { background: #fdd }
+img { max-width: 100% }
+.small { color: #555; font-size: 12px; word-break: break-word }"""
 
 
 def as_html(results: Sequence[Result], effort: Effort, figures: dict[str, str]) -> str:
@@ -149,7 +153,8 @@ def as_html(results: Sequence[Result], effort: Effort, figures: dict[str, str]) 
                 f"<tr{kind} id='{claim.id}'><td><b>{claim.id}</b> {html.escape(claim.statement)}<br>"
                 f"\\({html.escape(claim.latex)}\\)<br><span class='small'>{html.escape(claim.source)} "
                 f"[{claim.evidence}]. {html.escape(claim.why)}</span>"
-                f"<td class='{result.verdict}'>{result.verdict}<br><span class='small'>{html.escape(mark(result))}</span>"
+                f"<td class='{result.verdict}'>{result.verdict}<br>"
+                f"<span class='small'>{html.escape(mark(result))}</span>"
                 f"<td class='number'>{result.instances}<td class='number'>{html.escape(ratio(result))}"
                 f"<td class='small'>{html.escape(instance(result))}</tr>"
             )

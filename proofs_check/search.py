@@ -1,5 +1,6 @@
 """The hunt for a counterexample, steered to the tightest ratio of measured over bound."""
 
+import contextlib
 import json
 import math
 import time
@@ -103,7 +104,7 @@ class Hunt:
                 result.reason = "no instance met the premises"
         if self._violation is not None:
             result.case, reading = self._violation
-            result.measured, result.bound = reading.pair
+            result.measured, result.bound = reading.excess
         result.seconds = time.perf_counter() - begun
         return result
 
@@ -156,10 +157,8 @@ class Hunt:
                 report_multiple_bugs=False,
             )(given(self.claim.family)(visit))
         )
-        try:
+        with contextlib.suppress(_Found):  # shrunk: the last violation seen is the smallest
             bare()
-        except _Found:
-            pass  # shrunk: the last violation seen is the smallest
 
     def _polish(self) -> None:
         """Climb from the tightest instance found, all its numbers free."""

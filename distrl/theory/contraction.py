@@ -15,7 +15,7 @@ def wasserstein_modulus(discount: ArrayLike) -> FloatArray:
 
 
 def cramer_modulus(discount: ArrayLike) -> FloatArray:
-    """Modulus in sup-Cramer, with and without projection: sqrt(discount). Source: Rowland et al. 2018, Proposition 2."""
+    """Modulus in sup-Cramer, projected or not: sqrt(discount). Source: Rowland et al. 2018, Proposition 2."""
     return np.asarray(np.sqrt(discount))
 
 

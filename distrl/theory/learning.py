@@ -43,7 +43,7 @@ def simulation_w1(width: ArrayLike, discount: ArrayLike, total_variation: ArrayL
 
 
 def stochastic_variation(width: ArrayLike) -> FloatArray:
-    """Global squared-Cramer variation of the stochastic categorical CDF equation: width / 4, on grids that clip nothing.
+    """Squared-Cramer variation of the stochastic categorical CDF equation: width / 4, on grids that clip nothing.
 
     Derived in docs/proofs.md (claim `variance-corollary`).
     """

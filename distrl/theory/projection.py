@@ -69,8 +69,8 @@ def quantile_w1_between(
 
         (discount^first - discount^last) * quantile_w1(width, quantiles, discount)
 
-    for trajectories whose first `first` steps are deterministic, and that are deterministic from step `last` on; `width`
-    bounds the ranges of returns. Derived: a deterministic step moves m particles to m particles and costs nothing.
+    for trajectories whose first `first` steps are deterministic, and all from step `last` on; `width` bounds the
+    ranges of returns. Derived: a deterministic step moves m particles to m particles and costs nothing.
     """
     g = real_number(discount, "discount", low=0.0, high=1.0)
     return max(float(g**first - g**last), 0.0) * quantile_w1(width, quantiles, g)
