@@ -58,15 +58,15 @@ def _(case: Case) -> Iterator[Reading]:
     latex=r"E[V_1]=(1-\alpha)V_0+\alpha(r+\gamma PV_0)",
     source="Sutton 1988; the definition",
     evidence="derived",
-    measured="mean of 4000 replications of one update",
+    measured="mean of 600 replications of one update",
     bound="the formula, within a Hoeffding radius (equality)",
     searched="structured processes, all states together",
-    structured=lambda: structured_models((0.9,))[:7],
+    structured=lambda: structured_models((0.9,))[2:7:2],
     statistical=True,
 )
 def _(case: Case) -> Iterator[Reading]:
     """Linearity."""
-    start, a, count = np.arange(1.0, case.states + 1.0), 0.5, 4000
+    start, a, count = np.arange(1.0, case.states + 1.0), 0.5, 600
     run = distrl.learn(
         case.model, distrl.TD(), step_size=a, updates=1, replications=count, start=start, records=1, rng=31
     )
