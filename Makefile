@@ -18,6 +18,7 @@ lint: $(STAMP)
 	$(BIN)/mypy --strict distrl
 
 bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[bench]"
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m pytest benchmarks --benchmark-enable -p no:xdist
 

@@ -1,13 +1,18 @@
-"""`python -m benchmarks`: ratio tables of the fixed point on standard output, and docs/figures/benchmark.png."""
+"""`python -m benchmarks`: ratio tables on standard output, and docs/figures/benchmark.png."""
 
 import argparse
+import importlib.util
 import pathlib
 import statistics
 
 import numpy as np
 
+from benchmarks.direct_in_time import DirectInTime
 from benchmarks.problems import CHOSEN_ON, HELD_OUT, garnet, walk
-from benchmarks.test_solver_ratios import against_sweeps, application_against_triad, best_of, scipy_ways
+from benchmarks.test_solver_ratios import against_quantecon, against_sweeps, best_of, scipy_ways
+from benchmarks.test_speed_application import TRAFFIC, application_against_triad
+from benchmarks.test_speed_learning import SIZES, has_rlax, rlax_updates_a_second, updates_a_second
+from benchmarks.test_speed_metrics import KINDS, ratios
 from distrl import CategoricalFixedPoint, evaluate
 
 DISCOUNTS = (0.9, 0.99, 0.999)
@@ -16,17 +21,28 @@ FIGURE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "figures" / "
 
 def table_of_sweeps(atoms):
     """{set: {problem: [ratio at each discount]}}, printed as it grows."""
-    results = {}
+    results, shares = {}, {}
+    direct = DirectInTime()
     for title, problems in (("chosen on", CHOSEN_ON), ("held out", HELD_OUT)):
-        print(f"\nauto against plain sweeps, {atoms} atoms, problems the thresholds were {title}")
-        print(f"{'problem':24}" + "".join(f"{g:>25}" for g in DISCOUNTS))
+        print(f"\nauto: plain sweeps over it, [the better of sweeps and direct over it]; {atoms} atoms, {title}")
+        print(f"{'problem':24}" + "".join(f"{g:>34}" for g in DISCOUNTS))
         rows = results[title] = {}
         for name, make in problems.items():
-            cells = [against_sweeps(make(g), atoms) for g in DISCOUNTS]
-            rows[name] = [ratio for _, _, ratio in cells]
-            print(f"{name:24}" + "".join(f"{a.solver:>16} {r:>7.1f}x" for a, _, r in cells), flush=True)
+            rows[name], cells = [], ""
+            for g in DISCOUNTS:
+                auto, ours, sweeps = against_sweeps(make(g), atoms)
+                # a direct solve of that long cannot be the better one by a tenth
+                best = min(sweeps, direct(name, g, atoms, ours + 0.01))
+                rows[name].append(sweeps / ours)
+                shares[name, g] = best / ours
+                cells += f"{auto.solver:>16} {sweeps / ours:>7.1f}x [{best / ours:>5.2f}]"
+            print(f"{name:24}{cells}", flush=True)
         medians = [statistics.median(column) for column in zip(*rows.values(), strict=True)]
-        print(f"{'median':24}" + "".join(f"{m:>24.1f}x" for m in medians))
+        print(f"{'median':24}" + "".join(f"{m:>24.1f}x        " for m in medians))
+    direct.close()
+    (name, g), least = min(shares.items(), key=lambda item: item[1])
+    below = sum(share < 0.9 for share in shares.values())
+    print(f"\nsmallest share of the better of sweeps and direct: {least:.2f} ({name}, {g}); below .9: {below}")
     return results
 
 
@@ -46,18 +62,65 @@ def table_of_scipy():
 
 
 def table_of_scaling():
-    print("\none application over its traffic at triad bandwidth (one thread)")
-    for label, model, atoms in (
-        ("local, walk 20000, m=101", walk(20_000, 0.99), 101),
-        ("random, garnet 20000, m=101", garnet(20_000, 5, 0.99, 0), 101),
-        ("in cache, garnet 200, m=101", garnet(200, 5, 0.99, 0), 101),
+    print("\none application over its traffic at triad bandwidth, m=101")
+    for label, make in TRAFFIC.items():
+        cells = [application_against_triad(make(), 101, threads) for threads in (1, 2)]
+        text = "  ".join(f"{k} thread{'s' * (k > 1)}: {r:.2f} of {b:.0f} GB/s" for k, (r, b) in enumerate(cells, 1))
+        print(f"{label:44} {text}", flush=True)
+    base = {"states": 2000, "atoms": 101, "discount": 0.99, "successors": 5}
+    print("\nauto on garnets: one thing changed at a time from " + ", ".join(f"{k} {v:g}" for k, v in base.items()))
+    changes = {
+        "states": (1000, 4000, 8000, 16_000),
+        "atoms": (51, 201, 401, 801),
+        "discount": (0.9, 0.98, 0.995, 0.999),
+        "successors": (2, 10, 20, 40),
+    }
+    print(f"{'':>24}{'seconds':>10}{'over base':>11}{'applications':>14}{'ns a successor and atom':>26}")
+    first = None
+    for key, values in {"": (None,), **changes}.items():
+        for value in values:
+            size = {**base, key: value} if key else base
+            model = garnet(size["states"], size["successors"], size["discount"], 0)
+            method = CategoricalFixedPoint(size["atoms"])
+            sol, seconds = best_of(lambda model=model, method=method: evaluate(model, method), 3)
+            first = first or seconds
+            unit = 1e9 * seconds / (sol.iterations * size["states"] * size["successors"] * size["atoms"])
+            label = f"{key} {value:g}" if key else "base"
+            print(f"{label:>24}{seconds:>10.4f}{seconds / first:>10.2f}x{sol.iterations:>14}{unit:>26.2f}", flush=True)
+
+
+def table_of_metrics():
+    print("\nW1 of 1,000 atoms, 500 pairs: other libraries over it, and it over one pass over the data")
+    for kind in KINDS:
+        seconds, others, reading = ratios(kind)
+        cells = "  ".join(f"{name} {ratio:.0f}x" for name, ratio in others.items())
+        print(f"{kind:24}{1e6 * seconds:6.2f} us a pair  {cells}  reading {reading:.1f}", flush=True)
+
+
+def table_of_learning():
+    print("\nstate updates a second of learn, 10 states, 100 replications, all cores, against rlax under jax.jit")
+    for kind, sizes in SIZES.items():
+        for atoms in sizes:
+            ours, constant = updates_a_second(kind, atoms), updates_a_second(kind, atoms, noise=False)
+            cells = f"{kind} {atoms:<6} {ours:>12.3g}, constant rewards {constant / ours:.2f} of it"
+            if has_rlax():
+                theirs, setting = rlax_updates_a_second(kind, atoms)
+                cells += f"  rlax {theirs:.3g} ({setting})  {ours / theirs:.0f}x"
+            print(cells, flush=True)
+
+
+def table_of_means():
+    if importlib.util.find_spec("quantecon") is None:
+        print("\nmeans against QuantEcon: not installed (pip install 'distrl[bench]')")
+        return
+    print("\nmeans alone: QuantEcon's DiscreteDP.evaluate_policy over Moments(1), models built before")
+    for label, model in (
+        ("garnet 2000, .99", garnet(2000, 5, 0.99, 0)),
+        ("walk 2000, .99", walk(2000, 0.99)),
+        ("garnet 100, .9", garnet(100, 4, 0.9, 0)),
     ):
-        print(f"{label:44} {application_against_triad(model, atoms):.2f}", flush=True)
-    print("\nseconds of auto, garnet with 5 successors")
-    for states, atoms, discount in ((1000, 101, 0.99), (10_000, 101, 0.99), (10_000, 401, 0.99), (10_000, 101, 0.999)):
-        model = garnet(states, 5, discount, 0)
-        sol, seconds = best_of(lambda model=model, atoms=atoms: evaluate(model, CategoricalFixedPoint(atoms)), 1)
-        print(f"S={states:<8} m={atoms:<6} g={discount:<7} {seconds:8.3f} s  {sol.iterations} applications", flush=True)
+        ours, theirs = against_quantecon(model)
+        print(f"{label:44} {1e3 * ours:8.2f} ms  {theirs / ours:.2f}x", flush=True)
 
 
 def figure(results, path):
@@ -99,6 +162,9 @@ def main():
     results = table_of_sweeps(arguments.atoms)
     table_of_scipy()
     table_of_scaling()
+    table_of_metrics()
+    table_of_means()
+    table_of_learning()
     figure(results, arguments.figure)
 
 

@@ -9,13 +9,15 @@ from scipy import sparse
 from distrl import MRP, environments, from_gymnasium
 
 
-def walk(states, discount, up=0.5, stay=0.1, seed=0):
-    """A walk on a line that both ends reflect, up with probability `up`."""
+def walk(states, discount, up=0.5, stay=0.1, seed=0, absorbing=False):
+    """A walk on a line that both ends reflect, or absorb, up with probability `up`."""
     i = np.arange(states)
     steps = np.concatenate([np.full(states, up), np.full(states, 1 - up)]) * (1 - stay)
     columns = np.concatenate([np.minimum(i + 1, states - 1), np.maximum(i - 1, 0)])
     p = sparse.coo_array((steps, (np.tile(i, 2), columns)), shape=(states, states)).tocsr()
-    return MRP(p + stay * sparse.eye_array(states), np.random.default_rng(seed).normal(size=states), discount)
+    rewards = np.random.default_rng(seed).normal(size=states)
+    ends = np.isin(i, (0, states - 1)) if absorbing else None
+    return MRP(p + stay * sparse.eye_array(states), rewards, discount, terminal=ends)
 
 
 def two_clusters(states, discount, crossing=1e-3, seed=0):
@@ -69,6 +71,7 @@ HELD_OUT = {
     "dirichlet 200, sparse": lambda g: environments.dirichlet(200, concentration=0.05, discount=g, rng=13),
     "walk 800": lambda g: walk(800, g, stay=0.3, seed=14),
     "drift 800": lambda g: walk(800, g, up=0.65, seed=15),
+    "ruin 600": lambda g: walk(600, g, seed=19, absorbing=True),
     "acyclic 1000": lambda g: forward(1000, g, seed=16),
     "room 20x40": lambda g: environments.gridworld((20, 40), discount=g).under("uniform"),
     "clusters 3000": lambda g: two_clusters(3000, g, crossing=3e-3, seed=17),

@@ -34,6 +34,7 @@ from distrl.models import (
 )
 from distrl.returns import (
     CategoricalReturns,
+    ExpectileReturns,
     Grid,
     ParticleReturns,
     QuantileReturns,
@@ -70,6 +71,7 @@ __all__ = [
     "ConvergenceError",
     "EvaluationInterrupted",
     "ExpectileDP",
+    "ExpectileReturns",
     "ExpectileTD",
     "FiniteLaw",
     "Grid",

@@ -54,6 +54,8 @@ distrl evaluate CliffWalking-v1 --discount 1 --policy safe.csv --grid -200 0 --a
 
 distrl evaluate model.npz --states 0,4-9 --save table.csv
 
+distrl evaluate model.npz --quantiles 200
+
 [bold]Exit status[/bold]: 0 solved; 1 not converged (what there is, is printed and saved, its certificate is valid);
 2 bad input; 130 interrupted (likewise printed and saved).
 """
@@ -110,6 +112,14 @@ Tail = Annotated[
     ),
 ]
 Solver = Annotated[str, typer.Option(help="auto, direct, krylov or iterate.", rich_help_panel=_METHOD)]
+Quantiles = Annotated[
+    int | None,
+    typer.Option(
+        help="That many equally weighted quantiles instead of a grid: also for unbounded rewards.",
+        show_default=False,
+        rich_help_panel=_METHOD,
+    ),
+]
 Tolerance = Annotated[
     float | None,
     typer.Option(
@@ -200,6 +210,7 @@ def evaluate(
     tight: Tight = False,
     tail: Tail = None,
     solver: Solver = "auto",
+    quantiles: Quantiles = None,
     tol: Tolerance = None,
     max_iterations: MaxIterations = None,
     states: States = None,
@@ -218,7 +229,13 @@ def evaluate(
         given = _read_model(model, discount, option or [], terminal)
         mrp, described = _under(given, policy)
         shown = _which_states(states, mrp)
-        method = distrl.CategoricalFixedPoint(atoms, _grid(mrp, atoms, grid, tight, tail), solver)
+        method: Any
+        if quantiles is None:
+            method = distrl.CategoricalFixedPoint(atoms, _grid(mrp, atoms, grid, tight, tail), solver)
+        elif grid is not None or tight or tail is not None or solver != "auto":
+            raise ValueError("--quantiles needs no grid; leave out --grid, --tight, --tail and --solver")
+        else:
+            method = distrl.QuantileDP(quantiles)
         with _progress(progress) as hook:
             solution = distrl.evaluate(
                 mrp, method, tol=tol, max_iterations=max_iterations, throw=False, progress=hook or False
@@ -433,17 +450,18 @@ def _print(solution: "distrl.Solution", title: str, states: list[int], level: fl
     if certificate is None:
         raise TypeError(f"{solution.method!r} gives no certificate")
     console = Console(soft_wrap=True, highlight=False)
-    grid = solution.returns.grid  # type: ignore[attr-defined]
     console.print(f"[bold]{escape(title)}[/bold]")
     console.print(escape(solution.status.value))
     console.print(
         f"solver {solution.solver}: {solution.iterations} applications, {solution.elapsed:.2g} s "
         f"({escape(solution.reason)})"
     )
-    clipped = f", clips probability {solution.clipped_mass:.2g} a step" if solution.clipped_mass > 0 else ""
-    console.print(
-        f"grid: {grid.atoms} atoms on \\[{grid.low:g}, {grid.high:g}], spacing {grid.spacing:.4g}{escape(clipped)}"
-    )
+    if isinstance(solution.returns, distrl.CategoricalReturns):
+        grid = solution.returns.grid
+        clipped = f", clips probability {solution.clipped_mass:.2g} a step" if solution.clipped_mass > 0 else ""
+        console.print(
+            f"grid: {grid.atoms} atoms on \\[{grid.low:g}, {grid.high:g}], spacing {grid.spacing:.4g}{escape(clipped)}"
+        )
     worst = int(np.argmax(certificate.w1))
     console.print(
         f"certificate: W1 to the true law <= {at_most(certificate.w1[worst], 4)} in every state (the worst is {worst}) "
@@ -469,7 +487,7 @@ def _table(
     for name in ("state", *names):
         table.add_column(name, justify="right")
 
-    noise = 1e-10 * solution.returns.grid.width  # type: ignore[attr-defined]
+    noise = 1e-10 * float(np.ptp(solution.returns.support_weights()[0]))
 
     def add(name: str, law: Any, bound: float) -> None:
         numbers = (float(x) for x in (law.mean(), law.std(), law.quantile(level), law.cvar(level)))

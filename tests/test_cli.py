@@ -63,6 +63,20 @@ def test_table_shows_the_solution(run):
     assert solution.reason in out
 
 
+def test_quantiles_instead_of_a_grid(run, tmp_path):
+    lake = ("evaluate", "FrozenLake-v1", "--discount", "0.99", "--quantiles", "20")
+    status, out, err = run(*lake, "--save", "f.npz", "--plot", "f.png")
+    mdp = distrl.from_gymnasium("FrozenLake-v1", discount=0.99)
+    solution = distrl.evaluate(mdp, distrl.QuantileDP(20), policy="uniform")
+    assert (status, err) == (0, "")
+    assert row_of(out, 0)[0] == pytest.approx(float(solution.values[0]), rel=1e-5, abs=1e-9)
+    assert "[certificate-one-step-transport]" in out and "grid:" not in out
+    with np.load(tmp_path / "f.npz") as archive:
+        np.testing.assert_array_equal(archive["quantiles"], solution.returns.values)
+    status, _, err = run(*lake, "--tight")
+    assert status == 2 and "needs no grid" in err
+
+
 def test_everything_is_saved(run, tmp_path):
     status, out, _ = run(*LAKE, "--plot", "f.png", "--save", "f.npz")
     assert status == 0

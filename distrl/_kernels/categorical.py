@@ -10,6 +10,9 @@ coefficients are non-negative: nothing cancels. While windows and cells keep the
 contiguous loop (`_read_runs`), which is what makes the pass run near memory speed for discounts above 1/2.
 
 PMF form. Each particle splits between its two neighbours; the same pass collects what the certificate needs.
+
+Reference counts. Loops over sources take the plan apart first: to pass it on, or to choose between arrays in a branch,
+costs two atomic updates for each of its arrays and source, as long as all else together.
 """
 
 from typing import Any
@@ -18,6 +21,8 @@ import numpy as np
 
 from distrl._numba import kernel
 from distrl._validation import FloatArray, IntArray
+
+_PAD = 3  # entries on either side of a step function: windows reach two atoms beyond it, and one is for rounding
 
 
 @kernel
@@ -43,71 +48,71 @@ def _read_cell(mix: FloatArray, at: float, discount: float, weight: float, out: 
 
 
 @kernel
-def _read(mix: FloatArray, at: float, discount: float, weight: float, out: FloatArray) -> None:
-    """Add weight * (CDF form of the push-forward of `mix` under j -> at + discount j, projected) to `out`."""
-    last = len(mix) - 1
-    total = mix[last]
-    out[last] += weight * total
-    low = int(min(max(np.floor(at), 0.0), float(last)))  # cells below read 0
-    high = int(min(max(np.ceil(at + discount * last), 0.0), float(last)))  # cells from here on read the mass
-    for i in range(high, last):
-        out[i] += weight * total
-    if discount < 0.6:
-        for i in range(low, high):
-            _read_cell(mix, at, discount, weight, out, i)
-        return
-    # cells whose windows lie inside [0, last] run with a constant offset; the few others are read one by one
-    inner_low = min(max(low, int(min(max(np.ceil(at), 0.0), float(last)))), high)
-    inner_high = max(min(high, int(max(min(np.floor(at + discount * last), float(last)), 0.0))), inner_low)
-    for i in range(low, inner_low):
-        _read_cell(mix, at, discount, weight, out, i)
-    drift = 1.0 / discount - 1.0  # how far the window's start gains on the cell's in one step
-    scale, stretch, reach = weight * discount, 1.0 / discount, 1.0 / max(drift, 1e-300)
-    i = inner_low
-    while i < inner_high:
-        start = (i - at) * stretch
-        first = min(int(start), last - 1)
-        lead = start - first
-        count = inner_high - i
-        if drift * count > 1.0 - lead:
-            count = int((1.0 - lead) * reach)
-        count = min(count, last - first)
-        source = mix[first : first + count + 1]
-        target = out[i : i + count]
+def _read_runs(
+    padded: FloatArray, at: float, discount: float, weight: float, out: FloatArray, low: int, high: int
+) -> None:
+    """What `_read_cell` adds to cells low to high, for discounts of at least 1/2: windows span at most three atoms."""
+    stretch = 1.0 / discount
+    drift = stretch - 1.0  # how far the window's start gains on the cell's in one step
+    scale, step, reach = weight * discount, weight * (1.0 - discount), 1.0 / max(drift, 1e-300)
+    begin = _PAD - at * stretch  # cell i's window starts at begin + i * stretch in `padded`
+    shift = np.floor(begin + low * drift)
+    i = low
+    while i < high:
+        # as long as windows lead their cells by the same `shift` they span two atoms; the last of them spans three
+        lead, first = begin + i * drift - shift, i + int(shift)
+        shift += 1.0
+        count = max(int(min((shift - begin) * reach, high - 1.0)) - i, 0)
+        source, target = padded[first : first + count + 1], out[i : i + count]
+        head, tail = scale * (1.0 - lead), scale * (lead + drift)
         for k in range(count):
-            left = lead + k * drift
-            target[k] += scale * ((1.0 - left) * source[k] + (left + drift) * source[k + 1])
-        i += count
-        if i < inner_high:  # the window that spans three atoms, where the offset changes
-            start = (i - at) * stretch
-            first = min(int(start), last - 1)
-            lead = min(start - first, 1.0)
-            beyond = max(lead + drift - 1.0, 0.0)
-            middle = min(lead + drift, 1.0)
-            out[i] += scale * ((1.0 - lead) * mix[first] + middle * mix[first + 1] + beyond * mix[min(first + 2, last)])
-            i += 1
-    for i in range(inner_high, high):
-        _read_cell(mix, at, discount, weight, out, i)
+            target[k] += (head - k * step) * source[k] + (tail + k * step) * source[k + 1]
+        i, first, lead = i + count, first + count, lead + count * drift
+        head, tail = max(1.0 - lead, 0.0), max(lead + drift - 1.0, 0.0)
+        middle = stretch - head - tail
+        out[i] += scale * (head * padded[first] + middle * padded[first + 1] + tail * padded[first + 2])
+        i += 1
 
 
 @kernel
-def _mix_row(values: FloatArray, plan: Any, group: int, mix: FloatArray) -> None:
-    """mix = sum of probability * row over the group's successors, two rows at a time to spare passes over `mix`."""
-    k, stop = plan.successor_ptr[group], plan.successor_ptr[group + 1]
-    if (stop - k) % 2 == 1:
-        weight = plan.successor_prob[k]
-        row = values[plan.successor[k]]
-        for j in range(len(mix)):
-            mix[j] = weight * row[j]
-        k += 1
+def _read(padded: FloatArray, at: float, discount: float, weight: float, out: FloatArray) -> None:
+    """Add weight * (CDF form of the push-forward under j -> at + discount j, projected) to `out`.
+
+    `padded` is the step function from `_PAD` atoms below the grid to `_PAD` above.
+    """
+    last = len(out) - 1
+    total = padded[_PAD + last]
+    low = int(min(max(np.floor(at), 0.0), float(last)))  # cells below read 0
+    high = int(min(max(np.ceil(at + discount * last), 0.0), float(last)))  # cells from here on read the mass
+    if discount >= 0.5:
+        _read_runs(padded, at, discount, weight, out, low, high)
     else:
-        mix[:] = 0.0
-    while k < stop:
-        weight, other_weight = plan.successor_prob[k], plan.successor_prob[k + 1]
-        row, other = values[plan.successor[k]], values[plan.successor[k + 1]]
+        for i in range(low, high):
+            _read_cell(padded[_PAD : _PAD + last + 1], at, discount, weight, out, i)
+    for i in range(high, last + 1):
+        out[i] += weight * total
+
+
+@kernel
+def _mix_rows(
+    values: FloatArray, successor: IntArray, prob: FloatArray, start: int, stop: int, mix: FloatArray
+) -> None:
+    """mix = sum of prob * row over successors start to stop: four rows, then two at a time, to spare passes over `mix`.
+
+    A row that is missing is the last one again, with weight 0.
+    """
+    last = stop - 1
+    k, n, o = min(start + 1, last), min(start + 2, last), min(start + 3, last)
+    a, b, c, d = values[successor[start]], values[successor[k]], values[successor[n]], values[successor[o]]
+    p, q, r, s = prob[start], prob[k] * (k > start), prob[n] * (n > k), prob[o] * (o > n)
+    for j in range(len(mix)):
+        mix[j] = (p * a[j] + q * b[j]) + (r * c[j] + s * d[j])
+    for k in range(start + 4, stop, 2):
+        n = min(k + 1, last)
+        first, second = values[successor[k]], values[successor[n]]
+        p, q = prob[k], prob[n] * (n > k)
         for j in range(len(mix)):
-            mix[j] += weight * row[j] + other_weight * other[j]
-        k += 2
+            mix[j] += p * first[j] + q * second[j]
 
 
 @kernel
@@ -126,29 +131,15 @@ def _row_distance(first: FloatArray, second: FloatArray) -> float:
 
 
 @kernel
-def _ends_row(plan: Any, x: int, row: FloatArray) -> None:
-    """Add source x's outcomes that end to `row`."""
+def _add_ends(at: FloatArray, prob: FloatArray, start: int, stop: int, row: FloatArray) -> None:
+    """Add ends start to stop to `row`."""
     last = len(row) - 1
-    for k in range(plan.end_ptr[x], plan.end_ptr[x + 1]):
-        at = min(max(plan.end_at[k], 0.0), float(last))
-        first = int(at)
-        if first < last:
-            row[first] += plan.end_prob[k] * (first + 1 - at)
-        else:
-            row[first] += plan.end_prob[k]
+    for k in range(start, stop):
+        place = min(max(at[k], 0.0), float(last))
+        first = int(place)
+        row[first] += prob[k] * min(first + 1 - place, 1.0)
         for i in range(first + 1, last + 1):
-            row[i] += plan.end_prob[k]
-
-
-@kernel
-def _image_row(cdf: FloatArray, plan: Any, x: int, affine: bool, mix: FloatArray, row: FloatArray) -> None:
-    """Add source x's image of `cdf` to `row`."""
-    for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
-        _mix_row(cdf, plan, group, mix)
-        for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
-            _read(mix, plan.read_at[k], plan.discount, plan.read_prob[k], row)
-    if affine:
-        _ends_row(plan, x, row)
+            row[i] += prob[k]
 
 
 @kernel
@@ -167,14 +158,27 @@ def apply_cdf(
     `cdf` is (S, m) with the mass in its last column: 1 for a distribution, 0 for a difference of two. `offset` is
     (S, m) or empty. `sums`, if not empty, gets sum |out - cdf| of each row while the row is in cache.
     """
-    mix = np.empty(cdf.shape[1])
+    atoms = cdf.shape[1]
+    padded = np.zeros(atoms + 2 * _PAD)
+    mix = padded[_PAD : _PAD + atoms]
+    group_ptr, successor_ptr, read_ptr, end_ptr = plan.group_ptr, plan.successor_ptr, plan.read_ptr, plan.end_ptr
+    successor, successor_prob, discount = plan.successor, plan.successor_prob, plan.discount
+    read_at, read_prob, end_at, end_prob = plan.read_at, plan.read_prob, plan.end_at, plan.end_prob
     for x in range(start, stop):
         row = out[x]
         if affine and len(offset) > 0:
             row[:] = offset[x]
         else:
             row[:] = 0.0
-        _image_row(cdf, plan, x, affine, mix, row)
+        for group in range(group_ptr[x], group_ptr[x + 1]):
+            first, end = successor_ptr[group], successor_ptr[group + 1]
+            if first < end:  # none of a group's successors may be among the states of this plan
+                _mix_rows(cdf, successor, successor_prob, first, end, mix)
+                padded[_PAD + atoms :] = mix[atoms - 1]
+                for k in range(read_ptr[group], read_ptr[group + 1]):
+                    _read(padded, read_at[k], discount, read_prob[k], row)
+        if affine:
+            _add_ends(end_at, end_prob, end_ptr[x], end_ptr[x + 1], row)
         if len(sums) > 0:
             sums[x] = _row_distance(row, cdf[x])
 
@@ -198,7 +202,11 @@ def sweep_blocks(
     run side by side; sums = rows' sums of |new - old|.
     """
     atoms = old.shape[1]
-    mix = np.empty(atoms)
+    padded = np.zeros(atoms + 2 * _PAD)
+    mix = padded[_PAD : _PAD + atoms]
+    group_ptr, successor_ptr, read_ptr, end_ptr = plan.group_ptr, plan.successor_ptr, plan.read_ptr, plan.end_ptr
+    successor, successor_prob, discount = plan.successor, plan.successor_prob, plan.discount
+    read_at, read_prob, end_at, end_prob = plan.read_at, plan.read_prob, plan.end_at, plan.end_prob
     for block in range(start, stop):
         low, high = edges[block], edges[block + 1]
         for step in range(high - low):
@@ -209,27 +217,48 @@ def sweep_blocks(
                 row[:] = offset[x]
             else:
                 row[:] = 0.0
-            for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
-                n, last = plan.successor_ptr[group], plan.successor_ptr[group + 1]
+            for group in range(group_ptr[x], group_ptr[x + 1]):
                 mix[:] = 0.0
+                n, last = successor_ptr[group], successor_ptr[group + 1]
                 while n < last:  # two at a time; the second is the first again, with weight 0, where it is missing
-                    y, weight = plan.successor[n], plan.successor_prob[n]
+                    y, weight = successor[n], successor_prob[n]
                     source = new[y] if first <= y < end else old[y]
                     other_weight, other = 0.0, source
                     if n + 1 < last:
-                        y, other_weight = plan.successor[n + 1], plan.successor_prob[n + 1]
+                        y, other_weight = successor[n + 1], successor_prob[n + 1]
                         other = new[y] if first <= y < end else old[y]
                     for j in range(atoms):
                         mix[j] += weight * source[j] + other_weight * other[j]
                     n += 2
-                for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
-                    _read(mix, plan.read_at[k], plan.discount, plan.read_prob[k], row)
-            _ends_row(plan, x, row)
+                padded[_PAD + atoms :] = mix[atoms - 1]
+                for k in range(read_ptr[group], read_ptr[group + 1]):
+                    _read(padded, read_at[k], discount, read_prob[k], row)
+            _add_ends(end_at, end_prob, end_ptr[x], end_ptr[x + 1], row)
             if relax != 1.0:
                 here = old[x]
                 for j in range(atoms - 1):
                     row[j] = here[j] + relax * (row[j] - here[j])
             sums[x] = _row_distance(row, old[x])
+
+
+@kernel
+def sweep_repeatedly(
+    first: FloatArray,
+    plan: Any,
+    offset: FloatArray,
+    edges: IntArray,
+    forward: bool,
+    relax: float,
+    second: FloatArray,
+    sums: FloatArray,
+    times: int,
+) -> None:
+    """`times` sweeps of all blocks, an odd number, from `first` into `second` and back; sums are those of the last."""
+    blocks = len(edges) - 1
+    for _ in range(times // 2):
+        sweep_blocks(first, plan, offset, edges, forward, relax, second, sums, 0, blocks)
+        sweep_blocks(second, plan, offset, edges, forward, relax, first, sums, 0, blocks)
+    sweep_blocks(first, plan, offset, edges, forward, relax, second, sums, 0, blocks)
 
 
 @kernel
@@ -282,13 +311,24 @@ def solve_states(cdf: FloatArray, plan: Any, states: IntArray) -> None:
     """
     atoms = cdf.shape[1]
     last = atoms - 1
-    mix, known = np.empty(atoms), np.empty(atoms)
+    padded, known = np.zeros(atoms + 2 * _PAD), np.empty(atoms)
+    mix = padded[_PAD : _PAD + atoms]
     weights, ats = np.empty(4), np.empty(4)
+    group_ptr, successor_ptr, read_ptr, end_ptr = plan.group_ptr, plan.successor_ptr, plan.read_ptr, plan.end_ptr
+    successor, successor_prob, discount = plan.successor, plan.successor_prob, plan.discount
+    read_at, read_prob, end_at, end_prob = plan.read_at, plan.read_prob, plan.end_at, plan.end_prob
     for x in states:
         row = cdf[x]
-        row[:] = 0.0
+        row[:] = 0.0  # only what follows is read
         known[:] = 0.0
-        _image_row(cdf, plan, x, True, mix, known)  # the row itself is 0 here: only what follows is read
+        for group in range(group_ptr[x], group_ptr[x + 1]):
+            first, end = successor_ptr[group], successor_ptr[group + 1]
+            if first < end:  # none of a group's successors may be among the states of this plan
+                _mix_rows(cdf, successor, successor_prob, first, end, mix)
+                padded[_PAD + atoms :] = mix[atoms - 1]
+                for k in range(read_ptr[group], read_ptr[group + 1]):
+                    _read(padded, read_at[k], discount, read_prob[k], known)
+        _add_ends(end_at, end_prob, end_ptr[x], end_ptr[x + 1], known)
         row[:] = known
         loops = _self_loops(plan, x, weights, ats)
         if loops == 0:
@@ -299,12 +339,12 @@ def solve_states(cdf: FloatArray, plan: Any, states: IntArray) -> None:
         row[last] = 1.0
         if loops == 1:
             at = ats[0]
-            centre = at / max(1.0 - plan.discount, 1e-300)
+            centre = at / max(1.0 - discount, 1e-300)
             turn = int(np.floor(min(max(centre, -1.0), float(last))))
             for i in range(min(turn, last)):
-                row[i] = _solve_cell(row, known[i], weights[:1], ats[:1], plan.discount, i)
+                row[i] = _solve_cell(row, known[i], weights[:1], ats[:1], discount, i)
             for i in range(last - 1, turn, -1):
-                row[i] = _solve_cell(row, known[i], weights[:1], ats[:1], plan.discount, i)
+                row[i] = _solve_cell(row, known[i], weights[:1], ats[:1], discount, i)
             if 0 <= turn < last:
                 row[turn] = _solve_cell(row, known[turn], weights[:1], ats[:1], plan.discount, turn)
             continue
@@ -312,7 +352,7 @@ def solve_states(cdf: FloatArray, plan: Any, states: IntArray) -> None:
             moved = 0.0
             for step in range(2 * last):
                 i = step if step < last else 2 * last - 1 - step
-                value = _solve_cell(row, known[i], weights[:loops], ats[:loops], plan.discount, i)
+                value = _solve_cell(row, known[i], weights[:loops], ats[:loops], discount, i)
                 moved += abs(value - row[i])
                 row[i] = value
             if moved <= 1e-15 * atoms:
@@ -340,7 +380,8 @@ def _pmf_row(probs: FloatArray, plan: Any, x: int, slack: float, mix: FloatArray
     row[:] = 0.0
     spread[:] = 0.0
     for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
-        _mix_row(probs, plan, group, mix)
+        start, stop = plan.successor_ptr[group], plan.successor_ptr[group + 1]
+        _mix_rows(probs, plan.successor, plan.successor_prob, start, stop, mix)
         for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
             at, weight = plan.read_at[k], plan.read_prob[k]
             for j in range(len(mix)):

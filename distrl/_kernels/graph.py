@@ -1,7 +1,7 @@
-"""Order of a directed graph's components."""
+"""Order of a directed graph's components, and pairs of neighbours."""
 
 from distrl._numba import kernel
-from distrl._validation import IntArray
+from distrl._validation import FloatArray, IntArray
 
 
 @kernel
@@ -28,3 +28,30 @@ def component_levels(pointers: IntArray, before: IntArray, ahead: IntArray, leve
             if ahead[earlier] == 0:
                 queue[filled] = earlier
                 filled += 1
+
+
+@kernel
+def match_neighbours(pointers: IntArray, neighbours: IntArray, strength: FloatArray, pair: IntArray) -> int:
+    """pair[x] = number of x's pair (or of x alone), in the order of the first members; returns how many there are.
+
+    Nodes in their order take the strongest free neighbour, the first of equals, if it has at least a quarter of the
+    strength of the strongest one.
+    """
+    pair[:] = -1
+    count = 0
+    for x in range(len(pair)):
+        if pair[x] >= 0:
+            continue
+        partner, free, top = x, 0.0, 0.0
+        for k in range(pointers[x], pointers[x + 1]):
+            y = neighbours[k]
+            if y == x:
+                continue
+            top = max(top, strength[k])
+            if pair[y] < 0 and strength[k] > free:
+                partner, free = y, strength[k]
+        pair[x] = count
+        if free >= 0.25 * top:
+            pair[partner] = count
+        count += 1
+    return count

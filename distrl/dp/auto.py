@@ -1,5 +1,6 @@
 """The rule of `solver="auto"`, and what it does with it."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,6 +9,8 @@ from scipy import sparse
 
 from distrl._kernels.categorical import solve_states
 from distrl._validation import FloatArray, IntArray
+from distrl.dp.aggregation import GROUP_UNKNOWNS, Aggregation, groups_of
+from distrl.dp.banded import banded, narrow_order
 from distrl.dp.coarse import COARSE_UNKNOWNS, Coarse, clusters_of, long_run_weights, mixing
 from distrl.dp.components import rounds
 from distrl.dp.problem import Problem, moment_start
@@ -23,12 +26,18 @@ SLOW_HORIZON = 60.0
 DIRECT_NONZEROS = 10_000
 #: Differences between states shrink at least this much a step, discount included: fast mixing.
 FAST_MIXING = 0.8
+#: Elimination along a chain: (width * (atoms - 1))^2 up to this times what an iteration would cost an entry.
+NARROW = 3.0
+#: ... and as many numbers to keep at most.
+NARROW_ENTRIES = 25_000_000
 #: Flow one way, as a share of all flow, from which Krylov methods need more applications than they save.
 DIRECTED = 0.5
 #: Over-relaxation of Gauss-Seidel; 1.3 diverges on some walks and random graphs, 1.2 on none that was tried.
 RELAXATION = 1.2
 _ONE_WAY = 0.9  # with so much of the flow one way Gauss-Seidel is close to exact and needs none
-_SMALL = 100_000  # non-zeros below which a coarse set-up takes longer than sweeps at a short horizon
+_SMALL = 250_000  # non-zeros below which a coarse set-up takes longer than sweeps at a short horizon
+_MOST_STATES = 32  # in a group on average; with twice as many BiCGSTAB alone is as fast at a horizon of 100
+_NEIGHBOURS = 12.0  # groups a group leads to: more is a random graph, whose groups are no neighbourhoods
 _DENSE = 150  # states
 _CLUSTER = 100  # states a cluster must have on average for its own coarse vector to pay
 
@@ -52,7 +61,7 @@ class Traits:
         return long_run_weights(self.matrix)
 
     @cached_property
-    def _groups(self) -> tuple[IntArray, float]:
+    def _clusters(self) -> tuple[IntArray, float]:
         one = np.zeros(self.matrix.shape[0], dtype=np.int64)
         keeps, lasting = mixing(self.matrix, self.weights, one)
         most = min(4, COARSE_UNKNOWNS // (self.atoms - 1), self.matrix.shape[0] // _CLUSTER)
@@ -67,12 +76,39 @@ class Traits:
     @property
     def labels(self) -> IntArray:
         """(n,) cluster of each state: all 0, or 0 to at most 3 where that leaves only differences that fade fast."""
-        return self._groups[0]
+        return self._clusters[0]
 
     @property
     def keeps(self) -> float:
         """What a step keeps of a difference between states of one cluster, discount included."""
-        return self.discount * self._groups[1]
+        return self.discount * self._clusters[1]
+
+    @property
+    def iteration(self) -> float:
+        """About what the better of Gauss-Seidel and BiCGSTAB costs an entry of F, in multiplications."""
+        outcomes = int(self.matrix.nnz) / self.matrix.shape[0]
+        return float(outcomes * min(10.0 * self.gain, 80.0 * math.sqrt(self.gain)))
+
+    @cached_property
+    def narrow(self) -> tuple[IntArray, int] | None:
+        """An order in which states lead few places only, and how many; None where elimination along it is no gain."""
+        last, n = self.atoms - 1, self.matrix.shape[0]
+        if last**2 > NARROW * self.iteration or n * last**2 > NARROW_ENTRIES:
+            return None  # not even for a width of 1
+        order, width = narrow_order(self.matrix)
+        pays = (width * last) ** 2 <= NARROW * self.iteration and n * width * last**2 <= NARROW_ENTRIES
+        return (order, width) if pays else None
+
+    @cached_property
+    def groups(self) -> IntArray | None:
+        """Groups of neighbouring states, None where there are no neighbourhoods or the groups would be too large."""
+        n = self.matrix.shape[0]
+        if n * (self.atoms - 1) > _MOST_STATES * GROUP_UNKNOWNS:
+            return None
+        labels, neighbours = groups_of(self.matrix, self.atoms)
+        count = int(labels.max()) + 1
+        few = count <= n // 2 and count * (self.atoms - 1) <= GROUP_UNKNOWNS
+        return labels if few and neighbours <= _NEIGHBOURS else None
 
     @cached_property
     def directed(self) -> float:
@@ -86,12 +122,15 @@ class Traits:
 def choose_solver(traits: Traits) -> tuple[str, str]:
     """The rule of `solver="auto"` for one system of states that lead to each other, and the sentence that explains it.
 
-    direct (sparse LU), gauss-seidel, two-grid (sweeps with a coarse correction, a vector for each cluster; BiCGSTAB
-    with it where that is slow) or krylov (BiCGSTAB alone).
+    banded (elimination along a narrow chain), direct (sparse LU), gauss-seidel, two-grid (sweeps with a coarse
+    correction, a vector for each cluster; BiCGSTAB with it where that is slow), krylov-groups (BiCGSTAB with a solve on
+    groups of neighbouring states) or krylov (BiCGSTAB alone).
     """
     steps = f"effective horizon {traits.gain:.3g} steps"
     if traits.gain <= SHORT_HORIZON / 2:
         return "gauss-seidel", f"{steps}, at most {SHORT_HORIZON / 2:g}"
+    if traits.narrow is not None:
+        return "banded", f"{steps}, and in some order states lead at most {traits.narrow[1]} places"
     fill = 0.3 if traits.matrix.nnz <= 1.5 * traits.matrix.shape[0] else 1.0
     worth = min(max(500.0, 5.0 * traits.gain, 0.05 * traits.gain**2), DIRECT_NONZEROS)
     if fill * traits.nonzeros <= worth:
@@ -103,6 +142,8 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
         return "two-grid", f"{steps}, and a step keeps {traits.keeps:.2g} of a difference between states{where}"
     if traits.gain <= SLOW_HORIZON:
         return "gauss-seidel", f"{steps}, at most {SLOW_HORIZON:g}"
+    if traits.directed <= _ONE_WAY and traits.groups is not None:
+        return "krylov-groups", f"{steps}, and {traits.groups.max() + 1} groups of neighbouring states"
     if traits.directed > DIRECTED and traits.gain <= 300.0:
         return "gauss-seidel", f"{steps}, and {traits.directed:.0%} of the flow goes one way"
     return "krylov", f"{steps}, and differences between states last"
@@ -118,7 +159,12 @@ def solve_by_rule(problem: Problem, system: System, stop: Stop) -> tuple[Outcome
     else:  # all states are solved exactly; until then a law each, in case of an interruption
         cdf = np.ones((system.n, problem.grid.atoms))
     if len(work) == 1 and len(work[0].block) == system.n:
-        return _solve_block(problem, system, cdf, stop)
+        order = system.near_order()
+        if order is None:
+            return _solve_block(problem, system, cdf, stop)
+        outcome, name, reason = _solve_block(problem, system.reordered(order), cdf[order], stop)
+        cdf[order] = outcome.cdf
+        return Outcome(cdf, outcome.status), name, reason
     parts, status = [], Status.CONVERGED
     exact = sum(len(part.exact) for part in work)
     if exact:
@@ -154,16 +200,22 @@ def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) 
         matrix = sparse.csr_array(matrix[system.states][:, system.states])
     traits = Traits(matrix, problem.model.discount, problem.grid.atoms, float(gain.max()))
     name, reason = choose_solver(traits)
-    if system.has_law_blocks and name != "direct":
+    if system.has_law_blocks and name not in ("direct", "banded"):
         name = "sweeps" if name == "gauss-seidel" else "krylov"
     if name == "direct":
         return direct(system, cdf, stop), name, reason
+    if name == "banded":
+        assert traits.narrow is not None
+        return banded(system, cdf, stop, *traits.narrow), name, reason
     if name == "sweeps":
         return sweep(system, cdf, stop), name, reason
     if name == "gauss-seidel":
         return gauss_seidel(system, cdf, stop, 1.0 if traits.directed > _ONE_WAY else RELAXATION), name, reason
     if name == "krylov":
         return krylov(system, cdf, stop), name, reason
+    if name == "krylov-groups":
+        assert traits.groups is not None
+        return krylov(system, cdf, stop, Aggregation(system, traits.groups)), name, reason
     try:
         coarse = Coarse(system, mean, traits.weights, traits.labels)
     except ValueError as error:

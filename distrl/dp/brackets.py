@@ -6,20 +6,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from distrl._kernels import brackets as kernels
-from distrl._validation import FloatArray, whole_number
+from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.categorical import CategoricalFixedPoint, check_atoms_and_grid
 from distrl.dp.certificate import Certificate, float_slack
 from distrl.dp.problem import Problem
+from distrl.dp.refine import Target, enough_atoms, solve_to_target
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution, Status
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.plan import build_plan
-from distrl.returns.brackets import ConvexBrackets, StochasticBrackets
+from distrl.returns.brackets import BracketReturns, ConvexBrackets, StochasticBrackets, check_question
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
 from distrl.returns.particles import ParticleReturns
+from distrl.theory.bounds import fixed_point_w1
 
 _EPS = float(np.finfo(np.float64).eps)
 _ORDERS = ("convex", "stochastic")
@@ -44,6 +46,18 @@ class Brackets:
     sweeps : int, optional
         Sweeps for the laws that are iterated, each valid at every sweep; by default enough that what is left is small
         against the spacing, squared for the convex order.
+    target_width : float, optional
+        Choose the number of atoms so that `interval(functional, at, tail=tail)` is at most this wide at every state:
+        `atoms` is not used then (but for the first try at discount 1), and of `grid` only the interval. From a guess,
+        spacing^2 / (4 (1 - discount^2)) against the target for the convex order, in proportion until it is met;
+        `Solution.reason` says how many and why. With continuous rewards time grows with the square of the atoms.
+    functional, at, tail : str, float, str, optional
+        What the target is for: "cvar" and 0.1, say; see `BracketReturns.interval`.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit in memory, the grid clips in stochastic order, or `target_width` cannot be met.
 
     Notes
     -----
@@ -60,6 +74,10 @@ class Brackets:
     grid: Grid | None = None
     order: str = "convex"
     sweeps: int | None = None
+    target_width: float | None = None
+    functional: str | None = None
+    at: float | None = None
+    tail: str = "lower"
 
     def __post_init__(self) -> None:
         check_atoms_and_grid(self)
@@ -67,8 +85,47 @@ class Brackets:
             raise ValueError(f"order must be 'convex' or 'stochastic', got {self.order!r}")
         if self.sweeps is not None:
             object.__setattr__(self, "sweeps", whole_number(self.sweeps, "sweeps", low=1))
+        if (self.target_width is None) != (self.functional is None):
+            raise ValueError(
+                "target_width and functional go together, as in target_width=1e-3, functional='cvar', at=0.1"
+            )
+        if self.functional is None and (self.at is not None or self.tail != "lower"):
+            raise ValueError(
+                "at and tail say what target_width is for; without it, ask `returns.interval(...)` for them"
+            )
+        if self.target_width is not None and self.functional is not None:
+            object.__setattr__(self, "target_width", real_number(self.target_width, "target_width"))
+            if not self.target_width > 0.0:
+                raise ValueError(f"target_width must be positive, got {self.target_width:g}")
+            if self.at is not None:
+                object.__setattr__(self, "at", real_number(self.at, "at"))
+            check_question(self.functional, self.at, self.tail)
 
     def _solve(self, model: MRP, run: Run) -> Solution:
+        if self.target_width is None or self.functional is None:
+            return self._enclose(model, run)
+        asked, width = (self.functional, self.at), self.target_width
+
+        def worst(solution: Solution) -> float:
+            assert isinstance(solution.returns, BracketReturns)
+            return float(np.diff(solution.returns.interval(*asked, tail=self.tail)).max())
+
+        def solve(grid: Grid) -> Solution:
+            return replace(self, grid=grid)._enclose(model, run)
+
+        at = "" if self.at is None else f" at {self.at:g}"
+        linear = self.order == "stochastic" or self.functional in ("cdf", "quantile")
+        target = Target(f"target_width={width:g} of {self.functional}{at}", width, worst, order=1 if linear else 2)
+        interval = Grid.covering(model, 2) if self.grid is None else self.grid
+        first, g = self.atoms, model.discount
+        if g < 1.0:  # shifts of spacing / (1 - g), or an added variance of spacing^2 / (4 (1 - g^2)), over the width
+            rate = 1.0 / (1.0 - g) if self.order == "stochastic" else fixed_point_w1(1.0, g)
+            unit = interval.width ** {"variance": 2, "cdf": 0}.get(self.functional, 1)
+            first = enough_atoms(rate, width / unit, target.order)
+        solution, how = solve_to_target(model, interval, first, target, solve, CategoricalFixedPoint()._arrays)
+        return replace(solution, reason=f"{solution.reason}; {how}", method=self, elapsed=run.elapsed)
+
+    def _enclose(self, model: MRP, run: Run) -> Solution:
         return self._convex(model, run) if self.order == "convex" else self._stochastic(model, run)
 
     # -- convex order -----------------------------------------------------------------------------------------------

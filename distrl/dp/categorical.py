@@ -10,13 +10,14 @@ from distrl._threads import check_threads
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.auto import solve_by_rule
 from distrl.dp.problem import Problem, dirac_start, moment_start
-from distrl.dp.refine import solve_to_target
+from distrl.dp.refine import Target, enough_atoms, solve_to_target
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution, Status
 from distrl.dp.solvers import SINGLE_ENTRIES, Outcome, direct, krylov, sweep
 from distrl.models.mrp import MRP
 from distrl.operators.system import System
 from distrl.returns.grid import Grid
+from distrl.theory.bounds import fixed_point_w1
 
 _SOLVERS = ("auto", "direct", "iterate", "krylov")
 
@@ -56,7 +57,7 @@ class CategoricalFixedPoint:
 
     Notes
     -----
-    Time O(nnz * m) an application. Memory in arrays of S * m float64: iterate 2, krylov 9, auto 2 to 9; beyond
+    Time O(nnz * m) an application. Memory in arrays of S * m float64: iterate 2, krylov 9, auto 2 to 10; beyond
     20 million entries BiCGSTAB works in float32 inside float64 refinement and takes 5.5. direct: by fill-in.
     Guarantee: the certificate (claim `certificate-martingale-coupling`); with no clipping at most
     spacing / (2 sqrt(1 - discount^2)) plus the iteration error. Source: Rowland et al. 2024, "Near-Minimax-Optimal
@@ -88,14 +89,28 @@ class CategoricalFixedPoint:
             run.tol = min(1e-3 * self.target_w1, 1e-10 * grid.width) if tol is None else tol  # type: ignore[operator]
             return self._solve_on(model, grid, run)
 
-        solution, how = solve_to_target(model, self.grid, self.target_w1, solve)
+        def worst(solution: Solution) -> float:
+            assert solution.certificate is not None
+            return float(solution.certificate.w1.max())
+
+        target = Target(f"target_w1={self.target_w1:g}", self.target_w1, worst, order=1)
+        interval = Grid.covering(model, 2) if self.grid is None else self.grid
+        first = interval.atoms
+        if model.discount < 1.0:  # enough where nothing is clipped
+            first = enough_atoms(fixed_point_w1(1.0, model.discount), self.target_w1 / interval.width, 1)
+        solution, how = solve_to_target(model, interval, first, target, solve, self._arrays)
         return replace(solution, reason=f"{solution.reason}; {how}", elapsed=run.elapsed)
+
+    def _arrays(self, states: int, atoms: int) -> float:
+        """Arrays of (states, atoms) float64 that a solve needs."""
+        if self.solver == "iterate":
+            return 2.0
+        return 5.5 if states * atoms > SINGLE_ENTRIES else 9.0
 
     def _solve_on(self, model: MRP, grid: Grid | None, run: Run) -> Solution:
         atoms = self.atoms if grid is None else grid.atoms
-        arrays = 2.0 if self.solver == "iterate" else 5.5 if model.n_states * atoms > SINGLE_ENTRIES else 9.0
         other = "" if self.solver == "iterate" else ", or solver='iterate', which needs 2"
-        check_memory(model.n_states, atoms, arrays, f"use fewer atoms{other}")
+        check_memory(model.n_states, atoms, self._arrays(model.n_states, atoms), f"use fewer atoms{other}")
         problem = Problem.of(model, grid, atoms, run)
         system = System.whole(problem.operator, self.threads)
         stop = problem.stop(run)

@@ -41,6 +41,8 @@ class Coarse:
     Set-up O(outcomes + clusters^2 m reads) and an inverse of (clusters * (m - 1))^2; a correction passes twice.
     """
 
+    applications = 0  # in a correction
+
     def __init__(self, system: System, mean: FloatArray, weights: FloatArray, labels: IntArray) -> None:
         grid, n = system.grid, system.n
         last = grid.atoms - 1

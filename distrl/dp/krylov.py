@@ -2,16 +2,27 @@
 
 import math
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
 from distrl._kernels import krylov as kernels
 from distrl._validation import FloatArray
-from distrl.dp.coarse import Coarse
 from distrl.operators.system import System
 
 #: Arrays of the size of the unknown that `bicgstab` holds, its argument and result included.
 VECTORS = 7
+
+
+class Preconditioner(Protocol):
+    """An approximate inverse of I - A, of which `correct` is a linear function."""
+
+    @property
+    def applications(self) -> int:
+        """Applications' worth of sweeps in a correction."""
+
+    def correct(self, vector: FloatArray, out: FloatArray) -> FloatArray:
+        """out = the preconditioned `vector`; gives `out`."""
 
 
 def bicgstab(
@@ -20,7 +31,7 @@ def bicgstab(
     goal: float,
     limit: int,
     report: Callable[[float], None],
-    coarse: Coarse | None = None,
+    coarse: Preconditioner | None = None,
 ) -> tuple[FloatArray, float]:
     """Approximate x with (I - A) x = rhs, and the largest row sum of |residual| that the recurrence claims.
 

@@ -76,10 +76,8 @@ class QuantileDP:
         check_memory(model.n_states, self.quantiles, 10.0, "use fewer quantiles")
         operator = QuantileBellman(model, self.quantiles, self.flat, self.threads)
         certifier = ParticleCertifier(model, operator.targets)
-        start, size = (
-            normal_quantiles(*mean_and_variance(model, certifier.linear), operator.levels),
-            largest_absolute_mean(model),
-        )
+        mean, variance = mean_and_variance(model, certifier.linear)
+        start, size = normal_quantiles(mean, variance, operator.levels), largest_absolute_mean(model)
         gain = 1.0 / (1.0 - model.discount) if model.discount < 1.0 else float(certifier.linear.gain.max())
         tol = run.tol if run.tol is not None else default_tol(model, size, gain)
         search = _Search(operator, start, tol / gain, 64.0 * _EPS * max(size, float(np.abs(start).max())))
@@ -122,8 +120,8 @@ class _Search:
 
     def __init__(self, operator: QuantileBellman, start: FloatArray, goal: float, floor: float) -> None:
         self._operator, self._goal, self._floor = operator, goal, floor
-        self.values, self.residual = np.empty_like(start), math.inf
-        self._image, self._choices = start, operator.empty_choices()  # as if it were the image of something
+        self.values, self.residual = start.copy(), math.inf
+        self._image, self._choices = start, operator.empty_choices()  # as if it were the start's image
         self._other_image, self._other_choices = np.empty_like(start), operator.empty_choices()
         self._moved = np.empty(len(start))
         self._smallest, self._since = math.inf, 0
@@ -190,11 +188,9 @@ class _Search:
             successor = np.where(onward >= 0, onward * m + choices % m, end).ravel()
         shift, successor = np.append(shift, 0.0), np.append(successor, end)
         factor = self._operator.discount
-        for _ in range(
-            64 if factor < 1.0 else end.bit_length()
-        ):  # at discount 1 as long as a way without cycles can be
+        for _ in range(_MOST):
             if factor < 1e-18 or (successor == end).all():
-                break
+                break  # what is further away does not count in float64, or there is nothing
             shift = shift + factor * shift[successor]
             successor = successor[successor]
             factor *= factor

@@ -1,60 +1,86 @@
-"""From a target for the certificate to a number of atoms."""
+"""From a target for what is certified to a number of atoms."""
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from distrl._memory import check_memory
 from distrl.dp.solution import Solution, Status
 from distrl.models.mrp import MRP
 from distrl.returns.grid import Grid
-from distrl.theory.bounds import fixed_point_w1
 
-_ROUNDS = 6  # solves before giving up
-_SPARE = 0.5  # a certificate below this share of the target is worth fewer atoms
+_ROUNDS = 8  # solves before giving up
+_SPARE = 0.5  # what is certified below this share of the target is worth fewer atoms
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be at most `value` everywhere: `worst` reads it from a solution, `words` say it in messages.
+
+    It falls with a power of the spacing, `order` at best.
+    """
+
+    words: str
+    value: float
+    worst: Callable[[Solution], float]
+    order: int
 
 
 def solve_to_target(
-    model: MRP, grid: Grid | None, target: float, solve: Callable[[Grid], Solution]
+    model: MRP,
+    interval: Grid,
+    atoms: int,
+    target: Target,
+    solve: Callable[[Grid], Solution],
+    arrays: Callable[[int, int], float],
 ) -> tuple[Solution, str]:
-    """Solve on as many atoms as the certificate needs to be at most `target` everywhere, and say how.
+    """Solve on as many atoms of the grid's interval as the target needs, `atoms` first, and say how many.
 
-    First as many atoms as the a-priori bound spacing / (2 sqrt(1 - discount^2)) asks for, which is enough where nothing
-    is clipped; then twice as many as long as the certificate is too large; and once fewer, in proportion, where it is
-    below half the target. `grid` gives the interval.
+    As long as the target is missed: two to four times as many, as its order allows; and once fewer where it is undercut
+    by half. `arrays(states, atoms)` is what a solve needs in memory.
 
     Raises
     ------
     ValueError
-        If doubling no longer helps: clipping or float64 keeps the certificate above the target.
+        If more atoms no longer help (clipping or float64 is what remains), are too many, or do not fit in memory.
     """
-    interval = Grid.covering(model, 2) if grid is None else grid
-    unit = fixed_point_w1(1.0, model.discount) if model.discount < 1.0 else math.inf
-    atoms = 2
-    if math.isfinite(unit):
-        atoms = int(min(max(math.ceil(interval.width * unit / target) + 1, 2), 2**53))
-    elif grid is not None:
-        atoms = grid.atoms
-    tried = []
-    previous = math.inf
-    for _ in range(_ROUNDS):
+    tried: list[str] = []
+    results: list[float] = []
+
+    def attempt(atoms: int) -> tuple[Solution, float]:
+        so_far = f" ({', '.join(tried)})" if tried else ""
+        mend = f"{target.words} asks for that many{so_far}; a larger target needs fewer atoms"
+        check_memory(model.n_states, atoms, arrays(model.n_states, atoms), mend)
         solution = solve(Grid(interval.low, interval.high, atoms))
-        assert solution.certificate is not None
-        worst = float(solution.certificate.w1.max())
+        worst = target.worst(solution)
         tried.append(f"{atoms} atoms give {worst:.3g}")
-        if solution.status is Status.INTERRUPTED or worst <= target:
+        return solution, worst
+
+    for _ in range(_ROUNDS):
+        solution, worst = attempt(atoms)
+        if solution.status is Status.INTERRUPTED or worst <= target.value:
             break
-        if not worst < 0.9 * previous:
+        results.append(worst)
+        if len(results) > 2 and not min(results[-2:]) < 0.9 * min(results[:-2]):
             raise ValueError(
-                f"target_w1={target:g} cannot be met on [{interval.low:g}, {interval.high:g}]: {', '.join(tried)}. "
-                "What remains is clipping, the iteration error or float64; widen the grid, lower tol or raise target_w1"
+                f"{target.words} cannot be met on [{interval.low:g}, {interval.high:g}]: {', '.join(tried)}. What "
+                "remains is clipping, the iteration error or float64; widen the grid, lower tol or raise the target"
             )
-        previous, atoms = worst, 2 * atoms - 1
+        gains = len(results) < 2 or worst < 0.9 * results[-2]
+        growth = min(max(2.0, (worst / target.value) ** (1 / target.order)), 4.0) if gains else 2.0
+        atoms = math.ceil(growth * (atoms - 1)) + 1
     else:
-        raise ValueError(f"target_w1={target:g} was not met: {', '.join(tried)}; raise it")
-    if worst < _SPARE * target and atoms > 2 and solution.status is not Status.INTERRUPTED:
-        fewer = max(math.ceil(1.1 * worst / target * (atoms - 1)) + 1, 2)
-        smaller = solve(Grid(interval.low, interval.high, fewer))
-        assert smaller.certificate is not None
-        tried.append(f"{fewer} atoms give {float(smaller.certificate.w1.max()):.3g}")
-        if smaller.certificate.w1.max() <= target:
-            solution = smaller
-    return solution, f"{solution.returns.grid.atoms} atoms for target_w1={target:g} ({', '.join(tried)})"  # type: ignore[attr-defined]
+        raise ValueError(f"{target.words} was not met: {', '.join(tried)}; raise it")
+    if worst < _SPARE * target.value and atoms > 2 and solution.status is not Status.INTERRUPTED:
+        share = 1.1 * (worst / target.value) ** (1 / target.order)
+        fewer = max(math.ceil(share * (atoms - 1)) + 1, 2)
+        smaller, worst = attempt(fewer)
+        if worst <= target.value:
+            solution, atoms = smaller, fewer
+    return solution, f"{atoms} atoms for {target.words} ({', '.join(tried)})"
+
+
+def enough_atoms(rate: float, relative: float, order: int) -> int:
+    """Atoms m with (rate / (m - 1))^order <= relative, for errors in units of the grid's width."""
+    needed: float = min(rate / relative ** (1 / order), 2.0**53)
+    return max(math.ceil(needed) + 1, 2)

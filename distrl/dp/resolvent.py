@@ -8,10 +8,12 @@ from scipy import sparse
 from scipy.linalg import lapack
 from scipy.sparse import csgraph, linalg
 
-from distrl._validation import FloatArray
+from distrl._validation import FloatArray, IntArray
 
 _SMALL = 150  # states up to which a sparse LU is the cheapest way
 _DIRECT = 1500  # states up to which it is never expensive
+_NARROW = 32  # places along an order up to which a sparse LU costs less than iterating
+_ORDERED = 200_000  # states up to which such an order is looked for
 _QUICK = 40  # BiCGSTAB iterations before a sparse LU is tried
 _SWEEPS = 1_000_000
 
@@ -22,7 +24,7 @@ class Resolvent:
     Time: a dense LU up to 150 states; above it BiCGSTAB, which is done in a few products where differences between
     states die out fast; where it is not, a sparse LU after all up to 1,500 states, else more BiCGSTAB and then sweeps,
     which contract. (The sparse LU of a random graph fills in: 100 ms for 1,000 states, against half of one; that of a
-    graph without cycles does not, and is taken at once.)
+    chain or of a graph without cycles does not, and is taken at once.)
     """
 
     def __init__(self, continuation: sparse.csr_array, factor: float) -> None:
@@ -42,9 +44,14 @@ class Resolvent:
         return linalg.splu(sparse.csc_matrix(system)).solve  # type: ignore[no-any-return]
 
     @cached_property
-    def _acyclic(self) -> bool:
-        """Whether no state is on a cycle but a loop of its own."""
-        return bool(csgraph.connected_components(self.matrix, connection="strong", return_labels=False) == self.n)
+    def _thin(self) -> bool:
+        """Whether a sparse LU does not fill in: states lead few places along some order, or are on no cycle at all."""
+        graph = sparse.csr_matrix(self.matrix)
+        if _bandwidth(graph, np.arange(self.n)) <= _NARROW:
+            return True
+        if self.n <= _ORDERED and _bandwidth(graph, csgraph.reverse_cuthill_mckee(graph)) <= _NARROW:
+            return True
+        return bool(csgraph.connected_components(graph, connection="strong", return_labels=False) == self.n)
 
     def solve(self, rhs: FloatArray) -> FloatArray:
         """Solution for one right-hand side (S,), to rounding where the solver allows; check with `upper` if it matters.
@@ -56,11 +63,11 @@ class Resolvent:
         """
         if self.matrix.nnz == 0:
             return rhs.copy()
-        if self.n > _SMALL and "_lu" not in self.__dict__ and not self._acyclic:
+        if self.n > _SMALL and "_lu" not in self.__dict__ and not self._thin:
             quick = self._iterate(rhs, quick=self.n <= _DIRECT)
             if quick is not None:
                 return quick
-        if self.n <= _DIRECT or self._acyclic:
+        if self.n <= _DIRECT or self._thin:
             try:
                 solution = self._lu(rhs)
             except RuntimeError as error:
@@ -128,6 +135,15 @@ class Resolvent:
         guess = np.maximum(self.solve(rhs), rhs)
         defect = float((rhs + self.matrix @ guess - guess).max()) + 8 * np.finfo(float).eps * float(guess.max())
         return guess + max(defect, 0.0) * self.gain
+
+
+def _bandwidth(graph: sparse.csr_matrix, order: IntArray) -> int:
+    """How many places along `order` a state leads at most."""
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return int(
+        np.abs(rank[np.repeat(np.arange(len(order)), np.diff(graph.indptr))] - rank[graph.indices]).max(initial=0)
+    )
 
 
 def _rounding(rhs: FloatArray, solution: FloatArray) -> float:

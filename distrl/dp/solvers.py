@@ -11,7 +11,7 @@ from scipy.sparse import linalg
 from distrl._kernels import krylov as kernels
 from distrl._validation import FloatArray
 from distrl.dp.coarse import Coarse
-from distrl.dp.krylov import bicgstab
+from distrl.dp.krylov import Preconditioner, bicgstab
 from distrl.dp.run import Run
 from distrl.dp.solution import Status
 from distrl.operators.system import System
@@ -24,6 +24,8 @@ SINGLE_ENTRIES = 20_000_000
 _MARGIN = 0.25
 _CYCLE = 300  # BiCGSTAB iterations between two true residuals
 _CYCLES = 100  # cycles altogether
+_TINY = 30_000  # numbers read in a sweep up to which ...
+_AT_ONCE = 9  # ... Gauss-Seidel looks at the residual of one sweep in so many
 _REJECTED = 3  # cycles without progress before krylov leaves the rest to sweeps
 
 
@@ -91,15 +93,17 @@ def gauss_seidel(system: System, cdf: FloatArray, stop: Stop, relax: float = 1.0
     image = np.empty_like(cdf)
     smallest, since, forward = math.inf, 0, not system.uphill
     turning = False
+    at_once = _AT_ONCE if len(system.plan.successor) * system.grid.atoms <= _TINY else 1
     try:
         while run.iterations < limit:
-            residual = system.gauss_seidel(cdf, image, forward, relax)
-            run.iterations += 1
+            times = at_once if not turning and limit - run.iterations >= at_once else 1
+            residual = system.gauss_seidel(cdf, image, forward, relax, times)
+            run.iterations += times
             cdf, image = image, cdf
             stop.report(residual)
             if residual <= stop.goal:
                 return Outcome(cdf, Status.CONVERGED)
-            smallest, since = (residual, 0) if residual < smallest else (smallest, since + 1)
+            smallest, since = (residual, 0) if residual < smallest else (smallest, since + times)
             if since > 20 and relax > 1.0:
                 relax, since, turning = 1.0, 0, True
             if residual == math.inf or (since > 50 and residual < 1e4 * _EPS * (system.grid.atoms - 1)):
@@ -135,11 +139,12 @@ def direct(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
     return Outcome(cdf, Status.STALLED)
 
 
-def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Coarse | None = None) -> Outcome:
+def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Preconditioner | None = None) -> Outcome:
     """BiCGSTAB on the correction, true residuals between cycles, a step taken only if they fall; then sweeps.
 
-    `cdf` is overwritten. Eight arrays of its size, nine with `coarse`; above 20 million entries seven of them are
-    float32, and cycles, which reduce the residual by 1e-4 then, refine in float64: half the memory and traffic.
+    `cdf` is overwritten. Eight arrays of its size, nine with `coarse`, and what that holds; above 20 million entries
+    seven of them are float32, and cycles, which reduce the residual by 1e-4 then, refine in float64: half the memory
+    and traffic.
     """
     run = stop.run
     single = cdf.size > SINGLE_ENTRIES
@@ -147,6 +152,7 @@ def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Coarse | None = 
     defect = np.empty(cdf.shape, dtype=np.float32 if single else np.float64)
     image = np.empty_like(cdf)
     rows, sums = system.workers.rows, np.empty(system.n)
+    applications = 2 if coarse is None else 2 + 2 * coarse.applications  # an iteration
 
     def true_residual() -> float:
         run.iterations += 1
@@ -154,7 +160,7 @@ def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Coarse | None = 
         return residual if math.isfinite(residual) else math.inf
 
     def report(claim: float) -> None:
-        run.iterations += 2
+        run.iterations += applications
         stop.report(claim)
 
     residual = true_residual()
@@ -165,7 +171,7 @@ def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Coarse | None = 
             return Outcome(cdf, Status.CONVERGED)
         goal = max(0.5 * _MARGIN * stop.goal, depth * residual)
         cycles += 1
-        cycle = min(_CYCLE, max((stop.limit - run.iterations) // 2, 1))
+        cycle = min(_CYCLE, max((stop.limit - run.iterations) // applications, 1))
         rows(system.n, kernels.difference, image, cdf, defect, sums)
         del image  # not needed before the step is known
         try:

@@ -346,6 +346,10 @@ class LatticeLaw(ScipyLaw):
         near, far = np.diff(-np.log(masses)) / math.log(10.0)
         return round(float(far), 2) if abs(far / near - 1.0) < 0.1 else math.inf
 
+    def masses(self, x: ArrayLike) -> FloatArray:
+        """Probabilities of values of the law, in time linear in their number; SciPy's CDF can take its square."""
+        return _masses(self.frozen, np.asarray(x, dtype=np.float64))
+
     def put(self, k: ArrayLike) -> FloatArray:
         points = np.asarray(k, dtype=np.float64)
         if not points.size:
@@ -398,15 +402,27 @@ def as_law(value: Any, name: str) -> Law:
 
 def _discrete(frozen: Any, low: float, high: float) -> Law:
     inner = getattr(frozen, "dist", None)
-    shapes, loc, _ = inner._parse_args(*frozen.args, **frozen.kwds) if inner is not None else ((), 0.0, 1.0)
     if inner is not None and hasattr(inner, "xk"):  # rv_discrete(values=(xk, pk)), any real values
-        return FiniteLaw(np.asarray(inner.xk, dtype=np.float64) + float(loc), inner.pk)
+        return FiniteLaw(np.asarray(inner.xk, dtype=np.float64) + _shapes_and_loc(frozen)[1], inner.pk)
     if high - low <= _LARGEST_FINITE_SUPPORT:
-        # without `loc`: if it is fractional, values less `loc` are no integers to SciPy and have no mass
-        integers = np.round(low - float(loc)) + np.arange(round(high - low) + 1)
-        masses = frozen.pmf(integers) if inner is None else inner.pmf(integers, *shapes)
-        return FiniteLaw(integers + float(loc), masses)
+        loc = _shapes_and_loc(frozen)[1]
+        values = np.round(low - loc) + np.arange(round(high - low) + 1) + loc
+        return FiniteLaw(values, _masses(frozen, values))
     return LatticeLaw(frozen)
+
+
+def _shapes_and_loc(frozen: Any) -> tuple[tuple[Any, ...], float]:
+    if not hasattr(frozen, "dist"):
+        return (), 0.0
+    shapes, loc, _ = frozen.dist._parse_args(*frozen.args, **frozen.kwds)
+    return shapes, float(loc)
+
+
+def _masses(frozen: Any, values: FloatArray) -> FloatArray:
+    """Of a discrete law at its values; without `loc`, and rounded: next to an integer SciPy finds no mass."""
+    shapes, loc = _shapes_and_loc(frozen)
+    masses = frozen.dist.pmf(np.round(values - loc), *shapes) if hasattr(frozen, "dist") else frozen.pmf(values)
+    return np.asarray(masses, dtype=np.float64)
 
 
 def _is_scipys_own(frozen: Any) -> bool:

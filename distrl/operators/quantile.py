@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._kernels import quantile as kernels
-from distrl._threads import Workers
+from distrl._threads import Workers, check_threads
 from distrl._validation import FloatArray, IntArray, float_array, real_number, whole_number
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
@@ -70,11 +70,11 @@ class QuantileBellman:
         return operator
 
     def _setup(self, table: OutcomeTable, discount: float, quantiles: int, flat: float, threads: int | None) -> None:
-        self.table, self.discount, self.threads = table, discount, threads
+        self.table, self.discount, self.threads = table, discount, check_threads(threads)
         self.quantiles = whole_number(quantiles, "quantiles", low=1)
         self.flat = real_number(flat, "flat", low=0.0, high=1.0)
         self.levels = midpoint_levels(self.quantiles)
-        self.targets = Targets(table, discount, threads)
+        self.targets = Targets(table, discount, self.threads)
 
     def __repr__(self) -> str:
         return (

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse import csgraph
 
 from distrl._kernels import categorical as kernels
 from distrl._kernels.krylov import largest
@@ -12,6 +13,9 @@ from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.operators.categorical import CategoricalBellman, plan_matrix
 from distrl.operators.plan import Plan
 from distrl.returns.grid import Grid
+
+_CACHE = 2**20  # bytes of rows between a state and a successor that is still near: what a core keeps to itself
+_FAR = 0.25  # share of successors that are not near from which another order of the states is tried
 
 
 class System:
@@ -59,6 +63,30 @@ class System:
         workers.rows(len(states), kernels.apply_cdf, cdf, outside, True, nothing, offset, np.empty(0))
         return System(self.operator, inside, workers, states, offset)
 
+    def near_order(self) -> IntArray | None:
+        """All states in an order that puts successors near (reverse Cuthill-McKee), or None if none is much better.
+
+        Rows of successors that are far come from memory, which takes 2 to 3 times as long as from cache. Finding an
+        order takes about as long as two applications. It is tried where more than a quarter of the successors is far,
+        and taken where it leaves at most half of them far: not on random graphs.
+        """
+        source = np.repeat(np.arange(self.n), np.diff(self.plan.successor_ptr[self.plan.group_ptr]))
+        successor, reach = self.plan.successor, _CACHE / (8 * self.grid.atoms)
+        far = float(np.mean(np.abs(source - successor) > reach)) if len(source) else 0.0
+        if far <= _FAR:
+            return None
+        ones = np.ones(len(source), dtype=np.int8)
+        graph = sparse.coo_array((ones, (source, successor)), shape=(self.n, self.n)).tocsr()
+        order = csgraph.reverse_cuthill_mckee(graph).astype(np.int64)
+        place = np.argsort(order)
+        return order if np.mean(np.abs(place[source] - place[successor]) > reach) <= far / 2 else None
+
+    def reordered(self, order: IntArray) -> "System":
+        """The same equations, of state order[0] first. Time O(outcomes); reward laws must not apply as matrices."""
+        inside, ends = split_plan(self.plan, order, self.n)
+        plan = inside._replace(end_ptr=ends.end_ptr, end_prob=ends.end_prob, end_at=ends.end_at)
+        return System(self.operator, plan, self.workers, order)
+
     @property
     def uphill(self) -> bool:
         """Whether most of the probability goes to states of higher number."""
@@ -79,16 +107,22 @@ class System:
             self.workers.rows(self.n, kernels.row_distances, out, cdf, self.sums)
         return largest(self.sums)
 
-    def gauss_seidel(self, cdf: FloatArray, out: FloatArray, forward: bool, relax: float = 1.0) -> float:
-        """One Gauss-Seidel sweep from `cdf` into `out`, and a bound on the residual of `out` as `apply` gives it.
+    def gauss_seidel(
+        self, cdf: FloatArray, out: FloatArray, forward: bool, relax: float = 1.0, times: int = 1
+    ) -> float:
+        """Gauss-Seidel from `cdf` into `out`, and a bound on the residual of `out` as `apply` gives it.
 
+        An odd number of sweeps: more than one on one thread, where the way from one call to the next counts, and `cdf`
+        is overwritten then.
         Within blocks of states, whose number depends on the problem's size alone, never on the threads. A row's
         residual is at most the discount times the largest change of a row that it read before it changed, plus what
         over-relaxation (`relax` > 1) moved the row itself beyond its equation.
         """
-        rows = self.workers.rows
-        count = len(self._edges) - 1
-        rows(count, kernels.sweep_blocks, cdf, self.plan, self._offset, self._edges, forward, relax, out, self.sums)
+        arguments = (cdf, self.plan, self._offset, self._edges, forward, relax, out, self.sums)
+        if times > 1:
+            kernels.sweep_repeatedly(*arguments, times)
+        else:
+            self.workers.rows(len(self._edges) - 1, kernels.sweep_blocks, *arguments)
         return (self.plan.discount + abs(1.0 - 1.0 / relax)) * largest(self.sums)
 
     def linear(self, vector: FloatArray, out: FloatArray) -> None:
@@ -96,6 +130,12 @@ class System:
         self.workers.rows(self.n, kernels.apply_cdf, vector, self.plan, False, self._offset, out, np.empty(0))
         if self.has_law_blocks:
             self.operator.add_law_blocks(vector, out, affine=False)
+
+    def linear_sweep(self, vector: FloatArray, rhs: FloatArray, out: FloatArray, forward: bool) -> None:
+        """out = one Gauss-Seidel sweep from `vector` for x = A x + rhs; within blocks, as in `gauss_seidel`."""
+        plan = self.plan._replace(end_ptr=np.zeros_like(self.plan.end_ptr))
+        count = len(self._edges) - 1
+        self.workers.rows(count, kernels.sweep_blocks, vector, plan, rhs, self._edges, forward, 1.0, out, self.sums)
 
     def matrix(self) -> sparse.csr_array:
         """A on the first m - 1 atoms, index state * (m - 1) + atom."""

@@ -91,7 +91,9 @@ class Mixture:
         for law, shifts, _ in self._parts:  # a mixture's quantile lies among those of its parts
             own = 0.0 if law is None else law.quantile(level)
             low, high = np.minimum(low, shifts[0] + own), np.maximum(high, shifts[-1] + own)
-        narrow = max(self._tol, 8.0 * _EPS * float(max(np.abs(low).max(), np.abs(high).max())))
+        size = float(max(np.abs(low).max(), np.abs(high).max()))
+        size += max(law.absolute_mean() for law, _, _ in self._parts if law is not None)  # not 0 by symmetry
+        narrow = max(self._tol, 8.0 * _EPS * size)
 
         def excess(x: FloatArray, at: FloatArray) -> FloatArray:
             gap = self.cdf(x) - at

@@ -16,6 +16,23 @@ _FUNCTIONALS = ("mean", "variance", "std", "stop_loss", "cvar", "cdf", "quantile
 _STEPS = 40  # widths h tried for a CDF interval from stop-loss transforms
 
 
+def check_question(functional: str, at: ArrayLike | None, tail: str) -> FloatArray | None:
+    """The points or levels of a question to `BracketReturns.interval`, None where it has none; raises as that does."""
+    if functional not in _FUNCTIONALS:
+        raise ValueError(f"functional must be one of {', '.join(_FUNCTIONALS)}; got {functional!r}")
+    if tail not in ("lower", "upper"):
+        raise ValueError(f"tail must be 'lower' or 'upper', got {tail!r}")
+    if functional in ("mean", "variance", "std"):
+        if at is not None:
+            raise ValueError(f"{functional} takes no point or level; leave `at` out")
+        return None
+    if at is None:
+        raise ValueError(f"{functional} needs a {'level' if functional in ('cvar', 'quantile') else 'point'}: at=")
+    if functional in ("cvar", "quantile"):
+        return fraction(at, "at", open_low=functional == "cvar")
+    return float_array(at, "at", ndim=(0, 1))
+
+
 class BracketReturns(Returns):
     """Return laws known to lie between two others: in convex or in stochastic order.
 
@@ -87,25 +104,14 @@ class BracketReturns(Returns):
         ValueError, TypeError
             If the functional is not known, or `at` is missing or out of range.
         """
-        if functional not in _FUNCTIONALS:
-            raise ValueError(f"functional must be one of {', '.join(_FUNCTIONALS)}; got {functional!r}")
-        if tail not in ("lower", "upper"):
-            raise ValueError(f"tail must be 'lower' or 'upper', got {tail!r}")
-        if functional in ("mean", "variance", "std"):
-            if at is not None:
-                raise ValueError(f"{functional} takes no point or level; leave `at` out")
+        points = check_question(functional, at, tail)
+        if points is None:
             if functional == "mean":
                 ends = self._mean - self._mean_error, self._mean + self._mean_error
             else:
                 low, high = self._variance()
                 ends = (low, high) if functional == "variance" else (np.sqrt(low), np.sqrt(high))
             return np.stack(ends, axis=-1)
-        if at is None:
-            raise ValueError(f"{functional} needs a {'level' if functional in ('cvar', 'quantile') else 'point'}: at=")
-        if functional in ("cvar", "quantile"):
-            points = fraction(at, "at", open_low=functional == "cvar")
-        else:
-            points = float_array(at, "at", ndim=(0, 1))
         reader: dict[str, Callable[[FloatArray], tuple[FloatArray, FloatArray]]] = {
             "stop_loss": self._stop_loss,
             "cvar": lambda levels: self._cvar(levels, tail),

@@ -6,7 +6,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._memory import check_memory
-from distrl._validation import IntArray, bool_array, float_array, int_array, real_number, whole_number
+from distrl._validation import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    bool_array,
+    float_array,
+    int_array,
+    real_number,
+    whole_number,
+)
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.td.learn import check_step_size
@@ -79,7 +88,7 @@ class Learner:
                 raise ValueError("without a model the discount must be given: learner(states, discount=0.99)")
             self.discount = real_number(discount, "discount", low=0.0, high=1.0)
             self.method = method._on(None)
-        if getattr(method, "variant", None) is not None:
+        if method._all_at_once:
             raise ValueError("the variants of CategoricalTD renew all states at once; a learner takes one at a time")
         self.step_size = as_step_size(step_size)
         check_step_size(self.method, self.step_size, 0)
@@ -106,14 +115,20 @@ class Learner:
         -----
         With `steps` of more than 1 transitions must come in the order of the episodes; a state is renewed once its
         target is complete. An episode that another one cuts off bootstraps from its last state (with `steps=None` its
-        waiting visits are dropped).
+        waiting visits are dropped). Time O(m), and O(visits that wait): feed long episodes that nothing bootstraps
+        with `update_batch`.
 
         Raises
         ------
         ValueError, TypeError
             If a state is out of range or the reward is not finite.
         """
-        self.update_batch([state], [reward], [next_state], [terminal])
+        last = self.n_states - 1
+        place, following = whole_number(state, "state", high=last), whole_number(next_state, "next_state", high=last)
+        if terminal not in (True, False):
+            raise TypeError(f"terminal must be True or False, got {terminal!r}")
+        gain = real_number(reward, "reward")
+        self._learn(np.array([place]), np.array([gain]), np.array([following]), np.array([bool(terminal)]))
 
     def update_batch(self, states: ArrayLike, rewards: ArrayLike, next_states: ArrayLike, terminals: ArrayLike) -> None:
         """Learn from transitions one after the other, the same as `update` for each; arrays of one length."""
@@ -126,14 +141,19 @@ class Learner:
         for name, column in zip(("rewards", "next_states"), columns[1:], strict=True):
             if len(column) != count:
                 raise ValueError(f"{name} has {len(column)} entries for {count} states")
-        steps = (*columns, bool_array(terminals, "terminals", count))
+        self._learn(*columns, bool_array(terminals, "terminals", count))
+
+    def _learn(self, states: IntArray, rewards: FloatArray, next_states: IntArray, terminals: BoolArray) -> None:
+        """Learn from checked columns."""
+        count = len(states)
         sizes = getattr(self.step_size, "sizes", None)
         if sizes is not None and self._updates + count > len(sizes):
             raise ValueError(f"step_size lists {len(sizes)} steps; update {self._updates + count} may need one more")
         if self.method.steps == 1:
-            weights = np.where(steps[3], 0.0, self.discount)
-            targets = Targets(*columns, weights, self._updates + np.arange(1, count + 1))
+            weights = np.where(terminals, 0.0, self.discount)
+            targets = Targets(states, rewards, next_states, weights, self._updates + np.arange(1, count + 1))
         else:
+            steps = (states, rewards, next_states, terminals)
             targets, self._waiting = windowed(
                 self._waiting, steps, self.method.steps or 0, self.discount, self._updates
             )

@@ -94,6 +94,53 @@ def test_frozen_lake_is_inside_at_every_state_level_and_tail(atoms):
         assert (ends[:, 0] <= true + 1e-12).all() and (true <= ends[:, 1] + 1e-12).all()
 
 
+@pytest.mark.parametrize("tail", ["lower", "upper"])
+@pytest.mark.parametrize("width", [0.1, 1e-3])
+def test_a_target_for_a_cvar_is_met_around_the_exact_value(width, tail):
+    mdp, values, weights = frozen_lake()
+    method = Brackets(target_width=width, functional="cvar", at=0.1, tail=tail)
+    sol = evaluate(mdp, method, policy="uniform")
+    interval = sol.returns.interval("cvar", 0.1, tail=tail)
+    exact = ParticleReturns(np.tile(values, (64, 1)), weights / weights.sum(axis=1, keepdims=True)).cvar(0.1, tail)
+    assert np.diff(interval).max() <= width
+    assert (interval[:, 0] <= exact + 1e-12).all() and (exact <= interval[:, 1] + 1e-12).all()
+    assert f"{sol.returns.upper.grid.atoms} atoms for target_width={width:g} of cvar at 0.1" in sol.reason
+    assert sol.method is method
+
+
+@settings(max_examples=15)
+@given(
+    mrps(max_states=3, discounts=SHORT),
+    st.sampled_from([0.5, 0.02]),
+    st.sampled_from([("cvar", 0.1), ("cvar", 0.8), ("variance", None), ("stop_loss", 0.25)]),
+    st.sampled_from(["convex", "stochastic"]),
+)
+def test_whatever_is_asked_the_target_is_met_and_intervals_hold_the_exact_values(model, share, asked, order):
+    functional, at = asked
+    scale = Grid.covering(model, 2).width
+    width = share * (scale**2 if functional == "variance" else scale)
+    sol = evaluate(model, Brackets(target_width=width, functional=functional, at=at, order=order))
+    intervals = sol.returns.interval(functional, at)
+    assert np.diff(intervals).max() <= width
+    points = np.linspace(-1.0, 1.0, 5)
+    for state in range(model.n_states):
+        values, weights, left = enumerated_law(model, state, 6)
+        slack = left * 0.5**5 * max(np.abs(values).max(), scale, 1.0)
+        check_inside(sol.returns, state, exact_functionals(values, weights, points), points, slack)
+
+
+def test_a_width_that_cannot_be_had_is_refused_with_what_was_tried(monkeypatch):
+    normal = MRP([[1.0]], [stats.norm()], 0.5)
+    narrow = Grid(-3, 3, 11)  # clips
+    for functional, at, width in (("cvar", 0.1, 0.02), ("variance", None, 0.1)):
+        with pytest.raises(ValueError, match=r"cannot be met on \[-3, 3\]: .* atoms give .* widen the grid"):
+            evaluate(normal, Brackets(grid=narrow, target_width=width, functional=functional, at=at))
+    model = environments.garnet(30, 2, 3, discount=0.9, rng=0).under("uniform")
+    monkeypatch.setattr("distrl._memory.available_memory", lambda: 3e5)
+    with pytest.raises(ValueError, match=r"\(28 atoms give .*\); a larger target needs fewer atoms"):
+        evaluate(model, Brackets(target_width=0.1, functional="cvar", at=0.1))
+
+
 def test_stochastic_brackets_hold_frozen_lake_too():
     mdp, values, weights = frozen_lake()
     returns = evaluate(mdp, Brackets(401, order="stochastic"), policy="uniform").returns
@@ -109,14 +156,28 @@ def test_stochastic_brackets_hold_frozen_lake_too():
 
 
 @pytest.mark.parametrize(("functional", "at"), [("cvar", 0.1), ("variance", None), ("stop_loss", 1.3)])
-def test_convex_widths_fall_with_the_square_of_the_spacing(functional, at):
-    """Uniform rewards give a bounded density: sixteen times the atoms, 1/256 of the width (a factor 150 is asked)."""
-    model = MRP([[1.0]], [stats.uniform(0, 1)], 0.6)
-    widths = []
-    for atoms in (27, 417):
-        low, high = evaluate(model, Brackets(atoms)).returns.interval(functional, at)[0]
-        widths.append(high - low)
-    assert widths[1] <= widths[0] / 150
+@pytest.mark.parametrize("atoms", [27, 105, 417])
+def test_convex_widths_are_at_most_a_multiple_of_the_squared_spacing(functional, at, atoms):
+    """One state, uniform rewards replaced by K conditional means; what a sweep can cost adds up by 1 / (1 - g).
+
+    Variance: the projection adds at most s^2 / 4, merging cells loses that, rewards 1 / (12 K^2); 1 / (1 - g^2).
+    Stop-loss, largest gap: TF has a density of at most 1, so interpolating adds at most s^2 / 8; merging the rewards
+    loses at most 1 / (8 K^2); merging a cell a quarter of s times its mass, which is at most s + 1 / K.
+    A CVaR is a maximum of k - E(k - G)+ / level, so its gap is at most that of the stop-loss over the level.
+    The sweeps start g^(2n) of the variance apart, 1e-6 of s^2 at the end by their number; the rest is floating point.
+    """
+    g = 0.6
+    returns = evaluate(MRP([[1.0]], [stats.uniform(0, 1)], g), Brackets(atoms)).returns
+    s, cells = returns.upper.grid.spacing, max(8, atoms // 4)
+    slack = float(returns.slack_lower[0] + returns.slack_upper[0])
+    if functional == "variance":
+        bound = (s**2 / 2 + 1 / (12 * cells**2)) / (1 - g**2) + 6 * slack  # twice the range, which is 2.5, and 1
+    else:
+        bound = (s**2 / 8 + 1 / (8 * cells**2) + (s + 1 / cells) * s / 4) / (1 - g) + slack
+    bound = (bound + 1e-6 * s**2) / (at if functional == "cvar" else 1.0)
+    low, high = returns.interval(functional, at)[0]
+    assert high - low <= bound
+    assert slack <= 1e-3 * s**2
 
 
 def test_convex_widths_are_far_below_the_stochastic_ones():
@@ -225,6 +286,14 @@ def test_wrong_questions_are_refused_with_the_mend():
         (lambda: returns.interval("cvar", 0.1, tail="left"), "tail must be"),
         (lambda: Brackets(order="total"), "order must be"),
         (lambda: Brackets(sweeps=0), "sweeps must be"),
+        (lambda: Brackets(target_width=0.0, functional="cvar", at=0.1), "target_width must be positive"),
+        (lambda: Brackets(target_width=0.1), "go together"),
+        (lambda: Brackets(functional="cvar", at=0.1), "go together"),
+        (lambda: Brackets(at=0.1), "at and tail say"),
+        (lambda: Brackets(target_width=0.1, functional="cvar"), "cvar needs a level"),
+        (lambda: Brackets(target_width=0.1, functional="cvar", at=0.0), "at must lie in"),
+        (lambda: Brackets(target_width=0.1, functional="mode"), "functional must be one of"),
+        (lambda: Brackets(target_width=0.1, functional="variance", at=0.1), "takes no point"),
     ]:
         with pytest.raises(ValueError, match=message):
             ask()

@@ -10,7 +10,7 @@ from oracles import dense_bellman, exact_fixed_point
 from scipy import sparse, stats
 
 import distrl
-from distrl import MRP, CategoricalDP, CategoricalFixedPoint, FiniteLaw, Grid, Status, evaluate
+from distrl import MRP, CategoricalDP, CategoricalFixedPoint, FiniteLaw, Grid, Status, environments, evaluate
 from distrl.testing import mrps
 
 SOLVERS = ["direct", "iterate", "krylov"]
@@ -190,7 +190,9 @@ def test_auto_says_which_solver_ran_and_why():
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(30), 30)
     few = evaluate(MRP([[0.3, 0.7], [0.7, 0.3]], [0.0, 1.0], 0.99), CategoricalFixedPoint(51))
-    assert few.solver == "direct" and "a small system" in few.reason
+    assert few.solver == "banded" and "lead at most 1 places" in few.reason
+    ring = evaluate(environments.cycle(30, rewards=rng.normal(size=30), discount=0.99), CategoricalFixedPoint(51))
+    assert ring.solver == "direct" and "a small system" in ring.reason
     assert evaluate(MRP(p, np.arange(30.0), 0.5), CategoricalFixedPoint(101)).solver == "gauss-seidel"
     fast = evaluate(MRP(p, np.arange(30.0), 0.99), CategoricalFixedPoint(101))
     assert fast.solver == "two-grid" and "of a difference between states" in fast.reason

@@ -230,6 +230,18 @@ def test_interruption_keeps_the_last_iterate():
 
 
 @pytest.mark.fast
+def test_interruption_before_the_first_image_gives_the_start(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(QuantileBellman, "apply", interrupted)
+    sol = evaluate(COINS, QuantileDP(3), throw=False)
+    assert sol.status is Status.INTERRUPTED
+    np.testing.assert_allclose(sol.values, [6.5, 3.5])  # normal quantiles with the exact mean
+    assert np.isfinite(sol.certificate.w1).all()
+
+
+@pytest.mark.fast
 def test_saved_and_mixed_at_the_start(tmp_path):
     model = MRP([[0.5, 0.5], [0.5, 0.5]], [2.0, -1.0], 0.9, initial=[0.25, 0.75])
     sol = evaluate(model, QuantileDP(4))

@@ -7,12 +7,14 @@ from scipy import sparse
 
 import distrl
 from distrl import MRP, CategoricalFixedPoint, FiniteLaw, Grid, environments, evaluate
+from distrl.dp.aggregation import Aggregation, groups_of
 from distrl.dp.auto import Traits, choose_solver
+from distrl.dp.banded import banded, narrow_order
 from distrl.dp.coarse import Coarse, clusters_of, long_run_weights, mixing
 from distrl.dp.components import rounds
 from distrl.dp.problem import Problem, moment_start
 from distrl.dp.run import Run
-from distrl.dp.solvers import gauss_seidel, krylov, sweep, two_grid
+from distrl.dp.solvers import direct, gauss_seidel, krylov, sweep, two_grid
 from distrl.operators.system import System
 
 
@@ -67,6 +69,10 @@ def coarse_of(problem, system, labels=None):
     weights = long_run_weights(problem.model.continuation)
     labels = np.zeros(system.n, dtype=np.int64) if labels is None else labels
     return Coarse(system, problem.moments[0], weights, labels)
+
+
+def aggregation_of(problem, system):
+    return Aggregation(system, groups_of(problem.model.continuation, system.grid.atoms)[0])
 
 
 @pytest.mark.fast
@@ -143,12 +149,34 @@ def test_every_solver_gives_what_sweeps_give(make, discount):
         "krylov": lambda p, s, cdf, stop: krylov(s, cdf, stop),
         "krylov, coarse": lambda p, s, cdf, stop: krylov(s, cdf, stop, coarse_of(p, s)),
         "two-grid": lambda p, s, cdf, stop: two_grid(s, cdf, stop, coarse_of(p, s), krylov),
+        "banded": lambda p, s, cdf, stop: banded(s, cdf, stop, *narrow_order(p.model.continuation)),
+        "krylov, groups": lambda p, s, cdf, stop: krylov(s, cdf, stop, aggregation_of(p, s)),
         "two labels": lambda p, s, cdf, stop: krylov(s, cdf, stop, coarse_of(p, s, np.arange(s.n) % 2)),
     }
     for name, way in ways.items():
         outcome = solved(model, 41, way)
         assert outcome.status.name == "CONVERGED", name
         np.testing.assert_allclose(outcome.cdf, expected, rtol=0, atol=2e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_elimination_along_a_chain_needs_no_iteration(width):
+    rng = np.random.default_rng(width)
+    n, discount = 40, 0.999
+    hidden = rng.permutation(n)  # neighbours have far numbers
+    matrix = np.zeros((n, n))
+    for x in range(n):
+        near = np.arange(max(x - width, 0), min(x + width + 1, n))
+        matrix[hidden[x], hidden[near]] = rng.dirichlet(np.ones(len(near)))
+    rewards = [FiniteLaw([float(r), float(r) + 1.0], [0.5, 0.5]) for r in rng.normal(size=n)]
+    model = MRP(matrix, rewards, discount)
+    order, found = narrow_order(model.continuation)
+    assert sorted(order) == list(range(n)) and found <= 2 * width
+    outcome = solved(model, 21, lambda p, s, cdf, stop: banded(s, cdf, stop, order, found))
+    expected = solved(model, 21, lambda p, s, cdf, stop: direct(s, cdf, stop))
+    np.testing.assert_allclose(outcome.cdf, expected.cdf, rtol=0, atol=1e-10)
+    sol = evaluate(model, CategoricalFixedPoint(21))
+    assert sol.solver == "banded" and sol.iterations == 1
 
 
 def test_float32_inside_and_float64_outside_reach_the_same_tolerance(monkeypatch):
@@ -205,9 +233,11 @@ def test_no_clusters_where_differences_fade_slowly_within_them_too():
 def test_the_rule_can_be_asked_without_solving():
     walk = random_walk(2000, 0.99).continuation
     assert choose_solver(Traits(walk, 0.9, 101, 10.0))[0] == "gauss-seidel"
-    assert choose_solver(Traits(walk, 0.99, 101, 100.0))[0] == "krylov"
-    assert choose_solver(Traits(walk[:8][:, :8], 0.999, 51, 1000.0))[0] == "direct"
-    one_way = random_walk(2000, 0.99, up=0.95).continuation
+    assert choose_solver(Traits(walk, 0.99, 101, 100.0))[0] == "krylov-groups"
+    assert choose_solver(Traits(walk[:8][:, :8], 0.999, 51, 1000.0))[0] == "banded"
+    ring = environments.cycle(8, rewards=np.arange(8.0), discount=0.999).continuation
+    assert choose_solver(Traits(ring, 0.999, 51, 1000.0))[0] == "direct"
+    one_way = random_walk(2000, 0.99, up=0.97).continuation
     assert choose_solver(Traits(one_way, 0.99, 101, 100.0))[0] == "gauss-seidel"
 
 
@@ -260,3 +290,68 @@ def test_the_law_that_is_returned_meets_the_tolerance(name, tol):
     gain = Certifier(sol.model, CategoricalBellman(sol.model, sol.returns.grid)).gain
     assert sol.converged
     assert sol.residual * gain <= sol.tol
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("make", [lambda: random_walk(200, 0.99), lambda: garnet(120, 0.99)])
+def test_groups_lead_to_each_other_and_are_few(make):
+    p = make().continuation
+    labels, neighbours = groups_of(p, 101)
+    count = labels.max() + 1
+    assert np.array_equal(np.unique(labels), np.arange(count)) and 1 < count <= len(labels) // 3
+    for group in range(count):
+        inside = p[labels == group][:, labels == group]
+        assert sparse.csgraph.connected_components(inside, directed=False)[0] == 1
+    between = sparse.coo_array(p)
+    pairs = set(zip(labels[between.coords[0]], labels[between.coords[1]], strict=True))
+    pairs |= {(d, c) for c, d in pairs}
+    assert neighbours == pytest.approx(len(pairs) / count)
+
+
+@pytest.mark.fast
+def test_the_coarse_matrix_is_the_dense_average_of_the_operator():
+    """R (I - A) P as a product of dense matrices; shifts are multiples of 1/16 of a cell, so nothing is rounded."""
+    rewards = np.random.default_rng(0).integers(-16, 16, 24) / 16
+    model = MRP(random_walk(24, 0.875).continuation, rewards, 0.875)
+    operator = distrl.operators.CategoricalBellman(model, Grid(-8.0, 8.0, 17))
+    system = System.whole(operator, 1)
+    labels = groups_of(model.continuation, 17)[0]
+    assert labels.max() < 12
+    lift = sparse.kron(sparse.csr_array((np.ones(24), (np.arange(24), labels))), np.eye(16)).toarray()
+    average = lift.T / lift.sum(axis=0)[:, None]
+    exact = average @ (np.eye(24 * 16) - operator.matrix().toarray()) @ lift
+    right = np.random.default_rng(1).normal(size=len(exact))
+    found = Aggregation(system, labels)._factors.solve(exact @ right)
+    np.testing.assert_allclose(found, right, rtol=0, atol=1e-12)
+
+
+@pytest.mark.fast
+def test_no_groups_where_states_share_one_neighbour_or_all_are_neighbours():
+    star = sparse.lil_array((1000, 1000))
+    star[1:, 0], star[0, 1:] = 1.0, 1.0 / 999
+    assert Traits(star.tocsr(), 0.99, 101, 100.0).groups is None
+    assert Traits(garnet(1000, 0.99).continuation, 0.99, 101, 100.0).groups is None
+    assert Traits(random_walk(1000, 0.99).continuation, 0.99, 101, 100.0).groups is not None
+
+
+def test_a_correction_of_no_use_leaves_the_work_to_krylov_and_sweeps():
+    """Groups of states far apart: true residuals decide, and the answer stays the same."""
+    model = random_walk(60, 0.99)
+    expected = solved(model, 41, lambda p, s, cdf, stop: sweep(s, cdf, stop)).cdf
+    far = solved(model, 41, lambda p, s, cdf, stop: krylov(s, cdf, stop, Aggregation(s, np.arange(s.n) % 3)))
+    assert far.status.name == "CONVERGED"
+    np.testing.assert_allclose(far.cdf, expected, rtol=0, atol=2e-9)
+
+
+@pytest.mark.parametrize("discount", [0.99, 0.999])
+@pytest.mark.parametrize(
+    "make",
+    [lambda g: random_walk(200, g, up=0.8), lambda g: environments.gridworld((12, 20), discount=g).under("uniform")],
+)
+def test_groups_of_neighbours_save_most_of_the_applications_on_slow_chains(make, discount):
+    model = make(discount)
+    ours = evaluate(model, CategoricalFixedPoint(161))
+    plain = evaluate(model, CategoricalFixedPoint(161, solver="krylov"))
+    assert ours.solver == "krylov-groups" and "groups of neighbouring states" in ours.reason
+    assert ours.converged and ours.iterations <= 0.7 * plain.iterations
+    assert distrl.wasserstein(ours.returns, plain.returns).max() <= ours.tol + plain.tol

@@ -253,6 +253,16 @@ def test_heavy_tails_and_lattices_are_inverted():
     np.testing.assert_allclose(poisson[0], 2.0 + stats.poisson(3).ppf(midpoint_levels(7)), atol=1e-12)
 
 
+@pytest.mark.fast
+def test_a_symmetric_target_is_split_at_its_middle():
+    """N(0, 1) against -1 and 1, half each: twice the integral over the upper half of the levels."""
+    targets = QuantileBellman(MRP([[1.0]], [stats.norm()], 0.0), 2).targets
+    halves = np.full((1, 2), 0.5)
+    found, _ = targets.distances(np.zeros((1, 2)), halves, np.array([[-1.0, 1.0]]), halves)
+    expected, _ = integrate.quad(lambda u: abs(stats.norm.ppf(u) - 1.0), 0.5, 1.0, points=[stats.norm.cdf(1.0)])
+    assert found[0] == pytest.approx(2 * expected, abs=1e-7)
+
+
 @pytest.mark.parametrize("law", [stats.norm(2, 1), stats.expon(), stats.t(3)])
 def test_distance_to_a_continuous_target_agrees_with_quadrature(law):
     model = MRP([[0.5, 0.5], [1.0, 0.0]], [law, 0.0], 0.5)
