@@ -42,6 +42,16 @@ class Case:
         return distrl.MDP.from_outcomes(self.rows, self.discount)
 
     @property
+    def valid(self) -> bool:
+        """Whether the rows make a model: moved ones can be beyond what a model may be."""
+        try:
+            if self.rows:
+                _ = self.model if len(self.rows[0]) == 5 else self.mdp
+        except ValueError:
+            return False
+        return True
+
+    @property
     def states(self) -> int:
         return 1 + max(row[0] for row in self.rows)
 

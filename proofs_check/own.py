@@ -125,7 +125,7 @@ _without(r"\delta=0", "rounding", "rounding", _half_cells)
     evidence="derived",
     measured="W1 to reference laws",
     bound="ParticleCertifier.certify(theta).w1",
-    searched="laws of up to 3 values, processes of up to 2 states, discounts up to .8; QuantileDP as well",
+    searched="laws of up to 3 values, processes of up to 2 states, discounts up to .8; QuantileDP and ExpectileDP as well",
     family=particle_laws(1, 3, states=2, discounts=MILD),
     structured=lambda: with_particles(structured_models((0.5,))),
     attained=0.999,
@@ -136,9 +136,9 @@ def _(case: Case) -> Iterator[Reading]:
     """T contracts state by state; the triangle inequality."""
     values, weights, error = ex.true_laws(case, BINS)
     targets = Targets(case.model.outcomes, case.discount, 1)
-    laws = [case.law(0)]
-    quantiles = distrl.evaluate(case.model, distrl.QuantileDP(3), throw=False).returns
-    for law in [*laws, quantiles]:
+    methods = (distrl.QuantileDP(3), distrl.ExpectileDP(3))
+    solved = [distrl.evaluate(case.model, method, throw=False) for method in methods]
+    for law in [case.law(0), *(solution.returns for solution in solved)]:
         bound = ParticleCertifier(case.model, targets).certify(law).w1
         own_values, own_weights = law.support_weights()
         own_weights = np.broadcast_to(own_weights, own_values.shape)

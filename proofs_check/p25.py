@@ -85,7 +85,7 @@ def _(case: Case) -> Iterator[Reading]:
     "ctd-expected-update",
     statement="The expected update of categorical TD is (1 - a) p + a Pi T p.",
     latex=r"E[p_1]=(1-\alpha)p_0+\alpha\,\Pi Tp_0",
-    source="Rowland et al. 2018, section 4",
+    source="Rowland et al. 2018, the definition of categorical TD",
     evidence="read",
     measured="mean CDF of 600 replications of one update",
     bound="the formula over the rationals, within a Hoeffding radius (equality)",

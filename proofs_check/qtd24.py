@@ -135,7 +135,7 @@ _w_p_refutation(2)
     "quantile-projection-winf-nonexpansion",
     statement="Reading quantiles does not expand W_inf.",
     latex=r"W_\infty(\Pi\mu,\Pi\nu)\le W_\infty(\mu,\nu)",
-    source=f"{SOURCE}, Proposition 5; Dabney et al. 2018",
+    source=f"{SOURCE}, Propositions 5 to 7; Dabney et al. 2018",
     evidence="read",
     measured="W_inf of the projections, exact",
     bound="W_inf of the laws",

@@ -168,15 +168,12 @@ class Hunt:
         count = int(self.effort.polish / self.claim.cost)
 
         def loss(step: np.ndarray) -> float:
-            try:
-                case = start.moved(step)
-                case.model if start.rows and len(start.rows[0]) == 5 else None
-            except ValueError:
-                return 0.0  # moved out of what a model may be
-            return -self.look(case)
+            case = start.moved(step)
+            return -self.look(case) if case.valid else 0.0
 
         if count >= 10:
-            options: dict[str, Any] = {"maxfev": count, "adaptive": True, "initial_simplex": None}
+            simplex = np.vstack([np.zeros(start.dimension), 0.1 * np.eye(start.dimension)])
+            options: dict[str, Any] = {"maxfev": count, "adaptive": True, "initial_simplex": simplex}
             optimize.minimize(loss, np.zeros(start.dimension), method="Nelder-Mead", options=options)
 
 

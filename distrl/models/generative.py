@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._memory import check_memory
-from distrl._validation import BoolArray, FloatArray, IntArray, bool_array, float_array, int_array, whole_number
+from distrl._validation import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    bool_array,
+    float_array,
+    generator,
+    int_array,
+    whole_number,
+)
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
@@ -176,6 +185,12 @@ class GenerativeModel:
     def __repr__(self) -> str:
         return f"GenerativeModel({self.model!r}, rewards={self.rewards!r})"
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(S,) or (S, A): what can be asked for a sample."""
+        n = self.model.n_states
+        return (n, self.model.n_actions) if isinstance(self.model, MDP) else (n,)
+
     @cached_property
     def return_range(self) -> tuple[float, float] | None:
         """The interval of `Grid.covering`, known and not estimated; None if there is none."""
@@ -205,15 +220,12 @@ class GenerativeModel:
         -----
         Time O(outcomes + samples of random rewards). The counts of a source's outcomes are multinomial.
         """
-        table = self.model.outcomes
-        shape: tuple[int, ...] = (self.model.n_states,)
-        if isinstance(self.model, MDP):
-            shape = (self.model.n_states, self.model.n_actions)
+        table, shape = self.model.outcomes, self.shape
         asked = float_array(n, "n", ndim=(0, len(shape)))
         if asked.ndim and asked.shape != shape:
             raise ValueError(f"n must be a whole number or have shape {shape}, got shape {asked.shape}")
         wanted = int_array(np.broadcast_to(asked, shape).reshape(-1), "n", low=0)
-        drawn = self._draw(wanted, np.random.default_rng(rng))
+        drawn = self._draw(wanted, generator(rng))
         if to is not None:
             before = getattr(to, "samples", None)
             if not isinstance(before, Samples) or before.n_sources != table.n_sources or to.drawn_from is not self:
@@ -358,7 +370,7 @@ class EmpiricalMRP(_Empirical, MRP):
         columns = _transition_columns(transitions, ("state", "reward", "next_state", "terminal"))
         n = _count_of(states, "states", columns["state"], columns["next_state"])
         self._fill(_observed(columns, columns["state"], n, n), unvisited, discount, initial, layout)
-        self.return_range, self.drawn_from = _return_range(reward_range, self.discount), None
+        self.return_range, self.drawn_from = _return_range(reward_range, self.discount, self.samples), None
 
 
 class EmpiricalMDP(_Empirical, MDP):
@@ -410,7 +422,7 @@ class EmpiricalMDP(_Empirical, MDP):
         check_memory(n, n_actions, 20.0, "give states= and actions=, or look for a stray index")
         sources = columns["state"] * n_actions + columns["action"]
         self._fill(_observed(columns, sources, n * n_actions, n), unvisited, discount, initial, layout)
-        self.return_range, self.drawn_from = _return_range(reward_range, self.discount), None
+        self.return_range, self.drawn_from = _return_range(reward_range, self.discount, self.samples), None
 
 
 def _transition_columns(rows: Any, names: tuple[str, ...]) -> dict[str, Any]:
@@ -469,7 +481,7 @@ def _unvisited(
         known: OutcomeTable = choice.outcomes  # type: ignore[attr-defined]
     elif isinstance(choice, OutcomeTable):
         known = choice
-    elif choice not in ("error", "unknown"):
+    elif not isinstance(choice, str) or choice not in ("error", "unknown"):
         raise ValueError(f"unvisited must be 'error', 'unknown' or a distrl.{kind.__name__}, got {choice!r}")
     elif not missing.any():
         return None, missing
@@ -502,12 +514,18 @@ def _ending_at_once(samples: Samples) -> OutcomeTable:
     )
 
 
-def _return_range(reward_range: Any, discount: float) -> tuple[float, float] | None:
+def _return_range(reward_range: Any, discount: float, samples: Samples) -> tuple[float, float] | None:
     if reward_range is None:
         return None
-    low, high = float_array(reward_range, "reward_range", ndim=1)
-    if low > high:
-        raise ValueError(f"reward_range must be (low, high), got ({low:g}, {high:g})")
+    ends = float_array(reward_range, "reward_range", ndim=1)
+    if len(ends) != 2 or ends[0] > ends[1]:
+        raise ValueError(f"reward_range must be (low, high), got {ends.tolist()}")
+    low, high = ends
+    outside = (samples.rewards < low) | (samples.rewards > high)
+    if outside.any():
+        raise ValueError(
+            f"a transition has reward {samples.rewards[outside][0]:g}, outside reward_range {ends.tolist()}"
+        )
     if discount == 1.0:
         return None  # no interval holds every undiscounted return
     return float(min(low, low / (1.0 - discount))), float(max(high, high / (1.0 - discount)))

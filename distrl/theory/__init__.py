@@ -1,11 +1,13 @@
 """Bounds as pure functions, each with its source."""
 
 from distrl.theory.bounds import (
+    SampleSize,
     dkw_halfwidth,
     fixed_point_cramer_squared,
     fixed_point_w1,
     quantile_projection_w1,
     quantile_w1,
+    samples_for,
 )
 from distrl.theory.contraction import (
     cramer_modulus,
@@ -39,6 +41,7 @@ from distrl.theory.projection import (
 )
 
 __all__ = [
+    "SampleSize",
     "atoms_for_w1",
     "cramer_modulus",
     "dkw_halfwidth",
@@ -62,6 +65,7 @@ __all__ = [
     "quantile_step",
     "quantile_w1",
     "quantile_w1_between",
+    "samples_for",
     "second_moment_modulus",
     "simulation_w1",
     "stochastic_variation",

@@ -12,8 +12,6 @@ from distrl import MRP, FiniteLaw, Grid
 from distrl.operators import CategoricalBellman, StochasticCDFBellman
 from distrl.testing import strategies
 
-pytestmark = pytest.mark.fast
-
 
 def garnet(seed, discount=0.8, terminal=None):
     rng = np.random.default_rng(seed)
@@ -35,6 +33,7 @@ def dense_outcomes(model, grid):
     return out
 
 
+@pytest.mark.fast
 @given(st.data())
 def test_the_mean_is_the_categorical_fixed_point(data):
     model = data.draw(strategies.mrps(max_states=3))
@@ -44,6 +43,7 @@ def test_the_mean_is_the_categorical_fixed_point(data):
     assert (fixed[:, -1] == 1).all()
 
 
+@pytest.mark.fast
 @given(st.data())
 def test_local_variation_is_the_variance_of_one_outcome(data):
     model = data.draw(strategies.mrps(max_states=3))
@@ -55,6 +55,7 @@ def test_local_variation_is_the_variance_of_one_outcome(data):
     np.testing.assert_allclose(phi.local_variation(), expected, rtol=1e-9, atol=1e-10 * grid.width)
 
 
+@pytest.mark.fast
 @given(st.data())
 def test_second_moments_solve_their_equation(data):
     """E Phi Phi^T = sum p M E Phi Phi^T M^T with M = [B b]: raw second moments, cross terms with b included."""
@@ -91,6 +92,7 @@ def test_draws_have_the_moments_of_the_fixed_point(grid, terminal):
     assert (np.abs(size.mean(axis=0) - phi.global_variation()) <= error).all()
 
 
+@pytest.mark.fast
 def test_a_draw_is_the_projected_image_of_its_trajectory():
     """Deterministic cycle: Phi is F*, whatever the draw."""
     model = MRP([[0, 1], [1, 0]], [1.0, 0.0], 0.5)
@@ -99,6 +101,7 @@ def test_a_draw_is_the_projected_image_of_its_trajectory():
     np.testing.assert_allclose(phi.covariance(), 0.0, atol=1e-12)
 
 
+@pytest.mark.fast
 def test_truncation_is_within_its_stated_bound():
     model = garnet(3)
     phi = StochasticCDFBellman(model, Grid(0, 5, 20))
@@ -107,6 +110,7 @@ def test_truncation_is_within_its_stated_bound():
     assert (distance <= 0.8 * phi.grid.width).all() and distance.max() > 0.01
 
 
+@pytest.mark.fast
 @given(st.data())
 def test_variance_corollary_on_grids_that_clip_nothing(data):
     model = data.draw(strategies.mrps(max_states=4, discounts=st.sampled_from([0.0, 0.5, 0.9, 0.97])))
@@ -128,6 +132,7 @@ def test_branching_to_absorbing_rewards_attains_the_corollary(discount):
     assert accumulated[0] == pytest.approx(discount / (4 * (1 - discount)), rel=0.02)
 
 
+@pytest.mark.fast
 def test_the_corollary_fails_under_clipping():
     """Mass thrown back to the grid's end at every step keeps its variation, but int F (1 - F) forgets it."""
     model = MRP([[0.5, 0.5], [0.5, 0.5]], [1.0, 0.0], 0.9)
@@ -147,6 +152,7 @@ def test_continuous_rewards_can_be_drawn_but_not_summed():
         phi.local_variation()
 
 
+@pytest.mark.fast
 def test_draws_are_reproducible_and_input_is_checked():
     model = MRP([[1.0]], [FiniteLaw([0, 1])], 0.5)
     phi = StochasticCDFBellman(model, Grid(0, 2, 9))
@@ -161,6 +167,7 @@ def test_draws_are_reproducible_and_input_is_checked():
         StochasticCDFBellman(distrl.MDP(np.ones((1, 1, 1)), [0.0], 0.5), Grid(0, 2, 9))
 
 
+@pytest.mark.fast
 def test_undiscounted_episodes_are_drawn_to_their_end():
     model = MRP.from_outcomes([(0, 0.5, 0, 1.0, False), (0, 0.5, 0, 1.0, True)], 1.0)
     grid = Grid(0, 40, 41)
