@@ -81,7 +81,7 @@ def _line(result: Result) -> None:
         + (f"  ({note})" if note else "")
     )
     if result.verdict == "refuted":
-        print(f"    measured {result.measured:.6g}, bound {result.bound:.6g}: {report.instance(result, 600)}")
+        print(f"    measured {report.instance(result, 600)}")
     elif result.reason:
         print("    " + result.reason.strip().replace("\n", "\n    "))
 

@@ -73,7 +73,9 @@ def contract(results: Sequence[Result]) -> list[dict[str, object]]:
 
 
 def instance(result: Result, length: int = 400) -> str:
-    text = "-" if result.case is None else str(result.case)
+    if result.case is None:
+        return "-"
+    text = f"{result.measured:.6g} against {result.bound:.6g}: {result.case}"
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
@@ -183,11 +185,14 @@ def plot(results: Sequence[Result], folder: Path) -> dict[str, str]:
         )
         for axis, result in zip(axes.flat, shown, strict=False):
             points = [(m, b) for m, b in result.points if m > 0 and b > 0]
-            numbers = [number for point in points for number in point]
-            ends = (min(numbers) / 1.5, max(numbers) * 1.5)
+            top = max(number for point in points for number in point)
+            low = min(number for point in points for number in point)
+            ends = (max(low, 1e-6 * top) / 2.0, top * 2.0)  # what is smaller is rounding
             axis.loglog(*zip(*((b, m) for m, b in points), strict=True), ".", markersize=2, color="#3465a4")
             axis.loglog(ends, ends, color="#999999", linewidth=0.7)
             axis.set_title(result.claim.id, fontsize=6)
+            axis.set(xlim=ends, ylim=ends)
+            axis.minorticks_off()
             axis.tick_params(labelsize=5)
         for axis in axes.flat[len(shown) :]:
             axis.remove()

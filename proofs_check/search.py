@@ -32,7 +32,7 @@ class Effort:
 
 
 QUICK = Effort("quick", 25, 60)
-DEFAULT = Effort("default", 600, 600)
+DEFAULT = Effort("default", 300, 300)
 NIGHTLY = Effort("nightly", 10_000, 5_000)
 FULL = Effort("full", 50_000, 20_000)
 MUTATION = Effort("mutation", 8, 0)

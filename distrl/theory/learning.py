@@ -8,7 +8,7 @@ from distrl._validation import FloatArray
 
 def quantile_step(step_size: ArrayLike, quantiles: ArrayLike) -> FloatArray:
     """Longest step of quantile TD, whatever the rewards: step_size (1 - 1 / (2 m)). Derived: tau_i - rank / m."""
-    return np.asarray(step_size * (1.0 - 1.0 / (2.0 * np.asarray(quantiles, dtype=np.float64))))
+    return np.asarray(np.multiply(step_size, 1.0 - 1.0 / (2.0 * np.asarray(quantiles, dtype=np.float64))))
 
 
 def quantile_shortest_step(step_size: ArrayLike, quantiles: ArrayLike) -> FloatArray:
@@ -22,7 +22,7 @@ def td_stationary_variance(step_size: ArrayLike, discount: ArrayLike, reward_var
     Derived: V' = (1 - a (1 - g)) V + a r is autoregressive.
     """
     a, rest = np.asarray(step_size, dtype=np.float64), 1.0 - np.asarray(discount, dtype=np.float64)
-    return np.asarray(a * reward_variance / (rest * (2.0 - a * rest)))
+    return np.asarray(a * np.asarray(reward_variance, dtype=np.float64) / (rest * (2.0 - a * rest)))
 
 
 def td_deterministic_error(step_size: ArrayLike, discount: ArrayLike, updates: ArrayLike) -> FloatArray:
@@ -56,8 +56,8 @@ def mean_difference_near_absorbing(discount: ArrayLike, stay: ArrayLike, shift: 
     One state, reward 1, ended with probability 1 - q; V = 1 / (1 - g q). With q' = q + shift the values differ by
     g shift / ((1 - g q)(1 - g q')). The family of Azar et al. 2013 in its smallest form; derived.
     """
-    g, q = np.asarray(discount, dtype=np.float64), np.asarray(stay, dtype=np.float64)
-    return np.asarray(g * np.abs(shift) / ((1.0 - g * q) * (1.0 - g * (q + shift))))
+    g, q, step = (np.asarray(given, dtype=np.float64) for given in (discount, stay, shift))
+    return np.asarray(g * np.abs(step) / ((1.0 - g * q) * (1.0 - g * (q + step))))
 
 
 def power_tail_constant(discount: ArrayLike, index: ArrayLike) -> FloatArray:
