@@ -1,7 +1,6 @@
 """What a claim is, and the register of all of them."""
 
 import importlib
-import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -190,7 +189,3 @@ def share_of_alarm(comparisons: int) -> float:
 
 #: Most cases of a statistical claim.
 CASES = 8
-
-
-def flatten(readings: Iterable[Iterable[Reading]]) -> list[Reading]:
-    return list(itertools.chain.from_iterable(readings))

@@ -1,7 +1,6 @@
 """Where instances come from: strategies for the search, and structured cases to begin with."""
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -159,7 +158,3 @@ def numbered(**values: Any) -> list[Case]:
 def numbers(draw: Any, **ranges: Any) -> Case:
     """Numbers, each from its strategy."""
     return Case(numbers={name: draw(strategy) for name, strategy in ranges.items()})
-
-
-def give(*cases: Case) -> Callable[[], list[Case]]:
-    return lambda: list(cases)

@@ -125,6 +125,8 @@ class Hunt:
         result = self.result
         result.instances += 1
         violated = [reading for reading in readings if reading.violated]
+        if self.claim.expected == "refuted" and any(not reading.counts for reading in violated):
+            raise ArithmeticError(f"the library and an oracle disagree, which refutes no claim: {case}")
         if violated:
             self._violation = case, violated[0]
         counted = max(readings, key=lambda reading: reading.ratio)

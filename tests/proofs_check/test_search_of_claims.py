@@ -101,6 +101,14 @@ def test_an_error_is_undecided_and_told():
     assert result.verdict == "undecided" and "as if the library had failed" in result.reason
 
 
+def test_a_broken_guard_is_no_refutation():
+    def measure(case):
+        return Reading(2.0, 1.0, counts=False)
+
+    result = Hunt(_claim(measure, expected="refuted", structured=structured_models), QUICK).run(kept=None)
+    assert result.verdict == "undecided" and "disagree" in result.reason
+
+
 def test_kept_instances_are_replayed_first(tmp_path):
     seen = []
 
