@@ -62,8 +62,8 @@ class Result:
 
     @property
     def loose(self) -> bool:
-        """Whether a bound that holds was never met by half of it."""
-        return self.verdict == "holds" and 0.0 < self.ratio < 0.5
+        """Whether a bound that holds was never met by half of it; what chance allows is not a bound."""
+        return self.verdict == "holds" and 0.0 < self.ratio < 0.5 and not self.claim.statistical
 
     @property
     def short(self) -> bool:
