@@ -9,6 +9,8 @@ Categorical masses are moved atom by atom: in units of the spacing, from the fir
 `at + weight * j` and splits between the two neighbours. Of a quantile only the rank among the targets matters. A few
 are compared with all targets, in vector instructions. More are kept sorted, with their labels (which level each
 estimates) beside them: targets are then sorted too, and merging the two lists gives every rank at once.
+
+Kernels take `targets` apart before their loops: to reach into the tuple costs two atomic updates each time.
 """
 
 from typing import Any
@@ -39,39 +41,47 @@ def renew_values(
     block: int,
 ) -> None:
     """V(x) += a (r + w V(y) - V(x)); values (S, 1)."""
+    states, rewards, next_states, weights = targets.states, targets.rewards, targets.next_states, targets.weights
     fresh = np.empty(block)
     for start in range(0, len(steps), block):
         for k in range(block):
             t = start + k
-            old = values[targets.states[t], 0]
-            target = targets.rewards[t]
-            if targets.weights[t] != 0.0:
-                target += targets.weights[t] * values[targets.next_states[t], 0]
+            old = values[states[t], 0]
+            target = rewards[t]
+            if weights[t] != 0.0:
+                target += weights[t] * values[next_states[t], 0]
             fresh[k] = old + steps[t] * (target - old)
         for k in range(block):
-            state = targets.states[start + k]
+            state = states[start + k]
             values[state, 0] = fresh[k]
             if len(averages) > 0:
                 _average(values[state], averages[state], counts[start + k], burn_in)
 
 
 @kernel
-def _add_target(law: FloatArray, at: float, weight: float, scale: float, out: FloatArray) -> None:
-    """out += scale * (projection of `law` pushed forward by j -> at + weight * j)."""
+def _add_target(
+    law: FloatArray, at: float, weight: float, scale: float, out: FloatArray, left: IntArray, right: FloatArray
+) -> None:
+    """out += scale * (projection of `law` pushed forward by j -> at + weight * j); `left` and `right` are scratch.
+
+    First where each atom goes, in vector instructions, then the masses to the left neighbours and then those to the
+    right: neighbouring atoms mostly go to different ones, so that additions do not wait for each other.
+    """
     last = len(law) - 1
     if weight == 0.0:
         place = min(max(at, 0.0), float(last))
-        left = min(int(place), last - 1)
-        out[left] += scale * (left + 1 - place)
-        out[left + 1] += scale * (place - left)
+        first = min(int(place), last - 1)
+        out[first] += scale * (first + 1 - place)
+        out[first + 1] += scale * (place - first)
         return
-    for j in range(len(law)):
+    for j in range(last + 1):
         place = min(max(at + weight * j, 0.0), float(last))
-        left = min(int(place), last - 1)
-        mass = scale * law[j]
-        right = mass * (place - left)
-        out[left] += mass - right
-        out[left + 1] += right
+        left[j] = min(int(place), last - 1)
+        right[j] = scale * law[j] * (place - left[j])
+    for j in range(last + 1):
+        out[left[j]] += scale * law[j] - right[j]
+    for j in range(last + 1):
+        out[left[j] + 1] += right[j]
 
 
 @kernel
@@ -87,18 +97,20 @@ def renew_categorical(
     spacing: float,
 ) -> None:
     """p(x) <- (1 - a) p(x) + a Pi(law of r + w Z(y)), Z(y) ~ p(y); probs (S, m)."""
+    states, rewards, next_states, weights = targets.states, targets.rewards, targets.next_states, targets.weights
     fresh = np.empty((block, probs.shape[1]))
+    left, right = np.empty(probs.shape[1], np.int64), np.empty(probs.shape[1])
     for start in range(0, len(steps), block):
         for k in range(block):
             t = start + k
-            keep, row, out = 1.0 - steps[t], probs[targets.states[t]], fresh[k]
+            keep, row, out = 1.0 - steps[t], probs[states[t]], fresh[k]
             for j in range(len(row)):
                 out[j] = keep * row[j]
-            weight = targets.weights[t]
-            at = (targets.rewards[t] + weight * low - low) / spacing
-            _add_target(probs[targets.next_states[t]], at, weight, steps[t], out)
+            weight = weights[t]
+            at = (rewards[t] + weight * low - low) / spacing
+            _add_target(probs[next_states[t]], at, weight, steps[t], out, left, right)
         for k in range(block):
-            state = targets.states[start + k]
+            state = states[start + k]
             probs[state] = fresh[k]
             if len(averages) > 0:
                 _average(probs[state], averages[state], counts[start + k], burn_in)
@@ -109,20 +121,22 @@ def renew_speedy(
     probs: FloatArray, before: FloatArray, targets: Any, steps: FloatArray, block: int, low: float, spacing: float
 ) -> None:
     """p+ = p + a (T q - p) + (1 - a) (T p - T q), q the estimate before p, T the sampled operator, the same in all."""
+    states, rewards, next_states, weights = targets.states, targets.rewards, targets.next_states, targets.weights
     fresh = np.empty((block, probs.shape[1]))
+    left, right = np.empty(probs.shape[1], np.int64), np.empty(probs.shape[1])
     for start in range(0, len(steps), block):
         for k in range(block):
             t = start + k
-            step, row, out = steps[t], probs[targets.states[t]], fresh[k]
+            step, row, out = steps[t], probs[states[t]], fresh[k]
             for j in range(len(row)):
                 out[j] = (1.0 - step) * row[j]
-            weight, y = targets.weights[t], targets.next_states[t]
-            at = (targets.rewards[t] + weight * low - low) / spacing
-            _add_target(before[y], at, weight, 2.0 * step - 1.0, out)
-            _add_target(probs[y], at, weight, 1.0 - step, out)
+            weight, y = weights[t], next_states[t]
+            at = (rewards[t] + weight * low - low) / spacing
+            _add_target(before[y], at, weight, 2.0 * step - 1.0, out, left, right)
+            _add_target(probs[y], at, weight, 1.0 - step, out, left, right)
         before[:] = probs
         for k in range(block):
-            probs[targets.states[start + k]] = fresh[k]
+            probs[states[start + k]] = fresh[k]
 
 
 @kernel
@@ -143,7 +157,9 @@ def renew_recentred(
 
     p+ = (1 - a) p + a (T p - T q + average of T q), T the sampled operator of that update.
     """
+    states, rewards, next_states, weights = targets.states, targets.rewards, targets.next_states, targets.weights
     fresh = np.empty((block, probs.shape[1]))
+    left, right = np.empty(probs.shape[1], np.int64), np.empty(probs.shape[1])
     for start in range(0, len(steps), block):
         phase = (counts[start] - 1) % epoch
         if phase == 0:
@@ -151,19 +167,19 @@ def renew_recentred(
             centre[:] = 0.0
         for k in range(block):
             t = start + k
-            state, weight, y = targets.states[t], targets.weights[t], targets.next_states[t]
-            at = (targets.rewards[t] + weight * low - low) / spacing
+            state, weight, y = states[t], weights[t], next_states[t]
+            at = (rewards[t] + weight * low - low) / spacing
             if phase < gathering:
-                _add_target(reference[y], at, weight, 1.0 / gathering, centre[state])
+                _add_target(reference[y], at, weight, 1.0 / gathering, centre[state], left, right)
                 continue
             step, out = steps[t], fresh[k]
             for j in range(len(out)):
                 out[j] = (1.0 - step) * probs[state, j] + step * centre[state, j]
-            _add_target(probs[y], at, weight, step, out)
-            _add_target(reference[y], at, weight, -step, out)
+            _add_target(probs[y], at, weight, step, out, left, right)
+            _add_target(reference[y], at, weight, -step, out, left, right)
         if phase >= gathering:
             for k in range(block):
-                probs[targets.states[start + k]] = fresh[k]
+                probs[states[start + k]] = fresh[k]
 
 
 @kernel
@@ -281,6 +297,7 @@ def renew_quantiles(
     theta_i(x) is at the place k of `values` (S, m) where i = labels[x, k]; sorted, if there are many. `averages` are
     by label.
     """
+    states, rewards, next_states, weights = targets.states, targets.rewards, targets.next_states, targets.weights
     m = values.shape[1]
     few = m <= _FEW
     fresh, fresh_labels = np.empty((block, m)), np.empty((block, m), dtype=labels.dtype)
@@ -294,17 +311,17 @@ def renew_quantiles(
         for k in range(block):
             t = start + k
             own, own_labels, reward, weight = (
-                values[targets.states[t]],
-                labels[targets.states[t]],
-                targets.rewards[t],
-                targets.weights[t],
+                values[states[t]],
+                labels[states[t]],
+                rewards[t],
+                weights[t],
             )
             step = steps[t]
             if weight == 0.0:
                 for i in range(m):
                     moved[i] = own[i] + step * (levels[own_labels[i]] - shares[m * int(reward < own[i])])
             else:
-                successor = values[targets.next_states[t]]
+                successor = values[next_states[t]]
                 for j in range(m):
                     others[j] = reward + weight * successor[j]
                 split = m
@@ -321,7 +338,7 @@ def renew_quantiles(
             else:
                 _sort(moved, own_labels, fresh[k], fresh_labels[k], buckets, places, spread, spread_labels)
         for k in range(block):
-            state = targets.states[start + k]
+            state = states[start + k]
             values[state], labels[state] = fresh[k], fresh_labels[k]
             if len(averages) > 0:
                 for i in range(m):
