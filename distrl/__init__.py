@@ -1,10 +1,10 @@
 """Tabular distributional reinforcement learning: solvers, certificates, simulation.
 
-Four verbs, one for each question: `evaluate` (I know the model), and in later releases `estimate` (I can sample it),
-`learn` (I see a stream of transitions) and `optimize` (which policy is best for this risk).
+Four verbs, one for each question: `evaluate` (I know the model), `learn` (I see a stream of transitions), and in later
+releases `estimate` (I can sample it) and `optimize` (which policy is best for this risk).
 """
 
-from distrl import operators, theory
+from distrl import operators, td, theory
 from distrl.dp import (
     Brackets,
     CategoricalDP,
@@ -43,27 +43,46 @@ from distrl.returns import (
     kolmogorov,
     wasserstein,
 )
+from distrl.td import (
+    TD,
+    CategoricalTD,
+    ExpectileTD,
+    Learner,
+    LearningRun,
+    LearningStatus,
+    MonteCarloTD,
+    QuantileTD,
+    learn,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "MDP",
     "MRP",
+    "TD",
     "Brackets",
     "CategoricalDP",
     "CategoricalFixedPoint",
     "CategoricalReturns",
+    "CategoricalTD",
     "Certificate",
     "ConvergenceError",
     "EvaluationInterrupted",
     "ExpectileDP",
+    "ExpectileTD",
     "FiniteLaw",
     "Grid",
+    "Learner",
+    "LearningRun",
+    "LearningStatus",
     "Moments",
     "MonteCarlo",
+    "MonteCarloTD",
     "ParticleReturns",
     "QuantileDP",
     "QuantileReturns",
+    "QuantileTD",
     "Returns",
     "Solution",
     "Status",
@@ -74,10 +93,12 @@ __all__ = [
     "evaluate",
     "from_gymnasium",
     "kolmogorov",
+    "learn",
     "load",
     "operators",
     "read_prism",
     "save",
+    "td",
     "theory",
     "wasserstein",
     "write_prism",

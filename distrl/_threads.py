@@ -5,8 +5,8 @@ any number of threads; sums over states are taken from per-row sums, in the orde
 """
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 from typing import Any
 
@@ -62,3 +62,24 @@ class Workers:
         finally:
             for other in others:
                 other.result()
+
+
+def side_by_side(tasks: Sequence[Callable[[], None]], threads: int | None) -> None:
+    """Call each of `tasks`, on `threads` threads (None: one each core) beside the caller's, which only waits.
+
+    Ctrl-C reaches the caller alone: what was begun is finished, then KeyboardInterrupt is raised.
+    """
+    lanes = min(default_threads() if threads is None else threads, len(tasks))
+
+    def lane(first: int) -> None:
+        for task in tasks[first::lanes]:
+            task()
+
+    futures = [_pool().submit(lane, first) for first in range(lanes)]
+    try:
+        wait(futures)
+    except KeyboardInterrupt:
+        wait(futures)
+        raise
+    for future in futures:
+        future.result()

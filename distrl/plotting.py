@@ -3,7 +3,7 @@
 Nothing in distrl imports this module until something is drawn.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -16,6 +16,8 @@ from distrl.dp.certificate import Certificate
 from distrl.models.mrp import check_layout
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.metrics import wasserstein
+from distrl.td.run import LearningRun
 
 try:
     import matplotlib
@@ -23,7 +25,7 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("plots need matplotlib: pip install 'distrl[plot]'", name="matplotlib") from error
 
-__all__ = ["PALETTE", "STYLE", "plot_map", "plot_returns", "save_figure"]
+__all__ = ["PALETTE", "STYLE", "plot_errors", "plot_map", "plot_returns", "save_figure"]
 
 #: Okabe and Ito's colours, told apart by colour-blind readers; ordered so that neighbours differ in grey too.
 PALETTE = ("#0072B2", "#E69F00", "#000000", "#D55E00", "#56B4E9", "#009E73", "#CC79A7")
@@ -190,6 +192,56 @@ def plot_map(
         axes.figure.colorbar(image, ax=axes, label=label, shrink=0.9 if rows >= columns / 2 else 0.6)
         if annotate:
             _write_numbers(axes, image, shown)
+    return axes
+
+
+def plot_errors(
+    run: LearningRun,
+    truth: Any,
+    metric: Callable[..., FloatArray] = wasserstein,
+    *,
+    over: Literal["max", "mean"] = "max",
+    level: float = 0.95,
+    ax: Any = None,
+    label: str | None = None,
+) -> Any:
+    """Draw a learner's mean error over replications against the number of updates, both in logarithms.
+
+    Parameters
+    ----------
+    run : LearningRun
+    truth, metric, over
+        As for `LearningRun.errors`.
+    level : float in (0, 1)
+        Of the bootstrap intervals that are shaded; with one replication there are none.
+    ax : matplotlib Axes, optional
+        Drawn on, to compare runs; a new figure when left out.
+    label : str, optional
+        The method's name when left out.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    ValueError, TypeError
+        If truth does not fit the run.
+    ModuleNotFoundError
+        On import, without matplotlib.
+    """
+    curve = run.errors(truth, metric, over).mean(axis=1)
+    with _styled(ax, (6.4, 4.0)) as axes:
+        look = _look(len(axes.lines))
+        axes.plot(run.updates, curve, label=type(run.method).__name__ if label is None else label, **look)
+        if run.replications > 1:
+            low, high = run.interval(truth, metric, over, level).T
+            axes.fill_between(run.updates, low, high, color=look["color"], alpha=0.2, linewidth=0)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("updates")
+        axes.set_ylabel(f"error, {over} over states (units of reward)")
+        axes.legend()
     return axes
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from distrl._numba import kernel
-from distrl._validation import FloatArray
+from distrl._validation import FloatArray, IntArray
 
 
 @kernel
@@ -123,3 +123,49 @@ def read_targets(
                 below += mass[order[k]] / total
                 partial += mass[order[k]] / total * (particle[order[k]] - mean)
             out[x, i] = mean + root
+
+
+@kernel
+def renew_expectiles(
+    expectiles: FloatArray,
+    averages: FloatArray,
+    burn_in: int,
+    targets: Any,
+    counts: IntArray,
+    steps: FloatArray,
+    block: int,
+    taus: FloatArray,
+) -> None:
+    """e_i(x) += 2 a (tau_i E(U - e_i)+ - (1 - tau_i) E(e_i - U)+), U = r + w Z(y), Z(y) imputed from e(y).
+
+    `taus` has 1/2 in its middle: that expectile is the mean, and learns as TD does. `targets`, `counts`, `block` and
+    `averages` are those of `distrl._kernels.td`. Time O(m log m) a target.
+    """
+    m = len(taus)
+    fresh = np.empty((block, m))
+    values, weights = np.empty((1, max(m, 2))), np.empty((1, max(m, 2)))
+    masses, sums = np.zeros(max(m, 2) + 1), np.zeros(max(m, 2) + 1)
+    mean = np.empty(1)
+    for start in range(0, len(steps), block):
+        for k in range(block):
+            t = start + k
+            own, step, y = expectiles[targets.states[t]], 2.0 * steps[t], targets.next_states[t]
+            mean[0] = expectiles[y, m // 2]
+            impute(expectiles[y : y + 1], mean, taus, values, weights)
+            for j in range(values.shape[1]):
+                values[0, j] = targets.rewards[t] + targets.weights[t] * values[0, j]
+                masses[j + 1] = masses[j] + weights[0, j]
+                sums[j + 1] = sums[j] + weights[0, j] * values[0, j]
+            for i in range(m):
+                e = own[i]
+                below = np.searchsorted(values[0], e)
+                shortfall = masses[below] * e - sums[below]
+                excess = (sums[-1] - sums[below]) - (masses[-1] - masses[below]) * e
+                fresh[k, i] = e + step * (taus[i] * excess - (1.0 - taus[i]) * shortfall)
+        for k in range(block):
+            state, renewals = targets.states[start + k], counts[start + k]
+            expectiles[state] = fresh[k]
+            if len(averages) > 0:
+                share = 1.0 / max(renewals - burn_in, 1)
+                for i in range(m):
+                    averages[state, i] += share * (fresh[k, i] - averages[state, i])

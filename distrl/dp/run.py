@@ -41,7 +41,13 @@ class Run:
         self.progress(min(max(share, 0.0), 1.0), self.iterations, bound)
 
 
-def progress_hook(progress: Any) -> tuple[ProgressHook | None, Callable[[], None]]:
+def _applications(iterations: int, bound: float) -> str:
+    return f"{iterations} applications, bound {bound:.2g}"
+
+
+def progress_hook(
+    progress: Any, describe: Callable[[int, float], str] = _applications
+) -> tuple[ProgressHook | None, Callable[[], None]]:
     """The hook for `progress=`: False, True (a tqdm bar with time left) or a callable; and how to close it."""
     if progress is None or progress is False:
         return None, lambda: None
@@ -57,6 +63,6 @@ def progress_hook(progress: Any) -> tuple[ProgressHook | None, Callable[[], None
 
     def show(share: float, iterations: int, bound: float) -> None:
         bar.update(100.0 * share - bar.n)
-        bar.set_postfix_str(f"{iterations} applications, bound {bound:.2g}", refresh=False)
+        bar.set_postfix_str(describe(iterations, bound), refresh=False)
 
     return show, bar.close

@@ -199,6 +199,9 @@ class ScipyLaw(Law):
     def __repr__(self) -> str:
         return f"ScipyLaw({_describe(self.frozen)})"
 
+    def __reduce__(self) -> tuple[type, tuple[Any]]:  # closed forms are functions made here, which pickle refuses
+        return type(self), (self.frozen,)
+
     @property
     def key(self) -> Hashable:
         frozen = self.frozen

@@ -1,0 +1,329 @@
+"""One renewal after another of the estimates of a temporal-difference method.
+
+Targets come in blocks: all of a block read the estimates as they were before it. A block is one target (a transition
+at a time) or one for each state (synchronous). A target is (state, reward, next state, weight): the law of
+reward + weight * G(next state), weight 0 at the end of an episode. `averages` is empty, or holds the mean of each
+state's estimates after its first `burn_in` renewals.
+
+Categorical masses are moved atom by atom: in units of the spacing, from the first atom, atom j goes to
+`at + weight * j` and splits between the two neighbours. Of a quantile only the rank among the targets matters. A few
+are compared with all targets, in vector instructions. More are kept sorted, with their labels (which level each
+estimates) beside them: targets are then sorted too, and merging the two lists gives every rank at once.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from distrl._numba import kernel
+from distrl._validation import FloatArray, IntArray
+
+_FEW = 64  # up to so many quantiles comparing all pairs is faster than merging
+
+
+@kernel
+def _average(estimate: FloatArray, average: FloatArray, renewals: int, burn_in: int) -> None:
+    share = 1.0 / max(renewals - burn_in, 1)
+    for i in range(len(average)):
+        average[i] += share * (estimate[i] - average[i])
+
+
+@kernel
+def renew_values(
+    values: FloatArray,
+    averages: FloatArray,
+    burn_in: int,
+    targets: Any,
+    counts: IntArray,
+    steps: FloatArray,
+    block: int,
+) -> None:
+    """V(x) += a (r + w V(y) - V(x)); values (S, 1)."""
+    fresh = np.empty(block)
+    for start in range(0, len(steps), block):
+        for k in range(block):
+            t = start + k
+            old = values[targets.states[t], 0]
+            target = targets.rewards[t]
+            if targets.weights[t] != 0.0:
+                target += targets.weights[t] * values[targets.next_states[t], 0]
+            fresh[k] = old + steps[t] * (target - old)
+        for k in range(block):
+            state = targets.states[start + k]
+            values[state, 0] = fresh[k]
+            if len(averages) > 0:
+                _average(values[state], averages[state], counts[start + k], burn_in)
+
+
+@kernel
+def _add_target(law: FloatArray, at: float, weight: float, scale: float, out: FloatArray) -> None:
+    """out += scale * (projection of `law` pushed forward by j -> at + weight * j)."""
+    last = len(law) - 1
+    if weight == 0.0:
+        place = min(max(at, 0.0), float(last))
+        left = min(int(place), last - 1)
+        out[left] += scale * (left + 1 - place)
+        out[left + 1] += scale * (place - left)
+        return
+    for j in range(len(law)):
+        place = min(max(at + weight * j, 0.0), float(last))
+        left = min(int(place), last - 1)
+        mass = scale * law[j]
+        right = mass * (place - left)
+        out[left] += mass - right
+        out[left + 1] += right
+
+
+@kernel
+def renew_categorical(
+    probs: FloatArray,
+    averages: FloatArray,
+    burn_in: int,
+    targets: Any,
+    counts: IntArray,
+    steps: FloatArray,
+    block: int,
+    low: float,
+    spacing: float,
+) -> None:
+    """p(x) <- (1 - a) p(x) + a Pi(law of r + w Z(y)), Z(y) ~ p(y); probs (S, m)."""
+    fresh = np.empty((block, probs.shape[1]))
+    for start in range(0, len(steps), block):
+        for k in range(block):
+            t = start + k
+            keep, row, out = 1.0 - steps[t], probs[targets.states[t]], fresh[k]
+            for j in range(len(row)):
+                out[j] = keep * row[j]
+            weight = targets.weights[t]
+            at = (targets.rewards[t] + weight * low - low) / spacing
+            _add_target(probs[targets.next_states[t]], at, weight, steps[t], out)
+        for k in range(block):
+            state = targets.states[start + k]
+            probs[state] = fresh[k]
+            if len(averages) > 0:
+                _average(probs[state], averages[state], counts[start + k], burn_in)
+
+
+@kernel
+def renew_speedy(
+    probs: FloatArray, before: FloatArray, targets: Any, steps: FloatArray, block: int, low: float, spacing: float
+) -> None:
+    """p+ = p + a (T q - p) + (1 - a) (T p - T q), q the estimate before p, T the sampled operator, the same in all."""
+    fresh = np.empty((block, probs.shape[1]))
+    for start in range(0, len(steps), block):
+        for k in range(block):
+            t = start + k
+            step, row, out = steps[t], probs[targets.states[t]], fresh[k]
+            for j in range(len(row)):
+                out[j] = (1.0 - step) * row[j]
+            weight, y = targets.weights[t], targets.next_states[t]
+            at = (targets.rewards[t] + weight * low - low) / spacing
+            _add_target(before[y], at, weight, 2.0 * step - 1.0, out)
+            _add_target(probs[y], at, weight, 1.0 - step, out)
+        before[:] = probs
+        for k in range(block):
+            probs[targets.states[start + k]] = fresh[k]
+
+
+@kernel
+def renew_recentred(
+    probs: FloatArray,
+    reference: FloatArray,
+    centre: FloatArray,
+    targets: Any,
+    counts: IntArray,
+    steps: FloatArray,
+    block: int,
+    low: float,
+    spacing: float,
+    gathering: int,
+    epoch: int,
+) -> None:
+    """Epochs of `epoch` updates: `gathering` of them average T q, q = p at the epoch's start, then p moves by
+
+    p+ = (1 - a) p + a (T p - T q + average of T q), T the sampled operator of that update.
+    """
+    fresh = np.empty((block, probs.shape[1]))
+    for start in range(0, len(steps), block):
+        phase = (counts[start] - 1) % epoch
+        if phase == 0:
+            reference[:] = probs
+            centre[:] = 0.0
+        for k in range(block):
+            t = start + k
+            state, weight, y = targets.states[t], targets.weights[t], targets.next_states[t]
+            at = (targets.rewards[t] + weight * low - low) / spacing
+            if phase < gathering:
+                _add_target(reference[y], at, weight, 1.0 / gathering, centre[state])
+                continue
+            step, out = steps[t], fresh[k]
+            for j in range(len(out)):
+                out[j] = (1.0 - step) * probs[state, j] + step * centre[state, j]
+            _add_target(probs[y], at, weight, step, out)
+            _add_target(reference[y], at, weight, -step, out)
+        if phase >= gathering:
+            for k in range(block):
+                probs[targets.states[start + k]] = fresh[k]
+
+
+@kernel
+def _compare(own: FloatArray, others: FloatArray, ranks: IntArray) -> None:
+    """How many of `others` lie below each of `own`, in any order."""
+    for i in range(len(own)):
+        value, below = own[i], 0
+        for j in range(len(others)):
+            below += int(others[j] < value)
+        ranks[i] = below
+
+
+@kernel
+def _merge(own: FloatArray, others: FloatArray, low: IntArray, high: IntArray) -> int:
+    """How many of `others` lie below each of `own`, both sorted.
+
+    Merged from both ends at once, m steps each, without branches: two chains of dependent loads instead of one. Ranks
+    of entries before the returned index are in `low`, the others' in `high`.
+    """
+    m = len(own)
+    i, j, p, q = 0, 0, m - 1, m - 1
+    for _ in range(m):
+        low[i] = j
+        below = int(others[j] < own[i])
+        j += below
+        i += 1 - below
+        high[p] = q + 1
+        above = int(others[q] < own[p])
+        p -= above
+        q -= 1 - above
+    return i
+
+
+@kernel
+def _insert(values: FloatArray, labels: IntArray, budget: int, out: FloatArray, out_labels: IntArray) -> bool:
+    """Sort by insertion, in linear time where little is out of place; False if that takes more moves than `budget`."""
+    moves = 0
+    for i in range(len(values)):
+        value, label = values[i], labels[i]
+        k = i
+        while k > 0 and out[k - 1] > value:
+            out[k], out_labels[k] = out[k - 1], out_labels[k - 1]
+            k -= 1
+        out[k], out_labels[k] = value, label
+        moves += i - k
+        if moves > budget:
+            return False
+    return True
+
+
+@kernel
+def _sort(
+    values: FloatArray,
+    labels: IntArray,
+    out: FloatArray,
+    out_labels: IntArray,
+    buckets: IntArray,
+    places: IntArray,
+    spread: FloatArray,
+    spread_labels: IntArray,
+) -> None:
+    """Sort `values` with their labels into `out`: by insertion, into buckets first where much is out of place.
+
+    Where targets coincide, as with constant rewards, half of the values jump over the other half at every update.
+    Comparisons sort what is spread too unevenly for buckets.
+    """
+    m = len(values)
+    descents = 0
+    for i in range(1, m):
+        descents += int(values[i] < values[i - 1])
+    if 16 * descents <= m and _insert(values, labels, 2 * m, out, out_labels):
+        return
+    least = most = values[0]
+    for i in range(1, m):
+        least = values[i] if values[i] < least else least
+        most = values[i] if values[i] > most else most
+    width = most - least
+    if 1e-290 < width < 1e290:
+        scale = (len(places) - 1) / width
+        places[:] = 0
+        for i in range(m):
+            b = int((values[i] - least) * scale)
+            buckets[i] = b
+            places[b] += 1
+        total = 0
+        for b in range(len(places)):
+            size = places[b]
+            places[b] = total
+            total += size
+        for i in range(m):
+            place = places[buckets[i]]
+            places[buckets[i]] = place + 1
+            spread[place], spread_labels[place] = values[i], labels[i]
+        if _insert(spread, spread_labels, 16 * m, out, out_labels):
+            return
+    order = np.argsort(values)
+    for i in range(m):
+        out[i], out_labels[i] = values[order[i]], labels[order[i]]
+
+
+@kernel
+def renew_quantiles(
+    values: FloatArray,
+    labels: IntArray,
+    averages: FloatArray,
+    burn_in: int,
+    targets: Any,
+    counts: IntArray,
+    steps: FloatArray,
+    block: int,
+    levels: FloatArray,
+) -> None:
+    """theta_i(x) += a (tau_i - mean_j 1{r + w theta_j(y) < theta_i(x)}).
+
+    theta_i(x) is at the place k of `values` (S, m) where i = labels[x, k]; sorted, if there are many. `averages` are
+    by label.
+    """
+    m = values.shape[1]
+    few = m <= _FEW
+    fresh, fresh_labels = np.empty((block, m)), np.empty((block, m), dtype=labels.dtype)
+    others, moved, spread = np.empty(m), np.empty(m), np.empty(m)
+    low, high = np.empty(m, np.int64), np.empty(2 * m, np.int64)
+    buckets, places = np.empty(m, np.int64), np.empty(2 * m, np.int64)
+    spread_labels = np.empty(m, dtype=labels.dtype)
+    shares = np.arange(m + 1) / m
+    by_label = np.empty(m)
+    for start in range(0, len(steps), block):
+        for k in range(block):
+            t = start + k
+            own, own_labels, reward, weight = (
+                values[targets.states[t]],
+                labels[targets.states[t]],
+                targets.rewards[t],
+                targets.weights[t],
+            )
+            step = steps[t]
+            if weight == 0.0:
+                for i in range(m):
+                    moved[i] = own[i] + step * (levels[own_labels[i]] - shares[m * int(reward < own[i])])
+            else:
+                successor = values[targets.next_states[t]]
+                for j in range(m):
+                    others[j] = reward + weight * successor[j]
+                split = m
+                if few:
+                    _compare(own, others, low)
+                else:
+                    split = _merge(own, others, low, high)
+                for i in range(split):
+                    moved[i] = own[i] + step * (levels[own_labels[i]] - shares[low[i]])
+                for i in range(split, m):
+                    moved[i] = own[i] + step * (levels[own_labels[i]] - shares[high[i]])
+            if few:
+                fresh[k], fresh_labels[k] = moved, own_labels
+            else:
+                _sort(moved, own_labels, fresh[k], fresh_labels[k], buckets, places, spread, spread_labels)
+        for k in range(block):
+            state = targets.states[start + k]
+            values[state], labels[state] = fresh[k], fresh_labels[k]
+            if len(averages) > 0:
+                for i in range(m):
+                    by_label[labels[state, i]] = values[state, i]
+                _average(by_label, averages[state], counts[start + k], burn_in)

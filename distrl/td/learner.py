@@ -1,0 +1,170 @@
+"""A learner that is fed transitions by hand, from Gymnasium or anything else."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from distrl._memory import check_memory
+from distrl._validation import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    bool_array,
+    float_array,
+    int_array,
+    real_number,
+    whole_number,
+)
+from distrl.models.mdp import MDP
+from distrl.models.mrp import MRP
+from distrl.td.learn import check_step_size
+from distrl.td.methods import TDMethod
+from distrl.td.replication import renew
+from distrl.td.sampling import Targets, no_steps, windowed
+from distrl.td.step_sizes import as_step_size
+
+
+class Learner:
+    """Estimates for the states of an environment that is not modelled, renewed transition by transition.
+
+    It predicts: the policy is whatever chose the actions, and never seen here. Made by a method:
+    `CategoricalTD(grid=grid).learner(500, discount=0.99)`.
+
+    Parameters
+    ----------
+    method : TDMethod
+    model : MRP, MDP or int
+        Gives the number of states, the discount and the default grid; or the number of states alone.
+    discount : float in [0, 1]
+        With a number of states only.
+    step_size : float, array or step-size object
+        As in `learn`; by default its clock is the state's own count.
+    start : array, optional
+        (S,) for TD, else (S, m); as in `learn`.
+
+    Attributes
+    ----------
+    returns : CategoricalReturns, QuantileReturns or ValueEstimates
+        The estimates, batch (S,).
+    values : (S,) means
+    visits : (S,) how often each state was renewed
+
+    Raises
+    ------
+    ValueError, TypeError
+        On bad input, naming the argument.
+
+    Examples
+    --------
+    A coin is tossed until it shows heads; the return is the number of tosses.
+
+    >>> import distrl, numpy
+    >>> rng = numpy.random.default_rng(0)
+    >>> method = distrl.CategoricalTD(grid=distrl.Grid(0, 20, 21))
+    >>> learner = method.learner(1, discount=1.0, step_size=distrl.td.Harmonic(scale=4, offset=3))
+    >>> for _ in range(20_000):
+    ...     learner.update(state=0, reward=1.0, next_state=0, terminal=bool(rng.random() < 0.5))
+    >>> numpy.abs(learner.returns[0].probs[1:4] - [0.5, 0.25, 0.125]).max() < 0.02
+    np.True_
+    """
+
+    def __init__(
+        self,
+        method: TDMethod,
+        model: MRP | MDP | int,
+        discount: float | None = None,
+        step_size: Any = 0.1,
+        start: Any = None,
+    ) -> None:
+        if isinstance(model, MRP | MDP):
+            if discount is not None:
+                raise ValueError("the model has a discount of its own; leave discount out")
+            self.n_states, self.discount = model.n_states, model.discount
+            self.method = method._on(model)
+        else:
+            self.n_states = whole_number(model, "model (a number of states)", low=1)
+            if discount is None:
+                raise ValueError("without a model the discount must be given: learner(states, discount=0.99)")
+            self.discount = real_number(discount, "discount", low=0.0, high=1.0)
+            self.method = method._on(None)
+        if getattr(method, "variant", None) is not None:
+            raise ValueError("the variants of CategoricalTD renew all states at once; a learner takes one at a time")
+        self.step_size = as_step_size(step_size)
+        check_step_size(self.method, self.step_size, 0)
+        check_memory(self.n_states, self.method._width, self.method._arrays, "use fewer atoms")
+        self._memory = self.method._remember(self.method._starts(start, 1, self.n_states)[0].copy())
+        self.visits: IntArray = np.zeros(self.n_states, np.int64)
+        self._waiting = no_steps()
+        self._updates = 0
+
+    def __repr__(self) -> str:
+        return f"Learner({self.method!r}, states={self.n_states}, discount={self.discount:g}, updates={self._updates})"
+
+    def update(self, state: int, reward: float, next_state: int, terminal: bool) -> None:
+        """Learn from one transition.
+
+        Parameters
+        ----------
+        state, next_state : int
+        reward : float
+        terminal : bool
+            Whether the return ends here (Gymnasium's `terminated`). After a `truncated` episode start the next one.
+
+        Notes
+        -----
+        With `steps` of more than 1 transitions must come in the order of the episodes; a state is renewed once its
+        target is complete. An episode that another one cuts off bootstraps from its last state (with `steps=None` its
+        waiting visits are dropped).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a state is out of range or the reward is not finite.
+        """
+        last = self.n_states - 1
+        place, following = whole_number(state, "state", high=last), whole_number(next_state, "next_state", high=last)
+        if terminal not in (True, False):
+            raise TypeError(f"terminal must be True or False, got {terminal!r}")
+        gain = real_number(reward, "reward")
+        self._learn(np.array([place]), np.array([gain]), np.array([following]), np.array([bool(terminal)]))
+
+    def update_batch(self, states: ArrayLike, rewards: ArrayLike, next_states: ArrayLike, terminals: ArrayLike) -> None:
+        """Learn from transitions one after the other, the same as `update` for each; arrays of one length."""
+        columns = (
+            int_array(states, "states", low=0, high=self.n_states),
+            float_array(rewards, "rewards", ndim=1),
+            int_array(next_states, "next_states", low=0, high=self.n_states),
+        )
+        count = len(columns[0])
+        for name, column in zip(("rewards", "next_states"), columns[1:], strict=True):
+            if len(column) != count:
+                raise ValueError(f"{name} has {len(column)} entries for {count} states")
+        self._learn(*columns, bool_array(terminals, "terminals", count))
+
+    def _learn(self, states: IntArray, rewards: FloatArray, next_states: IntArray, terminals: BoolArray) -> None:
+        """Learn from checked columns."""
+        count = len(states)
+        sizes = getattr(self.step_size, "sizes", None)
+        if sizes is not None and self._updates + count > len(sizes):
+            raise ValueError(f"step_size lists {len(sizes)} steps; update {self._updates + count} may need one more")
+        if self.method.steps == 1:
+            weights = np.where(terminals, 0.0, self.discount)
+            targets = Targets(states, rewards, next_states, weights, self._updates + np.arange(1, count + 1))
+        else:
+            steps = (states, rewards, next_states, terminals)
+            targets, self._waiting = windowed(
+                self._waiting, steps, self.method.steps or 0, self.discount, self._updates
+            )
+        self._updates += count
+        renew(self.method, self._memory, self.visits, self.step_size, targets, 1)
+
+    @property
+    def returns(self) -> Any:
+        """The estimates of all states: a copy that later updates do not change."""
+        return self.method._returns(self.method._estimates(self._memory).copy())
+
+    @property
+    def values(self) -> Any:
+        """(S,) means of the estimates."""
+        return self.method._means(self.method._estimates(self._memory)).copy()

@@ -1,0 +1,250 @@
+"""The transitions that a replication learns from, as targets.
+
+Replication k has one stream of numbers, `numpy.random.default_rng(child k of SeedSequence(rng))`, for states and
+outcomes, and one for each reward law, drawn in blocks. A law's block b is drawn from the same generator moved
+(1 + law + laws * b) golden-ratio strides of its period ahead, so the positions of the streams, a few counts, say all
+about where sampling stands: nothing depends on how many updates were asked for at a time.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from distrl._kernels import transitions as kernels
+from distrl._validation import FloatArray, IntArray, generator
+from distrl.models.laws import Law
+from distrl.models.mrp import MRP
+
+SAMPLINGS = ("synchronous", "generative", "trajectory")
+_PERIOD = 2**128
+_STRIDE = 0x9E3779B97F4A7C15F39CC0605CEDC835  # the period over the golden ratio: multiples of it stay far apart
+_BLOCK_NUMBERS = 2**14  # of all laws' blocks of one replication together, unless they are many
+
+
+class Targets(NamedTuple):
+    """Targets in the order in which they are learnt: the law of reward + weight * G(next state), for a state.
+
+    Attributes
+    ----------
+    states, next_states : (N,) int
+    rewards : (N,) float
+        Discounted sums of n rewards, for n-step targets.
+    weights : (N,) float
+        discount^n, 0 where the episode ended.
+    updates : (N,) int
+        The update, counted from 1, that completed each.
+    """
+
+    states: IntArray
+    rewards: FloatArray
+    next_states: IntArray
+    weights: FloatArray
+    updates: IntArray
+
+
+class Table(NamedTuple):
+    """An outcome table as kernels sample it: `marks` are cumulative probabilities within each state."""
+
+    n_states: int
+    indptr: IntArray
+    marks: FloatArray
+    next_states: IntArray
+    rewards: FloatArray
+    terminals: Any
+    laws: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What is sampled, and how; the same for all replications."""
+
+    table: Table
+    laws: tuple[Law, ...]
+    initial: FloatArray
+    discount: float
+    sampling: str
+    steps: int  # of a target; 0: to the end of the episode
+    block: int  # draws of a reward law at a time
+
+    @classmethod
+    def of(cls, model: MRP, sampling: str, steps: int) -> "Source":
+        outcomes = model.outcomes
+        before = np.concatenate([[0.0], np.cumsum(outcomes.probs)])
+        starts, sizes = outcomes.indptr[:-1], np.diff(outcomes.indptr)
+        within = before[1:] - np.repeat(before[starts], sizes)
+        marks = within / np.repeat(within[outcomes.indptr[1:] - 1], sizes)
+        if model.initial is None:
+            live = ~model.terminal
+            initial = live / live.sum() if live.any() else np.full(model.n_states, 1.0 / model.n_states)
+        else:
+            initial = model.initial
+        cumulative = np.cumsum(initial)
+        table = Table(
+            model.n_states,
+            outcomes.indptr,
+            marks,
+            outcomes.next_states,
+            outcomes.rewards,
+            outcomes.terminals,
+            outcomes.laws,
+        )
+        laws = outcomes.reward_laws
+        block = int(np.clip(_BLOCK_NUMBERS // max(len(laws), 1), 32, 1024))
+        return cls(table, laws, cumulative / cumulative[-1], model.discount, sampling, steps, block)
+
+    @property
+    def targets_per_update(self) -> int:
+        """Targets an update, on average."""
+        return self.table.n_states if self.sampling == "synchronous" else 1
+
+
+@dataclass
+class Position:
+    """Where a replication's streams stand: all that is needed to go on.
+
+    Attributes
+    ----------
+    updates : int
+        Done so far.
+    drawn : int
+        Numbers taken from the stream of outcomes.
+    used : (laws,) int
+        Rewards taken from each law.
+    state : int
+        Where the trajectory is; -1: at the start of a new episode.
+    waiting : tuple of arrays
+        The steps (state, reward, next state, terminal) of visits whose targets are not complete.
+    """
+
+    updates: int
+    drawn: int
+    used: IntArray
+    state: int = -1
+    waiting: tuple[Any, ...] = field(default_factory=lambda: no_steps())
+
+    def copy(self) -> "Position":
+        """One that goes on independently."""
+        return replace(self, used=self.used.copy())
+
+
+def no_steps() -> tuple[Any, ...]:
+    """Empty columns (state, reward, next state, terminal)."""
+    return np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64), np.empty(0, np.bool_)
+
+
+class Stream:
+    """One replication's targets."""
+
+    def __init__(self, source: Source, seed: np.random.SeedSequence, position: Position | None = None) -> None:
+        self.source = source
+        self.position = position or Position(0, 0, np.zeros(len(source.laws), np.int64))
+        bits = np.random.PCG64(seed)
+        self._origin = bits.state
+        self._rng = np.random.Generator(bits.advance(self.position.drawn))
+        self._blocks = np.empty((0, source.block))  # made when the first law is drawn from
+        self._loaded = np.full(len(source.laws), -1, dtype=np.int64)
+
+    def take(self, updates: int) -> Targets:
+        """The targets of the next `updates` updates."""
+        first = self.position.updates
+        self.position.updates += updates
+        if self.source.sampling == "trajectory":
+            return self._along_trajectory(updates, first)
+        return self._by_state(updates, first)
+
+    def _by_state(self, updates: int, first: int) -> Targets:
+        source = self.source
+        n, uniform = source.table.n_states, source.sampling == "generative"
+        states = np.empty(updates, np.int64) if uniform else np.tile(np.arange(n), updates)
+        count = len(states)
+        next_states, weights, ends = np.empty(count, np.int64), np.empty(count), np.empty(count, np.int64)
+        rewards, laws, drawn = kernels.rollouts(
+            self._rng, source.table, source.discount, source.steps, uniform, states, next_states, weights, ends
+        )
+        self.position.drawn += drawn
+        self._draw_rewards(laws, rewards)
+        if source.steps != 1:
+            sums = np.empty(count)
+            kernels.discounted_sums(rewards, ends, source.discount, sums)
+            rewards = sums
+        numbers = np.repeat(np.arange(first + 1, first + updates + 1), source.targets_per_update)
+        return Targets(states, rewards, next_states, weights, numbers)
+
+    def _along_trajectory(self, updates: int, first: int) -> Targets:
+        source, position = self.source, self.position
+        states, next_states, laws = (np.empty(updates, np.int64) for _ in range(3))
+        rewards, terminals = np.empty(updates), np.empty(updates, np.bool_)
+        position.state, drawn = kernels.walk(
+            self._rng, source.table, source.initial, position.state, states, rewards, laws, next_states, terminals
+        )
+        position.drawn += drawn
+        self._draw_rewards(laws, rewards)
+        targets, position.waiting = windowed(
+            position.waiting, (states, rewards, next_states, terminals), source.steps, source.discount, first
+        )
+        return targets
+
+    def _draw_rewards(self, laws: IntArray, rewards: FloatArray) -> None:
+        """Draw the rewards that have a law."""
+        if not len(self._loaded):
+            return
+        if not len(self._blocks):
+            self._blocks = np.empty((len(self._loaded), self.source.block))
+        used, at = self.position.used, 0
+        while True:
+            at = kernels.fill_rewards(laws, rewards, self._blocks, self._loaded, used, at)
+            if at == len(laws):
+                return
+            law = int(laws[at])
+            self._load(law, int(used[law]) // self.source.block)
+
+    def _load(self, law: int, block: int) -> None:
+        bits = np.random.PCG64(0)
+        bits.state = self._origin
+        bits.advance(_STRIDE * (1 + law + len(self._loaded) * block) % _PERIOD)
+        self._blocks[law] = self.source.laws[law].sample(self.source.block, np.random.Generator(bits))
+        self._loaded[law] = block
+
+
+def windowed(
+    waiting: tuple[Any, ...], steps: tuple[Any, ...], n: int, discount: float, first: int
+) -> tuple[Targets, tuple[Any, ...]]:
+    """Targets that `steps` complete, after the steps `waiting`, and what waits then; `first` updates came before."""
+    columns = tuple(np.concatenate(pair) for pair in zip(waiting, steps, strict=True))
+    states, next_states = columns[0], columns[2]
+    count = len(states)
+    out = Targets(
+        np.empty(count, np.int64),
+        np.empty(count),
+        np.empty(count, np.int64),
+        np.empty(count),
+        np.empty(count, np.int64),
+    )
+    made, left = kernels.windows(states, columns[1], next_states, columns[3], n, discount, *out)
+    targets = Targets(*(column[:made] for column in out))  # type: ignore[arg-type]
+    targets.updates[:] += first + 1 - len(waiting[0])
+    return targets, tuple(column[left:] for column in columns)
+
+
+def seed_root(rng: Any) -> np.random.SeedSequence:
+    """The root of the replications' seeds: `SeedSequence(rng)`, or one made of numbers drawn from a generator.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `rng` is nothing that `numpy.random.default_rng` takes.
+    """
+    if isinstance(rng, np.random.SeedSequence):
+        return rng
+    if isinstance(rng, np.random.Generator | np.random.BitGenerator | np.random.RandomState):
+        return np.random.SeedSequence(generator(rng).integers(2**63, size=4).tolist())
+    try:
+        return np.random.SeedSequence(rng)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"rng must be None, a seed or a numpy Generator, got {rng!r}") from error
+
+
+def child(root: np.random.SeedSequence, index: int) -> np.random.SeedSequence:
+    """Child `index` of `root`, as `root.spawn` numbers them, without counting it as spawned."""
+    return np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, index), pool_size=root.pool_size)
