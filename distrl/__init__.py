@@ -1,7 +1,7 @@
 """Tabular distributional reinforcement learning: solvers, certificates, simulation.
 
-Four verbs, one for each question: `evaluate` (I know the model), `learn` (I see a stream of transitions), and in later
-releases `estimate` (I can sample it) and `optimize` (which policy is best for this risk).
+Four verbs, one for each question: `evaluate` (I know the model), `estimate` (I can sample it), `learn` (I see a
+stream of transitions), and in later releases `optimize` (which policy is best for this risk).
 """
 
 from distrl import operators, td, theory
@@ -15,16 +15,21 @@ from distrl.dp import (
     ExpectileDP,
     Moments,
     MonteCarlo,
+    ParticleDP,
     QuantileDP,
     Solution,
     Status,
     cdf_band,
     evaluate,
 )
+from distrl.generative import Estimate, estimate
 from distrl.models import (
     MDP,
     MRP,
+    EmpiricalMDP,
+    EmpiricalMRP,
     FiniteLaw,
+    GenerativeModel,
     environments,
     from_gymnasium,
     load,
@@ -68,10 +73,14 @@ __all__ = [
     "CategoricalTD",
     "Certificate",
     "ConvergenceError",
+    "EmpiricalMDP",
+    "EmpiricalMRP",
+    "Estimate",
     "EvaluationInterrupted",
     "ExpectileDP",
     "ExpectileTD",
     "FiniteLaw",
+    "GenerativeModel",
     "Grid",
     "Learner",
     "LearningRun",
@@ -79,6 +88,7 @@ __all__ = [
     "Moments",
     "MonteCarlo",
     "MonteCarloTD",
+    "ParticleDP",
     "ParticleReturns",
     "QuantileDP",
     "QuantileReturns",
@@ -90,6 +100,7 @@ __all__ = [
     "cramer",
     "energy",
     "environments",
+    "estimate",
     "evaluate",
     "from_gymnasium",
     "kolmogorov",

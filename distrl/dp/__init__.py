@@ -7,6 +7,7 @@ from distrl.dp.evaluate import evaluate
 from distrl.dp.expectile import ExpectileDP
 from distrl.dp.moments import Moments
 from distrl.dp.monte_carlo import MonteCarlo, cdf_band
+from distrl.dp.particles import ParticleDP
 from distrl.dp.quantile import QuantileDP
 from distrl.dp.solution import ConvergenceError, EvaluationInterrupted, Solution, Status
 
@@ -20,6 +21,7 @@ __all__ = [
     "ExpectileDP",
     "Moments",
     "MonteCarlo",
+    "ParticleDP",
     "QuantileDP",
     "Solution",
     "Status",

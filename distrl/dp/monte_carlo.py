@@ -11,7 +11,7 @@ from distrl.dp.resolvent import Resolvent
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution, Status
 from distrl.models.mrp import MRP
-from distrl.models.outcomes import OutcomeTable
+from distrl.models.sampling import OutcomeSampler
 from distrl.returns.grid import Grid
 from distrl.returns.particles import ParticleReturns
 from distrl.theory.bounds import dkw_halfwidth
@@ -111,34 +111,6 @@ def cdf_band(returns: ParticleReturns, x: FloatArray, level: float = 0.95, *, si
     confidence = 1.0 - (1.0 - level) / states if simultaneous else level
     half = dkw_halfwidth(returns.values.shape[-1], confidence)
     return np.stack([np.maximum(cdf - half, 0.0), np.minimum(cdf + half, 1.0)], axis=-1)
-
-
-class OutcomeSampler:
-    """Draws rows of an outcome table: one uniform and one binary search each."""
-
-    def __init__(self, table: OutcomeTable) -> None:
-        self.table = table
-        before = np.concatenate([[0.0], np.cumsum(table.probs)])
-        starts, counts = table.indptr[:-1], np.diff(table.indptr)
-        within = before[1:] - np.repeat(before[starts], counts)
-        sums = np.repeat(before[table.indptr[1:]] - before[starts], counts)
-        # row k of source x covers (x + within/sum of the rows before, x + within/sum]
-        self._marks = table.sources + within / sums
-        self._last = table.indptr[1:] - 1
-
-    def rows(self, sources: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """One row for each source."""
-        found = np.searchsorted(self._marks, sources + rng.random(len(sources)), side="right")
-        return np.clip(found, self.table.indptr[sources], self._last[sources])
-
-    def rewards(self, rows: np.ndarray, rng: np.random.Generator) -> FloatArray:
-        """A reward for each row; laws are sampled."""
-        drawn = np.asarray(self.table.rewards[rows])
-        for index, law in enumerate(self.table.reward_laws):
-            with_law = np.flatnonzero(self.table.laws[rows] == index)
-            if with_law.size:
-                drawn[with_law] = law.sample(with_law.size, rng)
-        return drawn
 
 
 def largest_absolute_mean(model: MRP) -> float:

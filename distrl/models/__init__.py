@@ -2,6 +2,7 @@
 
 from distrl.models import environments
 from distrl.models.from_gymnasium import from_gymnasium
+from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
@@ -11,7 +12,10 @@ from distrl.models.storage import load, save
 __all__ = [
     "MDP",
     "MRP",
+    "EmpiricalMDP",
+    "EmpiricalMRP",
     "FiniteLaw",
+    "GenerativeModel",
     "Law",
     "environments",
     "from_gymnasium",

@@ -2,5 +2,6 @@
 
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.quantile import QuantileBellman
+from distrl.operators.stochastic import StochasticCDFBellman
 
-__all__ = ["CategoricalBellman", "QuantileBellman"]
+__all__ = ["CategoricalBellman", "QuantileBellman", "StochasticCDFBellman"]

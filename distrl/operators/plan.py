@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from distrl._kernels import laws as kernels
 from distrl._validation import FloatArray, IntArray
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.outcomes import OutcomeTable
@@ -45,7 +46,8 @@ class LawBlock:
     sources : (k,) the sources concerned
     continuing : (k, S) sparse probabilities of going on with this law
     ending : (k,) probabilities of ending with this law
-    cumulative : (m, m) H[i, j] = P(projected discount * z_j + R is at atom i or below)
+    first, weights : (m,) and (m, b): the projected law of discount * z_j + R has mass weights[j, k] on atom
+        first[j] + k; b is what the law's support needs, m if that is not finite
     ending_cdf : (m,) the same for R alone
     variance, overshoot, clipped : (m + 1,) for each atom j, and last for R alone: an upper bound on the variance that
         projection adds (grid units squared), the expected overshoot (grid units), the mass off the grid
@@ -55,11 +57,33 @@ class LawBlock:
     sources: IntArray
     continuing: sparse.csr_array
     ending: FloatArray
-    cumulative: FloatArray
+    first: IntArray
+    weights: FloatArray
     ending_cdf: FloatArray
     variance: FloatArray
     overshoot: FloatArray
     clipped: FloatArray
+
+    @property
+    def masses(self) -> FloatArray:
+        """(m, m) the weights as a whole matrix: row j is the projected law of discount * z_j + R."""
+        m, width = self.weights.shape
+        if width == m:
+            return self.weights
+        whole = np.zeros((m, m))
+        whole[np.arange(m)[:, None], self.first[:, None] + np.arange(width)] = self.weights
+        return whole
+
+    def add_image(self, given: FloatArray, out: FloatArray, *, pmf: bool = False) -> None:
+        """Add to `out` (sources, m) what the outcomes that go on make of `given` (S, m), both CDF or both PMF."""
+        if self.weights.shape[1] < len(self.weights):
+            on = self.continuing
+            kernels.add_image(given, self.sources, on.indptr, on.indices, on.data, self.first, self.weights, out, pmf)
+        elif pmf:  # one BLAS product for all sources
+            out[self.sources] += (self.continuing @ given) @ self.weights
+        else:
+            mixed = np.diff(self.continuing @ given, axis=1, prepend=0.0)
+            out[self.sources] += np.cumsum(mixed @ self.weights, axis=1)
 
 
 def build_plan(
@@ -69,7 +93,8 @@ def build_plan(
 
     With `all_as_reads` every law must be finite and becomes reads.
 
-    Time and memory O(outcomes) and O(atoms^2) for each law that is not finite or has more than atoms/4 values.
+    Time and memory O(outcomes), and for each law that is not finite or has more than atoms/4 values O(atoms * b), b the
+    atoms that its support spans, atoms if that is not finite. A finite law on n values takes time O(atoms * b * log n).
 
     Raises
     ------
@@ -81,10 +106,11 @@ def build_plan(
         for law in table.reward_laws
     ]
     dense = [index for index, is_finite in enumerate(finite) if not is_finite]
-    if len(dense) * grid.atoms**2 * 8 > _LAW_MEMORY:
+    needed = 8.0 * grid.atoms * sum(_reach(table.reward_laws[index], grid) for index in dense)
+    if needed > _LAW_MEMORY:
         raise ValueError(
-            f"{len(dense)} distinct reward laws on {grid.atoms} atoms need matrices of "
-            f"{len(dense) * grid.atoms**2 * 8 / 1e9:.1f} GB; use fewer atoms, or FiniteLaw rewards"
+            f"{len(dense)} distinct reward laws on {grid.atoms} atoms need matrices of {needed / 1e9:.1f} GB; use "
+            "fewer atoms, or FiniteLaw rewards"
         )
     as_reads = np.array([True, *finite])[np.where(table.laws >= 0, table.laws + 1, 0)]
     going_on = ~table.terminals & (discount > 0.0)
@@ -138,8 +164,15 @@ def _block(table: OutcomeTable, index: int, discount: float, grid: Grid, going_o
     ).tocsr()
     # column j: R + discount * z_j; last column: R alone
     shifts = np.append(discount * grid.points, 0.0)
-    cumulative = cumulative_projection(law, shifts, grid)
-    variance, overshoot, clipped = _projection_loss(law, shifts, grid)
+    if isinstance(law, FiniteLaw):
+        first, weights = _band(law, discount, grid)
+        losses = _finite_projection_loss(law, shifts, grid)
+    else:
+        first = np.zeros(grid.atoms, dtype=np.int64)
+        cumulative = cumulative_projection(law, shifts[:-1], grid)
+        weights = np.ascontiguousarray(np.diff(cumulative, axis=0, prepend=0.0).T)
+        losses = _projection_loss(law, shifts, grid)
+    variance, overshoot, clipped = losses
     return LawBlock(
         law=law,
         sources=sources,
@@ -147,12 +180,57 @@ def _block(table: OutcomeTable, index: int, discount: float, grid: Grid, going_o
         ending=np.asarray(
             np.bincount(local, weights=table.probs[rows] * ~on, minlength=len(sources)), dtype=np.float64
         ),
-        cumulative=np.ascontiguousarray(cumulative[:, :-1]),
-        ending_cdf=np.ascontiguousarray(cumulative[:, -1]),
+        first=first,
+        weights=weights,
+        ending_cdf=cumulative_projection(law, np.zeros(1), grid)[:, 0],
         variance=variance,
         overshoot=overshoot,
         clipped=clipped,
     )
+
+
+def _reach(law: Law, grid: Grid) -> int:
+    """Atoms that the projected law of R + shift reaches, at most."""
+    if not isinstance(law, FiniteLaw):
+        return grid.atoms
+    return int(min((law.support[1] - law.support[0]) / grid.spacing + 3.0, grid.atoms))
+
+
+def _band(law: FiniteLaw, discount: float, grid: Grid) -> tuple[IntArray, FloatArray]:
+    """`first` and `weights` of a law on finitely many values, by the sums of its values in each cell."""
+    at = (law.values + discount * grid.low - grid.low) / grid.spacing
+    lowest = np.clip(at[0] + discount * np.arange(grid.atoms), 0.0, grid.atoms - 2.0).astype(np.int64)
+    width = _reach(law, grid)
+    first = np.minimum(lowest, grid.atoms - width)
+    weights = np.empty((grid.atoms, width))
+    mass, moment = (np.concatenate([[0.0], np.cumsum(column)]) for column in (law.probs, law.probs * at))
+    kernels.project_columns(at, mass, moment, discount, first, weights)
+    return first, weights
+
+
+def _finite_projection_loss(
+    law: FiniteLaw, shifts: FloatArray, grid: Grid
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Variance, overshoot and clipped mass as in `_projection_loss`; the variance is exact where nothing is clipped.
+
+    It is a function of the shift modulo the spacing: with f the sorted fractional parts of the values, those below
+    1 - u keep their cell under a shift by u, the others wrap around; sums of p, p f, p f^2 tell the rest.
+    """
+    s = grid.spacing
+    low, high = grid.low - shifts, grid.high - shifts
+    overshoot = (law.put(low) + law.stop_loss(high)) / s
+    clipped = np.clip(law.cdf_left(low - 1e-12 * grid.width) + 1.0 - law.cdf(high + 1e-12 * grid.width), 0.0, 1.0)
+    parts = (law.values - grid.low) / s % 1.0
+    order = np.argsort(parts)
+    parts, probs = parts[order], law.probs[order]
+    sums = np.cumsum(np.stack([probs, probs * parts, probs * parts**2]), axis=1)
+    below = np.concatenate([np.zeros((3, 1)), sums], axis=1)
+    moved = shifts / s % 1.0
+    variance = np.zeros(len(shifts))
+    kept = below[:, np.searchsorted(parts, 1.0 - moved)]
+    for (mass, first, second), u in ((kept, moved), (below[:, -1:] - kept, moved - 1.0)):
+        variance += (u - u * u) * mass + (1.0 - 2.0 * u) * first - second
+    return np.maximum(variance, 0.0), overshoot, clipped
 
 
 def cumulative_projection(law: Law, shifts: FloatArray, grid: Grid) -> FloatArray:

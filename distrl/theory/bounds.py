@@ -1,6 +1,7 @@
 """Bounds as pure functions, each with its source."""
 
 import math
+from typing import NamedTuple
 
 from distrl._validation import real_number, whole_number
 
@@ -53,3 +54,100 @@ def quantile_w1(width: float, quantiles: int, discount: float) -> float:
     """
     g = real_number(discount, "discount", low=0.0, high=1.0)
     return quantile_projection_w1(width, quantiles) / (1.0 - g) if g < 1.0 else math.inf
+
+
+class SampleSize(NamedTuple):
+    """What a source says it takes to estimate return laws from samples of every state.
+
+    Attributes
+    ----------
+    source : whose statement
+    what : what it is about
+    samples : of every state (episodes from every state for rollouts); None where only a rate is known
+    atoms : of a grid on which the approximation error is at most half of epsilon; None where there is no grid
+    rate : the rate with all its constants and logarithms set to 1
+    evidence : how the statement is known here
+    """
+
+    source: str
+    what: str
+    samples: int | None
+    atoms: int | None
+    rate: float
+    evidence: str
+
+
+def samples_for(
+    epsilon: float, delta: float = 0.05, *, discount: float, states: int = 1, reward_range: float = 1.0
+) -> list[SampleSize]:
+    """Sample sizes for W1 <= `epsilon` at every state with probability 1 - `delta`, source by source.
+
+    Parameters
+    ----------
+    epsilon : float > 0, in units of reward
+    delta : float in (0, 1)
+    discount : float in [0, 1)
+    states : int
+    reward_range : float
+        Largest minus smallest reward; rates are in units of it.
+
+    Returns
+    -------
+    list of SampleSize
+        Explicit numbers where the constant was derived here, with proof: the generative bound of
+        `distrl.generative.concentration` (half of epsilon for sampling, half for atoms), and the band of Dvoretzky,
+        Kiefer and Wolfowitz for rollouts. Published results as the rates they are known by, never with a constant that
+        was not read in the paper.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+    error = real_number(epsilon, "epsilon")
+    failure = real_number(delta, "delta", low=0.0, high=1.0)
+    g = real_number(discount, "discount", low=0.0, high=1.0)
+    n, span = whole_number(states, "states", low=1), real_number(reward_range, "reward_range", low=0.0)
+    if error <= 0.0 or failure in (0.0, 1.0) or g == 1.0 or span == 0.0:
+        raise ValueError("samples_for needs epsilon > 0, delta in (0, 1), discount < 1 and reward_range > 0")
+    horizon, scaled = 1.0 / (1.0 - g), error / span
+    width = span * horizon
+    # width * horizon / sqrt(N) * (1/2 + sqrt(log(S / delta) / 2)) <= epsilon / 2
+    derived = (2.0 * width * horizon / error * (0.5 + math.sqrt(math.log(n / failure) / 2.0))) ** 2
+    # spacing / (2 sqrt(1 - g^2)) <= epsilon / 2
+    atoms = math.ceil(width / (error * math.sqrt(1.0 - g * g))) + 1
+    rollouts = (width / error) ** 2 * math.log(2.0 * n / failure) / 2.0
+    published = "rate as summarised, constants and logarithms not read"
+    return [
+        SampleSize(
+            "distrl", "any plug-in estimate", max(1, math.ceil(derived)), atoms, scaled**-2 * horizon**4, "derived"
+        ),
+        SampleSize(
+            "Dvoretzky, Kiefer, Wolfowitz; Massart 1990",
+            "Monte Carlo episodes from every state, never cut",
+            max(1, math.ceil(rollouts)),
+            None,
+            scaled**-2 * horizon**2,
+            "derived from the inequality",
+        ),
+        SampleSize(
+            "Rowland et al. 2024",
+            "categorical fixed point, minimax up to logarithms",
+            None,
+            atoms,
+            scaled**-2 * horizon**3,
+            published,
+        ),
+        SampleSize(
+            "Azar et al. 2013",
+            "lower bound, as |mean difference| <= W1",
+            None,
+            None,
+            scaled**-2 * horizon**3,
+            "the reduction derived, the rate recalled",
+        ),
+        SampleSize("Zhang et al. 2023", "nonparametric plug-in", None, None, scaled**-2 * horizon**4, published),
+        SampleSize(
+            "Peng et al. 2024", "nonparametric and categorical TD", None, atoms, scaled**-2 * horizon**3, published
+        ),
+    ]

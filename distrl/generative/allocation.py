@@ -1,0 +1,94 @@
+"""Where samples shrink an interval most."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from distrl._validation import FloatArray, IntArray, float_array, whole_number
+from distrl.models.generative import GenerativeModel
+
+#: Samples that every source gets whatever its influence: fewer show no variance.
+FLOOR = 2
+
+
+def neyman_allocation(deviations: ArrayLike, total: int, at_least: ArrayLike = FLOOR) -> IntArray:
+    """Sample sizes N >= `at_least` with sum `total` that minimise sum sd^2 / N: N = max(at_least, c sd).
+
+    Parameters
+    ----------
+    deviations : (n,) standard deviation sd of the influence of each source's outcomes
+    total : int
+    at_least : int or (n,) ints
+
+    Returns
+    -------
+    (n,) ints. Rounded down from the real solution, what is left goes to the largest remainders. Time O(n log n).
+
+    Raises
+    ------
+    ValueError
+        If `at_least` exceeds `total`.
+
+    Examples
+    --------
+    >>> neyman_allocation([3.0, 1.0, 0.0], 42).tolist()
+    [30, 10, 2]
+    """
+    sd = float_array(deviations, "deviations", ndim=1)
+    floor = np.broadcast_to(float_array(at_least, "at_least", ndim=(0, 1)), sd.shape)
+    count = whole_number(total, "total")
+    if floor.sum() > count:
+        raise ValueError(f"at_least asks for {floor.sum():g} samples, total is {count}")
+    if (sd < 0.0).any():
+        raise ValueError(f"deviations[{int(np.argmax(sd < 0.0))}] is negative")
+    weight = sd / sd.max() if sd.any() else np.ones_like(sd)
+    # those held at the floor are the ones with the largest floor / sd
+    with np.errstate(over="ignore"):
+        ratio = np.divide(floor, weight, out=np.full(len(sd), np.inf), where=weight > 0.0)
+    order = np.argsort(ratio, kind="stable")
+    free = np.cumsum(weight[order])
+    held = floor.sum() - np.cumsum(floor[order])
+    scale = (count - held) / free
+    valid = scale >= ratio[order]
+    best = int(np.flatnonzero(valid)[-1]) if valid.any() else 0
+    exact = np.maximum(floor, scale[best] * weight)
+    sizes = np.floor(exact + 1e-9).astype(np.int64)
+    left = count - int(sizes.sum())
+    sizes[np.argsort(sizes - exact, kind="stable")[:left]] += 1
+    return np.asarray(sizes, dtype=np.int64)
+
+
+def adaptive_samples(
+    source: GenerativeModel,
+    budget: int,
+    batches: int,
+    rng: np.random.Generator,
+    deviations: Callable[[Any], FloatArray],
+) -> Any:
+    """An empirical model of `budget` samples: a uniform batch, then batches where `deviations` of it says.
+
+    Each batch brings the sample sizes as near to Neyman's allocation of all samples so far as adding can. Sizes then
+    depend on the samples, which biases the estimate by the order of 1 / N and leaves its normal limit as it is.
+    """
+    n = source.model.outcomes.n_sources
+    batch = budget // batches
+    if batch < FLOOR * n:
+        raise ValueError(
+            f"a budget of {budget} in {batches} batches gives the first {batch} samples, but {n} states (and actions) "
+            f"need {FLOOR} each; raise budget or lower batches"
+        )
+    sizes = even_sizes(batch, n)
+    empirical = source.sample(sizes.reshape(source.shape), rng)
+    for number in range(2, batches + 1):
+        total = budget if number == batches else number * batch
+        wanted = neyman_allocation(deviations(empirical), total, sizes)
+        empirical = source.sample((wanted - sizes).reshape(source.shape), rng, to=empirical)
+        sizes = wanted
+    return empirical
+
+
+def even_sizes(total: int, n: int) -> IntArray:
+    """(n,) sample sizes that differ by at most one."""
+    return np.asarray(total // n + (np.arange(n) < total % n), dtype=np.int64)

@@ -1,0 +1,175 @@
+"""The verb: I can sample the model, how well can I estimate it?"""
+
+import math
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from distrl._validation import FloatArray, generator, whole_number
+from distrl.dp.categorical import CategoricalFixedPoint
+from distrl.dp.evaluate import Method, evaluate
+from distrl.dp.monte_carlo import MonteCarlo
+from distrl.dp.solution import Solution, Status
+from distrl.generative.allocation import adaptive_samples, even_sizes
+from distrl.generative.intervals import Estimate
+from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
+from distrl.models.mdp import MDP
+from distrl.models.mrp import MRP
+from distrl.returns.grid import Grid
+from distrl.theory.bounds import dkw_halfwidth
+
+_ALLOCATIONS = ("uniform", "adaptive")
+
+
+def estimate(
+    model: MRP | MDP | GenerativeModel,
+    method: Method,
+    policy: Any = None,
+    samples_per_state: int = 1000,
+    rng: Any = None,
+    *,
+    rewards: str = "sampled",
+    budget: int | None = None,
+    allocate: str = "uniform",
+    functional: str = "mean",
+    at: float | None = None,
+    state: int | None = None,
+    batches: int = 5,
+    tol: float | None = None,
+    max_iterations: int | None = None,
+    throw: bool = True,
+    progress: Any = False,
+) -> Estimate:
+    """The return distribution of a model that is sampled, or of logged transitions, with confidence intervals.
+
+    Parameters
+    ----------
+    model : MRP, MDP or GenerativeModel: what is sampled; an EmpiricalMRP or EmpiricalMDP is taken as it is
+    method : any method of `evaluate`
+        It runs on the empirical model, so that methods compare sample for sample. `MonteCarlo` is different: its
+        episodes are drawn from `model` itself, as many as all the samples pay for, one sample a step; its own number of
+        episodes is not used.
+    policy : for an MDP, as in `evaluate`
+    samples_per_state : int
+        Samples of every state of an MRP, of every (state, action) of an MDP.
+    rng : anything `numpy.random.default_rng` takes
+    rewards : "sampled" or "known", see `GenerativeModel`
+    budget : int, optional
+        Number of samples altogether, instead of `samples_per_state`.
+    allocate : "uniform" or "adaptive"
+        adaptive: in `batches`, where the influence function says that samples shrink the interval of `functional` at
+        `state` most (Neyman allocation, at least 2 each); needs `budget`.
+    functional, at, state
+        What adaptive samples are for; by default the mean at the one state where `model.initial` starts.
+    tol, max_iterations, throw, progress
+        As for `evaluate`.
+
+    Returns
+    -------
+    Estimate
+        A `Solution` of the empirical model, and `.interval(...)`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        On bad input, naming the argument.
+
+    Notes
+    -----
+    Where the reward range is known (bounded reward laws, or `reward_range` of a log) a method without a grid of its own
+    gets one that covers every possible return, not only those of the empirical model: the same for every sample.
+    Source of the categorical estimator: Rowland et al. 2024, "Near-Minimax-Optimal Distributional Reinforcement
+    Learning with a Generative Model".
+
+    Examples
+    --------
+    >>> import distrl
+    >>> mrp = distrl.MRP([[0.5, 0.5], [0.5, 0.5]], [2.0, -1.0], discount=0.9)
+    >>> est = estimate(mrp, distrl.CategoricalFixedPoint(atoms=51), samples_per_state=10_000, rng=0)
+    >>> low, high = est.interval("mean")[0]
+    >>> bool(low < 6.5 < high)
+    True
+    """
+    if not hasattr(method, "_solve") or isinstance(method, type):
+        raise TypeError(f"method must be a method such as distrl.CategoricalFixedPoint(), got {method!r}")
+    if allocate not in _ALLOCATIONS:
+        raise ValueError(f"allocate must be one of {', '.join(_ALLOCATIONS)}; got {allocate!r}")
+    options = {"tol": tol, "max_iterations": max_iterations, "throw": throw, "progress": progress}
+    if isinstance(model, EmpiricalMRP | EmpiricalMDP):
+        if budget is not None or allocate != "uniform" or isinstance(method, MonteCarlo):
+            raise ValueError("logged transitions cannot be added to: no budget, no allocation and no rollouts")
+        return _solved(model, method, policy, generator(rng), options)
+    source = model if isinstance(model, GenerativeModel) else GenerativeModel(model, rewards)
+    n, rng = source.model.outcomes.n_sources, generator(rng)
+    if budget is None:
+        if allocate == "adaptive":
+            raise ValueError("allocate='adaptive' needs a budget= of samples")
+        total = n * whole_number(samples_per_state, "samples_per_state", low=1)
+    else:
+        total = whole_number(budget, "budget", low=n)
+    if isinstance(method, MonteCarlo):
+        return _rollouts(source, method, policy, total, rng)
+    if allocate == "uniform":
+        empirical = source.sample(even_sizes(total, n).reshape(source.shape), rng)
+        return _solved(empirical, method, policy, rng, options)
+    start = _start(source, state)
+    pilot = method if isinstance(method, CategoricalFixedPoint) else CategoricalFixedPoint()
+
+    def deviations(empirical: Any) -> FloatArray:
+        so_far = _solved(empirical, pilot, policy, rng, {"throw": False})
+        return np.asarray(np.sqrt(so_far.influence(functional, at, start).variance[0]))
+
+    empirical = adaptive_samples(source, total, whole_number(batches, "batches", low=2), rng, deviations)
+    return _solved(empirical, method, policy, rng, options)
+
+
+def _solved(empirical: Any, method: Any, policy: Any, rng: np.random.Generator, options: dict[str, Any]) -> Estimate:
+    if getattr(method, "grid", 0) is None and hasattr(method, "atoms") and empirical.return_range is not None:
+        low, high = empirical.return_range
+        grid = Grid._spanning(low, high, method.atoms)
+        solution = evaluate(empirical, replace(method, grid=grid), policy, rng=rng, **options)
+    else:
+        solution = evaluate(empirical, method, policy, rng=rng, **options)
+    return _estimate(solution, empirical, policy)
+
+
+def _estimate(solution: Solution, empirical: Any, policy: Any) -> Estimate:
+    columns = {field.name: getattr(solution, field.name) for field in fields(Solution)}
+    return Estimate(**columns, empirical=empirical, policy=policy)
+
+
+def _start(source: GenerativeModel, state: int | None) -> int:
+    if state is not None:
+        return whole_number(state, "state", high=source.model.n_states - 1)
+    initial = source.model.initial
+    if initial is None or np.count_nonzero(initial) != 1:
+        raise ValueError("allocate='adaptive' needs state=, the one whose interval is to shrink")
+    return int(np.argmax(initial))
+
+
+def _rollouts(
+    source: GenerativeModel, method: MonteCarlo, policy: Any, total: int, rng: np.random.Generator
+) -> Estimate:
+    """Episodes from every state that take at most `total` steps together.
+
+    Cut after n steps, n the first whose truncation, discount^n of the returns' range, is within the sampling error of
+    the episodes that are paid for then; undiscounted ones run to their end, which a budget cannot bound.
+    """
+    model = source.model
+    states, g = model.n_states, model.discount
+    if g == 1.0:
+        raise ValueError(
+            "undiscounted episodes have no largest length, so no budget; use evaluate(..., MonteCarlo(...))"
+        )
+    per_state = total // states
+    steps = 1
+    while steps < per_state and g**steps > dkw_halfwidth(max(per_state // steps, 1), method.confidence):
+        steps += 1
+    episodes = per_state // steps
+    cut = replace(method, episodes=episodes)
+    solution = evaluate(model, cut, policy, tol=math.ulp(0.0), max_iterations=steps, rng=rng, throw=False)
+    reason = f"{episodes} episodes of at most {steps} steps a state: {states * episodes * steps} of {total} samples"
+    if solution.status is Status.MAX_ITERATIONS:
+        solution = replace(solution, status=Status.SAMPLED)
+    return _estimate(replace(solution, reason=reason), None, policy)

@@ -1,0 +1,149 @@
+"""The derivative of a functional of the categorical fixed point in the outcomes that were drawn, by adjoint solves."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from distrl._kernels import influence as kernels
+from distrl._threads import Workers
+from distrl._validation import FloatArray, IntArray
+from distrl.models.generative import Samples
+from distrl.models.outcomes import OutcomeTable
+from distrl.operators.categorical import CategoricalBellman
+from distrl.operators.linear import solve_contraction
+from distrl.returns.categorical import CategoricalReturns
+
+_CHUNK = 4_000_000  # entries of the adjoints that are solved for at once
+
+
+class Influence(NamedTuple):
+    """Influence of a source's outcomes on K functionals: their variance (K, sources) and the means (K, sources)."""
+
+    variance: FloatArray
+    mean: FloatArray
+
+
+def adjoints(operator: CategoricalBellman, gradients: FloatArray, states: IntArray) -> FloatArray:
+    """(K, S, m) lambda = (I - A)^{-T} of the gradient `gradients[k]` at `states[k]`, last column 0.
+
+    F = A F + b is the categorical fixed point on the first m - 1 atoms; <lambda, dA F + db> is what a functional with
+    that gradient moves by, to first order. A contraction by the discount in the sum over states of the largest entry.
+    Time O(K nnz m) an application.
+    """
+    n, m = operator.table.n_states, operator.grid.atoms
+    rhs = np.zeros((len(states), n, m))
+    rhs[np.arange(len(states)), states] = gradients
+    chunk = max(1, _CHUNK // (n * m))
+    for first in range(0, len(states), chunk):
+        piece = rhs[first : first + chunk]
+        scale = np.abs(piece).max(axis=(1, 2), keepdims=True)  # solved together: to one relative accuracy
+        scale[scale == 0.0] = 1.0
+        rhs[first : first + chunk] = scale * solve_contraction(
+            lambda v: adjoint_image(operator, v), piece / scale, tol=1e-12
+        )
+    return rhs
+
+
+def adjoint_image(operator: CategoricalBellman, adjoint: FloatArray) -> FloatArray:
+    """A^T of each of (K, S, m) adjoints, last column 0."""
+    cumulated = cumulate(adjoint)
+    pulled = np.zeros_like(cumulated)
+    work = Workers(None, len(operator.table.probs) * adjoint.size)
+    work.rows(len(adjoint), kernels.pull_reads, cumulated, operator.plan, pulled)
+    for block in operator.law_blocks:
+        on = block.continuing
+        law = (on.indptr, on.indices, on.data, block.first, block.weights)
+        work.rows(len(adjoint), kernels.pull_law, cumulated, block.sources, *law, pulled)
+    image = np.zeros_like(pulled)
+    image[:, :, :-1] = pulled[:, :, :-1] - pulled[:, :, 1:]
+    return image
+
+
+def cumulate(adjoint: FloatArray) -> FloatArray:
+    """(K, S, m) sums of lambda from each atom on: the functional as a function on the atoms."""
+    out = np.empty_like(adjoint)
+    kernels.cumulate(adjoint.reshape(-1, adjoint.shape[-1]), out.reshape(-1, adjoint.shape[-1]))
+    return out
+
+
+def influence(
+    operator: CategoricalBellman,
+    returns: CategoricalReturns,
+    samples: Samples,
+    policy: FloatArray,
+    gradients: FloatArray,
+    states: IntArray,
+) -> Influence:
+    """Variance and mean over the drawn outcomes of h(o) = policy(a|x) <lambda(x), B^r F(y) + b^r>.
+
+    Parameters
+    ----------
+    operator : of the empirical model under the policy
+    returns : its fixed point
+    samples : drawn at the sources (state, action)
+    policy : (sources,) weight of each source in its state
+    gradients, states : (K, m) and (K,)
+
+    Returns
+    -------
+    Influence
+        The variance of a functional's estimate is the sum over sources of variance / samples, to first order. With
+        divisor N - 1, infinite for one sample of a source that matters, 0 where nothing was drawn (known outcomes).
+
+    Notes
+    -----
+    Time K (N m + adjoint solves), N the distinct outcomes drawn.
+    """
+    n_actions = samples.n_sources // samples.n_states
+    probs = np.ascontiguousarray(returns.probs)
+    whose = samples.sources // n_actions
+    grid, discount = operator.grid, operator.discount
+    start = np.where(samples.terminals, 0.0, discount * grid.low)
+    at = (samples.rewards + start - grid.low) / grid.spacing
+    known = np.flatnonzero(samples.laws >= 0)
+    images = _images_of_laws(operator, samples, known, probs)
+    count, totals = samples.counts, np.maximum(samples.totals, 1)
+    variance, mean = np.empty((len(states), samples.n_sources)), np.empty((len(states), samples.n_sources))
+    lambdas = cumulate(adjoints(operator, gradients, states))
+    value = np.empty(len(count))
+    work = Workers(None, len(count) * grid.atoms)
+    for k, row in enumerate(lambdas):
+        work.rows(
+            len(count),
+            kernels.influence,
+            row,
+            probs,
+            whose,
+            samples.next_states,
+            at,
+            samples.terminals,
+            discount,
+            value,
+        )
+        value[known] = (images * row[whose[known]]).sum(axis=1)
+        mean[k] = np.bincount(samples.sources, count * value, samples.n_sources) / totals
+        square = np.bincount(samples.sources, count * (value - mean[k][samples.sources]) ** 2, samples.n_sources)
+        variance[k] = square / np.maximum(totals - 1, 1)
+        matters = np.repeat(np.abs(row).max(axis=1) > 0.0, n_actions)
+        variance[k][(samples.totals == 1) & matters] = np.inf
+    used = policy > 0.0
+    variance[:, used] *= policy[used] ** 2
+    variance[:, ~used] = 0.0
+    return Influence(variance, mean * policy)
+
+
+def _images_of_laws(operator: CategoricalBellman, samples: Samples, rows: IntArray, probs: FloatArray) -> FloatArray:
+    """(k, m) projected laws of reward + discount * Z for sampled outcomes whose reward law is known."""
+    if not len(rows):
+        return np.empty((0, operator.grid.atoms))
+    table = OutcomeTable(
+        n_states=samples.n_states,
+        indptr=np.arange(len(rows) + 1),
+        probs=np.ones(len(rows)),
+        next_states=samples.next_states[rows],
+        rewards=samples.rewards[rows],
+        terminals=samples.terminals[rows],
+        laws=samples.laws[rows],
+        reward_laws=samples.reward_laws,
+    )
+    return CategoricalBellman.for_table(table, operator.discount, operator.grid).apply(probs).probs

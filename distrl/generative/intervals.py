@@ -1,0 +1,287 @@
+"""What `estimate` gives back: a solution of the empirical model, with confidence intervals for the true one."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri
+
+from distrl._validation import BoolArray, FloatArray, IntArray, generator, int_array, real_number, whole_number
+from distrl.dp.moments import mean_and_variance
+from distrl.dp.solution import Solution
+from distrl.generative.bootstrap import replicates
+from distrl.generative.concentration import mean_radius, w1_radius
+from distrl.generative.functionals import Functional, natural_range
+from distrl.generative.influence import Influence, influence
+from distrl.models.generative import EmpiricalMDP
+from distrl.operators.categorical import CategoricalBellman
+from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.metrics import wasserstein
+from distrl.theory.bounds import dkw_halfwidth
+
+_METHODS = ("delta", "bootstrap", "finite-sample")
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate(Solution):
+    """A `Solution` of the empirical model, with confidence intervals for the true one.
+
+    Attributes
+    ----------
+    empirical : EmpiricalMRP or EmpiricalMDP; None for Monte Carlo rollouts, which estimate no model
+    policy : what was evaluated, None for an MRP
+    """
+
+    empirical: Any = None
+    policy: Any = None
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace("Solution", "Estimate", 1)
+
+    # -- intervals --------------------------------------------------------------------------------------------------
+
+    def interval(
+        self,
+        functional: str,
+        at: float | None = None,
+        level: float = 0.95,
+        method: str = "delta",
+        *,
+        states: Any = None,
+        simultaneous: bool = False,
+        resamples: int = 200,
+        rng: Any = None,
+        threads: int | None = None,
+    ) -> FloatArray:
+        """Confidence intervals for a functional of the true return laws.
+
+        Parameters
+        ----------
+        functional : "mean", "variance", "quantile", "cvar" (lower tail), "cdf" or "w1"
+            w1 is the distance from the estimated law to the true one: the interval [0, r] says that the true law is
+            within r of `returns[x]`.
+        at : float
+            Level of the quantile or CVaR, point of the CDF.
+        level : float in (0, 1)
+        method : "delta", "bootstrap" or "finite-sample"
+            delta: normal, with the standard error of `standard_error`. A quantile inverts the CDF at its level -/+ the
+            error of the CDF there (Woodruff); w1 simulates the linearised fixed point.
+            bootstrap: percentiles over models redrawn from the empirical one.
+            finite-sample: holds for every N, wide: `distrl.generative.concentration` has bound and proof. Needs an
+            interval known to hold every return, and sample sizes fixed beforehand.
+        states : int, list or mask, optional
+            Only these; a delta interval costs one adjoint solve a state.
+        simultaneous : bool
+            Cover all (chosen) states at once: Bonferroni for delta, the largest studentised deviation for bootstrap;
+            finite-sample intervals do anyway.
+        resamples, rng, threads
+            For the bootstrap, and delta for w1.
+
+        Returns
+        -------
+        (S, 2), or (K, 2) for K states.
+            What the solver's own error can do to the functional (`enclosure`) is added. A state that can reach a source
+            of which nothing is known has the functional's whole range.
+
+        Raises
+        ------
+        ValueError
+            Where a method has no interval, with what to use instead: CVaR by delta at a level that is a value of the
+            CDF; delta for estimates that are not categorical.
+        """
+        wanted = Functional.of(functional, at)
+        confidence = real_number(level, "level", low=0.0, high=1.0)
+        if confidence in (0.0, 1.0):
+            raise ValueError(f"level must lie in (0, 1), got {confidence:g}")
+        if method not in _METHODS:
+            raise ValueError(f"method must be one of {', '.join(_METHODS)}; got {method!r}")
+        chosen = self._states(states)
+        if method == "finite-sample":
+            ends = self._finite_sample(wanted, confidence)[chosen]
+        elif self.empirical is None:
+            raise ValueError("rollouts estimate no model; use method='finite-sample', or a method that estimates one")
+        elif method == "bootstrap" or wanted.name == "w1":
+            count, seed = whole_number(resamples, "resamples", low=2), generator(rng)
+            linear = method == "delta"
+            ends = self._bootstrap(wanted, confidence, chosen, simultaneous, count, seed, threads, linear)
+        else:
+            ends = self._delta(wanted, confidence, chosen, simultaneous)
+        low, high = natural_range(wanted, None if self.empirical is None else self.empirical.return_range)
+        ends = np.clip(ends, low, high)
+        ends[self._unknown[chosen]] = low, high
+        return ends
+
+    def standard_error(self, functional: str, at: float | None = None, states: Any = None) -> FloatArray:
+        """(S,) or (K,) standard errors by the delta method: sqrt(sum over sources of Var h / N).
+
+        h(o) = policy(a|x) <lambda(x), B^r F(y) + b^r> is the influence of an outcome o = (r, y) drawn at (x, a), lambda
+        the adjoint (I - A)^{-T} grad. First order in 1 / sqrt(N); sampled rewards are included.
+        """
+        wanted = Functional.of(functional, at)
+        chosen = self._states(states)
+        gradients = wanted.gradient(self._categorical, chosen)
+        return self._errors(gradients, chosen)
+
+    def influence(self, functional: str, at: float | None = None, state: int = 0) -> Influence:
+        """Mean and variance (1, sources) of the influence of each source's outcomes on the functional at `state`."""
+        chosen = self._states([state])
+        return self._influence(Functional.of(functional, at).gradient(self._categorical, chosen), chosen)
+
+    def enclosure(self, functional: str, at: float | None = None) -> FloatArray:
+        """(S, 2) what the functional can be at the exact law of the empirical model: numerical error alone."""
+        return self._enclosure(Functional.of(functional, at))
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _policy(self) -> FloatArray:
+        """(sources,) weight of each source in its state."""
+        if isinstance(self.empirical, EmpiricalMDP):
+            return self.empirical.policy_matrix(self.policy).ravel()
+        return np.ones(self.model.n_states)
+
+    @cached_property
+    def _unknown(self) -> BoolArray:
+        """(S,) states from which a source can be reached of which nothing is known."""
+        n = self.model.n_states
+        if self.empirical is None:
+            return np.zeros(n, dtype=np.bool_)
+        bad = (self.empirical.unknown.reshape(-1) & (self._policy > 0.0)).reshape(n, -1).any(axis=1)
+        while True:
+            wider = bad | (self.model.continuation @ bad.astype(np.float64) > 0.0)
+            if np.array_equal(wider, bad):
+                return np.asarray(bad, dtype=np.bool_)
+            bad = wider
+
+    @property
+    def _categorical(self) -> CategoricalReturns:
+        if self.empirical is None or not isinstance(self.returns, CategoricalReturns):
+            raise ValueError(f"the delta method needs a categorical estimate; {self.method!r} gives none")
+        return self.returns
+
+    @cached_property
+    def _operator(self) -> CategoricalBellman:
+        return CategoricalBellman(self.model, self._categorical.grid)
+
+    def _states(self, states: Any) -> IntArray:
+        everywhere = np.arange(self.model.n_states)
+        if states is None:
+            return everywhere
+        array = np.atleast_1d(np.asarray(states))
+        if array.dtype == np.bool_ and array.shape == everywhere.shape:
+            return np.asarray(everywhere[array])
+        return int_array(array, "states", low=0, high=self.model.n_states)
+
+    def _influence(self, gradients: FloatArray, states: IntArray) -> Influence:
+        returns, samples = self._categorical, self.empirical.samples
+        return influence(self._operator, returns, samples, self._policy, gradients, states)
+
+    def _errors(self, gradients: FloatArray, states: IntArray) -> FloatArray:
+        variance = self._influence(gradients, states).variance
+        return np.asarray(np.sqrt((variance / np.maximum(self.empirical.samples.totals, 1)).sum(axis=1)))
+
+    def _enclosure(self, functional: Functional) -> FloatArray:
+        if self.certificate is None:
+            raise ValueError(f"{self.method!r} states no bound on its error")
+        exact = mean_and_variance(self.model)[1] if functional.name == "variance" else None
+        return functional.enclosure(self.returns, self.certificate, exact)
+
+    def _delta(self, functional: Functional, level: float, states: IntArray, simultaneous: bool) -> FloatArray:
+        alpha = (1.0 - level) / (len(states) if simultaneous else 1)
+        factor = float(-ndtri(alpha / 2.0))
+        if functional.name == "quantile":
+            return self._woodruff(functional, factor, states)
+        half = factor * self._errors(functional.gradient(self._categorical, states), states)
+        return np.asarray(self._enclosure(functional)[states] + half[:, None] * np.array([-1.0, 1.0]))
+
+    def _woodruff(self, functional: Functional, factor: float, states: IntArray) -> FloatArray:
+        returns = self._categorical
+        assert self.certificate is not None
+        atoms = returns.grid.atoms
+        here = np.round((np.asarray(returns.quantile(functional.at)) - returns.grid.low) / returns.grid.spacing)
+        margin = np.zeros(self.model.n_states)
+        for shift in (-1, 0):  # the CDF passes the level between two atoms
+            atom = np.clip(here[states].astype(np.int64) + shift, 0, atoms - 2)
+            gradients = np.zeros((len(states), atoms))
+            gradients[np.arange(len(states)), atom] = 1.0
+            margin[states] = np.maximum(margin[states], factor * self._errors(gradients, states))
+        return functional._smeared(returns, self.certificate, margin)[states]
+
+    def _bootstrap(
+        self,
+        functional: Functional,
+        level: float,
+        states: IntArray,
+        simultaneous: bool,
+        count: int,
+        rng: np.random.Generator,
+        threads: int | None,
+        linear: bool,
+    ) -> FloatArray:
+        centre, alpha = self.returns, 1.0 - level
+
+        def statistic(returns: Any) -> FloatArray:
+            if functional.name == "w1":
+                return np.asarray(wasserstein(returns, centre))
+            return np.asarray(functional.value(returns))
+
+        policy = None if self.policy is None else self._policy.reshape(self.model.n_states, -1)
+        drawn = replicates(self.empirical, policy, self.returns, self.method, count, rng, threads, statistic, linear)[
+            :, states
+        ]
+        outside = self._enclosure(functional)[states]
+        if functional.name == "w1":
+            scale = drawn.std(axis=0) if simultaneous else np.ones(len(states))
+            scale = np.where(scale > 0.0, scale, 1.0)
+            reach = (drawn / scale).max(axis=1, keepdims=True) if simultaneous else drawn
+            outside[:, 1] += np.quantile(reach, level, axis=0, method="higher") * scale
+            return outside
+        value = np.asarray(functional.value(self.returns))[states]
+        if simultaneous:
+            spread = drawn.std(axis=0)
+            spread[spread == 0.0] = 1.0
+            largest = (np.abs(drawn - value) / spread).max(axis=1)
+            half = float(np.quantile(largest, level, method="higher")) * spread
+            return np.asarray(outside + half[:, None] * np.array([-1.0, 1.0]))
+        low = np.quantile(drawn, alpha / 2.0, axis=0, method="lower")
+        high = np.quantile(drawn, 1.0 - alpha / 2.0, axis=0, method="higher")
+        return outside + np.stack([low - value, high - value], axis=1)
+
+    def _finite_sample(self, functional: Functional, level: float) -> FloatArray:
+        if self.certificate is None:
+            raise ValueError(f"{self.method!r} states no bound on its error")
+        if self.empirical is None:
+            return self._rollouts(functional, level)
+        if self.empirical.return_range is None:
+            raise ValueError(
+                "finite-sample intervals need an interval that holds every return: bounded reward laws and a discount "
+                "below 1, or reward_range= for logged transitions"
+            )
+        low, high = self.empirical.return_range
+        totals = self.empirical.samples.totals
+        if functional.name == "mean":
+            radius = mean_radius(self.model, self._policy, totals, high - low, level)
+        else:
+            radius = w1_radius(self.model, self._policy, totals, high - low, level)
+        if functional.name == "variance":
+            # Var F - Var G = -int 2 (z - mid) (F - G) dz, mid between the means, is at most 2 (high - low) W1
+            half = 2.0 * (high - low) * radius
+            return np.asarray(self._enclosure(functional) + half[:, None] * np.array([-1.0, 1.0]))
+        wider = replace(
+            self.certificate, overshoot=self.certificate.overshoot + radius, w1=self.certificate.w1 + radius
+        )
+        return functional.enclosure(self.returns, wider)
+
+    def _rollouts(self, functional: Functional, level: float) -> FloatArray:
+        """From the band of Dvoretzky, Kiefer and Wolfowitz for all states at once, and what truncation left out."""
+        assert self.certificate is not None
+        episodes = self.method.episodes
+        share = dkw_halfwidth(episodes, 1.0 - (1.0 - level) / self.model.n_states)
+        sampling = self.certificate.residual * (share / dkw_halfwidth(episodes, self.method.confidence))
+        wider = replace(self.certificate, residual=sampling, w1=sampling + self.certificate.overshoot)
+        if functional.name != "variance":
+            return functional.enclosure(self.returns, wider)
+        full = sampling / share  # width of the range of returns
+        half = 2.0 * full * wider.w1
+        return np.asarray(functional.value(self.returns)[:, None] + half[:, None] * np.array([-1.0, 1.0]))

@@ -1,0 +1,34 @@
+"""Drawing outcomes of a model."""
+
+import numpy as np
+
+from distrl._validation import FloatArray
+from distrl.models.outcomes import OutcomeTable
+
+
+class OutcomeSampler:
+    """Draws rows of an outcome table: one uniform and one binary search each."""
+
+    def __init__(self, table: OutcomeTable) -> None:
+        self.table = table
+        before = np.concatenate([[0.0], np.cumsum(table.probs)])
+        starts, counts = table.indptr[:-1], np.diff(table.indptr)
+        within = before[1:] - np.repeat(before[starts], counts)
+        sums = np.repeat(before[table.indptr[1:]] - before[starts], counts)
+        # row k of source x covers (x + within/sum of the rows before, x + within/sum]
+        self._marks = table.sources + within / sums
+        self._last = table.indptr[1:] - 1
+
+    def rows(self, sources: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """One row for each source."""
+        found = np.searchsorted(self._marks, sources + rng.random(len(sources)), side="right")
+        return np.clip(found, self.table.indptr[sources], self._last[sources])
+
+    def rewards(self, rows: np.ndarray, rng: np.random.Generator) -> FloatArray:
+        """A reward for each row; laws are sampled."""
+        drawn = np.asarray(self.table.rewards[rows])
+        for index, law in enumerate(self.table.reward_laws):
+            with_law = np.flatnonzero(self.table.laws[rows] == index)
+            if with_law.size:
+                drawn[with_law] = law.sample(with_law.size, rng)
+        return drawn
