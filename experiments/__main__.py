@@ -123,7 +123,8 @@ def _again(experiment: Any, directory: Path) -> protocol.Outcome:
 
 def _say(name: str, experiment: Any, outcome: protocol.Outcome, directory: Path) -> int:
     """The result on the terminal; gives the number of checks that fail."""
-    console = Console(soft_wrap=True, highlight=False)
+    width = None if sys.stdout.isatty() else 160
+    console = Console(soft_wrap=True, highlight=False, width=width)
     console.print(f"{name}: {experiment.DESCRIPTION}")
     table = Table()
     for number, column in enumerate(outcome.headline[0]):
