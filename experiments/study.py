@@ -86,6 +86,13 @@ def bounded(name: str, measured: Iterable[float], bound: Iterable[float], slack:
     return Check(name, holds, f"tightest of {len(left)}: {left[worst]:.4g} <= {right[worst]:.4g}")
 
 
+def units(part: pd.DataFrame, value: str, by: str) -> pd.DataFrame:
+    """(units, values of `by`) of `value`: an MRP a unit where there are several, averaged over its replications, else
+    a replication; so intervals are over MRPs, or over samples of one MRP, never over both at once."""
+    index = "mrp" if part["mrp"].nunique() > 1 else "replication"
+    return part.pivot_table(index=index, columns=by, values=value, aggfunc="mean")
+
+
 def _printed(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     def word(value: Any) -> str:
         return f"{value:.3g}" if isinstance(value, float | np.floating) else str(value)
