@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import signal
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -14,11 +15,12 @@ from experiments.protocol import Arrays, Cell
 
 
 class Solved(NamedTuple):
-    """A finished cell: its place in the list that was given."""
+    """A cell that was solved, or could not be: its place in the list that was given."""
 
     index: int
     result: Arrays
     seconds: float
+    failure: str = ""
 
 
 def seed_of(cell: Cell, seed: int) -> np.random.SeedSequence:
@@ -30,7 +32,7 @@ def seed_of(cell: Cell, seed: int) -> np.random.SeedSequence:
 def solve_all(
     experiment: Any, cells: Sequence[Cell], seed: int, jobs: int = 1, scheduler: str | None = None
 ) -> Iterator[Solved]:
-    """Solve cells in any order, each yielded as soon as it is finished.
+    """Solve cells in any order, each yielded as soon as it is finished; a failure is yielded too.
 
     Parameters
     ----------
@@ -40,7 +42,7 @@ def solve_all(
     Raises
     ------
     RuntimeError
-        If a cell fails, naming it, or a worker has another version of the code.
+        If a worker has another version of the code.
     OSError
         If no scheduler answers.
     """
@@ -65,8 +67,10 @@ def _solve(index: int, module: str, cell: Cell, seed: int, code: str) -> Solved:
     started = time.perf_counter()
     try:
         result = experiment.solve(cell, seed_of(cell, seed))
-    except Exception as error:
-        raise RuntimeError(f"cell {cell.name} failed: {type(error).__name__}: {error}") from error
+    except Exception as error:  # whatever it is, the other cells are solved; the run raises at its end
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        failure = f"cell {cell.name} failed: {type(error).__name__}: {error} ({place.filename}, line {place.lineno})"
+        return Solved(index, {}, time.perf_counter() - started, failure)
     return Solved(index, result, time.perf_counter() - started)
 
 
@@ -96,7 +100,7 @@ def _on_cluster(tasks: Sequence[Any], scheduler: str) -> Iterator[Solved]:
         raise ModuleNotFoundError(
             "--scheduler needs Dask: pip install 'distrl[cluster]'", name="distributed"
         ) from error
-    with Client(scheduler, timeout="20s", set_as_default=False) as client:
+    with Client(scheduler, timeout="20s") as client:
         # a cell whose worker dies goes to another one; not pure: equal cells are not looked up in the cluster's memory
         futures = [client.submit(_solve, *task, pure=False) for task in tasks]
         try:

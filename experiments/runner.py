@@ -53,7 +53,7 @@ def run(
     OSError
         If another process runs into `directory`, or the disk is full; finished cells are kept.
     RuntimeError
-        If a cell fails, naming it.
+        If cells fail, naming them, after all others are finished.
     """
     cells, code = experiment.cells(size), version_of(experiment)
     keys = {cell.name: key_of(cell, seed, code) for cell in cells}
@@ -63,9 +63,15 @@ def run(
         missing = [cell for cell in cells if store.get(keys[cell.name]) is None]
         _announce(experiment, store.others(code), size, len(missing), len(cells), jobs, directory)
         solved = solve_all(experiment, missing, seed, jobs, scheduler)
-        for index, result, seconds in watched(solved, len(missing), experiment.__name__.rpartition(".")[2]):
+        failures = []
+        for index, result, seconds, failure in watched(solved, len(missing), experiment.__name__.rpartition(".")[2]):
             cell = missing[index]
-            store.put(keys[cell.name], cell, seed, code, seconds, result)
+            if failure:
+                failures.append(failure)
+            else:
+                store.put(keys[cell.name], cell, seed, code, seconds, result)
+        if failures:
+            raise RuntimeError("; ".join(sorted(failures)) + "; the other cells are finished and kept")
         return _write(experiment, directory, store, cells, keys, size, seed)
 
 

@@ -9,7 +9,9 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib import ticker
 
 from distrl.plotting import PALETTE, STYLE, save_figure
 from experiments.files import replacing, write_text
@@ -59,9 +61,25 @@ def band(axes: Any, x: Any, estimate: Any, low: Any, high: Any, number: int, lab
     axes.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
 
 
+def _plain_logs(axes: Any) -> None:
+    """Few labels on logarithmic axes: powers of ten, or 1, 2 and 5 times them where the axis is short."""
+    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        if axis.get_scale() != "log":
+            continue
+        decades = np.log10(high / low)
+        axis.set_minor_formatter(ticker.NullFormatter())
+        if decades < 1.3:
+            axis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.set_major_formatter(lambda x, _: f"{x:g}")
+        else:
+            axis.set_major_locator(ticker.LogLocator(numticks=5))
+
+
 def save(figures: Mapping[str, tuple[Any, str]], directory: Path) -> None:
     """Each figure as NAME.png and NAME.pdf, its caption as NAME.txt beside them."""
     for name, (figure, caption) in figures.items():
+        for axes in figure.axes:
+            _plain_logs(axes)
         for suffix in (".png", ".pdf"):
             with replacing(directory / f"{name}{suffix}") as partial:
                 save_figure(figure, partial, dpi=220)

@@ -95,7 +95,7 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
                     band(ax, atoms, *curve, number, label)
                 ax.set_xscale("log")
                 ax.set_yscale("log")
-                ax.set_title(f"{name}, g = {g:g}")
+                ax.set_title(f"{name}\ng = {g:g}")
         for ax in axes[-1]:
             ax.set_xlabel("atoms m")
         for ax in axes[:, 0]:

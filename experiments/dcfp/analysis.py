@@ -102,7 +102,7 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
                     band(ax, list(table), *ends, number, method)
                 ax.set_xscale("log")
                 ax.set_yscale("log")
-                ax.set_title(f"{name}, g = {g:g}")
+                ax.set_title(f"{name}\ng = {g:g}")
         for ax in axes[-1]:
             ax.set_xlabel("samples a state, N")
         for ax in axes[:, 0]:
@@ -130,7 +130,7 @@ def _time_figure(frame: pd.DataFrame, names: list[str], shown: list[float]) -> t
                     ax.plot(found["seconds"], found["w1"], label=method, **look(number))
                 ax.set_xscale("log")
                 ax.set_yscale("log")
-                ax.set_title(f"{name}, g = {g:g}")
+                ax.set_title(f"{name}\ng = {g:g}")
         for ax in axes[-1]:
             ax.set_xlabel("seconds")
         for ax in axes[:, 0]:
