@@ -16,8 +16,8 @@ from experiments.protocol import Cell
 PACKAGES = ("numpy", "scipy", "numba", "gymnasium", "matplotlib", "pandas", "joblib")
 #: They present results and do not enter them.
 PRESENTATION = (
-    "__main__.py", "analysis.py", "cli.py", "files.py", "figures.py", "manifest.py", "pages.py", "plotting.py",
-    "progress.py", "report.py", "runner.py", "statistics.py", "store.py", "study.py", "style.py",
+    "__main__.py", "analysis.py", "cli.py", "files.py", "figures.py", "manifest.py", "pages.py", "parallel.py",
+    "plotting.py", "progress.py", "report.py", "runner.py", "statistics.py", "store.py", "study.py", "style.py",
 )  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """Cells side by side: in this process, in processes of this machine, or on a Dask cluster."""
 
-import hashlib
 import importlib
 import signal
 import time
@@ -8,10 +7,8 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from experiments.manifest import version_of
-from experiments.protocol import Arrays, Cell
+from experiments.protocol import Arrays, Cell, seed_of
 
 
 class Solved(NamedTuple):
@@ -21,12 +18,6 @@ class Solved(NamedTuple):
     result: Arrays
     seconds: float
     failure: str = ""
-
-
-def seed_of(cell: Cell, seed: int) -> np.random.SeedSequence:
-    """The cell's own child of the root `seed`: named by its stable id, so that other cells never change it."""
-    digest = hashlib.sha256(cell.name.encode()).digest()
-    return np.random.SeedSequence(seed, spawn_key=tuple(np.frombuffer(digest[:16], dtype="<u4").tolist()))
 
 
 def solve_all(

@@ -1,5 +1,6 @@
 """What an experiment is: the names its package has, and the cells it is cut into."""
 
+import hashlib
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
@@ -56,6 +57,12 @@ class Experiment(Protocol):
 
     def report(self, results: Mapping[str, Arrays], directory: Path) -> Outcome:
         """Write table.csv, report.md and figures from the results, by cell name."""
+
+
+def seed_of(cell: Cell, seed: int) -> np.random.SeedSequence:
+    """The cell's own child of the root `seed`: named by its stable id, so that other cells never change it."""
+    digest = hashlib.sha256(cell.name.encode()).digest()
+    return np.random.SeedSequence(seed, spawn_key=tuple(np.frombuffer(digest[:16], dtype="<u4").tolist()))
 
 
 def names() -> list[str]:

@@ -80,8 +80,9 @@ def pick(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
 def bounded(name: str, measured: Iterable[float], bound: Iterable[float], slack: float = 1e-12) -> Check:
     """The check that measured <= bound row by row; the detail names the tightest row."""
     left, right = np.asarray(list(measured), float), np.asarray(list(bound), float)
-    scale = np.maximum(np.abs(right), 1e-300)
-    worst = int(np.argmax((left - right) / scale))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(right > 0.0, left / right, np.where(left > right, np.inf, -np.inf))
+    worst = int(np.argmax(share))
     holds = bool((left <= right + slack * np.maximum(1.0, np.abs(right))).all())
     return Check(name, holds, f"tightest of {len(left)}: {left[worst]:.4g} <= {right[worst]:.4g}")
 

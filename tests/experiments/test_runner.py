@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from experiments import manifest, parallel
-from experiments.protocol import Cell
+from experiments.protocol import Cell, seed_of
 from experiments.store import Store, key_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +28,7 @@ TOY = """
 import time
 import numpy as np
 from experiments.files import write_csv, write_text
-from experiments.protocol import Cell, Check, Outcome
+from experiments.protocol import Cell, seed_of, Check, Outcome
 
 DESCRIPTION, SECONDS = "random numbers", {"quick": 2.0, "default": 2.0, "full": 2.0}
 
@@ -242,7 +242,7 @@ def test_keys_depend_on_everything_and_seeds_on_the_name_alone():
     cells = [Cell("a", {"m": 1}), Cell("a", {"m": 2}), Cell("b", {"m": 1})]
     keys = {key_of(cell, seed, code) for cell in cells for seed in (0, 1) for code in ("x", "y")}
     assert len(keys) == 12
-    states = [tuple(parallel.seed_of(cell, seed).generate_state(4)) for cell in cells for seed in (0, 1)]
+    states = [tuple(seed_of(cell, seed).generate_state(4)) for cell in cells for seed in (0, 1)]
     assert states[0] == states[2] and len(set(states)) == 4
 
 

@@ -1,0 +1,129 @@
+"""The problems, the cells, and how one is solved."""
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+import distrl
+from experiments.protocol import Arrays, Cell
+from experiments.study import columns
+
+STATES, DISCOUNT = 10, 0.9
+STRUCTURES = {
+    "cycle": "a deterministic cycle",
+    "sparse": "2 successors a state (Garnet)",
+    "dense": "Dirichlet(1) rows",
+}
+LAWS = ("Dirac", "Gaussian", "exponential", "t2")
+TD_STEPS = (0.01, 0.03, 0.1, 0.3, 1.0)
+QTD_STEPS = (0.03, 0.1, 0.3, 1.0, 3.0)  # in units of reward
+_SIZES: dict[str, dict[str, Any]] = {
+    "quick": {"mrps": 2, "quantiles": (1, 32), "updates": (100, 1000), "replications": 5},
+    "default": {
+        "mrps": 10,
+        "quantiles": (1, 8, 32, 128, 512),
+        "updates": (30, 100, 300, 1000, 3000),
+        "replications": 10,
+    },
+    "full": {
+        "mrps": 100,
+        "quantiles": (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+        "updates": (30, 100, 300, 1000, 3000, 10_000, 30_000),
+        "replications": 50,
+    },
+}
+_PROBES = 2000  # single steps, for their variance
+
+
+def cells(size: str) -> list[Cell]:
+    """A cell for each MRP: both methods learn from the same transitions."""
+    chosen = dict(_SIZES[size])
+    mrps = chosen.pop("mrps")
+    return [
+        Cell(f"{structure}-{law}-{mrp:03d}", {"structure": structure, "law": law, "mrp": mrp, **chosen})
+        for structure in STRUCTURES
+        for law in LAWS
+        for mrp in range(mrps)
+    ]
+
+
+def model_of(structure: str, law: str, rng: np.random.Generator) -> distrl.MRP:
+    """Mean rewards N(0, 1) a state, and noise of scale 1 and mean 0 around them."""
+    means = rng.standard_normal(STATES)
+    noise = {
+        "Dirac": lambda mean: mean,
+        "Gaussian": lambda mean: stats.norm(mean, 1.0),
+        "exponential": lambda mean: stats.expon(mean - 1.0, 1.0),
+        "t2": lambda mean: stats.t(2, mean, 1.0),
+    }[law]
+    rewards = [noise(float(mean)) for mean in means] if law != "Dirac" else means
+    if structure == "cycle":
+        return distrl.environments.cycle(STATES, rewards, DISCOUNT)
+    if structure == "dense":
+        return distrl.environments.dirichlet(STATES, 1.0, DISCOUNT, rewards=rewards, rng=rng)
+    garnet = distrl.environments.garnet(STATES, 1, 2, DISCOUNT, rewards=means[:, None], rng=rng)
+    return distrl.MRP(garnet.under(np.zeros(STATES, dtype=int)).continuation, rewards, DISCOUNT)
+
+
+def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
+    """Mean squared error of the value, over states and replications, at every update count, method and step."""
+    arguments = cell.arguments
+    drawn, sampled = seed.spawn(2)
+    model = model_of(str(arguments["structure"]), str(arguments["law"]), np.random.default_rng(drawn))
+    continuation = model.continuation.toarray()
+    exact = np.linalg.solve(np.eye(STATES) - DISCOUNT * continuation, model.expected_rewards)
+    counts = np.array(arguments["updates"])
+    rows = []
+    for quantiles in (0, *arguments["quantiles"]):
+        method: Any = distrl.QuantileTD(quantiles) if quantiles else distrl.TD()
+        bias, noise = _limit(model, quantiles, exact, sampled) if quantiles else (0.0, _td_noise(model, exact, sampled))
+        for step in QTD_STEPS if quantiles else TD_STEPS:
+            run = distrl.learn(
+                model, method, step_size=step, updates=int(counts[-1]), replications=arguments["replications"],
+                records=counts, rng=sampled, threads=1,
+            )  # fmt: skip
+            errors = np.square(run.values - exact).mean(axis=(1, 2))
+            rows += [
+                {
+                    "structure": arguments["structure"],
+                    "law": arguments["law"],
+                    "mrp": arguments["mrp"],
+                    "method": f"QTD-{quantiles}" if quantiles else "TD",
+                    "quantiles": quantiles,
+                    "step": step,
+                    "updates": count,
+                    "mse": error,
+                    "bias_mse": bias,
+                    "noise": noise,
+                }
+                for count, error in zip(counts.tolist(), errors, strict=True)
+            ]
+    return columns(rows)
+
+
+def _limit(model: distrl.MRP, quantiles: int, exact: np.ndarray, seed: Any) -> tuple[float, float]:
+    """Mean squared bias of the quantile fixed point, and the noise of a step around it."""
+    fixed = distrl.evaluate(model, distrl.QuantileDP(quantiles, flat=0.5, threads=1), tol=1e-6, throw=False)
+    values = np.asarray(fixed.returns.values)  # type: ignore[attr-defined]
+    bias = float(np.square(fixed.values - exact).mean())
+
+    def steps(shift: float) -> np.ndarray:
+        run = distrl.learn(
+            model, distrl.QuantileTD(quantiles), step_size=1.0, updates=1, replications=_PROBES,
+            start=values + shift, rng=seed, threads=1,
+        )  # fmt: skip
+        return np.asarray(run.values[-1] - (fixed.values + shift))
+
+    shift = 0.25
+    # what pulls all estimates back when all are moved, a unit of distance; 1 - discount for TD
+    pull = (steps(-shift).mean(axis=0) - steps(shift).mean(axis=0)) / (2.0 * shift)
+    return bias, float(np.sqrt(steps(0.0).var(axis=0).mean()) / max(float(pull.mean()), 1e-12))
+
+
+def _td_noise(model: distrl.MRP, exact: np.ndarray, seed: Any) -> float:
+    """Standard deviation of TD's step at the true values, in units of its pull."""
+    run = distrl.learn(
+        model, distrl.TD(), step_size=1.0, updates=1, replications=_PROBES, start=exact, rng=seed, threads=1
+    )
+    return float(np.sqrt((run.values[-1] - exact).var(axis=0).mean()) / (1.0 - DISCOUNT))
