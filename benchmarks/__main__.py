@@ -11,6 +11,7 @@ from benchmarks.direct_in_time import DirectInTime
 from benchmarks.problems import CHOSEN_ON, HELD_OUT, garnet, walk
 from benchmarks.test_solver_ratios import against_quantecon, against_sweeps, best_of, scipy_ways
 from benchmarks.test_speed_application import TRAFFIC, application_against_triad
+from benchmarks.test_speed_learning import SIZES, has_rlax, rlax_updates_a_second, updates_a_second
 from benchmarks.test_speed_metrics import KINDS, ratios
 from distrl import CategoricalFixedPoint, evaluate
 
@@ -96,6 +97,18 @@ def table_of_metrics():
         print(f"{kind:24}{1e6 * seconds:6.2f} us a pair  {cells}  reading {reading:.1f}", flush=True)
 
 
+def table_of_learning():
+    print("\nstate updates a second of learn, 10 states, 100 replications, all cores, against rlax under jax.jit")
+    for kind, sizes in SIZES.items():
+        for atoms in sizes:
+            ours, constant = updates_a_second(kind, atoms), updates_a_second(kind, atoms, noise=False)
+            cells = f"{kind} {atoms:<6} {ours:>12.3g}, constant rewards {constant / ours:.2f} of it"
+            if has_rlax():
+                theirs, setting = rlax_updates_a_second(kind, atoms)
+                cells += f"  rlax {theirs:.3g} ({setting})  {ours / theirs:.0f}x"
+            print(cells, flush=True)
+
+
 def table_of_means():
     if importlib.util.find_spec("quantecon") is None:
         print("\nmeans against QuantEcon: not installed (pip install 'distrl[bench]')")
@@ -151,6 +164,7 @@ def main():
     table_of_scaling()
     table_of_metrics()
     table_of_means()
+    table_of_learning()
     figure(results, arguments.figure)
 
 

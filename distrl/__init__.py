@@ -39,6 +39,7 @@ from distrl.models import (
 )
 from distrl.returns import (
     CategoricalReturns,
+    ExpectileReturns,
     Grid,
     ParticleReturns,
     QuantileReturns,
@@ -78,6 +79,7 @@ __all__ = [
     "Estimate",
     "EvaluationInterrupted",
     "ExpectileDP",
+    "ExpectileReturns",
     "ExpectileTD",
     "FiniteLaw",
     "GenerativeModel",

@@ -6,7 +6,8 @@ any number of threads; sums over states are taken from per-row sums, in the orde
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -67,7 +68,7 @@ class Workers:
 def side_by_side(tasks: Sequence[Callable[[], None]], threads: int | None) -> None:
     """Call each of `tasks`, on `threads` threads (None: one each core) beside the caller's, which only waits.
 
-    Ctrl-C reaches the caller alone: what was begun is finished, then KeyboardInterrupt is raised.
+    Ctrl-C reaches the caller alone: tasks that were handed out are finished, then KeyboardInterrupt is raised.
     """
     lanes = min(default_threads() if threads is None else threads, len(tasks))
 
@@ -75,11 +76,15 @@ def side_by_side(tasks: Sequence[Callable[[], None]], threads: int | None) -> No
         for task in tasks[first::lanes]:
             task()
 
-    futures = [_pool().submit(lane, first) for first in range(lanes)]
+    futures: list[Future[None]] = []
     try:
+        for first in range(lanes):
+            futures.append(_pool().submit(lane, first))
         wait(futures)
     except KeyboardInterrupt:
-        wait(futures)
+        while not all(future.done() for future in futures):
+            with suppress(KeyboardInterrupt):  # however often it is pressed
+                wait(futures)
         raise
     for future in futures:
         future.result()

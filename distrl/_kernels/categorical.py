@@ -242,6 +242,26 @@ def sweep_blocks(
 
 
 @kernel
+def sweep_repeatedly(
+    first: FloatArray,
+    plan: Any,
+    offset: FloatArray,
+    edges: IntArray,
+    forward: bool,
+    relax: float,
+    second: FloatArray,
+    sums: FloatArray,
+    times: int,
+) -> None:
+    """`times` sweeps of all blocks, an odd number, from `first` into `second` and back; sums are those of the last."""
+    blocks = len(edges) - 1
+    for _ in range(times // 2):
+        sweep_blocks(first, plan, offset, edges, forward, relax, second, sums, 0, blocks)
+        sweep_blocks(second, plan, offset, edges, forward, relax, first, sums, 0, blocks)
+    sweep_blocks(first, plan, offset, edges, forward, relax, second, sums, 0, blocks)
+
+
+@kernel
 def _solve_cell(row: FloatArray, known: float, weights: FloatArray, ats: FloatArray, discount: float, i: int) -> float:
     """What the equation of cell i of a state with self-loops says, given the other cells of its `row`.
 

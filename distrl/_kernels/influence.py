@@ -95,17 +95,23 @@ def influence(
     at: FloatArray,
     terminals: Any,
     discount: float,
+    first: IntArray,
+    last: IntArray,
     out: FloatArray,
     start: int,
     stop: int,
 ) -> None:
-    """out[o] = the functional of states[o] at the projected law of reward + discount * Z, Z ~ probs[next_states[o]]."""
+    """out[o] = the functional of states[o] at the projected law of reward + discount * Z, Z ~ probs[next_states[o]].
+
+    Atoms outside of first[y] to last[y] have no mass that matters.
+    """
     for o in range(start, stop):
         row = cumulated[states[o]]
         if terminals[o]:
             out[o] = _read_at(row, at[o])
             continue
-        total, law = 0.0, probs[next_states[o]]
-        for j in range(len(law)):
+        y, total = next_states[o], 0.0
+        law = probs[y]
+        for j in range(first[y], last[y] + 1):
             total += law[j] * _read_at(row, at[o] + discount * j)
         out[o] = total

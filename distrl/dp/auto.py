@@ -35,7 +35,7 @@ DIRECTED = 0.5
 #: Over-relaxation of Gauss-Seidel; 1.3 diverges on some walks and random graphs, 1.2 on none that was tried.
 RELAXATION = 1.2
 _ONE_WAY = 0.9  # with so much of the flow one way Gauss-Seidel is close to exact and needs none
-_SMALL = 100_000  # non-zeros below which a coarse set-up takes longer than sweeps at a short horizon
+_SMALL = 250_000  # non-zeros below which a coarse set-up takes longer than sweeps at a short horizon
 _MOST_STATES = 32  # in a group on average; with twice as many BiCGSTAB alone is as fast at a horizon of 100
 _NEIGHBOURS = 12.0  # groups a group leads to: more is a random graph, whose groups are no neighbourhoods
 _DENSE = 150  # states

@@ -24,6 +24,8 @@ SINGLE_ENTRIES = 20_000_000
 _MARGIN = 0.25
 _CYCLE = 300  # BiCGSTAB iterations between two true residuals
 _CYCLES = 100  # cycles altogether
+_TINY = 30_000  # numbers read in a sweep up to which ...
+_AT_ONCE = 9  # ... Gauss-Seidel looks at the residual of one sweep in so many
 _REJECTED = 3  # cycles without progress before krylov leaves the rest to sweeps
 
 
@@ -91,15 +93,17 @@ def gauss_seidel(system: System, cdf: FloatArray, stop: Stop, relax: float = 1.0
     image = np.empty_like(cdf)
     smallest, since, forward = math.inf, 0, not system.uphill
     turning = False
+    at_once = _AT_ONCE if len(system.plan.successor) * system.grid.atoms <= _TINY else 1
     try:
         while run.iterations < limit:
-            residual = system.gauss_seidel(cdf, image, forward, relax)
-            run.iterations += 1
+            times = at_once if not turning and limit - run.iterations >= at_once else 1
+            residual = system.gauss_seidel(cdf, image, forward, relax, times)
+            run.iterations += times
             cdf, image = image, cdf
             stop.report(residual)
             if residual <= stop.goal:
                 return Outcome(cdf, Status.CONVERGED)
-            smallest, since = (residual, 0) if residual < smallest else (smallest, since + 1)
+            smallest, since = (residual, 0) if residual < smallest else (smallest, since + times)
             if since > 20 and relax > 1.0:
                 relax, since, turning = 1.0, 0, True
             if residual == math.inf or (since > 50 and residual < 1e4 * _EPS * (system.grid.atoms - 1)):

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, IntArray, float_array, whole_number
+from distrl.generative.influence import Influence
 from distrl.models.generative import GenerativeModel
 
 #: Samples that every source gets whatever its influence: fewer show no variance.
 FLOOR = 2
+_PRIOR = 10
 
 
 def neyman_allocation(deviations: ArrayLike, total: int, at_least: ArrayLike = FLOOR) -> IntArray:
@@ -87,6 +89,20 @@ def adaptive_samples(
         empirical = source.sample((wanted - sizes).reshape(source.shape), rng, to=empirical)
         sizes = wanted
     return empirical
+
+
+def cautious_deviations(seen: Influence, totals: IntArray) -> FloatArray:
+    """(sources,) standard deviations of influence to allocate by, after `totals` samples.
+
+    Variances shrink towards their mean over the sources that matter, which counts as `_PRIOR` samples: a source whose
+    first samples happened to look alike is asked again.
+    """
+    variance = seen.variance[0]
+    matters = (variance > 0.0) | (seen.mean[0] != 0.0)
+    if not matters.any():
+        return np.zeros_like(variance)
+    common = variance[matters].mean()
+    return np.asarray(np.sqrt(np.where(matters, (totals * variance + _PRIOR * common) / (totals + _PRIOR), 0.0)))
 
 
 def even_sizes(total: int, n: int) -> IntArray:

@@ -11,7 +11,7 @@ from distrl.dp.categorical import CategoricalFixedPoint
 from distrl.dp.evaluate import Method, evaluate
 from distrl.dp.monte_carlo import MonteCarlo
 from distrl.dp.solution import Solution, Status
-from distrl.generative.allocation import adaptive_samples, even_sizes
+from distrl.generative.allocation import adaptive_samples, cautious_deviations, even_sizes
 from distrl.generative.intervals import Estimate
 from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
 from distrl.models.mdp import MDP
@@ -118,10 +118,10 @@ def estimate(
 
     def deviations(empirical: Any) -> FloatArray:
         so_far = _solved(empirical, pilot, policy, rng, {"throw": False})
-        return np.asarray(np.sqrt(so_far.influence(functional, at, start).variance[0]))
+        return cautious_deviations(so_far.influence(functional, at, start), empirical.samples.totals)
 
     empirical = adaptive_samples(source, total, whole_number(batches, "batches", low=2), rng, deviations)
-    return _solved(empirical, method, policy, rng, options)
+    return replace(_solved(empirical, method, policy, rng, options), adaptive=True)
 
 
 def _solved(empirical: Any, method: Any, policy: Any, rng: np.random.Generator, options: dict[str, Any]) -> Estimate:

@@ -59,7 +59,7 @@ class Functional:
             return returns.cdf(self.at)
         raise ValueError("w1 is a distance between two laws and has no value at one")
 
-    def gradient(self, returns: CategoricalReturns, states: IntArray) -> FloatArray:
+    def gradient(self, returns: CategoricalReturns, states: IntArray, *, one_sided: bool = False) -> FloatArray:
         """(K, m) derivative in the CDF values F_1..F_{m-1} of each of `states`, last column 0.
 
         E phi(Z) = sum p_i phi(z_i) has derivative phi(z_i) - phi(z_{i+1}); mean phi = z, variance (z - mean)^2, CVaR_a
@@ -68,8 +68,8 @@ class Functional:
         Raises
         ------
         ValueError
-            For CVaR if some F_i is the level: it has two one-sided derivatives there; for `w1`, and for quantiles,
-            which on a grid are a step function of F.
+            For CVaR if some F_i is the level: it has two one-sided derivatives there, `one_sided` takes that for
+            rising F_i; for `w1`, and for quantiles, which on a grid are a step function of F.
         """
         z = returns.atoms
         if self.name == "mean":
@@ -77,7 +77,8 @@ class Functional:
         elif self.name == "variance":
             phi = (z - np.asarray(returns.mean())[states, None]) ** 2
         elif self.name == "cvar":
-            self._check_level(returns, states)
+            if not one_sided:
+                self._check_level(returns, states)
             q = np.asarray(returns.quantile(self.at))[states, None]
             phi = -np.maximum(q - z, 0.0) / self.at
         elif self.name == "cdf":
@@ -120,7 +121,9 @@ class Functional:
         if variance is None:
             raise ValueError("the variance needs the exact one to be compared with")
         slack = 1e-12 * np.maximum(value, variance)
-        return np.stack([variance - slack, variance + slack], axis=1)
+        ends = np.stack([variance, variance], axis=1)
+        ends[np.isfinite(variance)] += np.outer(slack[np.isfinite(variance)], [-1.0, 1.0])
+        return ends
 
     def _smeared(self, returns: Returns, certificate: Certificate, margin: Any) -> FloatArray:
         """(S, 2) CDF at the point, or quantile at level -/+ `margin`, over all laws as near as the certificate says."""
@@ -130,6 +133,8 @@ class Functional:
         if self.name == "quantile":
             low, high = np.full(len(spread), -math.inf), np.full(len(spread), math.inf)
         margins = np.broadcast_to(margin, spread.shape)
+        if not np.isfinite(step):
+            return np.stack([low, high], axis=1)
         for h in step * np.concatenate([[0.0], np.arange(1, 8), np.geomspace(8, 512, 25)]):
             if h == 0.0:
                 tail = np.where(spread + alpha > 0.0, 1.0, 0.0)

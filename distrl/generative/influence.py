@@ -13,6 +13,7 @@ from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.linear import solve_contraction
 from distrl.returns.categorical import CategoricalReturns
 
+_NO_MASS = 1e-13
 _CHUNK = 4_000_000  # entries of the adjoints that are solved for at once
 
 
@@ -39,7 +40,7 @@ def adjoints(operator: CategoricalBellman, gradients: FloatArray, states: IntArr
         scale = np.abs(piece).max(axis=(1, 2), keepdims=True)  # solved together: to one relative accuracy
         scale[scale == 0.0] = 1.0
         rhs[first : first + chunk] = scale * solve_contraction(
-            lambda v: adjoint_image(operator, v), piece / scale, tol=1e-12
+            lambda v: adjoint_image(operator, v), piece / scale, tol=1e-11
         )
     return rhs
 
@@ -106,6 +107,9 @@ def influence(
     variance, mean = np.empty((len(states), samples.n_sources)), np.empty((len(states), samples.n_sources))
     lambdas = cumulate(adjoints(operator, gradients, states))
     value = np.empty(len(count))
+    cdf = np.cumsum(probs, axis=1)  # tails of less mass do not show in a variance
+    first, last = (cdf <= _NO_MASS).sum(axis=1), (cdf < 1.0 - _NO_MASS).sum(axis=1)
+    first, last = np.minimum(first, grid.atoms - 1), np.minimum(last, grid.atoms - 1)
     work = Workers(None, len(count) * grid.atoms)
     for k, row in enumerate(lambdas):
         work.rows(
@@ -118,6 +122,8 @@ def influence(
             at,
             samples.terminals,
             discount,
+            first,
+            last,
             value,
         )
         value[known] = (images * row[whose[known]]).sum(axis=1)

@@ -31,13 +31,23 @@ class Estimate(Solution):
     ----------
     empirical : EmpiricalMRP or EmpiricalMDP; None for Monte Carlo rollouts, which estimate no model
     policy : what was evaluated, None for an MRP
+    adaptive : whether sample sizes were chosen by looking at the samples
     """
 
     empirical: Any = None
     policy: Any = None
+    adaptive: bool = False
 
     def __repr__(self) -> str:
         return super().__repr__().replace("Solution", "Estimate", 1)
+
+    def summary(self, states: Any = None) -> str:
+        """As of a `Solution`, with the number of samples first."""
+        if self.empirical is None:
+            return f"rollouts: {self.reason}\n{super().summary(states)}"
+        totals = self.empirical.samples.totals
+        share = f"{totals.min()} to {totals.max()} a state" + (" and action" if self.mdp is not None else "")
+        return f"estimated from {totals.sum()} samples, {share}\n{super().summary(states)}"
 
     # -- intervals --------------------------------------------------------------------------------------------------
 
@@ -103,7 +113,7 @@ class Estimate(Solution):
             raise ValueError("rollouts estimate no model; use method='finite-sample', or a method that estimates one")
         elif method == "bootstrap" or wanted.name == "w1":
             count, seed = whole_number(resamples, "resamples", low=2), generator(rng)
-            linear = method == "delta"
+            linear = method == "delta" and self._categorical is not None  # refused for estimates that are not
             ends = self._bootstrap(wanted, confidence, chosen, simultaneous, count, seed, threads, linear)
         else:
             ends = self._delta(wanted, confidence, chosen, simultaneous)
@@ -116,7 +126,8 @@ class Estimate(Solution):
         """(S,) or (K,) standard errors by the delta method: sqrt(sum over sources of Var h / N).
 
         h(o) = policy(a|x) <lambda(x), B^r F(y) + b^r> is the influence of an outcome o = (r, y) drawn at (x, a), lambda
-        the adjoint (I - A)^{-T} grad. First order in 1 / sqrt(N); sampled rewards are included.
+        the adjoint (I - A)^{-T} grad. First order in 1 / sqrt(N); sampled rewards are included. inf where nothing is
+        known, or where one sample stands for a source that matters.
         """
         wanted = Functional.of(functional, at)
         chosen = self._states(states)
@@ -124,9 +135,13 @@ class Estimate(Solution):
         return self._errors(gradients, chosen)
 
     def influence(self, functional: str, at: float | None = None, state: int = 0) -> Influence:
-        """Mean and variance (1, sources) of the influence of each source's outcomes on the functional at `state`."""
+        """Mean and variance (1, sources) of the influence of each source's outcomes on the functional at `state`.
+
+        Where CVaR has no derivative, of a one-sided one.
+        """
         chosen = self._states([state])
-        return self._influence(Functional.of(functional, at).gradient(self._categorical, chosen), chosen)
+        gradient = Functional.of(functional, at).gradient(self._categorical, chosen, one_sided=True)
+        return self._influence(gradient, chosen)
 
     def enclosure(self, functional: str, at: float | None = None) -> FloatArray:
         """(S, 2) what the functional can be at the exact law of the empirical model: numerical error alone."""
@@ -179,7 +194,8 @@ class Estimate(Solution):
 
     def _errors(self, gradients: FloatArray, states: IntArray) -> FloatArray:
         variance = self._influence(gradients, states).variance
-        return np.asarray(np.sqrt((variance / np.maximum(self.empirical.samples.totals, 1)).sum(axis=1)))
+        errors = np.sqrt((variance / np.maximum(self.empirical.samples.totals, 1)).sum(axis=1))
+        return np.where(self._unknown[states], np.inf, errors)
 
     def _enclosure(self, functional: Functional) -> FloatArray:
         if self.certificate is None:
@@ -253,6 +269,8 @@ class Estimate(Solution):
             raise ValueError(f"{self.method!r} states no bound on its error")
         if self.empirical is None:
             return self._rollouts(functional, level)
+        if self.adaptive:
+            raise ValueError("finite-sample intervals need sample sizes fixed beforehand; these were adaptive")
         if self.empirical.return_range is None:
             raise ValueError(
                 "finite-sample intervals need an interval that holds every return: bounded reward laws and a discount "

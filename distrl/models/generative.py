@@ -370,7 +370,7 @@ class EmpiricalMRP(_Empirical, MRP):
         columns = _transition_columns(transitions, ("state", "reward", "next_state", "terminal"))
         n = _count_of(states, "states", columns["state"], columns["next_state"])
         self._fill(_observed(columns, columns["state"], n, n), unvisited, discount, initial, layout)
-        self.return_range, self.drawn_from = _return_range(reward_range, self.discount), None
+        self.return_range, self.drawn_from = _return_range(reward_range, self.discount, self.samples), None
 
 
 class EmpiricalMDP(_Empirical, MDP):
@@ -422,7 +422,7 @@ class EmpiricalMDP(_Empirical, MDP):
         check_memory(n, n_actions, 20.0, "give states= and actions=, or look for a stray index")
         sources = columns["state"] * n_actions + columns["action"]
         self._fill(_observed(columns, sources, n * n_actions, n), unvisited, discount, initial, layout)
-        self.return_range, self.drawn_from = _return_range(reward_range, self.discount), None
+        self.return_range, self.drawn_from = _return_range(reward_range, self.discount, self.samples), None
 
 
 def _transition_columns(rows: Any, names: tuple[str, ...]) -> dict[str, Any]:
@@ -514,13 +514,18 @@ def _ending_at_once(samples: Samples) -> OutcomeTable:
     )
 
 
-def _return_range(reward_range: Any, discount: float) -> tuple[float, float] | None:
+def _return_range(reward_range: Any, discount: float, samples: Samples) -> tuple[float, float] | None:
     if reward_range is None:
         return None
     ends = float_array(reward_range, "reward_range", ndim=1)
     if len(ends) != 2 or ends[0] > ends[1]:
         raise ValueError(f"reward_range must be (low, high), got {ends.tolist()}")
     low, high = ends
+    outside = (samples.rewards < low) | (samples.rewards > high)
+    if outside.any():
+        raise ValueError(
+            f"a transition has reward {samples.rewards[outside][0]:g}, outside reward_range {ends.tolist()}"
+        )
     if discount == 1.0:
         return None  # no interval holds every undiscounted return
     return float(min(low, low / (1.0 - discount))), float(max(high, high / (1.0 - discount)))

@@ -58,9 +58,8 @@ class CategoricalBellman:
     Notes
     -----
     Time O(nnz * m + groups * m) an application, nnz the number of outcomes, m the atoms; a reward law that is not
-    finite costs one (m, m) matrix product for its states and 8 m^2 bytes, a finite one on more than m/4 values a band
-    of it. Source: Rowland et al. 2018, "An Analysis of
-    Categorical Distributional Reinforcement Learning".
+    finite costs one (m, m) matrix product for its states and 8 m^2 bytes, a finite one on many values a band of it.
+    Source: Rowland et al. 2018, "An Analysis of Categorical Distributional Reinforcement Learning".
 
     Examples
     --------

@@ -1,7 +1,8 @@
 """From an outcome table and a grid to the arrays that kernels read, and the matrices of continuous reward laws."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy import sparse
@@ -13,6 +14,7 @@ from distrl.models.outcomes import OutcomeTable
 from distrl.returns.grid import Grid
 
 _LAW_MEMORY = 4e9  # bytes that matrices of reward laws may take
+Losses: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]  # variance, overshoot, clipped mass of projections
 _SUBCELLS = 4  # pieces of a cell in the upper bound on the variance that rounding adds
 
 
@@ -93,8 +95,9 @@ def build_plan(
 
     With `all_as_reads` every law must be finite and becomes reads.
 
-    Time and memory O(outcomes), and for each law that is not finite or has more than atoms/4 values O(atoms * b), b the
-    atoms that its support spans, atoms if that is not finite. A finite law on n values takes time O(atoms * b * log n).
+    Time and memory O(outcomes), and for each law that is not finite, or has more than 8 values and more than a quarter
+    of the atoms that its support spans, O(atoms * b), b these atoms, all if the support is not finite. For a law
+    on n values their matrix takes time O(atoms * b * log n).
 
     Raises
     ------
@@ -102,7 +105,7 @@ def build_plan(
         If the matrices would take more than 4 GB.
     """
     finite = [
-        isinstance(law, FiniteLaw) and (all_as_reads or len(law.values) <= max(8, grid.atoms // 4))
+        isinstance(law, FiniteLaw) and (all_as_reads or len(law.values) <= max(8, _reach(law, grid) // 4))
         for law in table.reward_laws
     ]
     dense = [index for index, is_finite in enumerate(finite) if not is_finite]
@@ -162,16 +165,12 @@ def _block(table: OutcomeTable, index: int, discount: float, grid: Grid, going_o
     continuing = sparse.coo_array(
         (table.probs[rows][on], (local[on], table.next_states[rows][on])), shape=(len(sources), table.n_states)
     ).tocsr()
-    # column j: R + discount * z_j; last column: R alone
-    shifts = np.append(discount * grid.points, 0.0)
     if isinstance(law, FiniteLaw):
         first, weights = _band(law, discount, grid)
-        losses = _finite_projection_loss(law, shifts, grid)
+        losses = _finite_projection_loss(law, np.append(discount * grid.points, 0.0), grid)
     else:
         first = np.zeros(grid.atoms, dtype=np.int64)
-        cumulative = cumulative_projection(law, shifts[:-1], grid)
-        weights = np.ascontiguousarray(np.diff(cumulative, axis=0, prepend=0.0).T)
-        losses = _projection_loss(law, shifts, grid)
+        weights, losses = _whole(law, discount, grid)
     variance, overshoot, clipped = losses
     return LawBlock(
         law=law,
@@ -196,6 +195,21 @@ def _reach(law: Law, grid: Grid) -> int:
     return int(min((law.support[1] - law.support[0]) / grid.spacing + 3.0, grid.atoms))
 
 
+#: The last matrix of each law that is alive: models that differ in probabilities alone share it.
+_LAST: WeakKeyDictionary[Law, tuple[float, Grid, FloatArray, Losses]] = WeakKeyDictionary()
+
+
+def _whole(law: Law, discount: float, grid: Grid) -> tuple[FloatArray, Losses]:
+    """`weights` of a law that is not finite, and its losses."""
+    found = _LAST.get(law)
+    if found is None or found[:2] != (discount, grid):
+        shifts = np.append(discount * grid.points, 0.0)  # the last: R alone
+        cumulative = cumulative_projection(law, shifts[:-1], grid)
+        weights = np.ascontiguousarray(np.diff(cumulative, axis=0, prepend=0.0).T)
+        found = _LAST[law] = (discount, grid, weights, _projection_loss(law, shifts, grid))
+    return found[2], found[3]
+
+
 def _band(law: FiniteLaw, discount: float, grid: Grid) -> tuple[IntArray, FloatArray]:
     """`first` and `weights` of a law on finitely many values, by the sums of its values in each cell."""
     at = (law.values + discount * grid.low - grid.low) / grid.spacing
@@ -208,9 +222,7 @@ def _band(law: FiniteLaw, discount: float, grid: Grid) -> tuple[IntArray, FloatA
     return first, weights
 
 
-def _finite_projection_loss(
-    law: FiniteLaw, shifts: FloatArray, grid: Grid
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _finite_projection_loss(law: FiniteLaw, shifts: FloatArray, grid: Grid) -> Losses:
     """Variance, overshoot and clipped mass as in `_projection_loss`; the variance is exact where nothing is clipped.
 
     It is a function of the shift modulo the spacing: with f the sorted fractional parts of the values, those below
@@ -240,7 +252,7 @@ def cumulative_projection(law: Law, shifts: FloatArray, grid: Grid) -> FloatArra
     return np.concatenate([cells, np.ones((1, len(shifts)))])
 
 
-def _projection_loss(law: Law, shifts: FloatArray, grid: Grid) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _projection_loss(law: Law, shifts: FloatArray, grid: Grid) -> Losses:
     """Variance (upper bound), overshoot and clipped mass for R + shifts[k], in grid units.
 
     The variance that the hat projection adds at u is (u - z_lo)(z_hi - u), concave between atoms: on each of a few

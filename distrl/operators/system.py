@@ -107,16 +107,22 @@ class System:
             self.workers.rows(self.n, kernels.row_distances, out, cdf, self.sums)
         return largest(self.sums)
 
-    def gauss_seidel(self, cdf: FloatArray, out: FloatArray, forward: bool, relax: float = 1.0) -> float:
-        """One Gauss-Seidel sweep from `cdf` into `out`, and a bound on the residual of `out` as `apply` gives it.
+    def gauss_seidel(
+        self, cdf: FloatArray, out: FloatArray, forward: bool, relax: float = 1.0, times: int = 1
+    ) -> float:
+        """Gauss-Seidel from `cdf` into `out`, and a bound on the residual of `out` as `apply` gives it.
 
+        An odd number of sweeps: more than one on one thread, where the way from one call to the next counts, and `cdf`
+        is overwritten then.
         Within blocks of states, whose number depends on the problem's size alone, never on the threads. A row's
         residual is at most the discount times the largest change of a row that it read before it changed, plus what
         over-relaxation (`relax` > 1) moved the row itself beyond its equation.
         """
-        rows = self.workers.rows
-        count = len(self._edges) - 1
-        rows(count, kernels.sweep_blocks, cdf, self.plan, self._offset, self._edges, forward, relax, out, self.sums)
+        arguments = (cdf, self.plan, self._offset, self._edges, forward, relax, out, self.sums)
+        if times > 1:
+            kernels.sweep_repeatedly(*arguments, times)
+        else:
+            self.workers.rows(len(self._edges) - 1, kernels.sweep_blocks, *arguments)
         return (self.plan.discount + abs(1.0 - 1.0 / relax)) * largest(self.sums)
 
     def linear(self, vector: FloatArray, out: FloatArray) -> None:

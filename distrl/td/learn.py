@@ -57,7 +57,7 @@ def learn(
         categorical methods the uniform law on the grid.
     resume : LearningRun, optional
         Go on from where it stopped, bit for bit as if it had not: its method, step size, sampling, replications and
-        random streams are used (leave them out, or give the same). The run itself is not changed.
+        random streams are used (leave them out, or give the same), and its records come first. It is not changed.
     sampling : {"synchronous", "generative", "trajectory"}
         synchronous: an update renews every state once, each from its own independent transition, all from the estimates
         before the update. generative: an update renews one uniformly random state. trajectory: an update is one step of
@@ -111,11 +111,12 @@ def learn(
     else:
         before = _checked(resume, mrp, method, step_size, replications, start, sampling, rng)
     check_step_size(before.method, before.step_size, before.done + more)
+    source = Source.of(mrp, before.sampling, before.method.steps or 0)
+    _check_memory(before, source, np.size(records) if np.ndim(records) else min(whole_number(records, "records"), more))
     moments = _moments(records, before.done, more)
-    _check_memory(before, len(moments))
     hook, close = progress_hook(progress, lambda done, seconds: f"{done} updates")
     try:
-        return _Work(before, before.done + more, moments, check_threads(threads), hook).run()
+        return _Work(before, source, before.done + more, moments, check_threads(threads), hook).run()
     finally:
         close()
 
@@ -151,8 +152,8 @@ def _fresh(
     """A run that has made no update."""
     if sampling not in SAMPLINGS:
         raise ValueError(f"sampling must be one of {', '.join(SAMPLINGS)}; got {sampling!r}")
-    if getattr(method, "variant", None) is not None and sampling != "synchronous":
-        raise ValueError(f"variant={method.variant!r} renews all states at once; it needs sampling='synchronous'")  # type: ignore[attr-defined]
+    if method._all_at_once and sampling != "synchronous":
+        raise ValueError(f"{method!r} renews all states at once; it needs sampling='synchronous'")
     if method.steps is None:
         endless = mrp.outcomes.never_ending_source()
         if endless is not None:
@@ -183,8 +184,12 @@ def _checked(
         raise ValueError("resume is a run on another model (or policy)")
     if method != run.method:
         raise ValueError(f"resume is a run of {run.method!r}, not of {method!r}")
-    if start is not None or rng is not None:
-        raise ValueError("a resumed run goes on with its own estimates and random streams; leave start and rng out")
+    if start is not None:
+        raise ValueError("a resumed run goes on with its own estimates; leave start out")
+    if rng is not None:
+        root = seed_root(rng)
+        if (root.entropy, root.spawn_key) != (run._root.entropy, run._root.spawn_key):
+            raise ValueError("a resumed run goes on with its own random streams; leave rng out")
     given = as_step_size(step_size)
     if given not in (as_step_size(0.1), run.step_size):
         raise ValueError(f"resume took steps {run.step_size!r}, not {given!r}; leave step_size out")
@@ -221,8 +226,7 @@ def _moments(records: Any, done: int, more: int) -> IntArray:
     return moments
 
 
-def _check_memory(run: LearningRun, records: int) -> None:
-    source = Source.of(run.model, run.sampling, run.method.steps or 0)
+def _check_memory(run: LearningRun, source: Source, records: int) -> None:
     width = run.method._width
     blocks = len(source.laws) * source.block / (run.model.n_states * width)
     check_memory(
@@ -237,14 +241,19 @@ class _Work:
     """One call at work."""
 
     def __init__(
-        self, before: LearningRun, stop: int, moments: IntArray, threads: int | None, hook: ProgressHook | None
+        self,
+        before: LearningRun,
+        source: Source,
+        stop: int,
+        moments: IntArray,
+        threads: int | None,
+        hook: ProgressHook | None,
     ) -> None:
         self.before = before
         self.stop = stop
         self.moments = moments
         self.threads = threads
         self.hook = hook
-        source = Source.of(before.model, before.sampling, before.method.steps or 0)
         self.replications = [
             Replication(before.method, before.step_size, source, child(before._root, k), kept.copy())
             for k, kept in enumerate(before._kept)
@@ -267,6 +276,7 @@ class _Work:
             self._advance(started)
         except KeyboardInterrupt:
             status = LearningStatus.INTERRUPTED
+            self._level()
             if not self.recorded or self.recorded[-1][0] != self.done:
                 self.record()
         before = self.before
@@ -284,6 +294,12 @@ class _Work:
             before._root,
             tuple(replication.kept for replication in self.replications),
         )
+
+    def _level(self) -> None:
+        """Bring replications that an interrupt left behind to where the others are."""
+        furthest = max(each.kept.position.updates for each in self.replications)
+        tasks = [partial(each.advance, furthest - each.kept.position.updates) for each in self.replications]
+        side_by_side(tasks, self.threads)
 
     def _advance(self, started: float) -> None:
         """To each moment in turn, in stretches of about `_PAUSE` seconds: between them Ctrl-C takes effect."""

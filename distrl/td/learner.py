@@ -88,7 +88,7 @@ class Learner:
                 raise ValueError("without a model the discount must be given: learner(states, discount=0.99)")
             self.discount = real_number(discount, "discount", low=0.0, high=1.0)
             self.method = method._on(None)
-        if getattr(method, "variant", None) is not None:
+        if method._all_at_once:
             raise ValueError("the variants of CategoricalTD renew all states at once; a learner takes one at a time")
         self.step_size = as_step_size(step_size)
         check_step_size(self.method, self.step_size, 0)
@@ -115,7 +115,8 @@ class Learner:
         -----
         With `steps` of more than 1 transitions must come in the order of the episodes; a state is renewed once its
         target is complete. An episode that another one cuts off bootstraps from its last state (with `steps=None` its
-        waiting visits are dropped).
+        waiting visits are dropped). Time O(m), and O(visits that wait): feed long episodes that nothing bootstraps
+        with `update_batch`.
 
         Raises
         ------

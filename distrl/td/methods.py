@@ -2,22 +2,24 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from distrl._kernels import td as kernels
-from distrl._kernels.expectile import impute, renew_expectiles
+from distrl._kernels.expectile import renew_expectiles
 from distrl._validation import FloatArray, IntArray, float_array, whole_number
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.returns.base import Returns, check_weights, read_only
 from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.expectile import ExpectileReturns
 from distrl.returns.grid import Grid
-from distrl.returns.particles import ParticleReturns
 from distrl.returns.quantile import QuantileReturns, midpoint_levels
 from distrl.td.sampling import Targets
+
+if TYPE_CHECKING:
+    from distrl.td.learner import Learner
 
 #: What one replication remembers between updates, by name.
 Memory = dict[str, Any]
@@ -67,7 +69,7 @@ class TDMethod(ABC):
 
     def learner(
         self, model: MRP | MDP | int, discount: float | None = None, step_size: Any = 0.1, start: Any = None
-    ) -> Any:
+    ) -> "Learner":
         """A learner to be fed transitions by hand; see `distrl.td.Learner`."""
         from distrl.td.learner import Learner
 
@@ -81,6 +83,11 @@ class TDMethod(ABC):
     def _default_start(self) -> float:
         """The start's entries unless a user gives others."""
         return 0.0
+
+    @property
+    def _all_at_once(self) -> bool:
+        """Whether all states must be renewed together."""
+        return False
 
     @property
     @abstractmethod
@@ -139,8 +146,8 @@ class TDMethod(ABC):
     def _burn_in(self) -> int:
         return self.average_from or 0
 
-    def _no_average(self, start: FloatArray) -> FloatArray:
-        """Where averages go: nowhere unless they are asked for."""
+    def _averages(self, start: FloatArray) -> FloatArray:
+        """Where averages are kept: nowhere unless they are asked for."""
         return np.array(start) if self.average_from is not None else np.empty((0, start.shape[-1]))
 
 
@@ -165,7 +172,7 @@ class TD(TDMethod):
         return 2
 
     def _remember(self, start: FloatArray) -> Memory:
-        return {"values": start, "averages": self._no_average(start)}
+        return {"values": start, "averages": self._averages(start)}
 
     def _renew(self, memory: Memory, targets: Targets, counts: IntArray, steps: FloatArray, block: int) -> None:
         kernels.renew_values(memory["values"], memory["averages"], self._burn_in, targets, counts, steps, block)
@@ -281,6 +288,10 @@ class CategoricalTD(TDMethod):
     def _default_start(self) -> float:
         return 1.0 / self._grid.atoms
 
+    @property
+    def _all_at_once(self) -> bool:
+        return self.variant is not None
+
     def _starts(self, start: Any, replications: int, states: int) -> FloatArray:
         if isinstance(start, CategoricalReturns) and start.grid != self._grid:
             raise ValueError(f"start is on {start.grid}, the method on {self._grid}; they must be equal")
@@ -290,7 +301,7 @@ class CategoricalTD(TDMethod):
         return starts
 
     def _remember(self, start: FloatArray) -> Memory:
-        memory: Memory = {"probs": start, "averages": self._no_average(start)}
+        memory: Memory = {"probs": start, "averages": self._averages(start)}
         if self.variant == "speedy":
             memory["before"] = start.copy()
         elif self.variant is not None:
@@ -369,7 +380,7 @@ class QuantileTD(TDMethod):
         return {
             "sorted": np.take_along_axis(start, labels, axis=-1),
             "labels": labels.astype(np.int32),
-            "averages": self._no_average(start),
+            "averages": self._averages(start),
             "levels": midpoint_levels(self.quantiles),
         }
 
@@ -401,43 +412,6 @@ class QuantileTD(TDMethod):
 
     def _returns(self, estimates: FloatArray) -> QuantileReturns:
         return QuantileReturns._trusted(estimates)
-
-
-class ExpectileReturns(ParticleReturns):
-    """Laws imputed from expectiles, and the expectiles themselves.
-
-    Attributes
-    ----------
-    taus : (n,) levels, 1/2 among them
-    expectiles : batch + (n,)
-        As learnt; `expectile(taus)` gives the same where they are the expectiles of any law.
-    values, weights : batch + (max(n, 2),)
-        The law that convex interpolation of the stop-loss transform gives them.
-    """
-
-    taus: FloatArray
-    expectiles: FloatArray
-
-    @classmethod
-    def of(cls, taus: FloatArray, expectiles: FloatArray) -> "ExpectileReturns":
-        """The laws of `expectiles`, batch + (n,)."""
-        n = len(taus)
-        rows = np.ascontiguousarray(expectiles).reshape(-1, n)
-        values, weights = np.empty((len(rows), max(n, 2))), np.empty((len(rows), max(n, 2)))
-        impute(rows, rows[:, n // 2].copy(), taus, values, weights)
-        shape = (*expectiles.shape[:-1], max(n, 2))
-        returns = cls.__new__(cls)
-        returns._values, returns._weights = read_only(values.reshape(shape)), read_only(weights.reshape(shape))
-        returns.taus, returns.expectiles = read_only(taus), read_only(expectiles)
-        return returns
-
-    def arrays(self) -> dict[str, FloatArray]:
-        return {**super().arrays(), "taus": self.taus, "expectiles": self.expectiles}
-
-    def __getitem__(self, index: Any) -> "ExpectileReturns":
-        returns = super().__getitem__(index)
-        returns.taus, returns.expectiles = self.taus, self.expectiles[index]
-        return returns
 
 
 @dataclass(frozen=True)
@@ -480,7 +454,7 @@ class ExpectileTD(TDMethod):
         return 2
 
     def _remember(self, start: FloatArray) -> Memory:
-        return {"expectiles": start, "averages": self._no_average(start), "taus": self.taus}
+        return {"expectiles": start, "averages": self._averages(start), "taus": self.taus}
 
     def _renew(self, memory: Memory, targets: Targets, counts: IntArray, steps: FloatArray, block: int) -> None:
         expectiles, averages, taus = memory["expectiles"], memory["averages"], memory["taus"]
@@ -501,6 +475,8 @@ class ExpectileTD(TDMethod):
 
 def nearest_law(masses: FloatArray) -> FloatArray:
     """The probabilities nearest to signed masses of sum 1 in Cramér distance: isotonic regression of the CDF."""
+    from scipy.optimize import isotonic_regression  # slow to import, and only signed masses need it
+
     cdf = np.clip(isotonic_regression(np.cumsum(masses)[:-1]).x, 0.0, 1.0)
     return np.asarray(np.diff(cdf, prepend=0.0, append=1.0))
 

@@ -99,6 +99,11 @@ class Source:
         return self.table.n_states if self.sampling == "synchronous" else 1
 
 
+def no_steps() -> tuple[Any, ...]:
+    """Empty columns (state, reward, next state, terminal)."""
+    return np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64), np.empty(0, np.bool_)
+
+
 @dataclass
 class Position:
     """Where a replication's streams stand: all that is needed to go on.
@@ -121,16 +126,11 @@ class Position:
     drawn: int
     used: IntArray
     state: int = -1
-    waiting: tuple[Any, ...] = field(default_factory=lambda: no_steps())
+    waiting: tuple[Any, ...] = field(default_factory=no_steps)
 
     def copy(self) -> "Position":
         """One that goes on independently."""
         return replace(self, used=self.used.copy())
-
-
-def no_steps() -> tuple[Any, ...]:
-    """Empty columns (state, reward, next state, terminal)."""
-    return np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64), np.empty(0, np.bool_)
 
 
 class Stream:

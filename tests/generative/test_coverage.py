@@ -64,3 +64,16 @@ def test_bootstrap_intervals_cover():
             hits[name].append(distance <= radius)
     for found in hits.values():  # 50 resamples: the ends are the extreme ones
         assert enough(np.array(found)[:, 0], 0.92)
+
+
+def test_adaptive_samples_leave_intervals_that_cover():
+    """First batches of 8 a state: where variances of 8 samples are taken at face value about 85% cover."""
+    rng, hits = np.random.default_rng(3), []
+    for seed in range(80):
+        model = np.random.default_rng(seed)
+        mrp = MRP(model.dirichlet(np.full(6, 0.3), 6), model.uniform(size=(6, 6)), 0.8)
+        method = CategoricalFixedPoint(grid=Grid(0, 5, 21), solver="direct")
+        truth = evaluate(mrp, method).values[0]
+        est = estimate(mrp, method, rng=rng, budget=240, allocate="adaptive", state=0)
+        hits.append(abs(est.values[0] - truth) <= 1.96 * est.standard_error("mean", states=0)[0])
+    assert enough(hits, 0.95)

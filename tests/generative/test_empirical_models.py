@@ -143,6 +143,9 @@ def test_the_range_of_returns_is_that_of_the_covering_grid():
     assert GenerativeModel(model).return_range == pytest.approx((grid.low, grid.high))
     assert GenerativeModel(MRP([[1.0]], [stats.norm()], 0.9)).return_range is None
     assert EmpiricalMRP([(0, 1.0, 0, 0)], 0.5, reward_range=(-1, 2)).return_range == (-2.0, 4.0)
+    for wrong, message in (((0, 0.5), "outside reward_range"), ((2, 1), "low, high"), ((1,), "low, high")):
+        with pytest.raises(ValueError, match=message):
+            EmpiricalMRP([(0, 1.0, 0, 0)], 0.5, reward_range=wrong)
 
 
 def test_wrong_arguments_are_refused():

@@ -44,6 +44,9 @@ def test_methods_see_the_same_samples():
         np.testing.assert_array_equal(est.empirical.samples.counts, estimates[0].empirical.samples.counts)
         distance = distrl.wasserstein(est.returns, estimates[0].returns)
         assert (distance <= est.certificate.w1 + estimates[0].certificate.w1).all()
+        assert est.summary().startswith("estimated from 1000 samples, 500 to 500 a state\n")
+    with pytest.raises(ValueError, match="categorical"):
+        estimates[2].interval("w1")
     assert estimates[0].returns.grid == Grid(*GenerativeModel(model).return_range, 101)
 
 
@@ -69,6 +72,7 @@ def test_rollouts_keep_to_the_budget():
     assert (distrl.wasserstein(est.returns, truth) <= ball[:, 1]).all()
     with pytest.raises(ValueError, match="finite-sample"):
         est.interval("mean")
+    assert est.summary().startswith("rollouts")
 
 
 # -- intervals --------------------------------------------------------------------------------------------------------
@@ -135,7 +139,7 @@ def test_what_was_never_seen_says_so():
         np.testing.assert_allclose(ends[:2], [[0, 4], [0, 4]])
         assert np.diff(ends[2]) < 4 or method == "finite-sample"
     bare = estimate(EmpiricalMDP(log, 0.5, unvisited="unknown"), CategoricalFixedPoint(21), [0, 1, 0])
-    assert np.isinf(bare.interval("mean")[:2]).all()
+    assert np.isinf(bare.interval("mean")[:2]).all() and np.isinf(bare.standard_error("mean")[:2]).all()
     with pytest.raises(ValueError, match="reward_range"):
         bare.interval("mean", method="finite-sample")
 
@@ -176,6 +180,8 @@ def test_adaptive_samples_go_where_the_interval_shrinks():
     est = estimate(model, method, rng=0, budget=3000, allocate="adaptive", functional="mean", state=0)
     assert est.empirical.sample_counts.sum() == 3000
     assert est.empirical.sample_counts[0] > 2000 and est.empirical.sample_counts[2] == 200
+    with pytest.raises(ValueError, match="adaptive"):
+        est.interval("mean", method="finite-sample")
     even = estimate(model, method, rng=0, budget=3000)
     assert est.standard_error("mean", states=0)[0] < 0.8 * even.standard_error("mean", states=0)[0]
 

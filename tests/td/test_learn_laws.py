@@ -12,7 +12,7 @@ from scipy import stats
 
 import distrl
 from distrl.td import Harmonic, LearningStatus, Polynomial, VarianceReduced
-from distrl.testing.strategies import mrps
+from distrl.testing.strategies import mdps, mrps, policies
 
 pytestmark = pytest.mark.fast
 
@@ -89,6 +89,18 @@ def test_replications_do_not_depend_on_their_number_or_on_threads(method, sampli
     hundred = distrl.learn(model, method, replications=25, threads=2, **common)
     same(ten, hundred, 10)
     assert len(np.unique(hundred.values[-1], axis=0)) == 25  # independent, not copies
+
+
+@given(st.data(), mdps(max_states=3), st.integers(0, 99))
+def test_a_decision_process_is_learnt_as_the_process_under_its_policy(data, mdp, seed):
+    policy = data.draw(policies(mdp))
+    common = {"updates": 20, "rng": seed, "sampling": data.draw(st.sampled_from(SAMPLINGS))}
+    same(
+        distrl.learn(mdp, distrl.QuantileTD(4), policy=policy, **common),
+        distrl.learn(mdp.under(policy), distrl.QuantileTD(4), **common),
+    )
+    with pytest.raises(ValueError, match="needs a policy"):
+        distrl.learn(mdp, distrl.TD())
 
 
 def test_records_do_not_change_what_is_learnt():
@@ -228,6 +240,23 @@ def test_errors_are_distances_to_the_truth_and_intervals_hold_their_mean():
     np.testing.assert_allclose(run.interval(truth, method="t"), np.transpose(by_hand), rtol=1e-12)
 
 
+def test_error_curves_are_drawn_with_their_intervals():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    mrp = distrl.MRP([[0.5, 0.5], [0.5, 0.5]], [2.0, -1.0], discount=0.5)
+    truth = distrl.evaluate(mrp, distrl.CategoricalFixedPoint(atoms=21))
+    run = distrl.learn(mrp, distrl.CategoricalTD(21), updates=50, replications=6, records=4, rng=0)
+    axes = run.plot(truth, level=0.9)
+    x, y = axes.lines[0].get_data()
+    np.testing.assert_array_equal(x, run.updates)
+    np.testing.assert_array_equal(y, run.errors(truth).mean(axis=1))
+    edges = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert edges.min() == pytest.approx(run.interval(truth, level=0.9).min())
+    run.plot(truth, ax=axes, label="again")
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["CategoricalTD", "again"]
+    matplotlib.pyplot.close(axes.figure)
+
+
 def test_a_saved_run_holds_what_was_recorded(tmp_path):
     run = distrl.learn(noisy_chain(), distrl.QuantileTD(4), updates=30, replications=2, records=3, rng=0)
     run.save(tmp_path / "run.npz")
@@ -301,11 +330,14 @@ def test_a_resumed_run_refuses_what_is_not_its_own():
     model = noisy_chain()
     run = distrl.learn(model, distrl.TD(), updates=5, step_size=0.2, replications=2, rng=0, sampling="generative")
     assert distrl.learn(noisy_chain(), distrl.TD(), updates=5, resume=run).done == 10
+    same = {"step_size": 0.2, "replications": 2, "rng": 0, "sampling": "generative"}
+    assert distrl.learn(model, distrl.TD(), updates=5, resume=run, **same).done == 10
     for arguments, message in [
         ({"step_size": 0.3}, "leave step_size out"),
         ({"replications": 3}, "leave them out"),
         ({"sampling": "trajectory"}, "leave it out"),
-        ({"rng": 0}, "random streams"),
+        ({"rng": 1}, "random streams"),
+        ({"rng": np.random.default_rng(0)}, "random streams"),
         ({"start": np.zeros(3)}, "own estimates"),
         ({"records": [3]}, "records"),
     ]:

@@ -195,6 +195,19 @@ def test_expectile_updates_are_the_defining_formula(n, seed, terminal):
     np.testing.assert_allclose(learner.returns.expectiles[0], start[0] + 2 * 0.2 * gain, atol=1e-12)
 
 
+@given(st.integers(1, 6), st.integers(0, 1000))
+def test_imputed_laws_have_the_expectiles_they_were_made_from(n, seed):
+    values = np.random.default_rng(seed).normal(size=(3, 2, 30))
+    taus = distrl.ExpectileTD(n).taus
+    expectiles = distrl.ParticleReturns(values).expectile(taus)  # of laws, so all of them can be met
+    returns = distrl.ExpectileReturns.of(taus, expectiles)
+    np.testing.assert_allclose(returns.expectile(taus), expectiles, atol=1e-9)
+    np.testing.assert_allclose(returns.mean(), values.mean(axis=-1), atol=1e-9)
+    np.testing.assert_array_equal(returns[1, 0].expectiles, expectiles[1, 0])
+    np.testing.assert_array_equal(returns[1, 0].values, returns.values[1, 0])
+    assert set(returns.arrays()) == {"particles", "weights", "taus", "expectiles"}
+
+
 @given(st.integers(0, 1000), st.integers(0, 4))
 def test_averages_are_those_of_the_estimates_after_the_burn_in(seed, burn_in):
     rng = np.random.default_rng(seed)
