@@ -68,10 +68,12 @@ def run(
             cell = missing[index]
             if failure:
                 failures.append(failure)
+                print(failure, file=sys.stderr, flush=True)
             else:
                 store.put(keys[cell.name], cell, seed, code, seconds, result)
         if failures:
-            raise RuntimeError("; ".join(sorted(failures)) + "; the other cells are finished and kept")
+            more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+            raise RuntimeError(f"{min(failures)}{more}; the other cells are finished and kept")
         return _write(experiment, directory, store, cells, keys, size, seed)
 
 

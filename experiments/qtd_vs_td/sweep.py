@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 
 import distrl
+from distrl.td import Polynomial
 from experiments.protocol import Arrays, Cell
 from experiments.study import columns
 
@@ -19,21 +20,24 @@ LAWS = ("Dirac", "Gaussian", "exponential", "t2")
 TD_STEPS = (0.01, 0.03, 0.1, 0.3, 1.0)
 QTD_STEPS = (0.03, 0.1, 0.3, 1.0, 3.0)  # in units of reward
 _SIZES: dict[str, dict[str, Any]] = {
-    "quick": {"mrps": 2, "quantiles": (1, 32), "updates": (100, 1000), "replications": 5},
+    "quick": {"mrps": 2, "quantiles": (1, 32), "updates": (100, 1000), "replications": 3, "settling": 500},
     "default": {
         "mrps": 10,
         "quantiles": (1, 8, 32, 128, 512),
         "updates": (30, 100, 300, 1000, 3000),
         "replications": 10,
+        "settling": 3000,
     },
     "full": {
         "mrps": 100,
         "quantiles": (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
         "updates": (30, 100, 300, 1000, 3000, 10_000, 30_000),
         "replications": 50,
+        "settling": 30_000,
     },
 }
-_PROBES = 2000  # single steps, for their variance
+_PROBES = 1000  # single steps, for their variance
+_SETTLED = 10  # replications that show where quantile TD settles
 
 
 def cells(size: str) -> list[Cell]:
@@ -77,7 +81,11 @@ def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
     rows = []
     for quantiles in (0, *arguments["quantiles"]):
         method: Any = distrl.QuantileTD(quantiles) if quantiles else distrl.TD()
-        bias, noise = _limit(model, quantiles, exact, sampled) if quantiles else (0.0, _td_noise(model, exact, sampled))
+        bias, noise = (
+            _limit(model, quantiles, exact, arguments["settling"], sampled)
+            if quantiles
+            else (0.0, _td_noise(model, exact, sampled))
+        )
         for step in QTD_STEPS if quantiles else TD_STEPS:
             run = distrl.learn(
                 model, method, step_size=step, updates=int(counts[-1]), replications=arguments["replications"],
@@ -102,23 +110,30 @@ def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
     return columns(rows)
 
 
-def _limit(model: distrl.MRP, quantiles: int, exact: np.ndarray, seed: Any) -> tuple[float, float]:
-    """Mean squared bias of the quantile fixed point, and the noise of a step around it."""
-    fixed = distrl.evaluate(model, distrl.QuantileDP(quantiles, flat=0.5, threads=1), tol=1e-6, throw=False)
-    values = np.asarray(fixed.returns.values)  # type: ignore[attr-defined]
-    bias = float(np.square(fixed.values - exact).mean())
+def _limit(model: distrl.MRP, quantiles: int, exact: np.ndarray, updates: int, seed: Any) -> tuple[float, float]:
+    """Mean squared bias of where quantile TD settles, and the noise of a step there.
+
+    It settles under averaged decreasing steps; what is left of their noise in the mean over replications is subtracted.
+    """
+    settled = distrl.learn(
+        model, distrl.QuantileTD(quantiles, average_from=updates // 4), step_size=Polynomial(3.0, 0.7, 10.0),
+        updates=updates, replications=_SETTLED, records=1, rng=seed, threads=1,
+    )  # fmt: skip
+    values = np.sort(settled.final.values, axis=-1).mean(axis=0)
+    means, spread = settled.values[-1].mean(axis=0), settled.values[-1].var(axis=0, ddof=1)
+    bias = float((np.square(means - exact) - spread / _SETTLED).mean())
 
     def steps(shift: float) -> np.ndarray:
         run = distrl.learn(
             model, distrl.QuantileTD(quantiles), step_size=1.0, updates=1, replications=_PROBES,
             start=values + shift, rng=seed, threads=1,
         )  # fmt: skip
-        return np.asarray(run.values[-1] - (fixed.values + shift))
+        return np.asarray(run.values[-1] - (values.mean(axis=1) + shift))
 
     shift = 0.25
     # what pulls all estimates back when all are moved, a unit of distance; 1 - discount for TD
     pull = (steps(-shift).mean(axis=0) - steps(shift).mean(axis=0)) / (2.0 * shift)
-    return bias, float(np.sqrt(steps(0.0).var(axis=0).mean()) / max(float(pull.mean()), 1e-12))
+    return max(bias, 0.0), float(np.sqrt(steps(0.0).var(axis=0).mean()) / max(float(pull.mean()), 1e-12))
 
 
 def _td_noise(model: distrl.MRP, exact: np.ndarray, seed: Any) -> float:
