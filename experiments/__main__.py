@@ -123,7 +123,7 @@ def _again(experiment: Any, directory: Path) -> protocol.Outcome:
 
 def _say(name: str, experiment: Any, outcome: protocol.Outcome, directory: Path) -> int:
     """The result on the terminal; gives the number of checks that fail."""
-    width = None if sys.stdout.isatty() else 160
+    width = None if sys.stdout.isatty() else 220
     console = Console(soft_wrap=True, highlight=False, width=width)
     console.print(f"{name}: {experiment.DESCRIPTION}")
     table = Table()

@@ -62,8 +62,8 @@ def findings(frame: pd.DataFrame) -> str:
     change = np.exp(np.log(ends["generative"] / ends["synchronous"]).mean())
     said.append(
         f"Renewing one random state at a time instead of all together changes the last error by a factor "
-        f"{change:.2f} at as many renewals a state (geometric mean over all rows). A slope of -0.5 is the rate of averages of "
-        f"independent samples; constant steps end on a plateau."
+        f"{change:.2f} at as many renewals a state (geometric mean over all rows). A slope of -0.5 is the rate "
+        f"of averages of independent samples; constant steps end on a plateau."
     )
     return " ".join(said)
 
@@ -112,8 +112,8 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
             shared_legend(figure, axes[0, 0], 4)
         caption = (
             f"Mean error of n = {frame['replication'].nunique()} replications on one MRP, {sampling} sampling, "
-            f"g = {g:g}: W1 distance to the method's own fixed point, worst state, units of reward. Bands: 95% bootstrap "
-            f"intervals over replications, each by itself."
+            f"g = {g:g}: W1 distance to the method's own fixed point, worst state, units of reward. Bands: 95% "
+            f"bootstrap intervals over replications, each by itself."
         )
         found[sampling] = (figure, caption)
     return found

@@ -18,9 +18,9 @@ variance). Structures: {"; ".join(f"{name}: {text}" for name, text in STRUCTURES
 from 0 with constant steps, in the style of Rowland et al. 2023. The error of an MRP is the squared error of the value,
 averaged over states and replications. "best": of each method the step with the least mean error over MRPs at that
 number of updates, chosen on the same MRPs; "fixed": 0.1 for TD, 0.3 for QTD. Ratios are geometric means over MRPs,
-both methods on the same transitions; intervals are percentile bootstrap over MRPs, in the table so wide that all hold together with 95%
-(Bonferroni). "noise" is the standard deviation of a unit step where the method settles,
-divided by the pull back towards it; "bias" is that of the mean there.
+both methods on the same transitions; intervals are percentile bootstrap over MRPs, in the table so wide that all hold together with
+95% (Bonferroni). "noise" is the standard deviation of a unit step where the method settles, divided by the pull back
+towards it; "bias" is that of the mean there.
 """
 _FIXED = {"TD": 0.1, "QTD": 0.3}
 
@@ -89,7 +89,7 @@ def findings(frame: pd.DataFrame) -> str:
     said.append(
         f"The reason for the gain is the variance of the step: relative to the pull, QTD's noise is {heavy:.2g} times "
         f"TD's under t2 rewards and {light:.2g} times under Gaussian ones (geometric means over structures; TD's is "
-        f"the spread of 1000 sampled steps, infinite in law under t2)."
+        f"the spread of 500 sampled steps, infinite in law under t2)."
     )
     return " ".join(said)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 import distrl
 from distrl.td import Polynomial
@@ -36,7 +36,7 @@ _SIZES: dict[str, dict[str, Any]] = {
         "settling": 30_000,
     },
 }
-_PROBES = 1000  # single steps, for their variance
+_PROBES = 500  # single steps, for their variance
 _SETTLED = 10  # replications that show where quantile TD settles
 
 
@@ -113,32 +113,48 @@ def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
 def _limit(model: distrl.MRP, quantiles: int, exact: np.ndarray, updates: int, seed: Any) -> tuple[float, float]:
     """Mean squared bias of where quantile TD settles, and the noise of a step there.
 
-    It settles under averaged decreasing steps; what is left of their noise in the mean over replications is subtracted.
+    It starts around the true values and settles under averaged decreasing steps; what is left of their noise in the
+    mean over replications is subtracted.
     """
+    levels = (2.0 * np.arange(quantiles) + 1.0) / (2.0 * quantiles)
     settled = distrl.learn(
-        model, distrl.QuantileTD(quantiles, average_from=updates // 4), step_size=Polynomial(3.0, 0.7, 10.0),
-        updates=updates, replications=_SETTLED, records=1, rng=seed, threads=1,
+        model, distrl.QuantileTD(quantiles, average_from=updates // 2), step_size=Polynomial(3.0, 0.7, 10.0),
+        start=exact[:, None] + 2.0 * special.ndtri(levels), updates=updates, replications=_SETTLED, records=1, rng=seed,
+        threads=1,
     )  # fmt: skip
     values = np.sort(settled.final.values, axis=-1).mean(axis=0)
     means, spread = settled.values[-1].mean(axis=0), settled.values[-1].var(axis=0, ddof=1)
     bias = float((np.square(means - exact) - spread / _SETTLED).mean())
-
-    def steps(shift: float) -> np.ndarray:
-        run = distrl.learn(
-            model, distrl.QuantileTD(quantiles), step_size=1.0, updates=1, replications=_PROBES,
-            start=values + shift, rng=seed, threads=1,
-        )  # fmt: skip
-        return np.asarray(run.values[-1] - (values.mean(axis=1) + shift))
-
     shift = 0.25
+    steps = [_steps(model, values, levels, moved, seed) for moved in (-shift, 0.0, shift)]
     # what pulls all estimates back when all are moved, a unit of distance; 1 - discount for TD
-    pull = (steps(-shift).mean(axis=0) - steps(shift).mean(axis=0)) / (2.0 * shift)
-    return max(bias, 0.0), float(np.sqrt(steps(0.0).var(axis=0).mean()) / max(float(pull.mean()), 1e-12))
+    pull = float((steps[0].mean(axis=0) - steps[2].mean(axis=0)).mean()) / (2.0 * shift)
+    return max(bias, 0.0), float(np.sqrt(steps[1].var(axis=0).mean())) / max(pull, 1e-12)
+
+
+def _steps(model: distrl.MRP, values: np.ndarray, levels: np.ndarray, moved: float, seed: Any) -> np.ndarray:
+    """(n, S) steps of the mean of quantile TD from `values` + `moved`, one sampled transition each, step size 1."""
+    rewards, successors = _transitions(model, seed)
+    steps = np.empty(rewards.shape)
+    for x in range(STATES):
+        wanted = (values[x] + moved - rewards[:, x, None]) / DISCOUNT - moved
+        for y in np.unique(successors[:, x]):
+            here = successors[:, x] == y
+            below = np.searchsorted(values[y], wanted[here])
+            steps[here, x] = (levels - below / len(levels)).mean(axis=1)
+    return steps
 
 
 def _td_noise(model: distrl.MRP, exact: np.ndarray, seed: Any) -> float:
     """Standard deviation of TD's step at the true values, in units of its pull."""
-    run = distrl.learn(
-        model, distrl.TD(), step_size=1.0, updates=1, replications=_PROBES, start=exact, rng=seed, threads=1
-    )
-    return float(np.sqrt((run.values[-1] - exact).var(axis=0).mean()) / (1.0 - DISCOUNT))
+    rewards, successors = _transitions(model, seed)
+    return float(np.sqrt((rewards + DISCOUNT * exact[successors]).var(axis=0).mean())) / (1.0 - DISCOUNT)
+
+
+def _transitions(model: distrl.MRP, seed: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(n, S) rewards and next states."""
+    table = distrl.GenerativeModel(model).sample(_PROBES, np.random.default_rng(seed)).outcomes
+    # equal outcomes are one row of the table, with their share as probability
+    rows = np.repeat(np.arange(len(table.probs)), np.round(table.probs * _PROBES).astype(int))
+    shape = (_PROBES, STATES)
+    return table.rewards[rows].reshape(shape[::-1]).T, table.next_states[rows].reshape(shape[::-1]).T
