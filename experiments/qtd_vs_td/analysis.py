@@ -18,8 +18,8 @@ variance). Structures: {"; ".join(f"{name}: {text}" for name, text in STRUCTURES
 from 0 with constant steps, in the style of Rowland et al. 2023. The error of an MRP is the squared error of the value,
 averaged over states and replications. "best": of each method the step with the least mean error over MRPs at that
 number of updates, chosen on the same MRPs; "fixed": 0.1 for TD, 0.3 for QTD. Ratios are geometric means over MRPs,
-both methods on the same transitions; intervals are percentile bootstrap over MRPs, in the table so wide that all hold together with
-95% (Bonferroni). "noise" is the standard deviation of a unit step where the method settles, divided by the pull back
+both methods on the same transitions; intervals are percentile bootstrap over MRPs, in the table so wide that all hold
+together with 95% (Bonferroni). "noise" is the standard deviation of a unit step where the method settles, divided by the pull back
 towards it; "bias" is that of the mean there.
 """
 _FIXED = {"TD": 0.1, "QTD": 0.3}
@@ -64,7 +64,7 @@ def findings(frame: pd.DataFrame) -> str:
     for structure, law in zip(table["structure"], table["rewards"], strict=True):
         part = pick(frame, structure=structure, law=law, updates=updates)
         found = ratio(_best(pick(part, quantiles=quantiles)), _best(pick(part, quantiles=0)), level)
-        name = f"{structure}/{law} ({found.estimate:.2f})"
+        name = f"{structure}/{law} ({found.estimate:.2g})"
         verdicts["undecided" if not found.excludes(1.0) else "lower" if found.high < 1.0 else "higher"].append(name)
     said = [
         f"After {updates} updates with the best steps, QTD with {quantiles} quantiles has, surely at the joint level, "

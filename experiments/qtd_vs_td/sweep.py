@@ -153,8 +153,7 @@ def _td_noise(model: distrl.MRP, exact: np.ndarray, seed: Any) -> float:
 
 def _transitions(model: distrl.MRP, seed: Any) -> tuple[np.ndarray, np.ndarray]:
     """(n, S) rewards and next states."""
-    table = distrl.GenerativeModel(model).sample(_PROBES, np.random.default_rng(seed)).outcomes
-    # equal outcomes are one row of the table, with their share as probability
-    rows = np.repeat(np.arange(len(table.probs)), np.round(table.probs * _PROBES).astype(int))
-    shape = (_PROBES, STATES)
-    return table.rewards[rows].reshape(shape[::-1]).T, table.next_states[rows].reshape(shape[::-1]).T
+    samples = distrl.GenerativeModel(model).sample(_PROBES, np.random.default_rng(seed)).samples
+    # sorted by state; equal ones are kept once, with their number
+    rows = np.repeat(np.arange(len(samples.counts)), samples.counts).reshape(STATES, _PROBES).T
+    return samples.rewards[rows], samples.next_states[rows]
