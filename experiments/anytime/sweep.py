@@ -22,8 +22,8 @@ _SIZES: dict[str, dict[str, Any]] = {
         "discounts": (0.9, 0.99),
         "atoms": (30, 100, 300, 1000),
         "sweeps": (30, 300),
-        "episodes": (100, 1000, 10_000),
-        "repeats": 3,
+        "episodes": (100, 1000),
+        "repeats": 1,
     },
     "full": {
         "discounts": (0.9, 0.99, 0.999),

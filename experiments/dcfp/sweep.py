@@ -20,7 +20,7 @@ _SIZES: dict[str, dict[str, Any]] = {
         "atoms": (30, 300, 1000),
         "samples": (100, 10_000, 1_000_000),
         "mrps": 3,
-        "replications": 2,
+        "replications": 1,
     },
     "full": {
         "discounts": (0.8, 0.9, 0.95, 0.99),

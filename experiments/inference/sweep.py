@@ -19,14 +19,14 @@ DESIGNS = {
 }
 LEVEL = 0.95
 _SIZES: dict[str, dict[str, Any]] = {
-    "quick": {"discounts": (0.8,), "samples": (100,), "atoms": 51, "blocks": 2, "repeats": 8, "resamples": 60},
+    "quick": {"discounts": (0.8,), "samples": (100,), "atoms": 51, "blocks": 1, "repeats": 3, "resamples": 20},
     "default": {
-        "discounts": (0.8, 0.9),
+        "discounts": (0.9,),
         "samples": (100, 1000),
-        "atoms": 101,
-        "blocks": 5,
-        "repeats": 40,
-        "resamples": 100,
+        "atoms": 51,
+        "blocks": 6,
+        "repeats": 5,
+        "resamples": 50,
     },
     "full": {
         "discounts": (0.7, 0.8, 0.9, 0.97),
@@ -88,9 +88,8 @@ def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
             for method in METHODS:
                 try:
                     ends = estimate.interval(
-                        functional, at, LEVEL, method, resamples=arguments["resamples"], rng=np.random.default_rng(child),
-                        threads=1,
-                    )  # fmt: skip
+                        functional, at, LEVEL, method, resamples=arguments["resamples"], rng=child, threads=1
+                    )
                 except ValueError:  # CVaR has no derivative where its level is a value of the CDF: no delta interval
                     ends = np.full((len(truth), 2), np.nan)
                 covered = (ends[:, 0] <= truth) & (truth <= ends[:, 1])

@@ -16,7 +16,7 @@ SAMPLINGS = ("synchronous", "generative")
 ATOMS, QUANTILES = 51, 32
 _SIZES: dict[str, dict[str, Any]] = {
     "quick": {"discounts": (0.8,), "updates": 1000, "records": 4, "replications": 5},
-    "default": {"discounts": (0.8, 0.9), "updates": 30_000, "records": 8, "replications": 20},
+    "default": {"discounts": (0.8, 0.9), "updates": 10_000, "records": 8, "replications": 20},
     "full": {"discounts": (0.8, 0.9, 0.99), "updates": 1_000_000, "records": 13, "replications": 100},
 }
 

@@ -19,8 +19,8 @@ _SIZES: dict[str, dict[str, Any]] = {
     "default": {
         "discounts": (0.6, 0.8, 0.9, 0.95),
         "samples": (100, 316, 1000, 3162, 10_000, 31_623),
-        "mrps": 8,
-        "replications": 3,
+        "mrps": 6,
+        "replications": 1,
     },
     "full": {
         "discounts": (0.6, 0.8, 0.9, 0.95, 0.98, 0.99),
