@@ -76,7 +76,7 @@ def findings(frame: pd.DataFrame) -> str:
     ends = []
     for (structure, law), part in pick(frame, updates=last, quantiles=[0, quantiles]).groupby(["structure", "law"]):
         td, bias = _best(pick(part, quantiles=0)).mean(), pick(part, quantiles=quantiles)["bias_mse"].mean()
-        if bias > td:
+        if bias > max(td, 1e-20):  # 0 but for rounding is no bias
             ends.append(f"{structure}/{law} ({bias:.2g} > {td:.2g})")
     said.append(
         f"The squared bias of the quantile limit exceeds TD's whole error after {last} updates in "
