@@ -69,8 +69,8 @@ def findings(frame: pd.DataFrame) -> str:
     said.append(
         f"Bootstrap intervals are {boot:.2f} times as wide as delta intervals, finite-sample ones {sure:.3g} times "
         f"(geometric means over repeats and functionals). Delta intervals of CVaR exist in {given:.0%} of the repeats. "
-        f"All intervals include the enclosure of the solver's own error, so coverage above {LEVEL:.0%} is expected where "
-        f"the grid is coarse against the sampling error."
+        f"All intervals include the enclosure of the solver's own error, so coverage above {LEVEL:.0%} is expected "
+        f"where the grid is coarse against the sampling error."
     )
     return " ".join(said)
 
@@ -124,8 +124,8 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
         shared_legend(figure, axes[0, 0], 3)
     n = len(pick(frame, design="hard", method="delta", functional="mean", samples=int(samples[-1])))
     caption = (
-        f"Coverage and mean width of {LEVEL:.0%} intervals by functional and method; from left to right within a method, "
-        f"N = {', '.join(f'{count:,}' for count in samples)} samples (the last one dark). n = {n} repeats a point, "
-        f"discounts pooled; bars: 95% bootstrap intervals over repeats, each by itself; line: the nominal level."
+        f"Coverage and mean width of {LEVEL:.0%} intervals by functional and method; left to right within a method, "
+        f"N = {', '.join(f'{count:,}' for count in samples)} samples (the last one dark). n = {n} repeats a point, all "
+        f"discounts; bars: 95% bootstrap intervals over repeats, each by itself; line: the nominal level."
     )
     return {"coverage": (figure, caption)}

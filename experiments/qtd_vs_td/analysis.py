@@ -19,8 +19,8 @@ from 0 with constant steps, in the style of Rowland et al. 2023. The error of an
 averaged over states and replications. "best": of each method the step with the least mean error over MRPs at that
 number of updates, chosen on the same MRPs; "fixed": 0.1 for TD, 0.3 for QTD. Ratios are geometric means over MRPs,
 both methods on the same transitions; intervals are percentile bootstrap over MRPs, in the table so wide that all hold
-together with 95% (Bonferroni). "noise" is the standard deviation of a unit step where the method settles, divided by the pull back
-towards it; "bias" is that of the mean there.
+together with 95% (Bonferroni). "noise" is the standard deviation of a unit step where the method settles, divided by
+the pull back towards it; "bias" is that of the mean there.
 """
 _FIXED = {"TD": 0.1, "QTD": 0.3}
 
