@@ -15,18 +15,20 @@ from experiments.study import columns
 FAMILIES = ("high-random", "hard")
 METHODS = ("DCFP", "plug-in", "CTD", "CTD, variance-reduced", "QTD")
 _SIZES: dict[str, dict[str, Any]] = {
-    "quick": {"discounts": (0.7, 0.9), "samples": (100, 1000), "mrps": 2, "replications": 2},
+    "quick": {"discounts": (0.7, 0.9), "samples": (100, 1000), "mrps": 2, "replications": 1, "fineness": 50},
     "default": {
         "discounts": (0.6, 0.8, 0.9, 0.95),
         "samples": (100, 316, 1000, 3162, 10_000, 31_623),
         "mrps": 6,
         "replications": 1,
+        "fineness": 400,
     },
     "full": {
         "discounts": (0.6, 0.8, 0.9, 0.95, 0.98, 0.99),
         "samples": (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000),
         "mrps": 50,
         "replications": 10,
+        "fineness": 2000,
     },
 }
 
@@ -34,7 +36,7 @@ _SIZES: dict[str, dict[str, Any]] = {
 def cells(size: str) -> list[Cell]:
     """A cell for each discount and MRP; the hard problem has no draw, its MRPs are sets of samples."""
     chosen = _SIZES[size]
-    shared = {key: chosen[key] for key in ("samples", "replications")}
+    shared = {key: chosen[key] for key in ("samples", "replications", "fineness")}
     return [
         Cell(f"{name}-{discount:.2f}-{mrp:02d}", {"problem": name, "discount": discount, "mrp": mrp, **shared})
         for name in FAMILIES
@@ -43,9 +45,9 @@ def cells(size: str) -> list[Cell]:
     ]
 
 
-def atoms_for(discount: float) -> int:
-    """A grid of spacing 0.02 / sqrt(1 - g): rounding is far below the errors of sampling, at every discount."""
-    return math.ceil(50.0 / math.sqrt(1.0 - discount)) + 1
+def atoms_for(discount: float, fineness: float) -> int:
+    """A grid of spacing 1 / (fineness sqrt(1 - g)): its rounding is of order 1 / fineness at every discount."""
+    return math.ceil(fineness / math.sqrt(1.0 - discount)) + 1
 
 
 def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
@@ -57,7 +59,7 @@ def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
     exact, _ = truth(name, model)
     rows = []
     for replication, child in enumerate(sampled.spawn(arguments["replications"])):
-        for method, samples, error in _errors(model, exact, arguments["samples"], child):
+        for method, samples, error in _errors(model, exact, arguments["samples"], arguments["fineness"], child):
             rows.append(
                 {
                     "problem": name,
@@ -73,11 +75,11 @@ def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
 
 
 def _errors(
-    model: distrl.MRP, exact: distrl.Returns, samples: tuple[int, ...], seed: np.random.SeedSequence
+    model: distrl.MRP, exact: distrl.Returns, samples: tuple[int, ...], fineness: float, seed: np.random.SeedSequence
 ) -> Iterator[tuple[str, int, float]]:
     """N samples of every state are N synchronous updates."""
     g = model.discount
-    grid = distrl.Grid(0.0, 1.0 / (1.0 - g), atoms_for(g))
+    grid = distrl.Grid(0.0, 1.0 / (1.0 - g), atoms_for(g, fineness))
     source = distrl.GenerativeModel(model)
     for count, child in zip(samples, seed.spawn(len(samples)), strict=True):
         empirical = source.sample(count, np.random.default_rng(child))
