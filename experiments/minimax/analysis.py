@@ -15,11 +15,12 @@ TITLE = "Rates in samples, horizon and accuracy"
 INTRODUCTION = """
 N samples of every state (N synchronous updates): the categorical fixed point (DCFP) and the nonparametric plug-in on
 the empirical model, categorical TD, variance-reduced categorical TD (four epochs, half of each gathers) and quantile TD
-(64 quantiles), with harmonic steps 2h/(2h + k), h = 1/(1-g). Grids on [0, 1/(1-g)] of the spacing that
-the manifest's fineness f gives, 1/(f sqrt(1-g)). The error is the worst state's W1 distance to the true law. The minimax error is (1-g)^-1.5 N^-0.5 up to logarithms: slopes -0.5
-in N and 1.5 in the horizon 1/(1-g), so N grows like epsilon^-2 (1-g)^-3. Random MRPs do not show the worst exponent in
-the horizon; the hard family (near-absorbing states, ending with probability (1-g)/(3g)) is made to. Intervals: 95%
-percentile bootstrap over MRPs (random) or sets of samples (hard), after averaging over replications, each by itself.
+(64 quantiles), with harmonic steps 2h/(2h + k), h = 1/(1-g). Grids on [0, 1/(1-g)] of spacing 1/(f sqrt(1-g)), f the
+fineness in the manifest. The error is the worst state's W1 distance to the true law. The minimax error is
+(1-g)^-1.5 N^-0.5 up to logarithms: slopes -0.5 in N and 1.5 in the horizon 1/(1-g), so N grows like
+epsilon^-2 (1-g)^-3. Random MRPs do not show the worst exponent in the horizon; the hard family (near-absorbing states,
+ending with probability (1-g)/(3g)) is made to. Intervals: 95% percentile bootstrap over MRPs (random) or sets of
+samples (hard), after averaging over replications, each by itself.
 """
 
 
