@@ -13,6 +13,7 @@ import numpy as np
 from distrl._numba import kernel
 from distrl._validation import FloatArray, IntArray
 
+_EPS = float(np.finfo(np.float64).eps)
 #: Levels are compared with cumulative masses up to this.
 LEVEL_TOLERANCE = 1e-9
 
@@ -69,13 +70,29 @@ def _next_head(
 
 
 @kernel
+def _cut(position: IntArray, current: int, cuts: IntArray, i: int) -> None:
+    """cuts[:, i] of a source's lists when the next particle, of the list `current`, is the one at level i."""
+    for k in range(len(cuts)):
+        cuts[k, i] = position[k]
+    cuts[current, i] += 1
+
+
+@kernel
 def choose(
-    values: FloatArray, plan: Any, levels: FloatArray, flat: float, choices: IntArray, start: int, stop: int
+    values: FloatArray,
+    plan: Any,
+    levels: FloatArray,
+    flat: float,
+    choices: IntArray,
+    cuts: IntArray,
+    start: int,
+    stop: int,
 ) -> None:
     """choices[x, i, 0] = the particle at the lower quantile F^{-1}(levels[i]) of source x's target, start <= x < stop.
 
     Where flat = 1 the one at the upper quantile Fbar^{-1}(levels[i]); in between `choices[x, i, 1]` is that. A particle
-    is named list * n + j; -1 marks a source without lists.
+    is named list * n + j; -1 marks a source without lists. If not empty, cuts[k, i] = how many particles of list k are
+    met up to choices[x, i, 0].
     """
     m, n = len(levels), values.shape[1]
     lists = 1
@@ -101,15 +118,23 @@ def choose(
             total = added
             while low < m and total + rest >= levels[low] - LEVEL_TOLERANCE:
                 choices[x, low, 0] = particle
+                if len(cuts) > 0:
+                    _cut(position, k, cuts[first : plan.list_ptr[x + 1]], low)
                 low += 1
             while high < m and total + rest > levels[high] + LEVEL_TOLERANCE:
                 choices[x, high, last] = particle
+                if len(cuts) > 0 and flat == 1.0:
+                    _cut(position, k, cuts[first : plan.list_ptr[x + 1]], high)
                 high += 1
             count = _next_head(values, plan, x, head, which, position, count)
         for i in range(low, m):  # probabilities that sum to a little less than 1 leave the last levels open
             choices[x, i, 0] = particle
         for i in range(high, m):
             choices[x, i, last] = particle
+        if len(cuts) > 0:
+            for k in range(plan.list_ptr[x + 1] - first):
+                for i in range(low if flat < 1.0 else high, m):
+                    cuts[first + k, i] = position[k]
 
 
 @kernel
@@ -151,6 +176,72 @@ def read(
                 largest = max(largest, abs(value - values[x, i]))
         if len(moved) > 0:
             moved[x] = largest
+
+
+@kernel
+def largest(
+    values: FloatArray, plan: Any, cuts: IntArray, choices: IntArray, changed: IntArray, start: int, stop: int
+) -> None:
+    """choices[x, i] = the largest particle among the first cuts[k, i] of each list k; changed[x] = how often it is new.
+
+    The present choice is kept if it is as large up to rounding, so that repeated improvement ends.
+    """
+    n, m = values.shape[1], choices.shape[1]
+    most = np.empty(m)
+    for x in range(start, stop):
+        changed[x] = 0
+        if plan.list_ptr[x] == plan.list_ptr[x + 1]:
+            continue
+        for i in range(m):
+            value = _particle(values, plan, choices[x, i])
+            most[i] = value + 16.0 * _EPS * abs(value)
+        for k in range(plan.list_ptr[x], plan.list_ptr[x + 1]):
+            y, shift = plan.successor[k], plan.shift[k]
+            for i in range(m):
+                if cuts[k, i] == 0:
+                    continue
+                value = shift + plan.discount * values[y, cuts[k, i] - 1] if y >= 0 else shift
+                if value > most[i]:
+                    most[i] = value
+                    choices[x, i] = k * n + cuts[k, i] - 1
+                    changed[x] += 1
+
+
+@kernel
+def follow(plan: Any, choices: IntArray, values: FloatArray) -> None:
+    """Solve values[x, i] = shift[k] + discount * values[successor[k], j], choices[x, i] = k * n + j, in place.
+
+    Each value follows one other: a walk ends at a return's end or in a cycle, whose values are a geometric series, and
+    is then unwound. Time O(S m). At discount 1 a cycle is gone round once from the present values; rows with
+    choices -1 are kept.
+    """
+    n = values.shape[1]
+    total = choices.size
+    flat, which = values.reshape(-1), choices.reshape(-1)
+    met, path = np.full(total, -1), np.empty(total, dtype=np.int64)
+    for begin in range(total):
+        length, at = 0, begin
+        while at >= 0 and met[at] < 0 and which[at] >= 0:
+            met[at] = begin
+            path[length] = at
+            length += 1
+            k = which[at] // n
+            y = plan.successor[k]
+            at = y * n + which[at] - k * n if y >= 0 else -1
+        if length == 0:
+            continue
+        if at >= 0 and which[at] >= 0 and met[at] == begin and plan.discount < 1.0:  # a new cycle, through `at`
+            series, factor, t = 0.0, 1.0, length
+            while path[t - 1] != at:
+                t -= 1
+            for s in range(t - 1, length):
+                series += factor * plan.shift[which[path[s]] // n]
+                factor *= plan.discount
+            flat[at] = series / (1.0 - factor)
+        value = flat[at] if at >= 0 else 0.0
+        for s in range(length - 1, -1, -1):
+            value = plan.shift[which[path[s]] // n] + plan.discount * value
+            flat[path[s]] = value
 
 
 @kernel

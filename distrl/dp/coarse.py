@@ -5,6 +5,8 @@ aligned at their means: F(x, .) is off by w(. - V(x)). One coarse vector w of m 
 shifted by round((V(x) - middle)/spacing) cells, captures them all; where there are clusters, one vector a cluster.
 """
 
+import math
+
 import numpy as np
 from scipy import sparse
 
@@ -129,7 +131,7 @@ def mixing(
     for _ in range(steps):
         vector = matrix @ vector
         vector -= (np.bincount(labels, weights=weights * vector) / mass)[labels]
-        size = float(np.sqrt(weights @ np.square(vector)))
+        size = math.sqrt(float((weights * np.square(vector)).sum()))  # no BLAS, whose threads wait for each other
         if size <= 1e-30:
             return 0.0, vector
         vector /= size

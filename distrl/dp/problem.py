@@ -110,6 +110,6 @@ def enough_sweeps(discount: float, gain: float, ratio: float) -> int:
     """Twice the sweeps that shrink an error `ratio` times by contraction; undiscounted, the rate is 1 - 1 / gain."""
     rate = min(discount, 1.0 - 1.0 / max(gain, 1.0)) if gain < 1e15 else 1.0
     if rate <= 0.0:
-        return 10
+        return 100  # one is enough for sweeps, but over-relaxed ones err by a fifth of the error before
     ratio = max(ratio, 2.0)
     return int(min(2.0 * math.log(ratio) / -math.log1p(rate - 1.0) + 100, 1e9)) if rate < 1.0 else 10**6

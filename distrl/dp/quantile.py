@@ -8,7 +8,7 @@ from scipy import special
 
 from distrl._memory import check_memory
 from distrl._threads import check_threads
-from distrl._validation import FloatArray, IntArray, real_number, whole_number
+from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.certificate import ParticleCertifier
 from distrl.dp.moments import mean_and_variance
 from distrl.dp.monte_carlo import largest_absolute_mean, range_width
@@ -20,8 +20,9 @@ from distrl.operators.quantile import QuantileBellman
 from distrl.returns.quantile import QuantileReturns
 
 _EPS = float(np.finfo(np.float64).eps)
-_MOST = 40  # doublings of the number of applications with frozen choices
-_PATIENCE = 15  # applications, at most, until frozen choices are tried again
+_PATIENCE = 15  # applications, at most, until a short cut is tried again
+_CHEAP = 6  # policies that take as long as an application
+_DEPTH = 5  # differences of past iterates that are combined
 _FROZEN = 64  # applications with frozen choices where levels tie, each a small part of a true one
 
 
@@ -50,17 +51,23 @@ class QuantileDP:
     operator need not contract in W_inf nor have one fixed point: `tol` then bounds what the residual adds to the
     certificate, [(I - P)^{-1} residual], and success is `Status.STEADY`.
 
-    Applications alternate with steps that keep the particles that the last application chose: with frozen choices the
-    equations are linear, and (but for ties) each quantile follows one other, so that 2^k applications take k passes of
-    O(S m). Such a step is kept if the true residual falls at least as far as by an application; the contraction
-    guarantees the rest. Started from normal quantiles with the exact means and variances. Memory in arrays of S * m
-    numbers: about 10. An application costs what `QuantileBellman` says.
+    Applications alternate with short cuts. An application takes, for each quantile, one particle within a cut of the
+    successors' lists. With the cuts kept, the equations are those of a deterministic decision process, solved by policy
+    iteration: with one particle taken for each, quantiles follow each other, and O(S m) solves for them exactly. That
+    is strategy iteration for a stochastic game, which falls to the fixed point at least as fast as applications; where
+    levels tie and 0 < flat < 1, the last choices are kept for 64 applications instead. With continuous rewards the
+    short cut is Anderson mixing of the last 6 applications. A step is kept if its true residual falls at least as far
+    as by an application, or if it is (but for the first) certain to lie between the last image and the fixed point; the
+    contraction guarantees the rest. Started from normal quantiles with the exact means and variances. Memory in arrays
+    of S * m numbers: about 12, and one for each outcome of a state; 60 with continuous rewards. An application costs
+    what `QuantileBellman` says.
 
     Guarantee: the certificate (claim `certificate-one-step-transport`): W1 <= [(I - discount P)^{-1} r](x), r(x) = W1
     between theta(x) and its unprojected image, also for unbounded rewards. It is at most the bound known beforehand,
     `theory.quantile_w1` with the widths of the returns' ranges, plus the iteration error: see docs/quantiles.md.
-    Source: Rowland et al. 2024, "An Analysis of Quantile Temporal-Difference Learning"; the certificate is this
-    library's.
+    Sources: Rowland et al. 2024, "An Analysis of Quantile Temporal-Difference Learning"; Hoffman and Karp 1966, "On
+    Nonterminating Stochastic Games"; Walker and Ni 2011, "Anderson Acceleration for Fixed-Point Iterations"; the
+    certificate is this library's.
     """
 
     quantiles: int = 201
@@ -73,8 +80,11 @@ class QuantileDP:
         object.__setattr__(self, "threads", check_threads(self.threads))
 
     def _solve(self, model: MRP, run: Run) -> Solution:
-        check_memory(model.n_states, self.quantiles, 10.0, "use fewer quantiles")
+        check_memory(model.n_states, self.quantiles, 12.0, "use fewer quantiles")
         operator = QuantileBellman(model, self.quantiles, self.flat, self.threads)
+        check_memory(len(operator.targets.plan.shift), self.quantiles, 1.0, "use fewer quantiles")
+        if operator.targets.with_laws:
+            check_memory(model.n_states, self.quantiles, 60.0, "use fewer quantiles")
         certifier = ParticleCertifier(model, operator.targets)
         mean, variance = mean_and_variance(model, certifier.linear)
         start, size = normal_quantiles(mean, variance, operator.levels), largest_absolute_mean(model)
@@ -108,8 +118,8 @@ class QuantileDP:
             elapsed=run.elapsed,
             certificate=certifier.certify(returns),
             tol=tol,
-            solver="sweeps and frozen choices",
-            reason=f"{search.kept} steps with frozen choices helped",
+            solver="sweeps and Anderson mixing" if operator.targets.with_laws else "sweeps and strategy iteration",
+            reason=f"{search.kept} short cuts helped",
             model=model,
             method=self,
         )
@@ -123,11 +133,15 @@ class _Search:
         self.values, self.residual = start.copy(), math.inf
         self._image, self._choices = start, operator.empty_choices()  # as if it were the start's image
         self._other_image, self._other_choices = np.empty_like(start), operator.empty_choices()
+        self._cuts, self._other_cuts = operator.empty_cuts(), operator.empty_cuts()
         self._moved = np.empty(len(start))
         self._smallest, self._since = math.inf, 0
-        # a continuous target has no choices to freeze
-        self._wait, self._patience = 0 if len(operator.targets.plan.shift) else -1, 0
-        self.kept = 0
+        # a continuous target has no choices to freeze; where there are both kinds, the short cuts take turns
+        self._lists, self._laws = bool(len(self._cuts)), bool(operator.targets.with_laws)
+        self._mixing = self._laws
+        self._past: list[tuple[FloatArray, FloatArray]] = []  # iterates and their images, latest last
+        self._wait, self._patience, self._policies = 0, 0, 0
+        self._fallen, self.kept = False, 0
 
     @property
     def stalled(self) -> bool:
@@ -135,24 +149,32 @@ class _Search:
         return self._since > 50 and self.residual <= self._floor
 
     def step(self) -> None:
-        """One application: to what frozen choices lead to, kept if that is better than an application, or to the image.
+        """One application: to where a short cut leads, kept if that is better than an application, or to the image.
 
-        After a failure frozen choices are left alone for a while.
+        After a failure short cuts are left alone for a while.
         """
         g = self._operator.discount
         begun = math.isfinite(self.residual)
         jump = begun and self._wait == 0
-        following = self._frozen() if jump else self._image
+        following = self._image
+        if jump:
+            following = self._mixed() if self._mixing else self._frozen()
         # continuous targets need not be inverted better than the iteration stands
-        inner = max(0.1 * self._goal, 0.01 * (1.0 - g) * self.residual if begun else 0.0)
-        error = self._operator.apply(following, self._other_choices, self._other_image, self._moved, inner)
+        inner = max(0.1 * self._goal, 0.1 * (1.0 - g) * self.residual if begun else 0.0)
+        error = self._operator.apply(
+            following, self._other_choices, self._other_image, self._moved, inner, self._other_cuts
+        )
         residual = float(self._moved.max()) + error
-        if jump and not residual < g * self.residual:
+        if self._laws:
+            self._past = [*self._past[-_DEPTH:], (following.copy(), self._other_image.copy())]
+        if jump and not (residual < g * self.residual or self._above(following)):
             self._patience = min(2 * self._patience + 1, _PATIENCE)
             self._wait = self._patience
+            self._mixing = self._laws and not (self._mixing and self._lists)
             return
         if jump:
             self._patience = 0
+            self._wait = 0 if self._mixing else self._policies // _CHEAP
             self.kept += 1
         elif begun:
             self._wait -= 1
@@ -161,40 +183,52 @@ class _Search:
         self.values, self.residual = following, residual
         self._image, self._other_image = self._other_image, free
         self._choices, self._other_choices = self._other_choices, self._choices
+        self._cuts, self._other_cuts = self._other_cuts, self._cuts
         self._smallest, self._since = (residual, 0) if residual < self._smallest else (self._smallest, self._since + 1)
 
-    def _frozen(self) -> FloatArray:
-        """Where many applications that keep the present choices lead; sorted, as it need not come out so."""
-        first, last = self._choices[..., 0], self._choices[..., -1]
-        if np.array_equal(first, last):
-            values = self._followed(first)
-        else:
-            values, other = self._image.copy(), self._image.copy()
-            for _ in range(_FROZEN):
-                self._operator.read(values, self._choices, other)
-                values, other = other, values
+    def _mixed(self) -> FloatArray:
+        """The combination of the last images whose residuals, combined alike, are least in L2 (Anderson mixing)."""
+        images = np.stack([image.ravel() for _, image in self._past])
+        residuals = images - np.stack([values.ravel() for values, _ in self._past])
+        steps = np.diff(residuals, axis=0)
+        share = np.linalg.lstsq(steps.T, residuals[-1], rcond=1e-10)[0]
+        values: FloatArray = (images[-1] - share @ np.diff(images, axis=0)).reshape(self.values.shape)
         values.sort(axis=1)
         return values
 
-    def _followed(self, choices: IntArray) -> FloatArray:
-        """2^k applications, each quantile following one particle: its shift and successor double k times."""
-        plan, (n, m) = self._operator.targets.plan, choices.shape
-        end = n * m  # a return that has ended, and every quantile of a continuous target: constants
-        row = np.where(choices >= 0, choices // m, 0)
-        shift, successor = self._image.ravel().copy(), np.full(end, end)
-        if len(plan.shift):
-            onward = np.where(choices >= 0, plan.successor[row], -1)
-            shift = np.where(choices >= 0, plan.shift[row], self._image).ravel()
-            successor = np.where(onward >= 0, onward * m + choices % m, end).ravel()
-        shift, successor = np.append(shift, 0.0), np.append(successor, end)
-        factor = self._operator.discount
-        for _ in range(_MOST):
-            if factor < 1e-18 or (successor == end).all():
-                break  # what is further away does not count in float64, or there is nothing
-            shift = shift + factor * shift[successor]
-            successor = successor[successor]
-            factor *= factor
-        return np.asarray((shift + factor * np.append(self._image.ravel(), 0.0)[successor])[:-1].reshape(n, m))
+    def _above(self, values: FloatArray) -> bool:
+        """Whether `values`, sought by frozen cuts, lie above their image, hence above the fixed point.
+
+        Once that has been so, they must lie below the last image, too, hence nearer to the fixed point than by an
+        application.
+        """
+        if self._mixing or self._operator.discount == 1.0:
+            return False
+        near = not self._fallen or (values - self._image).max() <= self._floor
+        above = near and bool((self._other_image - values).max() <= self._floor)
+        self._fallen |= above
+        return above
+
+    def _frozen(self) -> FloatArray:
+        """Where the present cuts lead if they are kept, or many applications of the present choices if levels tie.
+
+        A quantile is the least, over cuts (numbers of particles of each list) of enough mass, of the largest particle
+        within the cut. So T is a minimum of monotone operators, one for each choice of cuts, and the fixed point v of
+        the present one has v <= T values if T values <= values, and T v <= v: from the first such step on, iterates
+        fall to the fixed point of T at least as fast as by applications (strategy iteration for a stochastic game).
+        """
+        first, last = np.ascontiguousarray(self._choices[..., 0]), self._choices[..., -1]
+        values = self._image.copy()
+        if np.array_equal(first, last):
+            self._policies = self._operator.solve(values, first, self._cuts)
+        else:
+            other = self._image.copy()
+            for _ in range(_FROZEN):
+                self._operator.read(values, self._choices, other)
+                values, other = other, values
+            self._policies = 0
+        values.sort(axis=1)
+        return values
 
 
 def default_tol(model: MRP, size: float, gain: float) -> float:

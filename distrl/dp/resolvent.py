@@ -8,6 +8,7 @@ from scipy import sparse
 from scipy.linalg import lapack
 from scipy.sparse import csgraph, linalg
 
+from distrl._kernels.resolvent import bicgstab
 from distrl._validation import FloatArray, IntArray
 
 _SMALL = 150  # states up to which a sparse LU is the cheapest way
@@ -80,19 +81,20 @@ class Resolvent:
 
     def _iterate(self, rhs: FloatArray, quick: bool) -> FloatArray | None:
         """BiCGSTAB with restarts; then None if `quick`, else sweeps."""
-        system = linalg.LinearOperator((self.n, self.n), matvec=lambda v: v - self.matrix @ v, dtype=np.float64)
-        solution = rhs.copy()
+        matrix = self.matrix
+        pointers, columns = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
+        solution, step = rhs.copy(), np.empty_like(rhs)
         for _ in range(3 if quick else 4):  # restarts double as refinement
-            defect = rhs + self.matrix @ solution - solution
+            defect = rhs + matrix @ solution - solution
             size, goal = float(np.abs(defect).max()), _rounding(rhs, solution)
             if size <= goal:
                 return solution
-            # scaled: scipy takes small inner products for a breakdown
-            step, info = linalg.bicgstab(system, defect / size, rtol=1e-10, atol=0.0, maxiter=_QUICK if quick else 500)
-            if quick and info != 0:
+            most = _QUICK if quick else 500
+            done = bicgstab(pointers, columns, matrix.data, defect / size, 1e-10, most, step)
+            if quick and not done:
                 return None
             better = solution + size * step
-            if not np.abs(rhs + self.matrix @ better - better).max() < size:
+            if not np.abs(rhs + matrix @ better - better).max() < size:
                 break
             solution = better
         defect = rhs + self.matrix @ solution - solution

@@ -13,6 +13,8 @@ from distrl.models.outcomes import OutcomeTable
 from distrl.operators.targets import Targets
 from distrl.returns.quantile import QuantileReturns, midpoint_levels
 
+_MOST_POLICIES = 1000  # tens are usual
+
 
 class QuantileBellman:
     """Pi_flat T: draw an outcome, move the successor's particles to r + discount * v, read m quantiles of the mixture.
@@ -43,9 +45,9 @@ class QuantileBellman:
 
     A source with another reward law has a continuous part in its target: F(z) = sum over outcomes p * mean_j F_R(z -
     discount * v_j) is inverted by a bracketing search to 8 eps of the values' size, about 20 evaluations of F at the m
-    levels, each O(K n m) calls of F_R. Sources: Dabney et al. 2018, "Distributional Reinforcement Learning with
-    Quantile Regression"; Rowland et al. 2024, "An Analysis of Quantile Temporal-Difference Learning" (contraction,
-    `flat`).
+    levels (4 when iterating: the present values are near), each O(K n m) calls of F_R. Sources: Dabney et al. 2018,
+    "Distributional Reinforcement Learning with Quantile Regression"; Rowland et al. 2024, "An Analysis of Quantile
+    Temporal-Difference Learning" (contraction, `flat`).
 
     Examples
     --------
@@ -111,26 +113,53 @@ class QuantileBellman:
         ends = 1 if self.flat in (0.0, 1.0) else 2
         return np.empty((self.table.n_sources, self.quantiles, ends), dtype=np.int64)
 
+    def empty_cuts(self) -> IntArray:
+        """Room for the cuts of an application: (lists, m) numbers of particles."""
+        return np.empty((len(self.targets.plan.shift), self.quantiles), dtype=np.int32)
+
     def apply(
-        self, values: FloatArray, choices: IntArray, out: FloatArray, moved: FloatArray | None = None, tol: float = 0.0
+        self,
+        values: FloatArray,
+        choices: IntArray,
+        out: FloatArray,
+        moved: FloatArray | None = None,
+        tol: float = 0.0,
+        cuts: IntArray | None = None,
     ) -> float:
-        """One application to sorted rows, without checks; `choices` gets the particles taken.
+        """One application to sorted rows, without checks; `choices` gets the particles taken, `cuts` how many
+        of each list are met up to the first.
 
         `moved` (S,), if given, gets the W_inf distances max_i |out - values| (as many particles as quantiles).
         Continuous targets are inverted to `tol`, in units of reward, or to rounding if that is wider: the error is
         returned.
         """
         workers = Workers(self.threads, 8 * len(self.targets.plan.shift) * values.shape[1])
-        workers.rows(len(out), kernels.choose, values, self.targets.plan, self.levels, self.flat, choices)
+        cuts = np.empty((0, 0), dtype=np.int32) if cuts is None else cuts
+        workers.rows(len(out), kernels.choose, values, self.targets.plan, self.levels, self.flat, choices, cuts)
         self.read(values, choices, out, moved)
         error = 0.0
         for target in self.targets.with_laws:
             x = target.source
-            out[x], inversion = target.quantiles(values, self.levels, self.flat, tol)
+            near = None if moved is None else values[x]
+            out[x], inversion = target.quantiles(values, self.levels, self.flat, tol, near)
             error = max(error, inversion)
             if moved is not None:
                 moved[x] = np.abs(out[x] - values[x]).max()
         return error
+
+    def solve(self, values: FloatArray, choices: IntArray, cuts: IntArray) -> int:
+        """Solve values(x, i) = max over lists k of particle cuts[k, i] of k, in place; the number of policies taken.
+
+        Policy iteration from the policy `choices` (S, m), overwritten; rows of continuous targets are constants.
+        """
+        changed = np.empty(len(values), dtype=np.int64)
+        workers = Workers(self.threads, cuts.size)
+        count, better = 0, True
+        while better and count < _MOST_POLICIES:
+            kernels.follow(self.targets.plan, choices, values)
+            workers.rows(len(values), kernels.largest, values, self.targets.plan, cuts, choices, changed)
+            count, better = count + 1, bool(changed.any())
+        return count
 
     def read(self, values: FloatArray, choices: IntArray, out: FloatArray, moved: FloatArray | None = None) -> None:
         """The application with the particles in `choices`, whatever the ranks of `values`: linear. Time O(S m).

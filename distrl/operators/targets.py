@@ -40,8 +40,8 @@ class Part(NamedTuple):
 class Mixture:
     """The law of one target; what `distrl.returns._continuous` asks of a `Law`."""
 
-    def __init__(self, parts: list[Part], tol: float = 0.0) -> None:
-        self._parts, self._tol = parts, tol
+    def __init__(self, parts: list[Part], tol: float = 0.0, near: FloatArray | None = None) -> None:
+        self._parts, self._tol, self._near = parts, tol, near
         means = [part.shifts + (0.0 if part.law is None else part.law.mean) for part in parts]
         self.mean = float(sum(part.weights @ mean for part, mean in zip(parts, means, strict=True)))
         self.inversion_error = 0.0  # widest bracket that a search ended with
@@ -83,25 +83,38 @@ class Mixture:
     def quantile(self, q: FloatArray, upper: bool = False) -> FloatArray:
         """inf{z : F(z) >= level}, or inf{z : F(z) > level}, of the shape of `q`, each in (0, 1).
 
-        A bracket with F(low) < level <= F(high) (upper: F(low) <= level < F(high)) is narrowed by secants (Illinois),
-        every third time by half, until it is narrower than `tol` or 8 eps of the values' size; its upper end is given.
+        F at all starting points together, `near` if given, brackets every level. A bracket with F(low) < level <=
+        F(high) (upper: F(low) <= level < F(high)) is narrowed by secants (Illinois), every third time by half, until
+        it is narrower than `tol` or 8 eps of the values' size; its upper end is given.
         """
         level = np.ravel(q)
-        low, high = np.full(len(level), np.inf), np.full(len(level), -np.inf)
+        if not level.size:
+            return np.zeros(np.shape(q))
+        ends = level if self._near is None else np.array([level.min(), level.max()])
+        low, high = np.full(len(ends), np.inf), np.full(len(ends), -np.inf)
         for law, shifts, _ in self._parts:  # a mixture's quantile lies among those of its parts
-            own = 0.0 if law is None else law.quantile(level)
+            own = 0.0 if law is None else law.quantile(ends)
             low, high = np.minimum(low, shifts[0] + own), np.maximum(high, shifts[-1] + own)
         size = float(max(np.abs(low).max(), np.abs(high).max()))
         size += max(law.absolute_mean() for law, _, _ in self._parts if law is not None)  # not 0 by symmetry
         narrow = max(self._tol, 8.0 * _EPS * size)
 
-        def excess(x: FloatArray, at: FloatArray) -> FloatArray:
-            gap = self.cdf(x) - at
+        def sided(gap: FloatArray) -> FloatArray:
             # the side is decided by the sign: a tie counts as reached for the lower quantile only
             return np.where(gap == 0.0, -1e-300 if upper else 1e-300, gap)
 
-        step = np.maximum(high - low, narrow)
-        at_low, at_high = self._widened(excess, level, low, -step), self._widened(excess, level, high, step)
+        def excess(x: FloatArray, at: FloatArray) -> FloatArray:
+            return sided(self.cdf(x) - at)
+
+        points = np.sort(np.concatenate([low, high, (low + high) / 2 if self._near is None else self._near]))
+        heights = np.maximum.accumulate(self.cdf(points))
+        above = np.searchsorted(heights, level, side="right" if upper else "left")
+        below, above = np.maximum(above - 1, 0), np.minimum(above, len(points) - 1)
+        low, high = points[below], points[above]
+        at_low, at_high = sided(heights[below] - level), sided(heights[above] - level)
+        step = np.full(len(level), max(points[-1] - points[0], narrow))
+        self._widened(excess, level, low, at_low, -step)
+        self._widened(excess, level, high, at_high, step)
         side = np.zeros(len(level))
         for count in range(_ROUNDS):
             todo = np.flatnonzero(high - low > narrow)
@@ -137,10 +150,13 @@ class Mixture:
 
     @staticmethod
     def _widened(
-        excess: Callable[[FloatArray, FloatArray], FloatArray], level: FloatArray, end: FloatArray, step: FloatArray
-    ) -> FloatArray:
-        """Move `end` (in place) by growing steps until F is on its side of the level; the excess there."""
-        values = excess(end, level)
+        excess: Callable[[FloatArray, FloatArray], FloatArray],
+        level: FloatArray,
+        end: FloatArray,
+        values: FloatArray,
+        step: FloatArray,
+    ) -> None:
+        """Move `end` and the excess `values` there by growing steps until F is on its side of the level."""
         for _ in range(1100):
             wrong = np.flatnonzero((values < 0.0) == (step > 0.0))
             if not wrong.size:
@@ -148,7 +164,6 @@ class Mixture:
             end[wrong] += step[wrong]
             step[wrong] *= 2.0
             values[wrong] = excess(end[wrong], level[wrong])
-        return values
 
     @staticmethod
     def _averaged(
@@ -170,9 +185,14 @@ class LawTarget:
         self._lists = lists  # of the source's other outcomes
         self._groups = groups  # law, probabilities of going on and successors, probability of ending
 
-    def quantiles(self, values: FloatArray, levels: FloatArray, flat: float, tol: float) -> tuple[FloatArray, float]:
-        """(m,) the quantiles that `QuantileBellman` takes, and their error; levels are compared up to 1e-12."""
-        mixture = self.mixture(values, equal_weights(values), tol)
+    def quantiles(
+        self, values: FloatArray, levels: FloatArray, flat: float, tol: float, near: FloatArray | None = None
+    ) -> tuple[FloatArray, float]:
+        """(m,) the quantiles that `QuantileBellman` takes, and their error; levels are compared up to 1e-12.
+
+        The search is faster from points `near` them, whatever these are.
+        """
+        mixture = self.mixture(values, equal_weights(values), tol, near)
         low = mixture.quantile(levels - _LEVEL_TOLERANCE) if flat < 1.0 else np.zeros(len(levels))
         high = mixture.quantile(levels + _LEVEL_TOLERANCE, upper=True) if flat > 0.0 else np.zeros(len(levels))
         return np.maximum.accumulate((1.0 - flat) * low + flat * high), mixture.inversion_error
@@ -184,7 +204,7 @@ class LawTarget:
 
         An inexact quantile costs at most twice its bracket's width times the mass in it; the masses sum to at most 1.
         """
-        mixture = self.mixture(values, weights, 0.0)
+        mixture = self.mixture(values, weights, 0.0, law)
         kept = law_weights > 0.0
         law, cumulative = law[kept], np.cumsum(law_weights[kept])
         cumulative[-1] = 1.0
@@ -193,7 +213,7 @@ class LawTarget:
         slack = 2.0 * mixture.inversion_error + (4.0 * mixture.put_error(reach) + 4.0 * _EPS * reach) * len(law)
         return distance, slack
 
-    def mixture(self, values: FloatArray, weights: FloatArray, tol: float) -> Mixture:
+    def mixture(self, values: FloatArray, weights: FloatArray, tol: float, near: FloatArray | None = None) -> Mixture:
         """The target at the states' particles `values` (S, n), rows sorted, `weights` (1 or S, n)."""
         g = self._lists.discount
         weights = np.broadcast_to(weights, values.shape)
@@ -209,7 +229,7 @@ class LawTarget:
         masses = np.append(masses, self._lists.prob[~going_on])
         if len(shifts):
             parts.append(_part(None, shifts, masses))
-        return Mixture(parts, tol)
+        return Mixture(parts, tol, near)
 
 
 def _part(law: Law | None, shifts: FloatArray, weights: FloatArray) -> Part:

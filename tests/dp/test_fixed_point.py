@@ -284,3 +284,10 @@ def test_dynamic_programming_solves_models_that_end_within_its_sweeps_exactly(mo
 def test_bad_input_is_refused_by_name(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+@pytest.mark.parametrize("discount", [0.0, 1e-300, 1e-20, 1e-16])
+def test_tiny_discounts_converge_with_cycles_and_clipping(discount):
+    rows = [(0, 1.0, 2, 0.0, False), (1, 1.0, 2, 0.0, False), (2, 0.5, 2, -1.0, False), (2, 0.5, 1, 0.0, False)]
+    sol = evaluate(MRP.from_outcomes(rows, discount), CategoricalFixedPoint(grid=Grid(0.0, 1.0, 2)))
+    np.testing.assert_allclose(sol.returns.probs, [[1.0, 0.0]] * 3, rtol=0, atol=1e-12)

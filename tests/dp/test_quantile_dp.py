@@ -71,6 +71,44 @@ def test_short_cuts_lead_to_the_same_fixed_point_as_sweeps(flat):
     assert sol.iterations < 300
 
 
+@pytest.mark.parametrize("flat", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("ties", [False, True])
+def test_a_high_discount_takes_far_fewer_applications_than_sweeps(flat, ties):
+    """With three equal probabilities and 20 levels nearly all levels tie, with random ones none do."""
+    model = environments.garnet(30, 1, 3, discount=0.99, rng=1).under("uniform")
+    if ties:
+        rows = zip(model.outcomes.sources, model.outcomes.next_states, model.outcomes.rewards, strict=True)
+        model = MRP.from_outcomes([(x, 1 / 3, y, r, False) for x, y, r in rows], 0.99)
+    sol = evaluate(model, QuantileDP(20, flat), tol=1e-6)
+    values, image = np.zeros((30, 20)), np.empty((30, 20))
+    operator = QuantileBellman(model, 20, flat)
+    choices = operator.empty_choices()
+    for _ in range(2200):  # 0.99^2200 = 2.5e-10
+        operator.apply(values, choices, image)
+        values, image = image, values
+    np.testing.assert_allclose(sol.returns.values, values, atol=1.1e-6)
+    assert sol.iterations < 300
+
+
+@pytest.mark.parametrize("law", [stats.norm(1.0, 2.0), stats.t(3), stats.poisson(2.0), stats.uniform(0, 1)])
+@pytest.mark.parametrize("other", [0.0, stats.expon(), FiniteLaw([0.0, 5.0])])
+def test_continuous_rewards_end_where_sweeps_end(law, other):
+    """Alone, mixed with other laws in one target, and beside states with particles only."""
+    model = MRP([[0.5, 0.5], [0.25, 0.75]], [law, other], 0.8)
+    sol = evaluate(model, QuantileDP(6, 0.5), tol=1e-7)
+    values, operator = np.zeros((2, 6)), QuantileBellman(model, 6, 0.5)
+    for _ in range(90):  # 0.8^90 = 1.9e-9, of returns around 50
+        values = operator(values)
+    np.testing.assert_allclose(sol.returns.values, values, atol=3e-7)
+    assert sol.iterations < 90
+
+
+def test_one_quantile_of_a_continuous_target_is_certified():
+    sol = evaluate(MRP([[1.0]], [stats.norm(1.0, 1.0)], 0.5), QuantileDP(1))
+    assert sol.returns.values[0, 0] == pytest.approx(2.0)
+    assert wasserstein(sol.returns, stats.norm(2.0, (1 / 0.75) ** 0.5))[0] <= sol.certificate.w1[0]
+
+
 @given(mrps(max_states=3, discounts=SHORT), st.integers(1, 6), FLATS, st.data())
 def test_the_certificate_bounds_the_true_distance_of_any_particles(model, m, flat, data):
     """Of the fixed point, and of particles that have nothing to do with the model."""

@@ -5,13 +5,14 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from oracles import merge_distance, rows_of
 from scipy import integrate, stats
 
 from distrl import MRP, FiniteLaw, QuantileReturns, environments, wasserstein
+from distrl._kernels.quantile import follow
 from distrl.operators import QuantileBellman
 from distrl.returns.quantile import midpoint_levels
 from distrl.testing import mrps
@@ -187,6 +188,77 @@ def test_a_long_sum_of_masses_stays_below_the_tolerance_of_ties():
     np.testing.assert_array_equal(QuantileBellman(model, 1, 1.0)(values), 1e6)
 
 
+# -- frozen choices and cuts ---------------------------------------------------------------------------------------
+
+
+def particle(plan, values, name):
+    k, j = divmod(int(name), values.shape[1])
+    return plan.shift[k] + (plan.discount * values[plan.successor[k], j] if plan.successor[k] >= 0 else 0.0)
+
+
+@pytest.mark.fast
+@given(mrps(discounts=st.sampled_from([0.5, 0.99])), st.integers(1, 5), st.data())
+def test_following_frozen_choices_solves_their_linear_system(model, m, data):
+    """Any particles may be chosen: cycles of any length, ends, and rows without choices."""
+    plan = QuantileBellman(model, m).targets.plan
+    n = model.n_states
+    choices = np.empty((n, m), dtype=np.int64)
+    for x, i in np.ndindex(n, m):
+        k = data.draw(st.integers(plan.list_ptr[x], plan.list_ptr[x + 1] - 1))
+        choices[x, i] = k * m + data.draw(st.integers(0, m - 1))
+    if n > 1 and data.draw(st.booleans()):
+        choices[-1] = -1
+    values = data.draw(arrays(np.float64, (n, m), elements=VALUES))
+    matrix, right = np.eye(n * m), values.ravel().copy()
+    for row, name in enumerate(choices.ravel()):
+        if name >= 0:
+            k, j = divmod(int(name), m)
+            right[row] = plan.shift[k]
+            if plan.successor[k] >= 0:
+                matrix[row, plan.successor[k] * m + j] -= plan.discount
+    follow(plan, choices, values)
+    np.testing.assert_allclose(values.ravel(), np.linalg.solve(matrix, right), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.fast
+@given(cases(), st.integers(1, 6), FLATS)
+def test_cuts_have_the_mass_of_their_level_and_end_at_the_particle_chosen(case, m, flat):
+    model, values = case
+    values = np.sort(values, axis=1)
+    operator, n = QuantileBellman(model, m, flat), values.shape[1]
+    choices, cuts, plan = operator.empty_choices(), operator.empty_cuts(), operator.targets.plan
+    operator.apply(values, choices, np.empty((model.n_states, m)), cuts=cuts)
+    single = np.where(plan.successor >= 0, n, 1)
+    assert (cuts >= 0).all() and (cuts <= single[:, None]).all()
+    for x, i in np.ndindex(model.n_states, m):
+        lists = np.arange(plan.list_ptr[x], plan.list_ptr[x + 1])
+        mass = (plan.prob[lists] / single[lists]) @ cuts[lists, i]
+        k, j = divmod(choices[x, i, 0], n)
+        last = plan.prob[k] / single[k]
+        assert mass >= operator.levels[i] - 2e-9 and mass - last <= operator.levels[i] + 2e-9
+        assert cuts[k, i] == j + 1
+        taken = [particle(plan, values, a * n + cuts[a, i] - 1) for a in lists if cuts[a, i] > 0]
+        assert particle(plan, values, choices[x, i, 0]) == max(taken)
+
+
+@pytest.mark.fast
+@given(mrps(discounts=st.sampled_from([0.0, 0.5, 0.9])), st.integers(1, 6), st.data())
+def test_kept_cuts_are_solved_as_by_repeated_maxima(model, m, data):
+    operator, n = QuantileBellman(model, m), model.n_states
+    start = np.sort(data.draw(arrays(np.float64, (n, m), elements=VALUES)), axis=1)
+    choices, cuts, plan = operator.empty_choices(), operator.empty_cuts(), operator.targets.plan
+    image = np.empty((n, m))
+    operator.apply(start, choices, image, cuts=cuts)
+    solved = image.copy()
+    operator.solve(solved, np.ascontiguousarray(choices[..., 0]), cuts)
+    again = np.empty((n, m))
+    for x, i in np.ndindex(n, m):
+        lists = [k for k in range(plan.list_ptr[x], plan.list_ptr[x + 1]) if cuts[k, i] > 0]
+        again[x, i] = max(particle(plan, solved, k * m + cuts[k, i] - 1) for k in lists)
+    np.testing.assert_allclose(again, solved, rtol=1e-12, atol=1e-12)
+    assert (np.diff(solved, axis=1) >= -1e-11).all()
+
+
 # -- distances to the unprojected target ---------------------------------------------------------------------------
 
 
@@ -251,6 +323,19 @@ def test_heavy_tails_and_lattices_are_inverted():
     np.testing.assert_allclose(t.cdf(image[0]), midpoint_levels(101), rtol=0, atol=1.1e-12)
     poisson = QuantileBellman(MRP([[1.0]], [stats.poisson(3)], 0.5), 7)([[4.0]])
     np.testing.assert_allclose(poisson[0], 2.0 + stats.poisson(3).ppf(midpoint_levels(7)), atol=1e-12)
+
+
+@pytest.mark.fast
+@settings(max_examples=25)
+@given(arrays(np.float64, st.integers(1, 9), elements=st.floats(-50, 50)), st.booleans())
+def test_a_search_from_any_points_ends_at_the_same_quantiles(near, upper):
+    values = np.array([[-1.0, 0.5, 2.0], [0.0, 1.0, 40.0]])
+    target = QuantileBellman(MRP([[0.5, 0.5], [1.0, 0.0]], [stats.t(3), 0.0], 0.5), 1).targets.with_laws[0]
+    levels = midpoint_levels(9)
+    found, plain = (
+        target.mixture(values, np.full((1, 3), 1 / 3), 0.0, points).quantile(levels, upper) for points in (near, None)
+    )
+    np.testing.assert_allclose(found, plain, rtol=0, atol=1e-11)
 
 
 @pytest.mark.fast
