@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: quickstart test lint bench clean
+.PHONY: quickstart experiments test lint bench clean
 
 quickstart: $(STAMP)
 	$(BIN)/python -m experiments run quickstart
+
+experiments: $(STAMP)
+	$(BIN)/python -m experiments run all --jobs 2
 
 test: $(STAMP)
 	$(BIN)/python tests/run.py
@@ -29,4 +32,4 @@ $(STAMP): pyproject.toml setup.py
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) results build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) results/quickstart results/*/*.sqlite build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,16 +1,25 @@
-"""`python -m experiments`: list the experiments, run one."""
+"""`python -m experiments`: list the experiments, run one or all, look at what is there."""
 
+import json
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from experiments import runner
+from experiments import protocol, runner
+from experiments.progress import duration
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Name = Annotated[str, typer.Argument(help="One of those that `list` shows, or `all`.")]
+Out = Annotated[Path, typer.Option(help="A run is written to OUT/NAME.")]
+Seed = Annotated[int, typer.Option(min=0, help="Root of the seeds of all cells.")]
 
 
 @app.callback()
@@ -20,32 +29,102 @@ def experiments() -> None:
 
 @app.command(name="list")
 def show() -> None:
-    """The experiments there are."""
-    for name in runner.names():
-        print(f"{name:12} {runner.find(name).DESCRIPTION}")
+    """The experiments there are, and how long each takes on one core."""
+    for name in protocol.names():
+        experiment = protocol.find(name)
+        costs = ", ".join(f"{size} {duration(experiment.SECONDS[size])}" for size in protocol.SIZES)
+        print(f"{name:15} {experiment.DESCRIPTION} ({costs})")
 
 
 @app.command()
 def run(
-    name: Annotated[str, typer.Argument(help="One of those that `list` shows.")],
+    name: Name,
     quick: Annotated[bool, typer.Option("--quick", help="A smaller size, for tests.")] = False,
-    out: Annotated[Path, typer.Option(help="The run is written to OUT/NAME.")] = Path("results"),
-    seed: Annotated[int, typer.Option(min=0, help="Root of the seeds of all cells.")] = 0,
+    full: Annotated[bool, typer.Option("--full", help="The size for a night or a cluster.")] = False,
+    out: Out = Path("results"),
+    seed: Seed = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Cells at a time.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Run the cells on this Dask cluster: tcp://host:port.")] = None,
+    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Keep finished cells, or solve them again.")] = True,
 ) -> None:
     """Run an experiment; cells that are finished already are kept.
 
-    Writes table.csv, manifest.json, report.md and the figures. Exit status: 0 every check holds, 1 one fails, 2 bad
-    input, 130 interrupted (start again to go on).
+    Writes table.csv, times.csv, manifest.json, report.md, report.html and the figures. Exit status: 0 every check
+    holds, 1 one fails, 2 bad input or a full disk, 130 interrupted (start again to go on).
     """
+    if quick and full:
+        _stop("--quick and --full are two sizes; give one of them", 2)
+    size = "quick" if quick else "full" if full else "default"
+    with _explained():
+        chosen = _chosen(name)
+        if len(chosen) > 1:
+            total = sum(experiment.SECONDS[size] for experiment in chosen.values())
+            print(f"all experiments, size {size}: about {duration(total / jobs)} with {jobs} job(s)", file=sys.stderr)
+        failed = 0
+        for each, experiment in chosen.items():
+            outcome = runner.run(
+                experiment, out / each, size=size, seed=seed, jobs=jobs, scheduler=scheduler, fresh=not resume
+            )
+            failed += _say(each, experiment, outcome, out / each)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(name: Name, out: Out = Path("results")) -> None:
+    """Write table, figures and report of the last run again, from its stored cells."""
+    with _explained():
+        for each, experiment in _chosen(name).items():
+            _say(each, experiment, _again(experiment, out / each), out / each)
+
+
+@app.command()
+def plot(name: Name, out: Out = Path("results")) -> None:
+    """Draw the figures of the last run again, and say where they are."""
+    with _explained():
+        for each, experiment in _chosen(name).items():
+            _again(experiment, out / each)
+            print("\n".join(str(path) for path in sorted((out / each).glob("*.p[nd][gf]"))))
+
+
+@app.command()
+def status(out: Out = Path("results"), seed: Seed = 0) -> None:
+    """How many cells are finished."""
+    with _explained():
+        for name in protocol.names():
+            found = runner.progress(protocol.find(name), out / name, seed)
+            counts = ", ".join(f"{row.size} {row.finished}/{row.total}" for row in found)
+            print(f"{name:15} {counts}{' (running)' if found[0].running else ''}")
+
+
+@app.command()
+def clean(
+    name: Name,
+    out: Out = Path("results"),
+    everything: Annotated[bool, typer.Option("--all", help="The whole folder, not only other versions.")] = False,
+) -> None:
+    """Delete stored cells of other versions of the code."""
+    with _explained():
+        for each, experiment in _chosen(name).items():
+            print(f"{each}: {runner.clean(experiment, out / each, everything)} cell(s) deleted")
+
+
+def _chosen(name: str) -> dict[str, Any]:
+    return {each: protocol.find(each) for each in (protocol.names() if name == "all" else [name])}
+
+
+def _again(experiment: Any, directory: Path) -> protocol.Outcome:
     try:
-        experiment = runner.find(name)
-        outcome = runner.run(experiment, out / name, quick=quick, seed=seed, jobs=jobs)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        _stop(str(error), 2)
-    except KeyboardInterrupt:
-        _stop("interrupted; finished cells are kept, the same command goes on from there", 130)
-    console = Console(soft_wrap=True, highlight=False)
+        arguments = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))["arguments"]
+    except FileNotFoundError:
+        raise ValueError(f"{directory} holds no finished run; start one with `python -m experiments run`") from None
+    return runner.report(experiment, directory, size=arguments["size"], seed=arguments["seed"])
+
+
+def _say(name: str, experiment: Any, outcome: protocol.Outcome, directory: Path) -> int:
+    """The result on the terminal; gives the number of checks that fail."""
+    width = None if sys.stdout.isatty() else 220
+    console = Console(soft_wrap=True, highlight=False, width=width)
     console.print(f"{name}: {experiment.DESCRIPTION}")
     table = Table()
     for number, column in enumerate(outcome.headline[0]):
@@ -56,17 +135,31 @@ def run(
     failed = [check for check in outcome.checks if not check.holds]
     for check in failed:
         console.print(f"FAILED {check.name}: {check.detail}", markup=False)
-    print(
-        f"{len(outcome.checks) - len(failed)} of {len(outcome.checks)} checks hold; report: {out / name / 'report.md'}"
-    )
-    if failed:
-        raise typer.Exit(1)
+    count = len(outcome.checks)
+    print(f"{count - len(failed)} of {count} checks hold; report: {directory / 'report.md'}", flush=True)
+    return len(failed)
 
 
-def _stop(message: str, status: int) -> None:
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Errors as one sentence and an exit status."""
+    try:
+        yield
+    except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:
+        _stop(str(error), 2)
+    except KeyboardInterrupt:
+        _stop("interrupted; finished cells are kept, the same command goes on from there", 130)
+
+
+def _stop(message: str, code: int) -> NoReturn:
     print(f"experiments: {message}", file=sys.stderr)
-    raise typer.Exit(status)
+    raise typer.Exit(code)
+
+
+def _terminated(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminated)  # batch systems end a job so; it is as good as Ctrl-C
     app(prog_name="python -m experiments")

@@ -1,218 +1,165 @@
 """Run the cells of an experiment, keep each as soon as it is finished, then write the report.
 
-A cell is a name and arguments; its result is a set of arrays, a function of the cell, the seed and the code. It is
-stored in one file, written whole or not at all, under a key of all three: a second start reads it back bit for bit.
+A cell's result is a function of its name, its arguments, the seed and the code. It is stored under a key of all of
+these: a second start reads it back bit for bit.
 """
 
-import csv
-import hashlib
-import importlib
-import importlib.metadata
-import io
-import json
-import os
-import pkgutil
-import platform
-import subprocess
+import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-import numpy as np
-from joblib import Parallel, delayed
-from tqdm.auto import tqdm
-
-import distrl
-import experiments
-
-PACKAGES = ("numpy", "scipy", "numba", "gymnasium", "matplotlib", "joblib")
-Arrays = dict[str, np.ndarray]
+from experiments.files import write_csv, write_json
+from experiments.manifest import manifest, version_of
+from experiments.pages import write_html
+from experiments.parallel import solve_all
+from experiments.progress import duration, watched
+from experiments.protocol import Arrays, Cell, Outcome
+from experiments.store import Store, is_running, key_of, stored_keys
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One independent piece of work: a name that orders the table, and JSON arguments."""
+class Progress(NamedTuple):
+    """How far the run of one size is."""
 
-    name: str
-    arguments: Mapping[str, Any]
-
-
-class Check(NamedTuple):
-    """Something that must hold, and the numbers that say whether it does."""
-
-    name: str
-    holds: bool
-    detail: str
+    size: str
+    finished: int
+    total: int
+    running: bool
 
 
-class Outcome(NamedTuple):
-    """What a run says at its end: a table of strings with its header, and the checks."""
+def run(
+    experiment: Any,
+    directory: Path,
+    *,
+    size: str = "default",
+    seed: int = 0,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    fresh: bool = False,
+) -> Outcome:
+    """Solve the cells that are not finished, write table, times, figures, report and manifest.
 
-    headline: list[list[str]]
-    checks: list[Check]
+    Parameters
+    ----------
+    directory : where to
+    size : "quick", "default" or "full"
+    seed : root of the seeds of all cells
+    jobs, scheduler : as for `parallel.solve_all`
+    fresh : solve finished cells again
+
+    Raises
+    ------
+    OSError
+        If another process runs into `directory`, or the disk is full; finished cells are kept.
+    RuntimeError
+        If cells fail, naming them, after all others are finished.
+    """
+    cells, code = experiment.cells(size), version_of(experiment)
+    keys = {cell.name: key_of(cell, seed, code) for cell in cells}
+    with Store(directory) as store:
+        if fresh:
+            store.forget(keys.values())
+        missing = [cell for cell in cells if store.get(keys[cell.name]) is None]
+        _announce(experiment, store.others(code), size, len(missing), len(cells), jobs, directory)
+        solved = solve_all(experiment, missing, seed, jobs, scheduler)
+        failures = []
+        for index, result, seconds, failure in watched(solved, len(missing), experiment.__name__.rpartition(".")[2]):
+            cell = missing[index]
+            if failure:
+                failures.append(failure)
+                print(failure, file=sys.stderr, flush=True)
+            else:
+                store.put(keys[cell.name], cell, seed, code, seconds, result)
+        if failures:
+            more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+            raise RuntimeError(f"{min(failures)}{more}; the other cells are finished and kept")
+        return _write(experiment, directory, store, cells, keys, size, seed)
 
 
-class Experiment(Protocol):
-    """The names that the package of an experiment has."""
-
-    __name__: str
-    DESCRIPTION: str
-
-    def cells(self, quick: bool) -> Sequence[Cell]:
-        """What is to be done."""
-
-    def solve(self, cell: Cell, seed: np.random.SeedSequence) -> Arrays:
-        """Do one cell; nothing but its arguments and the seed may matter."""
-
-    def report(self, results: Mapping[str, Arrays], directory: Path) -> Outcome:
-        """Write table.csv, report.md and figures from the results, by cell name."""
-
-
-def names() -> list[str]:
-    """The folders that hold an experiment."""
-    return sorted(module.name for module in pkgutil.iter_modules(experiments.__path__) if module.ispkg)
-
-
-def find(name: str) -> Any:
-    """The experiment's package.
+def report(experiment: Any, directory: Path, *, size: str, seed: int) -> Outcome:
+    """Write everything again from stored cells; solves nothing.
 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If cells are missing.
+    OSError
+        As for `run`.
     """
-    if name not in names():
-        raise ValueError(f"there is no experiment {name!r}; there are: {', '.join(names())}")
-    return importlib.import_module(f"experiments.{name}")
+    cells, code = experiment.cells(size), version_of(experiment)
+    keys = {cell.name: key_of(cell, seed, code) for cell in cells}
+    with Store(directory) as store:
+        return _write(experiment, directory, store, cells, keys, size, seed)
 
 
-def run(experiment: Any, directory: Path, *, quick: bool, seed: int, jobs: int) -> Outcome:
-    """Solve the cells that are not finished, write the report and the manifest."""
-    cells = experiment.cells(quick)
-    code = fingerprint(experiment)
-    store = directory / "cells"
-    store.mkdir(parents=True, exist_ok=True)
-    # the k-th cell has the k-th child, whatever is solved already
-    seeds = np.random.SeedSequence(seed).spawn(len(cells))
-    keys = {cell.name: _key(cell, seed, code) for cell in cells}
-    missing = [k for k, cell in enumerate(cells) if _read(store / f"{cell.name}.npz", keys[cell.name]) is None]
-    tasks = (
-        delayed(_solve_and_keep)(experiment.__name__, cells[k], seeds[k], store, keys[cells[k].name]) for k in missing
-    )
-    finished = Parallel(n_jobs=min(jobs, max(len(missing), 1)), return_as="generator_unordered")(tasks)
-    for _ in tqdm(finished, total=len(missing), unit="cell", desc="cells", disable=not missing, file=sys.stderr):
-        pass
+def progress(experiment: Any, directory: Path, seed: int) -> list[Progress]:
+    """How many cells of each size are finished, by this version of the code."""
+    stored, code, running = stored_keys(directory), version_of(experiment), is_running(directory)
+    found = []
+    for size in ("quick", "default", "full"):
+        keys = {key_of(cell, seed, code) for cell in experiment.cells(size)}
+        found.append(Progress(size, len(keys & stored), len(keys), running))
+    return found
+
+
+def clean(experiment: Any, directory: Path, everything: bool) -> int:
+    """Delete the cells of other versions of the code, or the whole folder; says how many cells went.
+
+    Raises
+    ------
+    OSError
+        If another process runs into `directory`.
+    """
+    if not (directory / "cells.sqlite").exists():
+        return 0
+    with Store(directory) as store:
+        if not everything:
+            return store.forget_others(version_of(experiment))
+        count = len(stored_keys(directory))
+    shutil.rmtree(directory)
+    return count
+
+
+def _write(
+    experiment: Any,
+    directory: Path,
+    store: Store,
+    cells: Sequence[Cell],
+    keys: Mapping[str, str],
+    size: str,
+    seed: int,
+) -> Outcome:
     results: dict[str, Arrays] = {}
     for cell in cells:
-        result = _read(store / f"{cell.name}.npz", keys[cell.name])
+        result = store.get(keys[cell.name])
         if result is None:
-            raise OSError(f"{store / cell.name}.npz was changed while the experiment ran; start it again")
+            raise ValueError(
+                f"cell {cell.name} of size {size}, seed {seed} is not finished; `python -m experiments run` solves it"
+            )
         results[cell.name] = result
     outcome: Outcome = experiment.report(results, directory)
-    write_json(directory / "manifest.json", _manifest(experiment, cells, quick, seed, code))
+    times = store.seconds(keys)
+    write_csv(directory / "times.csv", ["cell", "seconds"], [[name, f"{times[name]:.3f}"] for name in sorted(times)])
+    record = manifest(experiment, cells, size, seed)
+    write_json(directory / "manifest.json", record)
+    write_html(directory / "report.md", record)
     return outcome
 
 
-def fingerprint(experiment: Any) -> str:
-    """Hash of the source of distrl, of the runner and of the experiment, and of the packages' versions.
-
-    Figures and reports do not matter to a cell, so their files are left out.
-    """
-    digest = hashlib.sha256()
-    roots = [Path(distrl.__file__).parent, Path(experiment.__file__).parent]
-    files = [file for root in roots for file in sorted(root.rglob("*.py"))] + [Path(__file__)]
-    for file in files:
-        if file.name not in ("figures.py", "report.py", "analysis.py", "plotting.py", "cli.py"):
-            digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    digest.update(json.dumps(_versions()).encode())
-    return digest.hexdigest()[:16]
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to, of the same suffix; it takes the place of `path` if all went well."""
-    partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole text file or nothing."""
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a whole JSON file or nothing."""
-    write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a whole CSV file or nothing."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-def _solve_and_keep(module: str, cell: Cell, seed: np.random.SeedSequence, store: Path, key: str) -> None:
-    result = importlib.import_module(module).solve(cell, seed)
-    with replacing(store / f"{cell.name}.npz") as partial, open(partial, "wb") as file:
-        np.savez_compressed(file, key=np.array(key), **result)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _read(path: Path, key: str) -> Arrays | None:
-    """A stored result; None if there is none, it is damaged, or it comes from other code or arguments."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if str(archive["key"]) != key:
-                return None
-            return {name: archive[name] for name in archive.files if name != "key"}
-    except Exception:  # a damaged archive raises a dozen kinds of errors; solving again mends them all
-        return None
-
-
-def _key(cell: Cell, seed: int, code: str) -> str:
-    return json.dumps([cell.name, dict(cell.arguments), seed, code], sort_keys=True)
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "distrl": distrl.__version__,
-        "python": platform.python_version(),
-        **{package: importlib.metadata.version(package) for package in PACKAGES},
-    }
-
-
-def _manifest(experiment: Any, cells: Sequence[Cell], quick: bool, seed: int, code: str) -> dict[str, Any]:
-    return {
-        "experiment": experiment.__name__,
-        "arguments": {"quick": quick, "seed": seed},
-        "cells": {cell.name: dict(cell.arguments) for cell in cells},
-        "code": code,
-        "commit": _commit(),
-        "versions": _versions(),
-        "machine": platform.machine(),
-    }
-
-
-def _commit() -> str | None:
-    """The checked-out commit, with a plus if files differ from it; None outside a repository."""
-    folder = Path(__file__).parent
-    try:
-        head, changed = (
-            subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=10).stdout
-            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+def _announce(experiment: Any, others: int, size: str, missing: int, total: int, jobs: int, directory: Path) -> None:
+    """Before the work starts: how long it will take, and what is not used."""
+    name = experiment.__name__.rpartition(".")[2]
+    if others:
+        print(
+            f"{name}: {others} cell(s) in {directory} are of another version of the code and are not used; "
+            f"`python -m experiments clean {name}` deletes them",
+            file=sys.stderr,
         )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return head.strip() + ("+" if changed.strip() else "")
+    seconds = experiment.SECONDS[size] * missing / max(total, 1) / jobs
+    print(
+        f"{name}, size {size}: {total - missing} of {total} cells are finished, "
+        f"the others take about {duration(seconds)} with {jobs} job(s)",
+        file=sys.stderr,
+        flush=True,
+    )

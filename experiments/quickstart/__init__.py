@@ -15,4 +15,6 @@ from experiments.quickstart.sweep import cells
 
 DESCRIPTION = "FrozenLake 8x8 and CliffWalking: return laws with certificates, checked against the exact laws"
 
-__all__ = ["DESCRIPTION", "cells", "report", "solve"]
+SECONDS = {"quick": 8.0, "default": 60.0, "full": 300.0}
+
+__all__ = ["DESCRIPTION", "SECONDS", "cells", "report", "solve"]

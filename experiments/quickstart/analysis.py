@@ -7,8 +7,8 @@ import numpy as np
 
 import distrl
 from distrl.theory.bounds import fixed_point_w1
+from experiments.protocol import Arrays, Check
 from experiments.quickstart.cell import LEVELS
-from experiments.runner import Arrays, Check
 
 #: Laws of integers on a grid of spacing 1: nothing is rounded, so this close they must be.
 EXACT = 1e-9

@@ -3,8 +3,8 @@
 import numpy as np
 
 import distrl
+from experiments.protocol import Arrays, Cell
 from experiments.quickstart import exact, family
-from experiments.runner import Arrays, Cell
 
 LEVELS = (0.05, 0.25)
 _MOST_DRAWN = 5_000  # values of an exact law that are kept for the figures

@@ -12,10 +12,11 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from distrl.plotting import PALETTE, STYLE, plot_map, save_figure
+from experiments.files import replacing
+from experiments.protocol import Arrays
 from experiments.quickstart.analysis import a_priori, laws
 from experiments.quickstart.cell import LEVELS
 from experiments.quickstart.family import lake_letters
-from experiments.runner import Arrays, replacing
 
 POLICIES = {"uniform": "uniform policy", "careless": "careless policy (one step of ten at random)"}
 POLICIES["optimal"] = "optimal policy (best mean)"

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from distrl._display import at_most
+from experiments.files import write_csv, write_text
+from experiments.protocol import Arrays, Check, Outcome
 from experiments.quickstart import analysis
 from experiments.quickstart.family import CARELESS
 from experiments.quickstart.figures import draw
-from experiments.runner import Arrays, Check, Outcome, write_csv, write_text
 
 _TITLE = """# Quickstart: return laws of FrozenLake and CliffWalking, certified
 

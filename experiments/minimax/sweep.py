@@ -1,0 +1,110 @@
+"""The problems, the cells, and how one is solved."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import distrl
+from distrl.td import Constant, Harmonic, VarianceReduced
+from experiments.problems import problem, truth
+from experiments.protocol import Arrays, Cell
+from experiments.study import columns
+
+FAMILIES = ("high-random", "hard")
+METHODS = ("DCFP", "plug-in", "CTD", "CTD, variance-reduced", "QTD")
+_SIZES: dict[str, dict[str, Any]] = {
+    "quick": {"discounts": (0.7, 0.9), "samples": (100, 1000), "mrps": 2, "replications": 1, "fineness": 50},
+    "default": {
+        "discounts": (0.6, 0.8, 0.9, 0.95),
+        "samples": (100, 316, 1000, 3162, 10_000, 31_623),
+        "mrps": 6,
+        "replications": 1,
+        "fineness": 400,
+    },
+    "full": {
+        "discounts": (0.6, 0.8, 0.9, 0.95, 0.98, 0.99),
+        "samples": (100, 316, 1000, 3162, 10_000, 31_623, 100_000, 316_228, 1_000_000),
+        "mrps": 50,
+        "replications": 10,
+        "fineness": 2000,
+    },
+}
+
+
+def cells(size: str) -> list[Cell]:
+    """A cell for each discount and MRP; the hard problem has no draw, its MRPs are sets of samples."""
+    chosen = _SIZES[size]
+    shared = {key: chosen[key] for key in ("samples", "replications", "fineness")}
+    return [
+        Cell(f"{name}-{discount:.2f}-{mrp:02d}", {"problem": name, "discount": discount, "mrp": mrp, **shared})
+        for name in FAMILIES
+        for discount in chosen["discounts"]
+        for mrp in range(chosen["mrps"])
+    ]
+
+
+def atoms_for(discount: float, fineness: float) -> int:
+    """A grid of spacing 1 / (fineness sqrt(1 - g)): its rounding is of order 1 / fineness at every discount."""
+    return math.ceil(fineness / math.sqrt(1.0 - discount)) + 1
+
+
+def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
+    """sup-W1 error of every method after N samples of every state."""
+    arguments = cell.arguments
+    name, g = str(arguments["problem"]), float(arguments["discount"])
+    drawn, sampled = seed.spawn(2)
+    model = problem(name, g, np.random.default_rng(drawn))
+    exact, _ = truth(name, model)
+    rows = []
+    for replication, child in enumerate(sampled.spawn(arguments["replications"])):
+        for method, samples, error in _errors(model, exact, arguments["samples"], arguments["fineness"], child):
+            rows.append(
+                {
+                    "problem": name,
+                    "discount": g,
+                    "mrp": arguments["mrp"],
+                    "replication": replication,
+                    "method": method,
+                    "samples": samples,
+                    "w1": error,
+                }
+            )
+    return columns(rows)
+
+
+def _errors(
+    model: distrl.MRP, exact: distrl.Returns, samples: tuple[int, ...], fineness: float, seed: np.random.SeedSequence
+) -> Iterator[tuple[str, int, float]]:
+    """N samples of every state are N synchronous updates."""
+    g = model.discount
+    grid = distrl.Grid(0.0, 1.0 / (1.0 - g), atoms_for(g, fineness))
+    source = distrl.GenerativeModel(model)
+    for count, child in zip(samples, seed.spawn(len(samples)), strict=True):
+        empirical = source.sample(count, np.random.default_rng(child))
+        for method, options in (
+            ("DCFP", distrl.CategoricalFixedPoint(grid=grid, threads=1)),
+            ("plug-in", distrl.ParticleDP(grid=grid)),
+        ):
+            solution = distrl.evaluate(empirical, options)
+            yield method, count, float(distrl.wasserstein(solution.returns, exact).max())
+        # epochs grow with N, or their averages would not
+        quarter = VarianceReduced(epoch=max(count // 4, 2), gathering=max(count // 8, 1))
+        run = distrl.learn(
+            model, distrl.CategoricalTD(grid=grid, variant=quarter), step_size=Constant(0.5), updates=count, records=1,
+            rng=child, threads=1,
+        )  # fmt: skip
+        yield "CTD, variance-reduced", count, float(run.errors(exact)[-1, 0])
+    horizon = 1.0 / (1.0 - g)
+    spread = 4.0 * float(np.asarray(exact.std()).max())
+    for label, learner, scale in (
+        ("CTD", distrl.CategoricalTD(grid=grid), 1.0),
+        ("QTD", distrl.QuantileTD(64), spread),
+    ):
+        run = distrl.learn(
+            model, learner, step_size=Harmonic(2.0 * horizon * scale, 2.0 * horizon), updates=samples[-1],
+            records=np.array(samples), rng=seed, threads=1,
+        )  # fmt: skip
+        for count, error in zip(samples, run.errors(exact)[:, 0].tolist(), strict=True):
+            yield label, count, error

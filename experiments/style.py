@@ -1,0 +1,87 @@
+"""How figures look: journal widths, embedded fonts, curves that colour-blind readers and grey prints tell apart."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib import ticker
+
+from distrl.plotting import PALETTE, STYLE, save_figure
+from experiments.files import replacing, write_text
+
+COLUMN, PAGE = 3.4, 7.0  # inches: one column of a journal, and its page
+PAPER = {
+    **STYLE,
+    "font.size": 8.0,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "legend.fontsize": 6.5,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "axes.linewidth": 0.7,
+    "legend.handlelength": 2.6,
+}
+_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
+_MARKERS = "osD^vPX"
+
+
+def look(number: int) -> dict[str, Any]:
+    """Colour, dashes and marker of the `number`-th curve: any one of them tells it from the others."""
+    k = number % len(PALETTE)
+    return {"color": PALETTE[k], "linestyle": _DASHES[k], "marker": _MARKERS[k]}
+
+
+@contextmanager
+def panels(rows: int, columns: int, height: float = 2.2, width: float = PAGE, **options: Any) -> Iterator[Any]:
+    """A figure and its (rows, columns) axes, in the house style; `height` is that of a row, in inches."""
+    with plt.rc_context(PAPER):
+        size = (width, height * rows)
+        yield plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False, **options)
+
+
+def shared_legend(figure: Any, axes: Any, columns: int = 4) -> None:
+    """One legend under all panels, from the curves of `axes`."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def band(axes: Any, x: Any, estimate: Any, low: Any, high: Any, number: int, label: str) -> None:
+    """A curve with its interval shaded."""
+    style = look(number)
+    axes.plot(x, estimate, label=label, **style)
+    axes.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
+
+
+def _plain_logs(axes: Any) -> None:
+    """Few labels on logarithmic axes: powers of ten, or 1, 2 and 5 times them where the axis is short."""
+    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        if axis.get_scale() != "log":
+            continue
+        decades = np.log10(high / low)
+        axis.set_minor_formatter(ticker.NullFormatter())
+        if decades < 1.3:
+            axis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.set_major_formatter(lambda x, _: f"{x:g}")
+        else:
+            axis.set_major_locator(ticker.LogLocator(numticks=5))
+
+
+def save(figures: Mapping[str, tuple[Any, str]], directory: Path) -> None:
+    """Each figure as NAME.png and NAME.pdf, its caption as NAME.txt beside them."""
+    for name, (figure, caption) in figures.items():
+        for axes in figure.axes:
+            _plain_logs(axes)
+        for suffix in (".png", ".pdf"):
+            with replacing(directory / f"{name}{suffix}") as partial:
+                save_figure(figure, partial, dpi=220)
+        write_text(directory / f"{name}.txt", caption + "\n")
+        plt.close(figure)
