@@ -18,6 +18,7 @@ from distrl.models.generative import EmpiricalMDP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.metrics import wasserstein
+from distrl.td.methods import TDMethod
 from distrl.theory.bounds import dkw_halfwidth
 
 _METHODS = ("delta", "bootstrap", "finite-sample")
@@ -111,6 +112,11 @@ class Estimate(Solution):
             ends = self._finite_sample(wanted, confidence)[chosen]
         elif self.empirical is None:
             raise ValueError("rollouts estimate no model; use method='finite-sample', or a method that estimates one")
+        elif isinstance(self.method, TDMethod):
+            raise ValueError(
+                f"{type(self.method).__name__} does not solve the empirical model; use method='finite-sample', or "
+                "CategoricalFixedPoint on the same samples"
+            )
         elif method == "bootstrap" or wanted.name == "w1":
             count, seed = whole_number(resamples, "resamples", low=2), generator(rng)
             linear = method == "delta" and self._categorical is not None  # refused for estimates that are not
@@ -171,8 +177,9 @@ class Estimate(Solution):
 
     @property
     def _categorical(self) -> CategoricalReturns:
-        if self.empirical is None or not isinstance(self.returns, CategoricalReturns):
-            raise ValueError(f"the delta method needs a categorical estimate; {self.method!r} gives none")
+        learner = isinstance(self.method, TDMethod)
+        if self.empirical is None or learner or not isinstance(self.returns, CategoricalReturns):
+            raise ValueError(f"the delta method needs a categorical fixed point; {self.method!r} gives none")
         return self.returns
 
     @cached_property
