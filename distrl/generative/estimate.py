@@ -70,7 +70,8 @@ def estimate(
     functional, at, state
         What adaptive samples are for; by default the mean at the one state where `model.initial` starts.
     tol, max_iterations, throw, progress
-        As for `evaluate`.
+        As for `evaluate`; `tol=None` is 1e-9 of the width of the range of returns where that is known, far below any
+        sampling error.
 
     Returns
     -------
@@ -140,6 +141,8 @@ def _solved(empirical: Any, method: Any, policy: Any, rng: np.random.Generator, 
     if isinstance(method, TDMethod):
         solution = learnt(empirical, method, policy, run=Run(None, None, rng, None), **options)
     else:
+        if options.get("tol") is None and empirical.return_range is not None:
+            options = {**options, "tol": 1e-9 * (empirical.return_range[1] - empirical.return_range[0]) or None}
         solution = evaluate(empirical, method, policy, rng=rng, **options)
     return _estimate(solution, empirical, policy)
 
