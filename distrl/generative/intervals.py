@@ -1,5 +1,6 @@
 """What `estimate` gives back: a solution of the empirical model, with confidence intervals for the true one."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -303,8 +304,9 @@ class Estimate(Solution):
             largest = (np.abs(drawn - value) / spread).max(axis=1)
             half = float(np.quantile(largest, level, method="higher")) * spread
             return np.asarray(outside + half[:, None] * np.array([-1.0, 1.0]))
-        low = np.quantile(drawn, alpha / 2.0, axis=0, method="lower")
-        high = np.quantile(drawn, 1.0 - alpha / 2.0, axis=0, method="higher")
+        drawn.sort(axis=0)
+        outermost = max(math.floor((count + 1) * alpha / 2.0), 1)  # a new draw is below this one with that probability
+        low, high = drawn[outermost - 1], drawn[-outermost]
         return outside + np.stack([low - value, high - value], axis=1)
 
     def _finite_sample(self, functional: Functional, level: float) -> FloatArray:
