@@ -307,7 +307,7 @@ class Estimate(Solution):
         drawn.sort(axis=0)
         outermost = max(math.floor((count + 1) * alpha / 2.0), 1)  # a new draw is below this one with that probability
         low, high = drawn[outermost - 1], drawn[-outermost]
-        return outside + np.stack([low - value, high - value], axis=1)
+        return np.asarray(outside + np.stack([low - value, high - value], axis=1))
 
     def _finite_sample(self, functional: Functional, level: float) -> FloatArray:
         if self.certificate is None:
