@@ -86,7 +86,13 @@ def _deviating(
         moved = redrawn(cdf) - cdf
         moved[:, -1] = 0.0
         drift = redrawn if own is None else own
-        deviation = solve_contraction(lambda given: drift(given, affine=False), moved, tol=_TOL)
+
+        def linear_part(given: FloatArray) -> FloatArray:
+            image: FloatArray = drift(given, affine=False)
+            image[:, -1] = 0.0  # exactly: with mass in the last column I - A is singular where nothing ends
+            return image
+
+        deviation = solve_contraction(linear_part, moved, tol=_TOL)
         return CategoricalReturns._trusted(grid, np.diff(cdf + deviation, axis=1, prepend=0.0))
 
     return one
