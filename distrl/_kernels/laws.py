@@ -52,6 +52,47 @@ def _count_below(at: FloatArray, bound: float, start: int) -> int:
 
 
 @kernel
+def project_bands(
+    at: FloatArray, probs: FloatArray, edges: IntArray, discount: float, first: IntArray, weights: FloatArray
+) -> None:
+    """`project_columns` for groups of positions: group k is the slice edges[k]:edges[k + 1], sorted within it."""
+    longest = 0
+    for k in range(len(edges) - 1):
+        longest = max(longest, edges[k + 1] - edges[k])
+    mass, moment = np.zeros(longest + 1), np.zeros(longest + 1)
+    for k in range(len(edges) - 1):
+        start, count = edges[k], edges[k + 1] - edges[k]
+        for n in range(count):
+            mass[n + 1] = mass[n] + probs[start + n]
+            moment[n + 1] = moment[n] + probs[start + n] * at[start + n]
+        project_columns(at[start : start + count], mass, moment, discount, first[k], weights[k])
+
+
+@kernel
+def add_bands(
+    given: FloatArray, sources: IntArray, successors: IntArray, first: IntArray, weights: FloatArray, out: FloatArray
+) -> None:
+    """out[sources[k]] += band k applied to the CDF given[successors[k]], for all k; bands sorted by source."""
+    atoms, width = weights.shape[1], weights.shape[2]
+    image = np.zeros(atoms)
+    for k in range(len(sources)):
+        successor, below = given[successors[k]], 0.0
+        for j in range(atoms):
+            mass = successor[j] - below
+            below = successor[j]
+            if mass != 0.0:
+                target, column = image[first[k, j] : first[k, j] + width], weights[k, j]
+                for i in range(width):
+                    target[i] += mass * column[i]
+        if k + 1 == len(sources) or sources[k + 1] != sources[k]:
+            total, target = 0.0, out[sources[k]]
+            for i in range(atoms):
+                total += image[i]
+                target[i] += total
+                image[i] = 0.0
+
+
+@kernel
 def add_image(
     given: FloatArray,
     sources: IntArray,

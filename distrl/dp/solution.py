@@ -21,6 +21,7 @@ from distrl.operators.quantile import QuantileBellman
 from distrl.returns.base import Returns
 from distrl.returns.brackets import BracketReturns
 from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.moments import MomentReturns
 from distrl.returns.particles import ParticleReturns
 from distrl.returns.quantile import QuantileReturns
 
@@ -31,6 +32,7 @@ class Status(Enum):
     CONVERGED = "Converged: the bound on the iteration error is below the tolerance."
     STEADY = "Steady: the last step is below the tolerance; the certificate counts what remains."
     SWEEPS_DONE = "The requested number of sweeps was done; the certificate counts what remains."
+    LEARNT = "Every sample was learnt from once; the certificate counts what is missing to the samples' own return law."
     SAMPLED = "All episodes were sampled; the certificate holds with the stated confidence."
     MAX_ITERATIONS = "Not converged: the limit on iterations was reached; raise max_iterations or tol."
     STALLED = "Not converged: rounding keeps the residual above the tolerance; raise tol or lower the discount."
@@ -66,7 +68,7 @@ class Solution:
         The laws; first axis the state.
     status : Status
     iterations : int
-        Applications of the operator (episodes for Monte Carlo, linear solves for moments).
+        Applications of the operator (episodes for Monte Carlo, linear solves for moments, samples for learners).
     residual : float
         sup over states of W1(F, Pi T F), in units of reward (0 where the method has none); W_inf for quantiles, the
         last step of an expectile for `ExpectileDP`.
@@ -183,7 +185,10 @@ class Solution:
             sd, cvar = returns.interval("std"), returns.interval("cvar", 0.05)
             ends = {"sd >=": sd[:, 0], "sd <=": sd[:, 1], "CVaR 5% >=": cvar[:, 0], "CVaR 5% <=": cvar[:, 1]}
             return {"mean": self.values, **ends}
-        columns = {"mean": self.values, "sd": np.asarray(returns.std())}
+        columns = {"mean": self.values}
+        if isinstance(returns, MomentReturns) and returns.order < 2:
+            return columns
+        columns["sd"] = np.asarray(returns.std())
         try:
             columns["VaR 5%"] = np.asarray(returns.quantile(0.05))
             columns["CVaR 5%"] = np.asarray(returns.cvar(0.05))

@@ -173,6 +173,7 @@ def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Preconditioner |
         cycles += 1
         cycle = min(_CYCLE, max((stop.limit - run.iterations) // applications, 1))
         rows(system.n, kernels.difference, image, cdf, defect, sums)
+        defect[:, -1] = 0.0  # rounding of the whole mass, which no step may amplify
         del image  # not needed before the step is known
         try:
             step, claim = bicgstab(system, defect, goal, cycle, report, coarse)

@@ -8,24 +8,20 @@ import numpy as np
 
 from distrl._threads import check_threads, default_threads
 from distrl._validation import FloatArray
-from distrl.dp.problem import Problem
 from distrl.dp.run import Run
-from distrl.dp.solvers import krylov
+from distrl.generative.resampling import Resampler
 from distrl.models.generative import EmpiricalMDP, EmpiricalMRP
-from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.linear import solve_contraction
-from distrl.operators.system import System
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 
-#: Iteration error of a replicate in sup-W1, as a share of the grid's width: far below any sampling error.
-REPLICATE_TOL = 1e-7
+_TOL = 1e-7  # residual of a replicate relative to how far it is from the estimate: far below any sampling error
 
 
 def replicates(
     empirical: EmpiricalMRP | EmpiricalMDP,
-    policy: Any,
+    policy: FloatArray | None,
     returns: Returns,
     method: Any,
     count: int,
@@ -34,58 +30,69 @@ def replicates(
     statistic: Callable[[Returns], FloatArray],
     linear: bool,
 ) -> FloatArray:
-    """(count, S) `statistic` of the return laws of redrawn models.
+    """(count, S) `statistic` of the return laws of redrawn models; `policy` (S, A), None for an MRP.
 
-    Categorical estimates are solved from the estimate on, a few applications each (`linear`: one application of the
-    redrawn operator, and a solve with the estimate's own: the first-order bootstrap). Other methods run anew. Replicate
-    k has child k of the generator's seeds: the result does not depend on the number of threads.
+    Categorical estimates are solved from the estimate on: the deviation D = F* - F of a redrawn model with operator T*
+    from the estimate F solves D = A* D + (T* F - F), A* the linear part of T* (`linear`: the estimate's own, which is
+    the first-order bootstrap). Other methods run anew. Replicate k has child k of the generator's seeds: the result
+    does not depend on the number of threads.
     """
-    children = rng.spawn(count)
-    warm = isinstance(returns, CategoricalReturns)
+    one = _deviating(empirical, policy, returns, linear) if isinstance(returns, CategoricalReturns) else None
 
-    def one(child: np.random.Generator) -> FloatArray:
-        drawn: Any = empirical.redrawn(child)
-        model: MRP = drawn if policy is None else drawn.under(policy)
-        if not warm:
-            return statistic(method._solve(model, Run(None, None, child, None)).returns)
-        assert isinstance(returns, CategoricalReturns)
-        solved = _linearised(model, centre, returns) if linear else _warm(model, returns)
-        return statistic(solved)
+    def replicate(child: np.random.Generator) -> FloatArray:
+        if one is not None:
+            return statistic(one(child))
+        return statistic(method._solve(_under(empirical.redrawn(child), policy), Run(None, None, child, None)).returns)
 
-    centre = None
-    if linear:
-        assert isinstance(returns, CategoricalReturns)
-        plain: Any = empirical
-        centre = CategoricalBellman(plain if policy is None else plain.under(policy), returns.grid)
     workers = check_threads(threads) or default_threads()
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        results: Iterator[FloatArray] = pool.map(one, children)
+        results: Iterator[FloatArray] = pool.map(replicate, rng.spawn(count))
         return np.stack(list(results))
 
 
-def _warm(model: MRP, returns: CategoricalReturns) -> CategoricalReturns:
-    grid = returns.grid
-    run = Run(REPLICATE_TOL * grid.width, None, np.random.default_rng(0), None)
-    problem = Problem.of(model, grid, grid.atoms, run)
-    cdf = np.cumsum(returns.probs, axis=1)
-    cdf[:, -1] = 1.0
-    solved = krylov(System.whole(problem.operator, 1), cdf, problem.stop(run)).cdf
-    return CategoricalReturns._trusted(grid, np.diff(solved, axis=1, prepend=0.0))
+def _under(model: Any, policy: FloatArray | None) -> Any:
+    return model if policy is None else model.under(policy)
 
 
-def _linearised(model: MRP, centre: CategoricalBellman | None, returns: CategoricalReturns) -> CategoricalReturns:
-    assert centre is not None
+def _deviating(
+    empirical: Any, policy: FloatArray | None, returns: CategoricalReturns, linear: bool
+) -> Callable[[np.random.Generator], CategoricalReturns]:
+    """From a generator to the return laws of a redrawn model."""
+    grid, samples = returns.grid, empirical.samples
+    plain = (samples.laws < 0).all() and (samples.totals > 0).all()
+    if plain:
+        weights = np.ones(samples.n_sources) if policy is None else policy.ravel()
+        resampler = Resampler(samples, weights, empirical.discount, grid)
+
+    def operator(child: np.random.Generator | None) -> Any:
+        """In CDF form, of a redrawn model or of the empirical one."""
+        if plain:
+            return resampler.weighted(samples.counts if child is None else samples.redrawn_counts(child)).apply
+        model = empirical if child is None else empirical.redrawn(child)
+        bellman = CategoricalBellman(_under(model, policy), grid)
+
+        def apply(cdf: FloatArray, *, affine: bool = True) -> FloatArray:
+            out = np.empty_like(cdf)
+            bellman.apply_cdf(cdf, out, affine=affine)
+            return out
+
+        return apply
+
     cdf = np.ascontiguousarray(returns.cdf_values)
-    moved = np.empty_like(cdf)
-    CategoricalBellman(model, returns.grid).apply_cdf(cdf, moved)
-    moved -= cdf
-    moved[:, -1] = 0.0
+    own = operator(None) if linear else None
 
-    def apply(given: FloatArray) -> FloatArray:
-        out = np.empty_like(given)
-        centre.apply_cdf(given, out, affine=False)
-        out[:, -1] = 0.0
-        return out
+    def one(child: np.random.Generator) -> CategoricalReturns:
+        redrawn = operator(child)
+        moved = redrawn(cdf) - cdf
+        moved[:, -1] = 0.0
+        drift = redrawn if own is None else own
 
-    step = solve_contraction(apply, moved, tol=1e-8)
-    return CategoricalReturns._trusted(returns.grid, np.diff(cdf + step, axis=1, prepend=0.0))
+        def linear_part(given: FloatArray) -> FloatArray:
+            image: FloatArray = drift(given, affine=False)
+            image[:, -1] = 0.0  # exactly: with mass in the last column I - A is singular where nothing ends
+            return image
+
+        deviation = solve_contraction(linear_part, moved, tol=_TOL)
+        return CategoricalReturns._trusted(grid, np.diff(cdf + deviation, axis=1, prepend=0.0))
+
+    return one

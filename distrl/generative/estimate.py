@@ -10,13 +10,16 @@ from distrl._validation import FloatArray, generator, whole_number
 from distrl.dp.categorical import CategoricalFixedPoint
 from distrl.dp.evaluate import Method, evaluate
 from distrl.dp.monte_carlo import MonteCarlo
+from distrl.dp.run import Run
 from distrl.dp.solution import Solution, Status
 from distrl.generative.allocation import adaptive_samples, cautious_deviations, even_sizes
 from distrl.generative.intervals import Estimate
+from distrl.generative.learners import learnt
 from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.returns.grid import Grid
+from distrl.td.methods import TDMethod
 from distrl.theory.bounds import dkw_halfwidth
 
 _ALLOCATIONS = ("uniform", "adaptive")
@@ -24,12 +27,13 @@ _ALLOCATIONS = ("uniform", "adaptive")
 
 def estimate(
     model: MRP | MDP | GenerativeModel,
-    method: Method,
+    method: Method | TDMethod,
     policy: Any = None,
     samples_per_state: int = 1000,
     rng: Any = None,
     *,
     rewards: str = "sampled",
+    step_size: Any = 0.1,
     budget: int | None = None,
     allocate: str = "uniform",
     functional: str = "mean",
@@ -46,15 +50,18 @@ def estimate(
     Parameters
     ----------
     model : MRP, MDP or GenerativeModel: what is sampled; an EmpiricalMRP or EmpiricalMDP is taken as it is
-    method : any method of `evaluate`
-        It runs on the empirical model, so that methods compare sample for sample. `MonteCarlo` is different: its
-        episodes are drawn from `model` itself, as many as all the samples pay for, one sample a step; its own number of
-        episodes is not used.
+    method : any method of `evaluate` or `learn`
+        Methods of `evaluate` run on the empirical model; those of `learn` take its samples one after the other in
+        random order, each at most once (under a policy in its proportions). So methods compare sample for sample.
+        `MonteCarlo` is different: its episodes are drawn from `model` itself, as many as all the samples pay for, one
+        sample a step; its own number of episodes is not used.
     policy : for an MDP, as in `evaluate`
     samples_per_state : int
         Samples of every state of an MRP, of every (state, action) of an MDP.
     rng : anything `numpy.random.default_rng` takes
     rewards : "sampled" or "known", see `GenerativeModel`
+    step_size : float, array or step-size object
+        For methods of `learn`, as there.
     budget : int, optional
         Number of samples altogether, instead of `samples_per_state`.
     allocate : "uniform" or "adaptive"
@@ -63,7 +70,8 @@ def estimate(
     functional, at, state
         What adaptive samples are for; by default the mean at the one state where `model.initial` starts.
     tol, max_iterations, throw, progress
-        As for `evaluate`.
+        As for `evaluate`; `tol=None` is 1e-9 of the width of the range of returns where that is known, far below any
+        sampling error.
 
     Returns
     -------
@@ -91,11 +99,13 @@ def estimate(
     >>> bool(low < 6.5 < high)
     True
     """
-    if not hasattr(method, "_solve") or isinstance(method, type):
+    if not (hasattr(method, "_solve") or isinstance(method, TDMethod)) or isinstance(method, type):
         raise TypeError(f"method must be a method such as distrl.CategoricalFixedPoint(), got {method!r}")
     if allocate not in _ALLOCATIONS:
         raise ValueError(f"allocate must be one of {', '.join(_ALLOCATIONS)}; got {allocate!r}")
     options = {"tol": tol, "max_iterations": max_iterations, "throw": throw, "progress": progress}
+    if isinstance(method, TDMethod):
+        options = {"step_size": step_size}
     if isinstance(model, EmpiricalMRP | EmpiricalMDP):
         if budget is not None or allocate != "uniform" or isinstance(method, MonteCarlo):
             raise ValueError("logged transitions cannot be added to: no budget, no allocation and no rollouts")
@@ -127,9 +137,12 @@ def estimate(
 def _solved(empirical: Any, method: Any, policy: Any, rng: np.random.Generator, options: dict[str, Any]) -> Estimate:
     if getattr(method, "grid", 0) is None and hasattr(method, "atoms") and empirical.return_range is not None:
         low, high = empirical.return_range
-        grid = Grid._spanning(low, high, method.atoms)
-        solution = evaluate(empirical, replace(method, grid=grid), policy, rng=rng, **options)
+        method = replace(method, grid=Grid._spanning(low, high, method.atoms))
+    if isinstance(method, TDMethod):
+        solution = learnt(empirical, method, policy, run=Run(None, None, rng, None), **options)
     else:
+        if options.get("tol") is None and empirical.return_range is not None:
+            options = {**options, "tol": 1e-9 * (empirical.return_range[1] - empirical.return_range[0]) or None}
         solution = evaluate(empirical, method, policy, rng=rng, **options)
     return _estimate(solution, empirical, policy)
 

@@ -11,14 +11,14 @@ from distrl.dp.certificate import Certificate
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 
-NAMES = ("mean", "variance", "quantile", "cvar", "cdf", "w1")
+NAMES = ("mean", "variance", "quantile", "cvar", "cdf", "w1", "ks")
 _LEVEL_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
 class Functional:
-    """`mean`, `variance`, `quantile` at a level, lower-tail `cvar` at a level, `cdf` at a point, or `w1`: the distance
-    to the estimate itself."""
+    """`mean`, `variance`, `quantile` at a level, lower-tail `cvar` at a level, `cdf` at a point, or `w1`, `ks`: the
+    distance to the estimate itself."""
 
     name: str
     at: float = math.nan
@@ -34,7 +34,7 @@ class Functional:
         """
         if name not in NAMES:
             raise ValueError(f"functional must be one of {', '.join(NAMES)}; got {name!r}")
-        if name in ("mean", "variance", "w1"):
+        if name in ("mean", "variance", "w1", "ks"):
             if at is not None:
                 raise ValueError(f"{name} takes no argument; leave at out")
             return cls(name)
@@ -44,6 +44,11 @@ class Functional:
         if name != "cdf" and not 0.0 < point <= 1.0:
             raise ValueError(f"at is a level of {name} and must lie in (0, 1], got {point:g}")
         return cls(name, point)
+
+    @property
+    def is_distance(self) -> bool:
+        """Whether it compares two laws, and has no value at one."""
+        return self.name in ("w1", "ks")
 
     def value(self, returns: Returns) -> FloatArray:
         """(S,) its value at every law."""
@@ -57,7 +62,7 @@ class Functional:
             return returns.cvar(self.at)
         if self.name == "cdf":
             return returns.cdf(self.at)
-        raise ValueError("w1 is a distance between two laws and has no value at one")
+        raise ValueError(f"{self.name} is a distance between two laws and has no value at one")
 
     def gradient(self, returns: CategoricalReturns, states: IntArray, *, one_sided: bool = False) -> FloatArray:
         """(K, m) derivative in the CDF values F_1..F_{m-1} of each of `states`, last column 0.
@@ -69,7 +74,7 @@ class Functional:
         ------
         ValueError
             For CVaR if some F_i is the level: it has two one-sided derivatives there, `one_sided` takes that for
-            rising F_i; for `w1`, and for quantiles, which on a grid are a step function of F.
+            rising F_i; for distances, and for quantiles, which on a grid are a step function of F.
         """
         z = returns.atoms
         if self.name == "mean":
@@ -105,13 +110,14 @@ class Functional:
         E |A| <= overshoot + residual =: alpha. So means differ by at most alpha; E(k - G_F)+ exceeds E(k - G)+ by at
         most E|M| / 2 + alpha and falls below by at most alpha, which CVaR_a = max_k k - E(k - G)+ / a divides by a; and
         P(|G_F - G| > h) <= tail(h) = min((rounding + alpha) / h, (2 rounding / h)^2 + 2 alpha / h), which gives
-        F(t) <= F_F(t + h) + tail(h) and quantile(q) <= quantile_F(q + tail(h)) + h, for every h, and so below.
+        F(t) <= F_F(t + h) + tail(h) and quantile(q) <= quantile_F(q + tail(h)) + h, for every h, and so below. For ks
+        that is at most tail(h) plus the largest mass on an interval (t, t + h].
         `variance` is that of the exact law, a linear system's solution. Laws that are not categorical get alpha = w1.
         """
         spread, alpha = _parts(returns, certificate)
         if self.name == "w1":
             return np.stack([np.zeros_like(spread), certificate.w1], axis=1)
-        if self.name in ("cdf", "quantile"):
+        if self.name in ("cdf", "quantile", "ks"):
             return self._smeared(returns, certificate, 0.0)
         value = np.asarray(self.value(returns))
         if self.name == "mean":
@@ -126,7 +132,8 @@ class Functional:
         return ends
 
     def _smeared(self, returns: Returns, certificate: Certificate, margin: Any) -> FloatArray:
-        """(S, 2) CDF at the point, or quantile at level -/+ `margin`, over all laws as near as the certificate says."""
+        """(S, 2) CDF at the point, or quantile at level -/+ `margin`, over all laws as near as the certificate says;
+        for ks their distance."""
         spread, alpha = _parts(returns, certificate)
         step = returns.grid.spacing if isinstance(returns, CategoricalReturns) else float(certificate.w1.max()) / 8
         low, high = np.zeros(len(spread)), np.ones(len(spread))
@@ -140,7 +147,11 @@ class Functional:
                 tail = np.where(spread + alpha > 0.0, 1.0, 0.0)
             else:
                 tail = np.minimum((spread + alpha) / h, (2.0 * spread / h) ** 2 + 2.0 * alpha / h)
-            if self.name == "cdf":
+            if self.name == "ks":
+                points = np.unique(returns.support_weights()[0])
+                mass = np.asarray(returns.cdf(points) - returns.cdf(points - h)).max(axis=1)
+                high = np.minimum(high, mass + tail)
+            elif self.name == "cdf":
                 low = np.maximum(low, returns.cdf(self.at - h) - tail)
                 high = np.minimum(high, returns.cdf(self.at + h) + tail)
             else:
@@ -169,4 +180,6 @@ def natural_range(functional: Functional, grid_range: tuple[float, float] | None
         return 0.0, 1.0
     if functional.name == "variance":
         return 0.0, (high - low) ** 2 / 4.0
+    if functional.name == "ks":
+        return 0.0, 1.0
     return (0.0, high - low) if functional.name == "w1" else (low, high)

@@ -1,5 +1,6 @@
 """What `estimate` gives back: a solution of the empirical model, with confidence intervals for the true one."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -8,18 +9,23 @@ import numpy as np
 from scipy.special import ndtri
 
 from distrl._validation import BoolArray, FloatArray, IntArray, generator, int_array, real_number, whole_number
+from distrl.dp.brackets import Brackets
+from distrl.dp.evaluate import evaluate
 from distrl.dp.moments import mean_and_variance
 from distrl.dp.solution import Solution
 from distrl.generative.bootstrap import replicates
 from distrl.generative.concentration import mean_radius, w1_radius
-from distrl.generative.functionals import Functional, natural_range
+from distrl.generative.functionals import Functional, natural_range, quantiles
 from distrl.generative.influence import Influence, influence
 from distrl.models.generative import EmpiricalMDP
 from distrl.operators.categorical import CategoricalBellman
+from distrl.returns.brackets import BracketReturns
 from distrl.returns.categorical import CategoricalReturns
-from distrl.returns.metrics import wasserstein
+from distrl.returns.metrics import kolmogorov, wasserstein
+from distrl.td.methods import TDMethod
 from distrl.theory.bounds import dkw_halfwidth
 
+_DISTANCES = {"w1": wasserstein, "ks": kolmogorov}
 _METHODS = ("delta", "bootstrap", "finite-sample")
 
 
@@ -60,6 +66,7 @@ class Estimate(Solution):
         *,
         states: Any = None,
         simultaneous: bool = False,
+        numerical: bool = True,
         resamples: int = 200,
         rng: Any = None,
         threads: int | None = None,
@@ -68,15 +75,15 @@ class Estimate(Solution):
 
         Parameters
         ----------
-        functional : "mean", "variance", "quantile", "cvar" (lower tail), "cdf" or "w1"
-            w1 is the distance from the estimated law to the true one: the interval [0, r] says that the true law is
-            within r of `returns[x]`.
+        functional : "mean", "variance", "quantile", "cvar" (lower tail), "cdf", "w1" or "ks"
+            w1 and ks (Kolmogorov) are distances from the estimated law to the true one: the interval [0, r] says that
+            the true law is within r of `returns[x]`.
         at : float
             Level of the quantile or CVaR, point of the CDF.
         level : float in (0, 1)
         method : "delta", "bootstrap" or "finite-sample"
             delta: normal, with the standard error of `standard_error`. A quantile inverts the CDF at its level -/+ the
-            error of the CDF there (Woodruff); w1 simulates the linearised fixed point.
+            error of the CDF there (Woodruff); distances simulate the linearised fixed point.
             bootstrap: percentiles over models redrawn from the empirical one.
             finite-sample: holds for every N, wide: `distrl.generative.concentration` has bound and proof. Needs an
             interval known to hold every return, and sample sizes fixed beforehand.
@@ -85,14 +92,16 @@ class Estimate(Solution):
         simultaneous : bool
             Cover all (chosen) states at once: Bonferroni for delta, the largest studentised deviation for bootstrap;
             finite-sample intervals do anyway.
+        numerical : bool
+            Add what the solver's own error can do to the functional, see `enclosure`. False: an interval for the fixed
+            point that the method has for the true model, on the same grid: sampling alone.
         resamples, rng, threads
-            For the bootstrap, and delta for w1.
+            For the bootstrap, and delta for distances.
 
         Returns
         -------
         (S, 2), or (K, 2) for K states.
-            What the solver's own error can do to the functional (`enclosure`) is added. A state that can reach a source
-            of which nothing is known has the functional's whole range.
+            A state that can reach a source of which nothing is known has the functional's whole range.
 
         Raises
         ------
@@ -108,15 +117,23 @@ class Estimate(Solution):
             raise ValueError(f"method must be one of {', '.join(_METHODS)}; got {method!r}")
         chosen = self._states(states)
         if method == "finite-sample":
+            if not numerical:
+                raise ValueError("finite-sample intervals are for the exact law; leave numerical out")
             ends = self._finite_sample(wanted, confidence)[chosen]
         elif self.empirical is None:
             raise ValueError("rollouts estimate no model; use method='finite-sample', or a method that estimates one")
-        elif method == "bootstrap" or wanted.name == "w1":
+        elif isinstance(self.method, TDMethod):
+            raise ValueError(
+                f"{type(self.method).__name__} does not solve the empirical model; use method='finite-sample', or "
+                "CategoricalFixedPoint on the same samples"
+            )
+        elif method == "bootstrap" or wanted.is_distance:
             count, seed = whole_number(resamples, "resamples", low=2), generator(rng)
             linear = method == "delta" and self._categorical is not None  # refused for estimates that are not
-            ends = self._bootstrap(wanted, confidence, chosen, simultaneous, count, seed, threads, linear)
+            centre = self._centre(wanted, numerical)[chosen]
+            ends = self._bootstrap(wanted, confidence, chosen, simultaneous, centre, count, seed, threads, linear)
         else:
-            ends = self._delta(wanted, confidence, chosen, simultaneous)
+            ends = self._delta(wanted, confidence, chosen, simultaneous, numerical)
         low, high = natural_range(wanted, None if self.empirical is None else self.empirical.return_range)
         ends = np.clip(ends, low, high)
         ends[self._unknown[chosen]] = low, high
@@ -171,8 +188,9 @@ class Estimate(Solution):
 
     @property
     def _categorical(self) -> CategoricalReturns:
-        if self.empirical is None or not isinstance(self.returns, CategoricalReturns):
-            raise ValueError(f"the delta method needs a categorical estimate; {self.method!r} gives none")
+        learner = isinstance(self.method, TDMethod)
+        if self.empirical is None or learner or not isinstance(self.returns, CategoricalReturns):
+            raise ValueError(f"the delta method needs a categorical fixed point; {self.method!r} gives none")
         return self.returns
 
     @cached_property
@@ -201,17 +219,40 @@ class Estimate(Solution):
         if self.certificate is None:
             raise ValueError(f"{self.method!r} states no bound on its error")
         exact = mean_and_variance(self.model)[1] if functional.name == "variance" else None
-        return functional.enclosure(self.returns, self.certificate, exact)
+        ends = functional.enclosure(self.returns, self.certificate, exact)
+        if functional.name == "cvar" and self._brackets is not None:
+            inner = self._brackets.interval("cvar", functional.at)
+            ends = np.stack([np.maximum(ends[:, 0], inner[:, 0]), np.minimum(ends[:, 1], inner[:, 1])], axis=1)
+        return ends
 
-    def _delta(self, functional: Functional, level: float, states: IntArray, simultaneous: bool) -> FloatArray:
+    @cached_property
+    def _brackets(self) -> BracketReturns | None:
+        """Laws that enclose the empirical model's own in convex order: for CVaR of second order in the spacing, where
+        the certificate is of first. None for estimates that are not on a grid."""
+        if not isinstance(self.returns, CategoricalReturns):
+            return None
+        brackets = evaluate(self.model, Brackets(grid=self.returns.grid)).returns
+        assert isinstance(brackets, BracketReturns)
+        return brackets
+
+    def _centre(self, functional: Functional, numerical: bool) -> FloatArray:
+        """(S, 2) what sampling error is added to."""
+        if numerical:
+            return self._enclosure(functional)
+        value = np.zeros(self.model.n_states) if functional.is_distance else np.asarray(functional.value(self.returns))
+        return np.stack([value, value], axis=1)
+
+    def _delta(
+        self, functional: Functional, level: float, states: IntArray, simultaneous: bool, numerical: bool
+    ) -> FloatArray:
         alpha = (1.0 - level) / (len(states) if simultaneous else 1)
         factor = float(-ndtri(alpha / 2.0))
         if functional.name == "quantile":
-            return self._woodruff(functional, factor, states)
+            return self._woodruff(functional, factor, states, numerical)
         half = factor * self._errors(functional.gradient(self._categorical, states), states)
-        return np.asarray(self._enclosure(functional)[states] + half[:, None] * np.array([-1.0, 1.0]))
+        return np.asarray(self._centre(functional, numerical)[states] + half[:, None] * np.array([-1.0, 1.0]))
 
-    def _woodruff(self, functional: Functional, factor: float, states: IntArray) -> FloatArray:
+    def _woodruff(self, functional: Functional, factor: float, states: IntArray, numerical: bool) -> FloatArray:
         returns = self._categorical
         assert self.certificate is not None
         atoms = returns.grid.atoms
@@ -222,6 +263,9 @@ class Estimate(Solution):
             gradients = np.zeros((len(states), atoms))
             gradients[np.arange(len(states)), atom] = 1.0
             margin[states] = np.maximum(margin[states], factor * self._errors(gradients, states))
+        if not numerical:
+            ends = [quantiles(returns, functional.at + side * margin)[states] for side in (-1.0, 1.0)]
+            return np.stack(ends, axis=1)
         return functional._smeared(returns, self.certificate, margin)[states]
 
     def _bootstrap(
@@ -230,6 +274,7 @@ class Estimate(Solution):
         level: float,
         states: IntArray,
         simultaneous: bool,
+        outside: FloatArray,
         count: int,
         rng: np.random.Generator,
         threads: int | None,
@@ -238,16 +283,15 @@ class Estimate(Solution):
         centre, alpha = self.returns, 1.0 - level
 
         def statistic(returns: Any) -> FloatArray:
-            if functional.name == "w1":
-                return np.asarray(wasserstein(returns, centre))
+            if functional.is_distance:
+                return np.asarray(_DISTANCES[functional.name](returns, centre))
             return np.asarray(functional.value(returns))
 
         policy = None if self.policy is None else self._policy.reshape(self.model.n_states, -1)
         drawn = replicates(self.empirical, policy, self.returns, self.method, count, rng, threads, statistic, linear)[
             :, states
         ]
-        outside = self._enclosure(functional)[states]
-        if functional.name == "w1":
+        if functional.is_distance:
             scale = drawn.std(axis=0) if simultaneous else np.ones(len(states))
             scale = np.where(scale > 0.0, scale, 1.0)
             reach = (drawn / scale).max(axis=1, keepdims=True) if simultaneous else drawn
@@ -260,9 +304,10 @@ class Estimate(Solution):
             largest = (np.abs(drawn - value) / spread).max(axis=1)
             half = float(np.quantile(largest, level, method="higher")) * spread
             return np.asarray(outside + half[:, None] * np.array([-1.0, 1.0]))
-        low = np.quantile(drawn, alpha / 2.0, axis=0, method="lower")
-        high = np.quantile(drawn, 1.0 - alpha / 2.0, axis=0, method="higher")
-        return outside + np.stack([low - value, high - value], axis=1)
+        drawn.sort(axis=0)
+        outermost = max(math.floor((count + 1) * alpha / 2.0), 1)  # a new draw is below this one with that probability
+        low, high = drawn[outermost - 1], drawn[-outermost]
+        return np.asarray(outside + np.stack([low - value, high - value], axis=1))
 
     def _finite_sample(self, functional: Functional, level: float) -> FloatArray:
         if self.certificate is None:
@@ -286,6 +331,8 @@ class Estimate(Solution):
             # Var F - Var G = -int 2 (z - mid) (F - G) dz, mid between the means, is at most 2 (high - low) W1
             half = 2.0 * (high - low) * radius
             return np.asarray(self._enclosure(functional) + half[:, None] * np.array([-1.0, 1.0]))
+        if functional.name == "cvar":
+            return np.asarray(self._enclosure(functional) + np.outer(radius / functional.at, [-1.0, 1.0]))
         wider = replace(
             self.certificate, overshoot=self.certificate.overshoot + radius, w1=self.certificate.w1 + radius
         )

@@ -29,6 +29,7 @@ __all__ = [
     "gaussian",
     "gridworld",
     "hard",
+    "truncated_normal",
     "two_state",
 ]
 
@@ -190,6 +191,43 @@ def dirichlet(
     return MRP(p, _rewards(rewards, (n,), gen), discount)
 
 
+def truncated_normal(
+    states: int = 5, actions: int = 2, discount: float = 0.9, *, sd: float = 0.1, rng: Any = None
+) -> MDP:
+    """A random MDP with dense transitions and continuous rewards in [0, 1].
+
+    Transition weights are independent U(0.1, 0.9), each row divided by its sum; the reward of a (state, action) is
+    normal around a mean drawn from U(0, 1), truncated to [0, 1]. With the defaults the design on which Zhang et al.
+    (2023, 2309.17262) measure rates and coverage, at discounts .7, .8, .9, .97 and .98.
+
+    Parameters
+    ----------
+    states, actions : int
+    discount : float in [0, 1]
+    sd : float > 0
+        Standard deviation before truncation.
+    rng
+        Seed or generator.
+
+    Notes
+    -----
+    Time and memory O(states^2 actions).
+    """
+    from scipy import stats  # slow to import, and few environments need it
+
+    n, n_actions = whole_number(states, "states", low=1), whole_number(actions, "actions", low=1)
+    spread = real_number(sd, "sd", low=0.0)
+    if spread == 0.0:
+        raise ValueError("sd must be positive, got 0")
+    gen = generator(rng)
+    p = gen.uniform(0.1, 0.9, (n_actions, n, n))
+    laws = [
+        [stats.truncnorm(-mean / spread, (1.0 - mean) / spread, mean, spread) for mean in row]
+        for row in gen.random((n, n_actions))
+    ]
+    return MDP(p / p.sum(axis=2, keepdims=True), laws, discount)
+
+
 def gridworld(
     cells: Any = CLIFF_WALK,
     discount: float = 0.99,
@@ -348,7 +386,7 @@ def gaussian(mean: float = 0.0, sd: float = 1.0, discount: float = 0.9) -> MRP:
 
     The return is N(mean/(1 - discount), sd^2/(1 - discount^2)).
     """
-    from scipy import stats  # slow to import, and only this function needs it
+    from scipy import stats  # slow to import, and few environments need it
 
     center, scale = real_number(mean, "mean"), real_number(sd, "sd", low=0.0)
     if scale == 0.0:

@@ -101,13 +101,18 @@ class Samples:
         columns: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names}
         return Samples.collect(self.n_sources, self.n_states, **columns, reward_laws=self.reward_laws)
 
-    def redrawn(self, rng: np.random.Generator) -> "Samples":
-        """As many samples of every source, drawn from these with replacement. Time O(n)."""
+    def redrawn_counts(self, rng: np.random.Generator) -> IntArray:
+        """(n,) how often each is drawn when as many samples of every source are drawn from these with replacement."""
         counts = np.zeros_like(self.counts)
         edges = np.searchsorted(self.sources, np.arange(self.n_sources + 1))
         for source in np.flatnonzero(self.totals):
             piece = slice(edges[source], edges[source + 1])
             counts[piece] = rng.multinomial(self.totals[source], self.counts[piece] / self.totals[source])
+        return counts
+
+    def redrawn(self, rng: np.random.Generator) -> "Samples":
+        """As many samples of every source, drawn from these with replacement. Time O(n)."""
+        counts = self.redrawn_counts(rng)
         kept = counts > 0
         return replace(
             self,

@@ -1,7 +1,7 @@
 """From an outcome table and a grid to the arrays that kernels read, and the matrices of continuous reward laws."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -105,7 +105,7 @@ def build_plan(
         If the matrices would take more than 4 GB.
     """
     finite = [
-        isinstance(law, FiniteLaw) and (all_as_reads or len(law.values) <= max(8, _reach(law, grid) // 4))
+        isinstance(law, FiniteLaw) and (all_as_reads or not worth_a_matrix(len(law.values), _reach(law, grid)))
         for law in table.reward_laws
     ]
     dense = [index for index, is_finite in enumerate(finite) if not is_finite]
@@ -188,11 +188,20 @@ def _block(table: OutcomeTable, index: int, discount: float, grid: Grid, going_o
     )
 
 
+def worth_a_matrix(values: Any, reach: Any) -> Any:
+    """Whether a law on so many values, that reaches so many atoms, is better a matrix than read value by value."""
+    return values > np.maximum(8, reach // 4)
+
+
+def reached(width: Any, grid: Grid) -> Any:
+    """Atoms that the projection of a law whose support has this width reaches, at most."""
+    return np.minimum(width / grid.spacing + 3.0, grid.atoms).astype(np.int64)
+
+
 def _reach(law: Law, grid: Grid) -> int:
-    """Atoms that the projected law of R + shift reaches, at most."""
     if not isinstance(law, FiniteLaw):
         return grid.atoms
-    return int(min((law.support[1] - law.support[0]) / grid.spacing + 3.0, grid.atoms))
+    return int(reached(law.support[1] - law.support[0], grid))
 
 
 #: The last matrix of each law that is alive: models that differ in probabilities alone share it.

@@ -126,10 +126,11 @@ class System:
         return (self.plan.discount + abs(1.0 - 1.0 / relax)) * largest(self.sums)
 
     def linear(self, vector: FloatArray, out: FloatArray) -> None:
-        """out = A vector."""
+        """out = A vector, a difference of CDFs: last column 0."""
         self.workers.rows(self.n, kernels.apply_cdf, vector, self.plan, False, self._offset, out, np.empty(0))
         if self.has_law_blocks:
             self.operator.add_law_blocks(vector, out, affine=False)
+            out[:, -1] = 0.0  # exactly: with mass in the last column I - A is singular where nothing ends
 
     def linear_sweep(self, vector: FloatArray, rhs: FloatArray, out: FloatArray, forward: bool) -> None:
         """out = one Gauss-Seidel sweep from `vector` for x = A x + rhs; within blocks, as in `gauss_seidel`."""

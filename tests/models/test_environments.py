@@ -142,7 +142,7 @@ def test_a_large_garnet_stays_sparse():
     assert len(mdp.outcomes.probs) == 120_000
 
 
-@pytest.mark.parametrize("make", [environments.garnet, environments.dirichlet])
+@pytest.mark.parametrize("make", [environments.garnet, environments.dirichlet, environments.truncated_normal])
 def test_the_same_rng_gives_the_same_model(make):
     a, b, c = (make(rng=seed).outcomes for seed in (3, 3, 4))
     assert np.array_equal(a.probs, b.probs) and np.array_equal(a.rewards, b.rewards)
@@ -157,6 +157,20 @@ def test_dirichlet_rows_are_distributions_at_every_concentration(concentration):
         assert largest.mean() > 0.9
     if concentration > 1e5:
         assert largest.max() < 0.06
+
+
+def test_truncated_normal_is_the_published_design():
+    mdp = environments.truncated_normal(discount=0.7, rng=1)
+    p = mdp.outcomes.probs.reshape(5, 2, 5)
+    assert (p.max(axis=2) <= 9 * p.min(axis=2)).all()  # weights within (.1, .9)
+    laws = mdp.outcomes.reward_laws
+    assert len(laws) == 10 and all(law.support == pytest.approx((0, 1)) for law in laws)
+    oracle = [stats.truncnorm(-m / 0.1, (1 - m) / 0.1, m, 0.1) for m in np.linspace(0, 1, 2001)]
+    spreads = dict(zip((law.mean() for law in oracle), (law.var() for law in oracle), strict=True))
+    means = np.array(sorted(spreads))
+    for law in laws:  # on the curve of (mean, variance) that truncation makes, nearest grid point
+        nearest = means[np.abs(means - law.mean).argmin()]
+        assert law.variance == pytest.approx(spreads[nearest], rel=0.01)
 
 
 def test_rewards_may_be_drawn_or_given():
@@ -275,6 +289,7 @@ BAD = {
     "hard below 1/4": (lambda: environments.hard(1, 0.25), "1/4 < discount < 1"),
     "hard at 1": (lambda: environments.hard(1, 1.0), "1/4 < discount < 1"),
     "sd": (lambda: environments.gaussian(0, 0), "sd must be positive"),
+    "a spread of 0": (lambda: environments.truncated_normal(sd=0), "sd must be positive"),
     "an unknown cell": (lambda: environments.gridworld(["S?"]), r"cell \(0, 1\) of the map is '\?'"),
     "a ragged map": (lambda: environments.gridworld(["S.", "."]), "row 1 of the map has 1 cells, row 0 has 2"),
     "a row that is no text": (lambda: environments.gridworld(["S.", 3]), "row 1 of the map is 3"),

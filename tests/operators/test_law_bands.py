@@ -8,6 +8,7 @@ from oracles import dense_bellman, rows_of
 
 from distrl import MRP, FiniteLaw, Grid
 from distrl.operators import CategoricalBellman
+from distrl.operators.system import System
 
 pytestmark = pytest.mark.fast
 
@@ -55,3 +56,16 @@ def test_what_projection_loses_is_counted_value_by_value(problem):
     assert (image.variance >= variance - 1e-10).all()  # exact where nothing is clipped, else an upper bound
     free = clipped < 1e-12
     np.testing.assert_allclose(image.variance[free], variance[free], atol=1e-10)
+
+
+def test_differences_of_cdfs_keep_no_mass_to_the_last_bit():
+    """I - A is singular on mass in the last column where nothing ends: rounding there grew to a NaN in BiCGSTAB."""
+    rng = np.random.default_rng(0)
+    laws = [FiniteLaw(rng.uniform(size=500)) for _ in range(3)]
+    model = MRP(rng.dirichlet(np.ones(3), 3), laws, 0.97)
+    system = System.whole(CategoricalBellman(model, Grid.covering(model, 51)), 1)
+    assert system.has_law_blocks
+    vector, image = rng.normal(size=(3, 51)), np.empty((3, 51))
+    vector[:, -1] = 0.0
+    system.linear(vector, image)
+    assert (image[:, -1] == 0.0).all()

@@ -1,0 +1,92 @@
+"""Learners in `estimate`: temporal-difference methods fed the samples that the other methods see as a model."""
+
+from typing import Any
+
+import numpy as np
+
+from distrl._validation import FloatArray, IntArray
+from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
+from distrl.dp.run import Run
+from distrl.dp.solution import Solution, Status
+from distrl.models.generative import Samples
+from distrl.models.mrp import MRP
+from distrl.operators.categorical import CategoricalBellman
+from distrl.operators.targets import Targets
+from distrl.returns.base import Returns
+from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.moments import MomentReturns
+from distrl.td.learn import as_mrp
+from distrl.td.methods import TDMethod
+
+
+def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, run: Run) -> Solution:
+    """What `method` learns from the samples of an empirical model, one after the other, each used at most once.
+
+    The order is random over all samples. Under a policy the samples of a state's actions are used in the policy's
+    proportions, as many as there are for that: all of them where sample sizes have these proportions. States without
+    samples keep their start. Time that of the learner, and of one application to certify.
+
+    Raises
+    ------
+    ValueError
+        For targets of more than one step, rewards known by their law, or a variant that renews all states at once.
+    """
+    if method.steps != 1:
+        raise ValueError(f"samples are single transitions; {type(method).__name__} needs steps=1 here")
+    samples = empirical.samples
+    if (samples.laws >= 0).any():
+        raise ValueError("learners take rewards as numbers; sample them: rewards='sampled'")
+    model = as_mrp(empirical, policy)
+    weights = np.ones((model.n_states, 1)) if policy is None else empirical.policy_matrix(policy)
+    rows = stream(samples, weights, run.rng)
+    learner = method.learner(model, step_size=step_size)
+    learner.update_batch(
+        samples.sources[rows] // weights.shape[1],
+        samples.rewards[rows],
+        samples.next_states[rows],
+        samples.terminals[rows],
+    )
+    run.iterations = len(rows)
+    returns = learner.returns
+    if not isinstance(returns, Returns):  # means alone
+        returns = MomentReturns(learner.values, np.stack([np.ones(model.n_states), np.zeros(model.n_states)]))
+    certificate, residual = _certify(model, returns)
+    return Solution(
+        returns=returns,
+        status=Status.LEARNT,
+        iterations=len(rows),
+        residual=residual,
+        clipped_mass=0.0 if certificate is None else float(certificate.clipped_mass.max()),
+        elapsed=run.elapsed,
+        certificate=certificate,
+        tol=0.0,
+        solver="learner",
+        reason=f"{len(rows)} of {samples.totals.sum()} samples in the policy's proportions",
+        model=model,
+        method=learner.method,
+    )
+
+
+def stream(samples: Samples, policy: FloatArray, rng: np.random.Generator) -> IntArray:
+    """Rows of `samples` in random order, without replacement, n(x, a) of each source: n(x, a) proportional to the
+    (S, A) `policy` in every state and as large as the samples allow, rounded at random to one up or down."""
+    totals = samples.totals.reshape(policy.shape)
+    scale = np.divide(totals, policy, out=np.full(policy.shape, np.inf), where=policy > 0.0).min(axis=1, keepdims=True)
+    wanted = np.minimum(np.floor(policy * scale + rng.random(policy.shape) * (policy < 1.0)), totals).ravel()
+    rows = rng.permutation(np.repeat(np.arange(len(samples.counts)), samples.counts))
+    sources = samples.sources[rows]
+    order = np.argsort(sources, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(rows)) - np.repeat(np.cumsum(samples.totals) - samples.totals, samples.totals)
+    return np.asarray(rows[rank < wanted[sources]])
+
+
+def _certify(model: MRP, returns: Returns) -> tuple[Certificate | None, float]:
+    """Bound on the distance to the exact law of the empirical model, none for means alone; residual, if categorical."""
+    if isinstance(returns, MomentReturns):
+        return None, 0.0
+    if isinstance(returns, CategoricalReturns):
+        certifier = Certifier(model, CategoricalBellman(model, returns.grid))
+        return certifier.certify(np.asarray(returns.probs))
+    certificate = ParticleCertifier(model, Targets(model.outcomes, model.discount)).certify(returns)
+    return certificate, 0.0
