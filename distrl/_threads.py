@@ -14,7 +14,7 @@ from typing import Any
 from distrl._validation import whole_number
 
 #: Array entries a call must touch before a second thread is worth its start (about 50 microseconds).
-PARALLEL_SIZE = 100_000
+PARALLEL_SIZE = 300_000
 _MOST = 16  # memory bandwidth is used up long before
 _TASKS = 4  # tasks a thread, to even out uneven rows
 

@@ -22,6 +22,8 @@ from distrl.operators.system import System
 SHORT_HORIZON = 12.0
 #: ... and where differences between states last, up to this one.
 SLOW_HORIZON = 60.0
+#: Groups of neighbouring states pay from here on; below it only where states lead to many others.
+LONG_HORIZON = 300.0
 #: Sparse LU: non-zeros up to 500, 5 h or h^2 / 20, h the horizon; at most this many, three times that for cycles.
 DIRECT_NONZEROS = 10_000
 #: Differences between states shrink at least this much a step, discount included: fast mixing.
@@ -35,7 +37,7 @@ DIRECTED = 0.5
 #: Over-relaxation of Gauss-Seidel; 1.3 diverges on some walks and random graphs, 1.2 on none that was tried.
 RELAXATION = 1.2
 _ONE_WAY = 0.9  # with so much of the flow one way Gauss-Seidel is close to exact and needs none
-_SMALL = 250_000  # non-zeros below which a coarse set-up takes longer than sweeps at a short horizon
+_SMALL = 250_000  # non-zeros below which a coarse set-up takes longer than it saves at a short horizon
 _MOST_STATES = 32  # in a group on average; with twice as many BiCGSTAB alone is as fast at a horizon of 100
 _NEIGHBOURS = 12.0  # groups a group leads to: more is a random graph, whose groups are no neighbourhoods
 _DENSE = 150  # states
@@ -142,9 +144,11 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
         return "two-grid", f"{steps}, and a step keeps {traits.keeps:.2g} of a difference between states{where}"
     if traits.gain <= SLOW_HORIZON:
         return "gauss-seidel", f"{steps}, at most {SLOW_HORIZON:g}"
-    if traits.directed <= _ONE_WAY and traits.groups is not None:
+    matrix = traits.matrix
+    spread = matrix.nnz >= 3 * matrix.shape[0] and traits.nonzeros >= _SMALL  # rooms, not lines
+    if (traits.gain > LONG_HORIZON or spread) and traits.directed <= _ONE_WAY and traits.groups is not None:
         return "krylov-groups", f"{steps}, and {traits.groups.max() + 1} groups of neighbouring states"
-    if traits.directed > DIRECTED and traits.gain <= 300.0:
+    if traits.directed > DIRECTED and traits.gain <= LONG_HORIZON:
         return "gauss-seidel", f"{steps}, and {traits.directed:.0%} of the flow goes one way"
     return "krylov", f"{steps}, and differences between states last"
 
