@@ -6,6 +6,7 @@ from scipy.sparse import csgraph
 
 from distrl._kernels import banded as kernels
 from distrl._validation import FloatArray, IntArray
+from distrl.dp.resolvent import bandwidth
 from distrl.dp.solution import Status
 from distrl.dp.solvers import Outcome, Stop, krylov
 from distrl.operators.system import System
@@ -14,10 +15,7 @@ from distrl.operators.system import System
 def narrow_order(matrix: sparse.csr_array) -> tuple[IntArray, int]:
     """(order, width): states in reverse Cuthill-McKee order, and how far apart neighbours are in it at most."""
     order = csgraph.reverse_cuthill_mckee(sparse.csr_matrix(matrix), symmetric_mode=False).astype(np.int64)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    entries = matrix.tocoo()
-    return order, int(np.abs(rank[entries.row] - rank[entries.col]).max(initial=1))
+    return order, max(bandwidth(matrix, order), 1)
 
 
 def banded(system: System, cdf: FloatArray, stop: Stop, order: IntArray, width: int) -> Outcome:

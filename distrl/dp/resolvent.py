@@ -48,9 +48,9 @@ class Resolvent:
     def _thin(self) -> bool:
         """Whether a sparse LU does not fill in: states lead few places along some order, or are on no cycle at all."""
         graph = sparse.csr_matrix(self.matrix)
-        if _bandwidth(graph, np.arange(self.n)) <= _NARROW:
+        if bandwidth(graph, np.arange(self.n)) <= _NARROW:
             return True
-        if self.n <= _ORDERED and _bandwidth(graph, csgraph.reverse_cuthill_mckee(graph)) <= _NARROW:
+        if self.n <= _ORDERED and bandwidth(graph, csgraph.reverse_cuthill_mckee(graph)) <= _NARROW:
             return True
         return bool(csgraph.connected_components(graph, connection="strong", return_labels=False) == self.n)
 
@@ -139,13 +139,12 @@ class Resolvent:
         return guess + max(defect, 0.0) * self.gain
 
 
-def _bandwidth(graph: sparse.csr_matrix, order: IntArray) -> int:
-    """How many places along `order` a state leads at most."""
+def bandwidth(matrix: sparse.csr_array | sparse.csr_matrix, order: IntArray) -> int:
+    """How many places along `order` a state leads at most, in the pattern of `matrix`."""
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    return int(
-        np.abs(rank[np.repeat(np.arange(len(order)), np.diff(graph.indptr))] - rank[graph.indices]).max(initial=0)
-    )
+    source = np.repeat(np.arange(len(order)), np.diff(matrix.indptr))
+    return int(np.abs(rank[source] - rank[matrix.indices]).max(initial=0))
 
 
 def _rounding(rhs: FloatArray, solution: FloatArray) -> float:

@@ -60,6 +60,11 @@ class Stop(NamedTuple):
         self.run.report(residual * self.tol / self.goal, self.tol)
 
 
+def _stalled(system: System, residual: float, since: int) -> bool:
+    """No number any more, or `since` sweeps without a smaller residual near what rounding allows."""
+    return residual == math.inf or (since > 50 and residual < 1e4 * _EPS * (system.grid.atoms - 1))
+
+
 def sweep(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
     """Plain sweeps until the bound on the iteration error meets the tolerance. Two arrays."""
     run = stop.run
@@ -75,7 +80,7 @@ def sweep(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
             if residual <= stop.goal:
                 return Outcome(cdf, Status.CONVERGED)
             smallest, since = (residual, 0) if residual < smallest else (smallest, since + 1)
-            if residual == math.inf or (since > 50 and residual < 1e4 * _EPS * (system.grid.atoms - 1)):
+            if _stalled(system, residual, since):
                 return Outcome(cdf, Status.STALLED)
     except KeyboardInterrupt:
         return Outcome(cdf, Status.INTERRUPTED)
@@ -106,7 +111,7 @@ def gauss_seidel(system: System, cdf: FloatArray, stop: Stop, relax: float = 1.0
             smallest, since = (residual, 0) if residual < smallest else (smallest, since + times)
             if since > 20 and relax > 1.0:
                 relax, since, turning = 1.0, 0, True
-            if residual == math.inf or (since > 50 and residual < 1e4 * _EPS * (system.grid.atoms - 1)):
+            if _stalled(system, residual, since):
                 return Outcome(cdf, Status.STALLED)
             forward ^= turning
     except KeyboardInterrupt:

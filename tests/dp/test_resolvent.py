@@ -30,6 +30,17 @@ def test_bicgstab_solves_or_says_that_it_does_not(n, successors, discount, seed)
         assert np.abs(found - expected).max() <= 1e-6 * np.abs(expected).max() / (1.0 - discount)
 
 
+@pytest.mark.parametrize("discount", [0.0, 0.5, 0.9, 0.99])
+def test_bicgstab_needs_few_iterations_on_random_graphs(discount):
+    rng = np.random.default_rng(0)
+    matrix = sparse.csr_array(discount * chain(500, 5, rng))
+    rhs, found = rng.normal(size=500), np.empty(500)
+    pointers, columns = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
+    assert bicgstab(pointers, columns, matrix.data, rhs, 1e-10, 40, found)
+    assert np.linalg.norm(rhs + matrix @ found - found) <= 1e-9 * np.linalg.norm(rhs)
+    assert discount == 0.0 or not bicgstab(pointers, columns, matrix.data, rhs, 1e-10, 1, found)
+
+
 @pytest.mark.parametrize("n", [100, 400, 2000])
 @pytest.mark.parametrize("kind", ["random", "shuffled line", "forward"])
 @pytest.mark.parametrize("discount", [0.9, 0.999])
