@@ -20,7 +20,7 @@ import numpy as np
 from distrl._numba import kernel
 from distrl._validation import FloatArray, IntArray
 
-_FEW = 64  # up to so many quantiles comparing all pairs is faster than merging
+FEW = 64  # up to so many quantiles comparing all pairs is faster than merging
 
 
 @kernel
@@ -183,13 +183,19 @@ def renew_recentred(
 
 
 @kernel
-def _compare(own: FloatArray, others: FloatArray, ranks: IntArray) -> None:
-    """How many of `others` lie below each of `own`, in any order."""
-    for i in range(len(own)):
-        value, below = own[i], 0
-        for j in range(len(others)):
-            below += int(others[j] < value)
-        ranks[i] = below
+def _compare(own: FloatArray, others: FloatArray, ranks: Any) -> None:
+    """How many of `others` lie below each of `own`, in any order; four at a time, which saves reading `ranks`."""
+    m, whole = len(own), len(others) - len(others) % 4
+    ranks[:] = 0
+    for j in range(0, whole, 4):
+        first, second, third, fourth = others[j], others[j + 1], others[j + 2], others[j + 3]
+        for i in range(m):
+            value = own[i]
+            ranks[i] += int(first < value) + int(second < value) + int(third < value) + int(fourth < value)
+    for j in range(whole, len(others)):
+        other = others[j]
+        for i in range(m):
+            ranks[i] += int(other < own[i])
 
 
 @kernel
@@ -294,15 +300,15 @@ def renew_quantiles(
 ) -> None:
     """theta_i(x) += a (tau_i - mean_j 1{r + w theta_j(y) < theta_i(x)}).
 
-    theta_i(x) is at the place k of `values` (S, m) where i = labels[x, k]; sorted, if there are many. `averages` are
-    by label.
+    theta_i(x) is at the place k of `values` (S, m) where i = labels[x, k]: sorted if there are more than FEW, each at
+    its own place otherwise. `averages` are by label.
     """
     states, rewards, next_states, weights = targets.states, targets.rewards, targets.next_states, targets.weights
     m = values.shape[1]
-    few = m <= _FEW
+    few = m <= FEW
     fresh, fresh_labels = np.empty((block, m)), np.empty((block, m), dtype=labels.dtype)
     others, moved, spread = np.empty(m), np.empty(m), np.empty(m)
-    low, high = np.empty(m, np.int64), np.empty(2 * m, np.int64)
+    ranks, low, high = np.empty(m, np.int32), np.empty(m, np.int64), np.empty(2 * m, np.int64)
     buckets, places = np.empty(m, np.int64), np.empty(2 * m, np.int64)
     spread_labels = np.empty(m, dtype=labels.dtype)
     shares = np.arange(m + 1) / m
@@ -324,22 +330,25 @@ def renew_quantiles(
                 successor = values[next_states[t]]
                 for j in range(m):
                     others[j] = reward + weight * successor[j]
-                split = m
                 if few:
-                    _compare(own, others, low)
-                else:
-                    split = _merge(own, others, low, high)
+                    _compare(own, others, ranks)
+                    for i in range(m):
+                        fresh[k, i] = own[i] + step * (levels[i] - ranks[i] / m)
+                    continue
+                split = _merge(own, others, low, high)
                 for i in range(split):
                     moved[i] = own[i] + step * (levels[own_labels[i]] - shares[low[i]])
                 for i in range(split, m):
                     moved[i] = own[i] + step * (levels[own_labels[i]] - shares[high[i]])
             if few:
-                fresh[k], fresh_labels[k] = moved, own_labels
+                fresh[k] = moved
             else:
                 _sort(moved, own_labels, fresh[k], fresh_labels[k], buckets, places, spread, spread_labels)
         for k in range(block):
             state = states[start + k]
-            values[state], labels[state] = fresh[k], fresh_labels[k]
+            values[state] = fresh[k]
+            if not few:
+                labels[state] = fresh_labels[k]
             if len(averages) > 0:
                 for i in range(m):
                     by_label[labels[state, i]] = values[state, i]

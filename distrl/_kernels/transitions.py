@@ -112,21 +112,31 @@ def walk(
 
 @kernel
 def fill_rewards(
-    laws: IntArray, rewards: FloatArray, blocks: FloatArray, loaded: IntArray, used: IntArray, start: int
+    laws: IntArray,
+    rewards: FloatArray,
+    family_of: IntArray,
+    locations: FloatArray,
+    scales: FloatArray,
+    blocks: FloatArray,
+    loaded: IntArray,
+    used: IntArray,
+    start: int,
 ) -> int:
-    """Give entries from `start` on that have a law (index >= 0) their reward, in order.
+    """Give entries from `start` on that have a law (index >= 0) their reward, location + scale * draw, in order.
 
-    Draw number d of a law is entry d % K of its block d // K; `used` counts the draws, `loaded` says which block is in
-    `blocks` (laws, K). Stops at an entry whose block is not there and returns its index.
+    Draw number d of a family is entry d % K of its block d // K; `used` counts the draws, `loaded` says which block is
+    in `blocks` (families, K). Stops at an entry whose block is not there and returns its index.
     """
     size = blocks.shape[1]
     for i in range(start, len(laws)):
         law = laws[i]
         if law >= 0:
-            if loaded[law] != used[law] // size:
+            family = family_of[law]
+            draw = used[family] - loaded[family] * size
+            if loaded[family] < 0 or draw >= size:
                 return i
-            rewards[i] = blocks[law, used[law] % size]
-            used[law] += 1
+            rewards[i] = locations[law] + scales[law] * blocks[family, draw]
+            used[family] += 1
     return len(laws)
 
 

@@ -15,7 +15,7 @@ from distrl.models.mrp import MRP
 from distrl.td.methods import TDMethod
 from distrl.td.replication import Kept, Replication
 from distrl.td.run import LearningRun, LearningStatus
-from distrl.td.sampling import SAMPLINGS, Position, Source, child, seed_root
+from distrl.td.sampling import SAMPLINGS, Noise, Position, Source, child, seed_root
 from distrl.td.step_sizes import StepSize, as_step_size
 
 _PAUSE = 0.25  # seconds between two looks at the keyboard
@@ -164,9 +164,9 @@ def _fresh(
     n, width = mrp.n_states, method._width
     check_memory(count * n, width, method._arrays, "use fewer replications or atoms")
     starts = method._starts(start, count, n)
-    laws = len(mrp.outcomes.reward_laws)
+    families = len(Noise.of(mrp.outcomes.reward_laws).families)
     kept = tuple(
-        Kept(method._remember(row.copy()), np.zeros(n, np.int64), Position(0, 0, np.zeros(laws, np.int64)))
+        Kept(method._remember(row.copy()), np.zeros(n, np.int64), Position(0, 0, np.zeros(families, np.int64)))
         for row in starts
     )
     return LearningRun(
@@ -228,7 +228,7 @@ def _moments(records: Any, done: int, more: int) -> IntArray:
 
 def _check_memory(run: LearningRun, source: Source, records: int) -> None:
     width = run.method._width
-    blocks = len(source.laws) * source.block / (run.model.n_states * width)
+    blocks = len(source.noise.families) * source.noise.block / (run.model.n_states * width)
     check_memory(
         run.replications * run.model.n_states,
         width,

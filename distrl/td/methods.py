@@ -376,9 +376,11 @@ class QuantileTD(TDMethod):
         return 4 if self.average_from is not None else 3
 
     def _remember(self, start: FloatArray) -> Memory:
-        labels = np.argsort(start, axis=-1, kind="stable")
+        labels = np.broadcast_to(np.arange(self.quantiles), start.shape)
+        if self.quantiles > kernels.FEW:
+            labels = np.argsort(start, axis=-1, kind="stable")
         return {
-            "sorted": np.take_along_axis(start, labels, axis=-1),
+            "values": np.take_along_axis(start, labels, axis=-1),
             "labels": labels.astype(np.int32),
             "averages": self._averages(start),
             "levels": midpoint_levels(self.quantiles),
@@ -386,7 +388,7 @@ class QuantileTD(TDMethod):
 
     def _renew(self, memory: Memory, targets: Targets, counts: IntArray, steps: FloatArray, block: int) -> None:
         kernels.renew_quantiles(
-            memory["sorted"],
+            memory["values"],
             memory["labels"],
             memory["averages"],
             self._burn_in,
@@ -400,8 +402,8 @@ class QuantileTD(TDMethod):
     def _estimates(self, memory: Memory) -> FloatArray:
         if self.average_from is not None:
             return np.asarray(memory["averages"])
-        values = np.empty_like(memory["sorted"])
-        np.put_along_axis(values, memory["labels"].astype(np.int64), memory["sorted"], axis=-1)
+        values = np.empty_like(memory["values"])
+        np.put_along_axis(values, memory["labels"].astype(np.int64), memory["values"], axis=-1)
         return np.asarray(values)
 
     def _means(self, estimates: FloatArray) -> FloatArray:

@@ -1,9 +1,10 @@
 """The transitions that a replication learns from, as targets.
 
 Replication k has one stream of numbers, `numpy.random.default_rng(child k of SeedSequence(rng))`, for states and
-outcomes, and one for each reward law, drawn in blocks. A law's block b is drawn from the same generator moved
-(1 + law + laws * b) golden-ratio strides of its period ahead, so the positions of the streams, a few counts, say all
-about where sampling stands: nothing depends on how many updates were asked for at a time.
+outcomes, and one for each family of reward laws (those that differ in location and scale only), drawn in blocks. Block
+b of family f is drawn from the same generator moved (1 + f + families * b) golden-ratio strides of its period ahead, so
+the positions of the streams, a few counts, say all about where sampling stands: nothing depends on how many updates
+were asked for at a time.
 """
 
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,8 @@ from distrl.models.mrp import MRP
 SAMPLINGS = ("synchronous", "generative", "trajectory")
 _PERIOD = 2**128
 _STRIDE = 0x9E3779B97F4A7C15F39CC0605CEDC835  # the period over the golden ratio: multiples of it stay far apart
-_BLOCK_NUMBERS = 2**14  # of all laws' blocks of one replication together, unless they are many
+_BLOCK_NUMBERS = 2**14  # of all families' blocks of one replication together, unless they are many
+_LARGEST_BLOCK = 2048  # draws: SciPy's overhead a call is then a few nanoseconds a draw
 
 
 class Targets(NamedTuple):
@@ -55,17 +57,39 @@ class Table(NamedTuple):
     laws: IntArray
 
 
+class Noise(NamedTuple):
+    """Reward law l is locations[l] + scales[l] * Z, Z ~ families[family_of[l]]; `block` draws of Z are made at once."""
+
+    families: tuple[Law, ...]
+    family_of: IntArray
+    locations: FloatArray
+    scales: FloatArray
+    block: int
+
+    @classmethod
+    def of(cls, laws: tuple[Law, ...]) -> "Noise":
+        forms = [law.standard_form() for law in laws]
+        families = {family.key: family for family, _, _ in forms}
+        index = {key: f for f, key in enumerate(families)}
+        return cls(
+            tuple(families.values()),
+            np.array([index[family.key] for family, _, _ in forms], dtype=np.int64),
+            np.array([location for _, location, _ in forms], dtype=np.float64),
+            np.array([scale for _, _, scale in forms], dtype=np.float64),
+            int(np.clip(_BLOCK_NUMBERS // max(len(families), 1), 32, _LARGEST_BLOCK)),
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """What is sampled, and how; the same for all replications."""
 
     table: Table
-    laws: tuple[Law, ...]
+    noise: Noise
     initial: FloatArray
     discount: float
     sampling: str
     steps: int  # of a target; 0: to the end of the episode
-    block: int  # draws of a reward law at a time
 
     @classmethod
     def of(cls, model: MRP, sampling: str, steps: int) -> "Source":
@@ -89,9 +113,8 @@ class Source:
             outcomes.terminals,
             outcomes.laws,
         )
-        laws = outcomes.reward_laws
-        block = int(np.clip(_BLOCK_NUMBERS // max(len(laws), 1), 32, 1024))
-        return cls(table, laws, cumulative / cumulative[-1], model.discount, sampling, steps, block)
+        noise = Noise.of(outcomes.reward_laws)
+        return cls(table, noise, cumulative / cumulative[-1], model.discount, sampling, steps)
 
     @property
     def targets_per_update(self) -> int:
@@ -114,8 +137,8 @@ class Position:
         Done so far.
     drawn : int
         Numbers taken from the stream of outcomes.
-    used : (laws,) int
-        Rewards taken from each law.
+    used : (families,) int
+        Draws taken of each family of reward laws.
     state : int
         Where the trajectory is; -1: at the start of a new episode.
     waiting : tuple of arrays
@@ -138,12 +161,15 @@ class Stream:
 
     def __init__(self, source: Source, seed: np.random.SeedSequence, position: Position | None = None) -> None:
         self.source = source
-        self.position = position or Position(0, 0, np.zeros(len(source.laws), np.int64))
+        families = len(source.noise.families)
+        self.position = position or Position(0, 0, np.zeros(families, np.int64))
         bits = np.random.PCG64(seed)
         self._origin = bits.state
         self._rng = np.random.Generator(bits.advance(self.position.drawn))
-        self._blocks = np.empty((0, source.block))  # made when the first law is drawn from
-        self._loaded = np.full(len(source.laws), -1, dtype=np.int64)
+        self._noise_bits = np.random.PCG64(0)
+        self._noise_rng = np.random.Generator(self._noise_bits)
+        self._blocks = np.empty((families, source.noise.block))
+        self._loaded = np.full(families, -1, dtype=np.int64)
 
     def take(self, updates: int) -> Targets:
         """The targets of the next `updates` updates."""
@@ -187,24 +213,30 @@ class Stream:
 
     def _draw_rewards(self, laws: IntArray, rewards: FloatArray) -> None:
         """Draw the rewards that have a law."""
-        if not len(self._loaded):
-            return
-        if not len(self._blocks):
-            self._blocks = np.empty((len(self._loaded), self.source.block))
-        used, at = self.position.used, 0
-        while True:
-            at = kernels.fill_rewards(laws, rewards, self._blocks, self._loaded, used, at)
+        noise, at = self.source.noise, 0
+        while len(self._loaded):
+            at = kernels.fill_rewards(
+                laws,
+                rewards,
+                noise.family_of,
+                noise.locations,
+                noise.scales,
+                self._blocks,
+                self._loaded,
+                self.position.used,
+                at,
+            )
             if at == len(laws):
                 return
-            law = int(laws[at])
-            self._load(law, int(used[law]) // self.source.block)
+            family = int(noise.family_of[laws[at]])
+            self._load(family, int(self.position.used[family]) // noise.block)
 
-    def _load(self, law: int, block: int) -> None:
-        bits = np.random.PCG64(0)
-        bits.state = self._origin
-        bits.advance(_STRIDE * (1 + law + len(self._loaded) * block) % _PERIOD)
-        self._blocks[law] = self.source.laws[law].sample(self.source.block, np.random.Generator(bits))
-        self._loaded[law] = block
+    def _load(self, family: int, block: int) -> None:
+        self._noise_bits.state = self._origin
+        self._noise_bits.advance(_STRIDE * (1 + family + len(self._loaded) * block) % _PERIOD)
+        noise = self.source.noise
+        self._blocks[family] = noise.families[family].sample(noise.block, self._noise_rng)
+        self._loaded[family] = block
 
 
 def windowed(

@@ -335,3 +335,18 @@ def test_samples_have_the_mean_and_the_cdf_of_their_law(value: Any) -> None:
     at = np.quantile(draws, np.linspace(0.02, 0.98, 25))
     empirical = np.searchsorted(np.sort(draws), at, side="right") / n
     assert np.abs(empirical - law.cdf(at)).max() <= math.sqrt(math.log(2e6) / (2 * n))
+
+
+@pytest.mark.parametrize("value", [*CLOSED, QUADRATURE[0], stats.poisson(3.0, loc=2)], ids=lambda v: v.dist.name)
+def test_a_standard_form_moved_and_scaled_is_the_law(value: Any) -> None:
+    law = as_law(value, "r")
+    standard, location, scale = law.standard_form()
+    again = as_law(value.dist(*value.args, **value.kwds), "r").standard_form()[0]
+    assert standard is again  # what a family shares
+    at = law.quantile(np.array([0.01, 0.3, 0.5, 0.77, 0.999]))
+    np.testing.assert_allclose(location + scale * standard.quantile(standard.cdf((at - location) / scale)), at, 1e-9)
+    np.testing.assert_allclose(location + scale * standard.mean, law.mean, rtol=1e-12, atol=1e-14)
+    # SciPy's own draws, number by number
+    rng, theirs = np.random.default_rng(5), np.random.default_rng(5)
+    np.testing.assert_allclose(law.sample(100, rng), value.rvs(size=100, random_state=theirs), rtol=1e-14)
+    assert rng.random() == theirs.random()
