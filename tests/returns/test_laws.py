@@ -337,7 +337,7 @@ def test_samples_have_the_mean_and_the_cdf_of_their_law(value: Any) -> None:
     assert np.abs(empirical - law.cdf(at)).max() <= math.sqrt(math.log(2e6) / (2 * n))
 
 
-@pytest.mark.parametrize("value", [*CLOSED, QUADRATURE[0], stats.poisson(3.0, loc=2)], ids=lambda v: v.dist.name)
+@pytest.mark.parametrize("value", [*CLOSED, QUADRATURE[0]], ids=lambda v: v.dist.name)
 def test_a_standard_form_moved_and_scaled_is_the_law(value: Any) -> None:
     law = as_law(value, "r")
     standard, location, scale = law.standard_form()
