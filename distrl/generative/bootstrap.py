@@ -1,6 +1,6 @@
 """The model bootstrap: empirical models redrawn from an empirical model, solved from its solution on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -27,10 +27,10 @@ def replicates(
     count: int,
     rng: np.random.Generator,
     threads: int | None,
-    statistic: Callable[[Returns], FloatArray],
+    statistic: Callable[[Returns], Any],
     linear: bool,
-) -> FloatArray:
-    """(count, S) `statistic` of the return laws of redrawn models; `policy` (S, A), None for an MRP.
+) -> list[Any]:
+    """`statistic` of the return laws of `count` redrawn models; `policy` (S, A), None for an MRP.
 
     Categorical estimates are solved from the estimate on: the deviation D = F* - F of a redrawn model with operator T*
     from the estimate F solves D = A* D + (T* F - F), A* the linear part of T* (`linear`: the estimate's own, which is
@@ -39,15 +39,14 @@ def replicates(
     """
     one = _deviating(empirical, policy, returns, linear) if isinstance(returns, CategoricalReturns) else None
 
-    def replicate(child: np.random.Generator) -> FloatArray:
+    def replicate(child: np.random.Generator) -> Any:
         if one is not None:
             return statistic(one(child))
         return statistic(method._solve(_under(empirical.redrawn(child), policy), Run(None, None, child, None)).returns)
 
     workers = check_threads(threads) or default_threads()
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        results: Iterator[FloatArray] = pool.map(replicate, rng.spawn(count))
-        return np.stack(list(results))
+        return list(pool.map(replicate, rng.spawn(count)))
 
 
 def _under(model: Any, policy: FloatArray | None) -> Any:

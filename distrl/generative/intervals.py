@@ -1,6 +1,7 @@
 """What `estimate` gives back: a solution of the empirical model, with confidence intervals for the true one."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -27,6 +28,7 @@ from distrl.theory.bounds import dkw_halfwidth
 
 _DISTANCES = {"w1": wasserstein, "ks": kolmogorov}
 _METHODS = ("delta", "bootstrap", "finite-sample")
+_KEPT = 2**25  # numbers of redrawn laws that are kept for the next functional: 256 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +98,8 @@ class Estimate(Solution):
             Add what the solver's own error can do to the functional, see `enclosure`. False: an interval for the fixed
             point that the method has for the true model, on the same grid: sampling alone.
         resamples, rng, threads
-            For the bootstrap, and delta for distances.
+            For the bootstrap, and delta for distances. A second functional with the same integer `rng` is read from
+            the models redrawn for the first.
 
         Returns
         -------
@@ -128,10 +131,10 @@ class Estimate(Solution):
                 "CategoricalFixedPoint on the same samples"
             )
         elif method == "bootstrap" or wanted.is_distance:
-            count, seed = whole_number(resamples, "resamples", low=2), generator(rng)
+            count = whole_number(resamples, "resamples", low=2)
             linear = method == "delta" and self._categorical is not None  # refused for estimates that are not
             centre = self._centre(wanted, numerical)[chosen]
-            ends = self._bootstrap(wanted, confidence, chosen, simultaneous, centre, count, seed, threads, linear)
+            ends = self._bootstrap(wanted, confidence, chosen, simultaneous, centre, count, rng, threads, linear)
         else:
             ends = self._delta(wanted, confidence, chosen, simultaneous, numerical)
         low, high = natural_range(wanted, None if self.empirical is None else self.empirical.return_range)
@@ -276,7 +279,7 @@ class Estimate(Solution):
         simultaneous: bool,
         outside: FloatArray,
         count: int,
-        rng: np.random.Generator,
+        rng: Any,
         threads: int | None,
         linear: bool,
     ) -> FloatArray:
@@ -287,10 +290,7 @@ class Estimate(Solution):
                 return np.asarray(_DISTANCES[functional.name](returns, centre))
             return np.asarray(functional.value(returns))
 
-        policy = None if self.policy is None else self._policy.reshape(self.model.n_states, -1)
-        drawn = replicates(self.empirical, policy, self.returns, self.method, count, rng, threads, statistic, linear)[
-            :, states
-        ]
+        drawn = self._redrawn(statistic, count, rng, threads, linear)[:, states]
         if functional.is_distance:
             scale = drawn.std(axis=0) if simultaneous else np.ones(len(states))
             scale = np.where(scale > 0.0, scale, 1.0)
@@ -308,6 +308,29 @@ class Estimate(Solution):
         outermost = max(math.floor((count + 1) * alpha / 2.0), 1)  # a new draw is below this one with that probability
         low, high = drawn[outermost - 1], drawn[-outermost]
         return np.asarray(outside + np.stack([low - value, high - value], axis=1))
+
+    def _redrawn(
+        self, statistic: Callable[[Any], FloatArray], count: int, rng: Any, threads: int | None, linear: bool
+    ) -> FloatArray:
+        """(count, S) `statistic` of the laws of redrawn models: those of the call before if it had the same seed."""
+        policy = None if self.policy is None else self._policy.reshape(self.model.n_states, -1)
+
+        def redraw(of: Callable[[Any], Any]) -> list[Any]:
+            seed = generator(rng)
+            return replicates(self.empirical, policy, self.returns, self.method, count, seed, threads, of, linear)
+
+        numbers = count * sum(array.size for array in vars(self.returns).values() if isinstance(array, np.ndarray))
+        if not isinstance(rng, int | np.integer) or numbers > _KEPT:
+            return np.stack(redraw(statistic))
+        key = (count, int(rng), linear)
+        if key not in self._last_laws:
+            self._last_laws.clear()
+            self._last_laws[key] = redraw(lambda laws: laws)
+        return np.stack([statistic(laws) for laws in self._last_laws[key]])
+
+    @cached_property
+    def _last_laws(self) -> dict[Any, list[Any]]:
+        return {}
 
     def _finite_sample(self, functional: Functional, level: float) -> FloatArray:
         if self.certificate is None:

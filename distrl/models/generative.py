@@ -102,12 +102,20 @@ class Samples:
         return Samples.collect(self.n_sources, self.n_states, **columns, reward_laws=self.reward_laws)
 
     def redrawn_counts(self, rng: np.random.Generator) -> IntArray:
-        """(n,) how often each is drawn when as many samples of every source are drawn from these with replacement."""
+        """(n,) how often each is drawn when as many samples of every source are drawn from these with replacement.
+
+        Time O(samples) where most samples are seen once, as with continuous rewards, O(n) otherwise.
+        """
         counts = np.zeros_like(self.counts)
         edges = np.searchsorted(self.sources, np.arange(self.n_sources + 1))
         for source in np.flatnonzero(self.totals):
-            piece = slice(edges[source], edges[source + 1])
-            counts[piece] = rng.multinomial(self.totals[source], self.counts[piece] / self.totals[source])
+            piece, total = slice(edges[source], edges[source + 1]), self.totals[source]
+            here = self.counts[piece]
+            if total > 8 * len(here):  # a binomial number a row costs as much as some ten samples
+                counts[piece] = rng.multinomial(total, here / total)
+            else:
+                rows = np.repeat(np.arange(len(here)), here)
+                counts[piece] = np.bincount(rows[rng.integers(total, size=total)], minlength=len(here))
         return counts
 
     def redrawn(self, rng: np.random.Generator) -> "Samples":
