@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from scipy import linalg
 
 from distrl._threads import check_threads, default_threads
 from distrl._validation import FloatArray
@@ -16,6 +17,7 @@ from distrl.operators.linear import solve_contraction
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 
+_DENSE = 1500  # unknowns up to which one factorisation, time O(unknowns^3), is cheaper than iterating every time
 _TOL = 1e-7  # residual of a replicate relative to how far it is from the estimate: far below any sampling error
 
 
@@ -78,20 +80,33 @@ def _deviating(
         return apply
 
     cdf = np.ascontiguousarray(returns.cdf_values)
-    own = operator(None) if linear else None
+
+    def linear_part(drift: Any) -> Callable[[FloatArray], FloatArray]:
+        def apply(given: FloatArray) -> FloatArray:
+            image: FloatArray = drift(given, affine=False)
+            image[:, -1] = 0.0  # exactly: with mass in the last column I - A is singular where nothing ends
+            return image
+
+        return apply
+
+    own = linear_part(operator(None)) if linear else None
+    factors = _factors(own, cdf.shape) if own is not None and cdf.size <= _DENSE else None
 
     def one(child: np.random.Generator) -> CategoricalReturns:
         redrawn = operator(child)
         moved = redrawn(cdf) - cdf
         moved[:, -1] = 0.0
-        drift = redrawn if own is None else own
-
-        def linear_part(given: FloatArray) -> FloatArray:
-            image: FloatArray = drift(given, affine=False)
-            image[:, -1] = 0.0  # exactly: with mass in the last column I - A is singular where nothing ends
-            return image
-
-        deviation = solve_contraction(linear_part, moved, tol=_TOL)
+        if factors is not None:
+            deviation = linalg.lu_solve(factors, moved.ravel()).reshape(cdf.shape)
+        else:
+            deviation = solve_contraction(linear_part(redrawn) if own is None else own, moved, tol=_TOL)
         return CategoricalReturns._trusted(grid, np.diff(cdf + deviation, axis=1, prepend=0.0))
 
     return one
+
+
+def _factors(apply: Callable[[FloatArray], FloatArray], shape: tuple[int, ...]) -> Any:
+    """LU factors of I - A, from A's images of unit vectors."""
+    size = int(np.prod(shape))
+    units = np.eye(size)
+    return linalg.lu_factor(units - np.stack([apply(unit.reshape(shape)).ravel() for unit in units], axis=1))

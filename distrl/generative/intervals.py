@@ -322,14 +322,14 @@ class Estimate(Solution):
         numbers = count * sum(array.size for array in vars(self.returns).values() if isinstance(array, np.ndarray))
         if not isinstance(rng, int | np.integer) or numbers > _KEPT:
             return np.stack(redraw(statistic))
-        key = (count, int(rng), linear)
-        if key not in self._last_laws:
-            self._last_laws.clear()
-            self._last_laws[key] = redraw(lambda laws: laws)
-        return np.stack([statistic(laws) for laws in self._last_laws[key]])
+        key = (count, int(rng))
+        if linear not in self._last_laws or self._last_laws[linear][0] != key:
+            self._last_laws[linear] = key, redraw(lambda laws: laws)
+        return np.stack([statistic(laws) for laws in self._last_laws[linear][1]])
 
     @cached_property
-    def _last_laws(self) -> dict[Any, list[Any]]:
+    def _last_laws(self) -> dict[bool, tuple[Any, list[Any]]]:
+        """The last redrawn laws, by whether they are linearised, with their number and seed."""
         return {}
 
     def _finite_sample(self, functional: Functional, level: float) -> FloatArray:

@@ -1,5 +1,6 @@
 """The problems, the cells, and how one is solved."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,41 @@ from experiments.protocol import Arrays, Cell
 from experiments.study import columns
 
 ROOM = (6, 6)
+#: Many small MRPs each, for the corollary's ratio alone.
+FAMILIES = {
+    "random family": "2 to 5 states, Dirichlet rows of concentration .1, 1 or 10, rewards 0 or 1 or uniform in [0, 1]",
+    "hard family": "a state left with probability in [1-g, 1], log-uniform, for ever after rewards 1 or 0",
+}
+FAMILY_ATOMS = 31
 _SIZES: dict[str, dict[str, Any]] = {
-    "quick": {"discounts": (0.9,), "atoms": (11, 31), "mrps": 1, "draws": 200},
-    "default": {"discounts": (0.8, 0.9, 0.95), "atoms": (11, 31, 101, 201), "mrps": 4, "draws": 1000},
-    "full": {"discounts": (0.8, 0.9, 0.95, 0.99), "atoms": (11, 31, 101, 301), "mrps": 50, "draws": 10_000},
+    "quick": {"discounts": (0.9,), "atoms": (11, 31), "mrps": 1, "draws": 200, "instances": 10},
+    "default": {
+        "discounts": (0.8, 0.9, 0.95),
+        "atoms": (11, 31, 101, 201),
+        "mrps": 4,
+        "draws": 1000,
+        "instances": 200,
+    },
+    "full": {
+        "discounts": (0.8, 0.9, 0.95, 0.99),
+        "atoms": (11, 31, 101, 301),
+        "mrps": 50,
+        "draws": 10_000,
+        "instances": 10_000,
+    },
 }
 
 
 def cells(size: str) -> list[Cell]:
-    """A cell for each MRP and discount; the map has one for each discount."""
+    """A cell for each MRP and discount; the map and the families have one for each discount."""
     chosen = _SIZES[size]
     shared = {"atoms": chosen["atoms"], "draws": chosen["draws"]}
-    return [
+    families = [
+        Cell(f"{name}-{discount:.2f}", {"problem": name, "discount": discount, "instances": chosen["instances"]})
+        for name in FAMILIES
+        for discount in chosen["discounts"]
+    ]
+    return families + [
         Cell(f"{name}-{discount:.2f}-{mrp:02d}", {"problem": name, "discount": discount, "mrp": mrp, **shared})
         for name in (*PROBLEMS, "room")
         for discount in chosen["discounts"]
@@ -38,9 +62,60 @@ def model_of(name: str, discount: float, rng: Any) -> distrl.MRP:
     return problem(name, discount, rng)
 
 
+def member_of(family: str, discount: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Transition probabilities and rewards of a member of a family."""
+    if family == "hard family":
+        leave = (1.0 - discount) ** rng.uniform()
+        up = rng.uniform()
+        return np.array([[1.0 - leave, leave * up, leave * (1.0 - up)], [0, 1, 0], [0, 0, 1]]), np.array(
+            [rng.uniform(), 1.0, 0.0]
+        )
+    n = int(rng.integers(2, 6))
+    p = rng.dirichlet(np.full(n, rng.choice([0.1, 1.0, 10.0])), n)
+    return p, rng.integers(0, 2, n).astype(float) if rng.integers(2) else rng.uniform(size=n)
+
+
+def _solve_family(name: str, g: float, seeds: list[np.random.SeedSequence]) -> Arrays:
+    """Both sides of the corollary at the state of each member where its ratio is largest; the tightest one is kept."""
+    rows: list[dict[str, Any]] = []
+    for k, seed in enumerate(seeds):
+        p, rewards = member_of(name, g, np.random.default_rng(seed))
+        phi = distrl.operators.StochasticCDFBellman(
+            distrl.MRP(p, rewards, g), distrl.Grid(0.0, 1.0 / (1.0 - g), FAMILY_ATOMS)
+        )
+        sides, local = phi.variance_corollary(), phi.local_variation()
+        # a law of one atom has 0 on both sides
+        ratio = np.where(sides.bound > 1e-9, sides.accumulated / np.maximum(sides.bound, 1e-9), 0.0)
+        x = int(ratio.argmax())
+        rows.append(
+            {
+                "problem": name,
+                "discount": g,
+                "mrp": k,
+                "atoms": FAMILY_ATOMS,
+                "state": x,
+                "terminal": False,
+                "local": local[x],
+                "global": sides.global_variation[x],
+                "accumulated": sides.accumulated[x],
+                "bound": sides.bound[x],
+                "limit": 0.25 / (1.0 - g),
+                "drawn": np.nan,
+                "drawn_sd": np.nan,
+                "draws": 0,
+                "instance": json.dumps({"p": p.tolist(), "rewards": rewards.tolist()}),
+            }
+        )
+    tightest = max(rows, key=lambda row: row["accumulated"] / max(row["bound"], 1e-9))
+    return columns([row | {"instance": row["instance"] if row is tightest else ""} for row in rows])
+
+
 def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
     """Local and global variation, both sides of the corollary, and the variation of draws, of every state."""
     arguments = cell.arguments
+    if arguments["problem"] in FAMILIES:
+        seeds = seed.spawn(arguments["instances"])
+        return _solve_family(str(arguments["problem"]), float(arguments["discount"]), seeds)
     name, g = str(arguments["problem"]), float(arguments["discount"])
     drawn, sampled = seed.spawn(2)
     model = model_of(name, g, np.random.default_rng(drawn))
@@ -68,6 +143,7 @@ def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
                     "drawn": squares[:, state].mean(),
                     "drawn_sd": squares[:, state].std(ddof=1),
                     "draws": len(squares),
+                    "instance": "",
                 }
             )
     return columns(rows)
