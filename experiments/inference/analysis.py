@@ -109,36 +109,39 @@ def checks(frame: pd.DataFrame) -> list[Check]:
 
 
 def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
-    """Coverage and width by functional."""
-    samples = sorted(frame["samples"].unique())
+    """Coverage and width by functional, a figure a design."""
+    return {f"coverage_{design.lower()}": _coverages(pick(frame, design=design)) for design in DESIGNS}
+
+
+def _coverages(frame: pd.DataFrame) -> tuple[Any, str]:
+    samples, discounts = sorted(frame["samples"].unique()), sorted(frame["discount"].unique())
     names = [name for name, _ in FUNCTIONALS]
-    shown = list(frame.groupby(["design", "discount"], sort=False).groups)
-    with panels(2, len(shown), 1.9, sharex=True, sharey="row") as (figure, axes):
-        for column, (design, g) in enumerate(shown):
+    with panels(2, len(discounts), 2.0, sharex=True, sharey="row") as (figure, axes):
+        for column, g in enumerate(discounts):
             for number, method in enumerate(METHODS):
                 for k, count in enumerate(samples):
                     at = np.arange(len(names)) + (number - 1) * 0.28 + (k - (len(samples) - 1) / 2) * 0.08
-                    kept = pick(frame, design=design, discount=g, method=method, samples=count, given=True)
+                    kept = pick(frame, discount=g, method=method, samples=count, given=True)
                     parts = [pick(kept, functional=name) for name in names]
                     found = [_coverage(part["covered"]) if len(part) else Interval(*[np.nan] * 3) for part in parts]
-                    style = {**look(number), "linestyle": "none", "alpha": (k + 1) / len(samples), "markersize": 3}
+                    style = {**look(number), "linestyle": "none", "alpha": (k + 1) / len(samples), "markersize": 2.5}
                     centre, low, high = np.array(found).T
                     label = method if k == len(samples) - 1 else None
                     away = np.abs([centre - low, high - centre])
-                    axes[0, column].errorbar(at, centre, yerr=away, label=label, elinewidth=0.8, **style)
+                    axes[0, column].errorbar(at, centre, yerr=away, label=label, elinewidth=0.6, **style)
                     axes[1, column].plot(at, [part["width"].mean() * (1.0 - g) for part in parts], **style)
             axes[0, column].axhline(LEVEL, color="0.5", linewidth=0.8)
-            axes[0, column].set_title(f"{design}, g = {g:g}")
+            axes[0, column].set_title(f"g = {g:g}")
             axes[1, column].set_yscale("log")
             axes[1, column].set_xticks(range(len(names)), labels=names, rotation=90)
         axes[0, 0].set_ylabel("coverage")
         axes[1, 0].set_ylabel("mean width * (1 - g)")
         shared_legend(figure, axes[0, -1], 3)
-    repeats = frame.groupby(["design", "discount", "samples"], sort=False).size() // (len(METHODS) * len(names))
-    said = ", ".join(f"{design} {sorted(set(n), reverse=True)}" for design, n in repeats.groupby("design", sort=False))
+    repeats = frame.groupby("samples").size() // (len(METHODS) * len(names) * len(discounts))
     caption = (
-        f"Coverage and mean width of {LEVEL:.0%} intervals by functional and method; left to right within a method, "
-        f"N = {', '.join(f'{count:,}' for count in samples)} samples (darker: more). Repeats a point: {said}; "
-        f"bars: exact 95% binomial intervals, each by itself; line: the nominal level."
+        f"Coverage and mean width of {LEVEL:.0%} intervals by functional and method, design "
+        f"{frame['design'].iloc[0]}; left to right within a method, and darker, N = "
+        f"{', '.join(f'{count:,} (n = {repeats[count]} repeats)' for count in samples)}. Bars: exact 95% binomial "
+        f"intervals, each by itself; line: the nominal level. CDF and ks widths are in probability, times 1 - g."
     )
-    return {"coverage": (figure, caption)}
+    return figure, caption
