@@ -1,7 +1,6 @@
 """The first experiment: two real environments, solved, certified and compared with their exact return laws.
 
 family.py            the environments and the policies
-policy_iteration.py  the policy of the best mean
 sweep.py             which cells there are
 exact.py             the oracle: exact return laws, without distrl
 cell.py              one cell: solve, compare

@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 
 import distrl
-from experiments.quickstart.policy_iteration import optimal_policy
+from experiments.policy_iteration import optimal_policy
 
 #: Gymnasium's keywords and the discount.
 ENVIRONMENTS: dict[str, tuple[dict[str, Any], float]] = {

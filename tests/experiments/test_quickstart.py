@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from experiments import protocol, runner
+from experiments.policy_iteration import optimal_policy
 from experiments.quickstart import analysis, exact, family
-from experiments.quickstart.policy_iteration import optimal_policy
 
 ROOT = Path(__file__).resolve().parents[2]
 

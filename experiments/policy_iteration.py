@@ -10,8 +10,8 @@ import distrl
 def optimal_policy(mdp: distrl.MDP) -> np.ndarray:
     """(S, A) one-hot rows of a policy that is greedy for its own values.
 
-    Starts from the uniform policy, which ends surely in every environment here, so at discount 1 every policy on the
-    way ends surely too and its values are a linear solve. Of equally good actions the first one is taken.
+    Starts from the uniform policy, which ends surely in every environment of the studies, so at discount 1 every policy
+    on the way ends surely too and its values are a linear solve. Of equally good actions the first one is taken.
     """
     states, actions = mdp.n_states, mdp.n_actions
     going_on, rewards = mdp.outcomes.continuation, mdp.outcomes.expected_rewards
