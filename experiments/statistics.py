@@ -1,7 +1,7 @@
 """Intervals over independent units (MRPs, or replications; never both in one pool), and paired comparisons.
 
-Every interval is a percentile bootstrap interval of `scipy.stats.bootstrap`, at the level stated, by itself: where many
-are shown at once, `each_level` gives the level at which all hold together (Bonferroni).
+Every interval but that of a `proportion` is a percentile bootstrap interval of `scipy.stats.bootstrap`, at the level stated,
+by itself: where many are shown at once, `each_level` gives the level at which all hold together (Bonferroni).
 """
 
 from collections.abc import Callable, Sequence
@@ -47,6 +47,13 @@ def interval(values: Any, statistic: Callable[..., Any] = np.mean, level: float 
         (units,), statistic, axis=0, n_resamples=RESAMPLES, confidence_level=level, method="percentile", rng=rng
     ).confidence_interval
     return Interval(estimate, float(found.low), float(found.high))
+
+
+def proportion(holds: Any, level: float = 0.95) -> Interval:
+    """Share of independent events that happened, with the exact binomial interval (Clopper and Pearson)."""
+    found = stats.binomtest(int(np.sum(holds)), len(holds))
+    ends = found.proportion_ci(level, method="exact")
+    return Interval(float(found.statistic), float(ends.low), float(ends.high))
 
 
 def ratio(first: Any, second: Any, level: float = 0.95) -> Interval:

@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from experiments.allocation.sweep import ARMS, AT, BATCHES, DISCOUNT, LEVEL
 from experiments.protocol import Check
-from experiments.statistics import Interval, each_level, interval, ratio
+from experiments.statistics import Interval, each_level, interval, proportion, ratio
 from experiments.study import pick
 from experiments.style import look, panels
 
@@ -46,7 +45,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
                     "mean width": interval(arm["width"]).text(),
                     "ratio to uniform": _ratio(part, allocation, share).text(),
                     "needed": _needed(part, allocation, share).text(),
-                    "coverage": _coverage(arm).text(),
+                    "coverage": proportion(arm["covered"]).text(),
                     "one-sided": int(arm["one_sided"].sum()),
                     "no width": int((arm["width"] == 0.0).sum()),
                     "replications": len(arm),
@@ -69,8 +68,8 @@ def findings(frame: pd.DataFrame) -> str:
         reached, pairs = int(part["reached"].iloc[0]), int(part["pairs"].iloc[0])
         said.append(
             f"{environment}, N = {samples:,}: adaptive intervals at {share:.0%} of the budget are {verdict} than "
-            f"uniform ones at all of it, {found.text(2)} times as wide, and cover {_coverage(arm).text(2)} against "
-            f"{_coverage(all_of_it).text(2)}. For the same width adaptive allocation needs of the budget "
+            f"uniform ones at all of it, {found.text(2)} times as wide, and cover {proportion(arm['covered']).text(2)} "
+            f"against {proportion(all_of_it['covered']).text(2)}. For the same width adaptive allocation needs of the budget "
             f"{', '.join(needed)}. The policy reaches {reached} of the {pairs:,} (state, action) pairs from the start: "
             f"an even allocation that knew them would need {reached / pairs:.2g}."
         )
@@ -83,7 +82,7 @@ def checks(frame: pd.DataFrame) -> list[Check]:
     least = int(frame["least"].min())
     groups = frame.groupby([*_KEYS, "allocation", "share"])
     level = each_level(0.99, groups.ngroups)
-    highs = {keys: _coverage(arm, level).high for keys, arm in groups}
+    highs = {keys: proportion(arm["covered"], level).high for keys, arm in groups}
     worst = min(highs, key=lambda keys: highs[keys])
     return [
         Check("every budget is spent, to the sample", bool(kept.all()), f"{kept.sum()} of {len(kept)}"),
@@ -109,7 +108,7 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
                 aside = number + np.linspace(-0.25, 0.25, len(arm))
                 above.plot(aside, arm["width"], **{**style, "alpha": 0.5, "markeredgewidth": 0.0})
                 above.hlines(arm["width"].mean(), number - 0.32, number + 0.32, color=style["color"])
-                found = _coverage(arm)
+                found = proportion(arm["covered"])
                 away = [[found.estimate - found.low], [found.high - found.estimate]]
                 below.errorbar(number, found.estimate, yerr=away, capsize=2.0, **style)
             above.set_title(name)
@@ -145,9 +144,3 @@ def _ratio(part: pd.DataFrame, allocation: str, share: float) -> Interval:
 def _needed(part: pd.DataFrame, allocation: str, share: float) -> Interval:
     """Share of the budget for the width of uniform allocation."""
     return Interval(*(share * end**2 for end in _ratio(part, allocation, share)))
-
-
-def _coverage(arm: pd.DataFrame, level: float = 0.95) -> Interval:
-    found = stats.binomtest(int(arm["covered"].sum()), len(arm))
-    ends = found.proportion_ci(level, method="exact")
-    return Interval(float(found.statistic), float(ends.low), float(ends.high))

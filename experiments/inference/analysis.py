@@ -8,7 +8,7 @@ from scipy import stats
 
 from experiments.inference.sweep import DESIGNS, FUNCTIONALS, LEVEL, METHODS, STATE
 from experiments.protocol import Check
-from experiments.statistics import Interval, each_level
+from experiments.statistics import Interval, each_level, proportion
 from experiments.study import pick
 from experiments.style import look, panels, shared_legend
 
@@ -37,7 +37,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {"design": design, "discount": g, "N": samples, "functional": functional}
         for method in METHODS:
             given = pick(part, method=method, given=True)
-            row[f"{method}: coverage"] = _coverage(given["covered"]).text() if len(given) else "no interval"
+            row[f"{method}: coverage"] = proportion(given["covered"]).text() if len(given) else "no interval"
             row[f"{method}: width"] = given["width"].mean()
         rows.append(row | {"repeats": len(part) // len(METHODS)})
     return pd.DataFrame(rows)
@@ -58,7 +58,7 @@ def findings(frame: pd.DataFrame) -> str:
         off = [
             f"{f} at g = {g:g}, N = {n:,} ({c.mean():.3f})"
             for (g, n, f), c in groups
-            if _coverage(c, level).high < _NEAR[0] or _coverage(c, level).low > _NEAR[1]
+            if proportion(c, level).high < _NEAR[0] or proportion(c, level).low > _NEAR[1]
         ]
         said.append(
             f"{method}, design of Zhang et al., N >= 1,000: coverage {means[~smooth].min():.3f} to "
@@ -85,12 +85,6 @@ def findings(frame: pd.DataFrame) -> str:
         f"(geometric means over repeats and functionals). Delta intervals of CVaR exist in {given:.0%} of the repeats."
     )
     return " ".join(said)
-
-
-def _coverage(covered: pd.Series, level: float = 0.95) -> Interval:
-    """Share and its exact binomial interval."""
-    found = stats.binomtest(int(covered.sum()), len(covered)).proportion_ci(level, method="exact")
-    return Interval(float(covered.mean()), float(found.low), float(found.high))
 
 
 def checks(frame: pd.DataFrame) -> list[Check]:
@@ -123,7 +117,7 @@ def _coverages(frame: pd.DataFrame) -> tuple[Any, str]:
                     at = np.arange(len(names)) + (number - 1) * 0.28 + (k - (len(samples) - 1) / 2) * 0.08
                     kept = pick(frame, discount=g, method=method, samples=count, given=True)
                     parts = [pick(kept, functional=name) for name in names]
-                    found = [_coverage(part["covered"]) if len(part) else Interval(*[np.nan] * 3) for part in parts]
+                    found = [proportion(part["covered"]) if len(part) else Interval(*[np.nan] * 3) for part in parts]
                     style = {**look(number), "linestyle": "none", "alpha": (k + 1) / len(samples), "markersize": 2.5}
                     centre, low, high = np.array(found).T
                     label = method if k == len(samples) - 1 else None
