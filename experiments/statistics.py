@@ -1,7 +1,7 @@
 """Intervals over independent units (MRPs, or replications; never both in one pool), and paired comparisons.
 
-Every interval but that of a `proportion` is a percentile bootstrap interval of `scipy.stats.bootstrap`, at the level stated,
-by itself: where many are shown at once, `each_level` gives the level at which all hold together (Bonferroni).
+Every interval but that of a `proportion` is a percentile bootstrap interval of `scipy.stats.bootstrap`, at the level
+stated, by itself: where many are shown at once, `each_level` gives the level at which all hold together (Bonferroni).
 """
 
 from collections.abc import Callable, Sequence

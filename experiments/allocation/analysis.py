@@ -69,9 +69,9 @@ def findings(frame: pd.DataFrame) -> str:
         said.append(
             f"{environment}, N = {samples:,}: adaptive intervals at {share:.0%} of the budget are {verdict} than "
             f"uniform ones at all of it, {found.text(2)} times as wide, and cover {proportion(arm['covered']).text(2)} "
-            f"against {proportion(all_of_it['covered']).text(2)}. For the same width adaptive allocation needs of the budget "
-            f"{', '.join(needed)}. The policy reaches {reached} of the {pairs:,} (state, action) pairs from the start: "
-            f"an even allocation that knew them would need {reached / pairs:.2g}."
+            f"against {proportion(all_of_it['covered']).text(2)}. For the same width adaptive allocation needs of the "
+            f"budget {', '.join(needed)}. The policy reaches {reached} of the {pairs:,} (state, action) pairs from "
+            f"the start: an even allocation that knew them would need {reached / pairs:.2g}."
         )
     return " ".join(said)
 
