@@ -102,7 +102,7 @@ def test_wrong_name_is_one_sentence():
         [sys.executable, "-m", "experiments", "run", "slowstart"], capture_output=True, text=True, cwd=ROOT
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("experiments: there is no experiment 'slowstart'; there are: anytime, ")
+    assert done.stderr.startswith("experiments: there is no experiment 'slowstart'; there are: allocation, anytime, ")
     assert done.stderr.count("\n") == 1
 
 
