@@ -77,10 +77,15 @@ def findings(frame: pd.DataFrame) -> str:
 
 
 def checks(frame: pd.DataFrame) -> list[Check]:
-    """Budgets are kept; coverage is not far off."""
+    """Budgets are kept; coverage is not far off for the arms that are compared.
+
+    The smallest share is not among them: with N = 100 it is 10 samples a pair, where estimates without a width are
+    common and the normal limit promises nothing. Its coverage is in the table.
+    """
     kept = frame["drawn"] == frame["budget"]
     least = int(frame["least"].min())
-    groups = frame.groupby([*_KEYS, "allocation", "share"])
+    compared = pick(frame, share=[share for _, share in ARMS[:2]])
+    groups = compared.groupby([*_KEYS, "allocation", "share"])
     level = each_level(0.99, groups.ngroups)
     highs = {keys: proportion(arm["covered"], level).high for keys, arm in groups}
     worst = min(highs, key=lambda keys: highs[keys])
@@ -88,7 +93,7 @@ def checks(frame: pd.DataFrame) -> list[Check]:
         Check("every budget is spent, to the sample", bool(kept.all()), f"{kept.sum()} of {len(kept)}"),
         Check("every pair is sampled at least twice", least >= 2, f"least: {least}"),
         Check(
-            "coverage is nowhere surely below 80%",
+            f"coverage is nowhere surely below 80%, {_label(*ARMS[0])} and {_label(*ARMS[1])}",
             highs[worst] >= 0.8,
             f"upper ends that hold jointly at 99%: least {highs[worst]:.3f}, of {worst[0]}, {_label(*worst[2:])}",
         ),
