@@ -204,8 +204,8 @@ def main():
     table_of_scaling()
     table_of_metrics()
     table_of_means()
-    table_of_learning()
     figure(results, arguments.figure)
+    table_of_learning()
 
 
 if __name__ == "__main__":
