@@ -242,6 +242,10 @@ def test_the_rule_can_be_asked_without_solving():
     assert choose_solver(Traits(ring, 0.999, 51, 1000.0))[0] == "direct"
     one_way = random_walk(2000, 0.99, up=0.97).continuation
     assert choose_solver(Traits(one_way, 0.99, 101, 100.0))[0] == "gauss-seidel"
+    dense = sparse.csr_array(np.full((10, 10), 0.1))
+    assert choose_solver(Traits(dense, 0.99, 101, 100.0))[0] == "krylov"  # an inverse of 100^2 costs as much
+    assert choose_solver(Traits(sparse.csr_array(np.full((100, 100), 0.01)), 0.99, 101, 100.0))[0] == "two-grid"
+    assert choose_solver(Traits(sparse.csr_array(np.full((100, 100), 0.01)), 0.99, 1001, 100.0))[0] != "two-grid"
 
 
 @pytest.mark.fast
