@@ -11,12 +11,12 @@ from experiments.problems import PROBLEMS, grid_of, problem, truth
 from experiments.protocol import Arrays, Cell
 from experiments.study import columns
 
-SWEEPS = (30, 100, 300)  # of categorical DP
+SWEEPS = (30, 100, 300, 1000, 3000)  # of categorical DP
 FLAT = (0.0, 0.5, 1.0)
 _SIZES: dict[str, dict[str, Any]] = {
     "quick": {"discounts": (0.9,), "atoms": (30, 100), "samples": (100, 10_000), "mrps": 2, "replications": 1},
     "default": {
-        "discounts": (0.8, 0.9, 0.99),
+        "discounts": (0.8, 0.95, 0.99),
         "atoms": (30, 300, 1000),
         "samples": (100, 10_000, 1_000_000),
         "mrps": 3,
@@ -33,15 +33,21 @@ _SIZES: dict[str, dict[str, Any]] = {
 
 
 def cells(size: str) -> list[Cell]:
-    """A cell for each MRP and discount: every method sees the same MRP and the same samples."""
+    """A cell for each MRP and discount: every method sees the same MRP and the same samples.
+
+    A problem that is one MRP has as many sets of samples as a random one has MRPs, so that all have intervals.
+    """
     chosen = _SIZES[size]
-    shared = {key: chosen[key] for key in ("atoms", "samples", "replications")}
-    return [
-        Cell(f"{name}-{discount:.2f}-{mrp:02d}", {"problem": name, "discount": discount, "mrp": mrp, **shared})
-        for name in PROBLEMS
-        for discount in chosen["discounts"]
-        for mrp in range(chosen["mrps"] if "random" in name else 1)
-    ]
+    shared = {key: chosen[key] for key in ("atoms", "samples")}
+    found = []
+    for name in PROBLEMS:
+        mrps = chosen["mrps"] if "random" in name else 1
+        replications = chosen["replications"] * chosen["mrps"] // mrps
+        for discount in chosen["discounts"]:
+            for mrp in range(mrps):
+                which = {"problem": name, "discount": discount, "mrp": mrp, "replications": replications}
+                found.append(Cell(f"{name}-{discount:.2f}-{mrp:02d}", {**which, **shared}))
+    return found
 
 
 def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
