@@ -13,7 +13,7 @@ from experiments.protocol import Arrays, Outcome
 from experiments.study import write_study
 
 DESCRIPTION = "convergence of categorical and quantile TD by step sizes and sampling"
-SECONDS = {"quick": 15.0, "default": 70.0, "full": 15_000.0}
+SECONDS = {"quick": 15.0, "default": 45.0, "full": 15_000.0}
 
 __all__ = ["DESCRIPTION", "SECONDS", "cells", "report", "solve"]
 
