@@ -1,6 +1,10 @@
-"""Hypothesis profiles: compile times break deadlines, so there are none; CI is derandomised."""
+"""Hypothesis profiles: compile times break deadlines, so there are none; CI is derandomised.
+
+Ctrl-C is tested: a suite started in the background by a shell has inherited that SIGINT is ignored, and unlearns it.
+"""
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -11,3 +15,4 @@ settings.register_profile(
 )
 settings.register_profile("nightly", deadline=None, max_examples=2000, suppress_health_check=_SLOW_FIRST_CALL)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default"))
+signal.signal(signal.SIGINT, signal.default_int_handler)
