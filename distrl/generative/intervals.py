@@ -319,7 +319,7 @@ class Estimate(Solution):
             seed = generator(rng)
             return replicates(self.empirical, policy, self.returns, self.method, count, seed, threads, of, linear)
 
-        numbers = count * sum(array.size for array in vars(self.returns).values() if isinstance(array, np.ndarray))
+        numbers = count * sum(np.size(array) for array in self.returns.arrays().values())
         if not isinstance(rng, int | np.integer) or numbers > _KEPT:
             return np.stack(redraw(statistic))
         key = (count, int(rng))

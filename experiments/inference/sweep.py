@@ -39,7 +39,7 @@ _SIZES: dict[str, dict[str, Any]] = {
     "full": {
         "discounts": (0.7, 0.8, 0.9, 0.97),
         "samples": {10: 10_000, 100: 10_000, 1000: 10_000, 10_000: 10_000},
-        "atoms": 1000,
+        "atoms": 251,
         "blocks": 100,
         "resamples": 400,
     },

@@ -22,7 +22,8 @@ def test_redrawn_counts_are_multinomial(noise):
     assert (drawn.sum(axis=1) == 80).all()
     p = samples.counts / 80.0
     covariance = 80.0 * (np.diag(p) - np.outer(p, p))
-    # five standard errors; a covariance's is at most sqrt((var var + cov^2 + excess) / n), excess below 80 here
+    # five and six standard errors; a covariance's is sqrt((var var + cov^2 + fourth cumulant) / n), and the fourth
+    # cumulant of counts is at most the smaller variance
     np.testing.assert_array_less(np.abs(drawn.mean(axis=0) - 80.0 * p), 5.0 * np.sqrt(np.diag(covariance) / 20_000))
     variances = np.diag(covariance)
     error = np.sqrt((np.outer(variances, variances) + covariance**2 + np.minimum.outer(variances, variances)) / 20_000)

@@ -341,10 +341,11 @@ def test_samples_have_the_mean_and_the_cdf_of_their_law(value: Any) -> None:
 def test_a_standard_form_moved_and_scaled_is_the_law(value: Any) -> None:
     law = as_law(value, "r")
     standard, location, scale = law.standard_form()
-    again = as_law(value.dist(*value.args, **value.kwds), "r").standard_form()[0]
-    assert standard is again  # what a family shares
+    shapes = value.dist._parse_args(*value.args, **value.kwds)[0]
+    moved, by, times = as_law(value.dist(*shapes, loc=7.0, scale=3.0), "r").standard_form()
+    assert moved is standard and (by, times) == (7.0, 3.0)  # a family shares its law
     at = law.quantile(np.array([0.01, 0.3, 0.5, 0.77, 0.999]))
-    np.testing.assert_allclose(location + scale * standard.quantile(standard.cdf((at - location) / scale)), at, 1e-9)
+    np.testing.assert_allclose(standard.cdf((at - location) / scale), law.cdf(at), rtol=1e-9)
     np.testing.assert_allclose(location + scale * standard.mean, law.mean, rtol=1e-12, atol=1e-14)
     # SciPy's own draws, number by number
     rng, theirs = np.random.default_rng(5), np.random.default_rng(5)
