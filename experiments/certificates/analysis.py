@@ -112,7 +112,7 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
             for ax, key in zip(axes[0], ("cvar_width", "quantile_certificate"), strict=True):
                 atoms, curve = _curve(part, key)
                 band(ax, atoms, *curve, number, name)
-        axes[0, 0].set_ylabel(f"width of the CVaR {LEVEL:.0%} bracket")
+        axes[0, 0].set_ylabel(f"CVaR {LEVEL:.0%} bracket, width")
         axes[0, 1].set_ylabel("certificate of quantile DP")
         for ax in axes[0]:
             ax.set_xscale("log")
