@@ -9,7 +9,8 @@ from distrl.dp.moments import Moments
 from distrl.dp.monte_carlo import MonteCarlo, cdf_band
 from distrl.dp.particles import ParticleDP
 from distrl.dp.quantile import QuantileDP
-from distrl.dp.solution import ConvergenceError, EvaluationInterrupted, Solution, Status
+from distrl.dp.solution import Solution
+from distrl.dp.status import ConvergenceError, EvaluationInterrupted, Status
 
 __all__ = [
     "Brackets",

@@ -14,8 +14,8 @@ from distrl.dp.banded import banded, narrow_order
 from distrl.dp.coarse import COARSE_UNKNOWNS, Coarse, clusters_of, long_run_weights, mixing
 from distrl.dp.components import rounds
 from distrl.dp.problem import Problem, moment_start
-from distrl.dp.solution import Status
 from distrl.dp.solvers import Outcome, Stop, direct, gauss_seidel, krylov, sweep, two_grid
+from distrl.dp.status import Status
 from distrl.operators.system import System
 
 #: Up to this effective horizon (steps) Gauss-Seidel is never far from the best; it needs no set-up.

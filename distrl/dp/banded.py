@@ -7,8 +7,8 @@ from scipy.sparse import csgraph
 from distrl._kernels import banded as kernels
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.resolvent import bandwidth
-from distrl.dp.solution import Status
 from distrl.dp.solvers import Outcome, Stop, krylov
+from distrl.dp.status import Status
 from distrl.operators.system import System
 
 

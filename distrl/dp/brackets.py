@@ -12,7 +12,8 @@ from distrl.dp.certificate import Certificate, float_slack
 from distrl.dp.problem import Problem
 from distrl.dp.refine import Target, enough_atoms, solve_to_target
 from distrl.dp.run import Run
-from distrl.dp.solution import Solution, Status
+from distrl.dp.solution import Solution
+from distrl.dp.status import Status
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable

@@ -12,8 +12,9 @@ from distrl.dp.auto import solve_by_rule
 from distrl.dp.problem import Problem, dirac_start, moment_start
 from distrl.dp.refine import Target, enough_atoms, solve_to_target
 from distrl.dp.run import Run
-from distrl.dp.solution import Solution, Status
+from distrl.dp.solution import Solution
 from distrl.dp.solvers import SINGLE_ENTRIES, Outcome, direct, krylov, sweep
+from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.operators.system import System
 from distrl.returns.grid import Grid

@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 from distrl._validation import generator, real_number, whole_number
 from distrl.dp.run import Run, progress_hook
-from distrl.dp.solution import ConvergenceError, EvaluationInterrupted, Solution, Status
+from distrl.dp.solution import Solution
+from distrl.dp.status import ConvergenceError, EvaluationInterrupted, Status
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 

@@ -14,7 +14,8 @@ from distrl.dp.monte_carlo import largest_absolute_mean
 from distrl.dp.problem import enough_sweeps
 from distrl.dp.quantile import default_tol, normal_quantiles
 from distrl.dp.run import Run
-from distrl.dp.solution import Solution, Status
+from distrl.dp.solution import Solution
+from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.operators.targets import Targets
 from distrl.returns.particles import ParticleReturns

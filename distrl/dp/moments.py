@@ -8,7 +8,8 @@ import numpy as np
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.run import Run
-from distrl.dp.solution import Solution, Status
+from distrl.dp.solution import Solution
+from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.returns.moments import MomentReturns
 

@@ -9,7 +9,8 @@ from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.certificate import Certificate
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.run import Run
-from distrl.dp.solution import Solution, Status
+from distrl.dp.solution import Solution
+from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.models.sampling import OutcomeSampler
 from distrl.returns.grid import Grid

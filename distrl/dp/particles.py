@@ -12,7 +12,8 @@ from distrl.dp.certificate import Certificate
 from distrl.dp.moments import mean_and_variance
 from distrl.dp.problem import Problem
 from distrl.dp.run import Run
-from distrl.dp.solution import Solution, Status
+from distrl.dp.solution import Solution
+from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.returns.grid import Grid
 

@@ -13,8 +13,9 @@ from distrl._validation import FloatArray
 from distrl.dp.certificate import Certifier
 from distrl.dp.moments import mean_and_variance
 from distrl.dp.run import Run
-from distrl.dp.solution import Solution, Status
+from distrl.dp.solution import Solution
 from distrl.dp.solvers import Outcome, Stop
+from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.returns.categorical import CategoricalReturns

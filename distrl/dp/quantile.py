@@ -14,7 +14,8 @@ from distrl.dp.moments import mean_and_variance
 from distrl.dp.monte_carlo import largest_absolute_mean, range_width
 from distrl.dp.problem import enough_sweeps
 from distrl.dp.run import Run
-from distrl.dp.solution import Solution, Status
+from distrl.dp.solution import Solution
+from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.operators.quantile import QuantileBellman
 from distrl.returns.quantile import QuantileReturns

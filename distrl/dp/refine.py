@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from distrl._memory import check_memory
-from distrl.dp.solution import Solution, Status
+from distrl.dp.solution import Solution
+from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.returns.grid import Grid
 

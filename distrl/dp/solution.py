@@ -1,11 +1,7 @@
 """What `evaluate` gives back."""
 
-import csv
-import json
 import os
-import pathlib
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +10,8 @@ import numpy as np
 from distrl._display import at_most
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
+from distrl.dp.saving import save_solution
+from distrl.dp.status import Status
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
@@ -24,38 +22,6 @@ from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.moments import MomentReturns
 from distrl.returns.particles import ParticleReturns
 from distrl.returns.quantile import QuantileReturns
-
-
-class Status(Enum):
-    """How a run ended; the value is the sentence a person reads."""
-
-    CONVERGED = "Converged: the bound on the iteration error is below the tolerance."
-    STEADY = "Steady: the last step is below the tolerance; the certificate counts what remains."
-    SWEEPS_DONE = "The requested number of sweeps was done; the certificate counts what remains."
-    LEARNT = "Every sample was learnt from once; the certificate counts what is missing to the samples' own return law."
-    SAMPLED = "All episodes were sampled; the certificate holds with the stated confidence."
-    MAX_ITERATIONS = "Not converged: the limit on iterations was reached; raise max_iterations or tol."
-    STALLED = "Not converged: rounding keeps the residual above the tolerance; raise tol or lower the discount."
-    INTERRUPTED = "Interrupted: the result is the last iterate, its certificate is valid."
-
-
-class ConvergenceError(RuntimeError):
-    """Raised by `evaluate(..., throw=True)` when the tolerance was not met; `.solution` holds what there is."""
-
-    def __init__(self, solution: "Solution") -> None:
-        super().__init__(
-            f"{solution.status.value} (residual {solution.residual:.3g} after {solution.iterations} applications, "
-            f"tol {solution.tol:.3g}; the solution so far is this error's .solution, or pass throw=False)"
-        )
-        self.solution = solution
-
-
-class EvaluationInterrupted(KeyboardInterrupt):
-    """Ctrl-C during `evaluate(..., throw=True)`; `.solution` holds the last iterate, certified."""
-
-    def __init__(self, solution: "Solution") -> None:
-        super().__init__(solution.status.value)
-        self.solution = solution
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,26 +199,4 @@ class Solution:
         ValueError
             If the name ends otherwise.
         """
-        target = pathlib.Path(path)
-        partial = target.with_name(target.name + ".partial")
-        if target.suffix == ".csv":
-            columns = self.table()
-            with open(partial, "w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(["state", *columns])
-                writer.writerows(zip(range(self.model.n_states), *(c.tolist() for c in columns.values()), strict=True))
-        elif target.suffix == ".npz":
-            settings = {"method": repr(self.method), "solver": self.solver, "status": self.status.name, "tol": self.tol}
-            arrays: dict[str, Any] = {
-                "values": self.values,
-                "settings": np.array(json.dumps(settings)),
-                "residual": np.array(self.residual),
-            }
-            arrays.update(self.returns.arrays())
-            if self.certificate is not None:
-                arrays["w1_bound"] = self.certificate.w1
-            with open(partial, "wb") as binary:
-                np.savez_compressed(binary, **arrays)
-        else:
-            raise ValueError(f"cannot tell the format of {str(target)!r}; end its name in .npz or .csv")
-        os.replace(partial, target)
+        save_solution(self, path)

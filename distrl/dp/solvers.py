@@ -13,7 +13,7 @@ from distrl._validation import FloatArray
 from distrl.dp.coarse import Coarse
 from distrl.dp.krylov import Preconditioner, bicgstab
 from distrl.dp.run import Run
-from distrl.dp.solution import Status
+from distrl.dp.status import Status
 from distrl.operators.system import System
 
 _EPS = float(np.finfo(np.float64).eps)

@@ -11,7 +11,8 @@ from distrl.dp.categorical import CategoricalFixedPoint
 from distrl.dp.evaluate import Method, evaluate
 from distrl.dp.monte_carlo import MonteCarlo
 from distrl.dp.run import Run
-from distrl.dp.solution import Solution, Status
+from distrl.dp.solution import Solution
+from distrl.dp.status import Status
 from distrl.generative.allocation import adaptive_samples, cautious_deviations, even_sizes
 from distrl.generative.intervals import Estimate
 from distrl.generative.learners import learnt

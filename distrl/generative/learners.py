@@ -7,7 +7,8 @@ import numpy as np
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
 from distrl.dp.run import Run
-from distrl.dp.solution import Solution, Status
+from distrl.dp.solution import Solution
+from distrl.dp.status import Status
 from distrl.models.generative import Samples
 from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman

@@ -1,0 +1,39 @@
+"""How a run of `evaluate` ends."""
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from distrl.dp.solution import Solution
+
+
+class Status(Enum):
+    """How a run ended; the value is the sentence a person reads."""
+
+    CONVERGED = "Converged: the bound on the iteration error is below the tolerance."
+    STEADY = "Steady: the last step is below the tolerance; the certificate counts what remains."
+    SWEEPS_DONE = "The requested number of sweeps was done; the certificate counts what remains."
+    LEARNT = "Every sample was learnt from once; the certificate counts what is missing to the samples' own return law."
+    SAMPLED = "All episodes were sampled; the certificate holds with the stated confidence."
+    MAX_ITERATIONS = "Not converged: the limit on iterations was reached; raise max_iterations or tol."
+    STALLED = "Not converged: rounding keeps the residual above the tolerance; raise tol or lower the discount."
+    INTERRUPTED = "Interrupted: the result is the last iterate, its certificate is valid."
+
+
+class ConvergenceError(RuntimeError):
+    """Raised by `evaluate(..., throw=True)` when the tolerance was not met; `.solution` holds what there is."""
+
+    def __init__(self, solution: "Solution") -> None:
+        super().__init__(
+            f"{solution.status.value} (residual {solution.residual:.3g} after {solution.iterations} applications, "
+            f"tol {solution.tol:.3g}; the solution so far is this error's .solution, or pass throw=False)"
+        )
+        self.solution = solution
+
+
+class EvaluationInterrupted(KeyboardInterrupt):
+    """Ctrl-C during `evaluate(..., throw=True)`; `.solution` holds the last iterate, certified."""
+
+    def __init__(self, solution: "Solution") -> None:
+        super().__init__(solution.status.value)
+        self.solution = solution
