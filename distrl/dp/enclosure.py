@@ -1,6 +1,6 @@
 """What a certificate, or exact moments, say for certain of every functional of the true return law."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from distrl.models.laws import FiniteLaw
 from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
 from distrl.returns.functionals import Enclosing, Ends, each
+from distrl.returns.particles import ParticleReturns
 
 _EPS = float(np.finfo(np.float64).eps)
 _WIDER = "certificate-martingale-coupling"  # the certified law is the true one and martingale errors
@@ -55,6 +56,20 @@ class CertifiedLaw(Enclosing):
     def __getitem__(self, index: Any) -> "CertifiedLaw":
         band = None if self.band is None else self.band[index]
         return CertifiedLaw(self.law[index], self.certificate[index], band, self.width)
+
+    def mixed(self, weights: FloatArray, law: Returns) -> "CertifiedLaw":
+        """What is known of the mixture `law` of these laws: one law, batch (1,). Couplings mix as the laws do."""
+        sure = self.certificate
+        spread = np.sqrt(np.atleast_1d(weights @ sure.rounding**2))
+        moved, left, bound = (np.atleast_1d(weights @ part) for part in (sure.overshoot, sure.residual, sure.w1))
+        if sure.claim in (_WIDER, _NARROWER):
+            bound = spread + moved + left
+        clipped = np.atleast_1d(weights @ sure.clipped_mass)
+        certificate = replace(sure, w1=bound, rounding=spread, overshoot=moved, residual=left, clipped_mass=clipped)
+        band = None if self.band is None else np.atleast_1d(weights @ self.band)
+        values, masses = law.support_weights()
+        one = ParticleReturns(values[None], np.maximum(np.broadcast_to(masses, values.shape), 0.0)[None])
+        return CertifiedLaw(one, certificate, band, self.width)
 
     @property
     def _size(self) -> FloatArray:
@@ -188,6 +203,19 @@ class CertifiedMoments(Enclosing):
         arrays = (self.mean, self.mean_error, self.variance_low, self.variance_high)
         mean, error, least, most = (array[index] for array in arrays)
         return CertifiedMoments(mean, error, least, most, self.low, self.high)
+
+    def mixed(self, weights: FloatArray) -> "CertifiedMoments":
+        """Of the mixture of these laws, batch (1,): variances mix, and the means' own variance adds."""
+        mean, error = float(weights @ self.mean), float(weights @ self.mean_error)
+        error += len(weights) * _EPS * float(np.abs(self.mean).max())
+        gap, blur = np.abs(self.mean - mean), self.mean_error + error
+        between, off = weights @ gap**2, weights @ (2.0 * gap * blur + blur**2)
+        room = 8.0 * len(weights) * _EPS
+        low = max((float(weights @ self.variance_low) + between) * (1.0 - room) - off, 0.0)
+        high = (float(weights @ self.variance_high) + between) * (1.0 + room) + off
+        parts = (np.array([part]) for part in (mean, error, low, high))
+        one, wrong, least, most = parts
+        return CertifiedMoments(one, wrong, least, most, self.low, self.high)
 
     def mean_ends(self) -> Ends:
         return self.mean - self.mean_error, self.mean + self.mean_error
