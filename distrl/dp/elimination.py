@@ -10,13 +10,14 @@ from distrl._validation import FloatArray, IntArray
 from distrl.theory.bounds import elimination_relative_error
 
 _DENSE = 150  # states up to which no order is looked for
+_SHARE = 3  # nor where a third of the entries is there
 
 
 @dataclass(frozen=True, eq=False)
 class Elimination:
     """Triangular factors of M = I - A, A >= 0 with row excesses e > 0; read-only, so threads may share them.
 
-    M(x, y) = -A(x, y) off the diagonal, M(x, x) = e(x) + sum_{y not x} A(x, y): A and e are data, and no step subtracts.
+    M(x, y) = -A(x, y) off the diagonal, M(x, x) = e(x) + sum_{y not x} A(x, y): A and e are data, no step subtracts.
     Every entry of M^{-1} then has a relative error of at most `relative_error` however ill-conditioned M is, so that
     a computed solution of M u = b is within relative_error * M^{-1} |b| of the exact one, signed b included.
 
@@ -54,15 +55,21 @@ class Elimination:
         """
         n, e, order = matrix.shape[0], excess.copy(), np.arange(matrix.shape[0])
         safe = not _tiny(matrix.data, e)
-        if n <= _DENSE:
+        if n <= _DENSE or _SHARE * matrix.nnz > n * n:
+            if n**3 // 24 > budget:
+                return None
             done, pivots, rest = 0, np.empty(n), matrix.toarray()
-            entries = np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
+            entries: tuple[IntArray, IntArray, FloatArray] = (
+                np.zeros(1, dtype=np.int64),
+                np.empty(0, dtype=np.int64),
+                np.empty(0),
+            )
         else:
             pointers, columns = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
             done, sound, pivots, *found = eliminate_sparse(pointers, columns, matrix.data, e, budget, order)
             if done < 0:
                 return None
-            safe, entries = safe and sound, tuple(found)
+            safe, entries = safe and sound, (found[0], found[1], found[2])
             rest = _left_over(order, done, *entries)
         ends = np.empty(n - done)
         safe = eliminate_dense(rest, np.ascontiguousarray(e[order[done:]]), ends) and safe

@@ -90,14 +90,15 @@ def _in_units_of_reward(moments: FloatArray, errors: FloatArray) -> float:
 def absolute_rewards(model: MRP) -> FloatArray:
     """(S,) E|r|, a law counted by its mean: what rounding of mean one-step rewards is relative to."""
     table = model.outcomes
-    return np.bincount(table.sources, weights=table.probs * np.abs(table.rewards), minlength=table.n_sources)
+    weights = table.probs * np.abs(table.rewards)
+    return np.asarray(np.bincount(table.sources, weights=weights, minlength=table.n_sources), dtype=np.float64)
 
 
 def enclosed_mean(model: MRP, linear: Resolvent) -> tuple[FloatArray, FloatArray]:
     """Mean (S,) of the return, and a certain bound (S,) on its error.
 
-    The bound covers rounding of the one-step means, of the solve, and the defect of rows that do not sum to 1: these are
-    completed by the state's own loop, and any other reading of them is within the bound.
+    The bound covers rounding of the one-step means, of the solve, and the defect of rows that do not sum to 1: these
+    are completed by the state's own loop, and any other reading of them is within the bound.
     """
     table = model.outcomes
     outcomes, rewards = np.diff(table.indptr) + 2.0, absolute_rewards(model)

@@ -14,8 +14,10 @@ from distrl.models.mrp import MRP
 
 _EPS = float(np.finfo(np.float64).eps)
 _AT_ONCE = 150  # states up to which elimination is the cheapest way
-_LIGHT = 60  # entries touched, for each one stored, up to which elimination costs less than iterating
-_HEAVY = 150_000_000  # entries touched up to which elimination is tried where iterating is not accurate enough: a second
+_LIGHT = 20  # entries touched, for each one stored, up to which elimination costs less than iterating
+_HEAVY = (
+    150_000_000  # entries touched up to which elimination is tried where iterating is not accurate enough: a second
+)
 _TRUSTED = 1e5  # gain up to which a residual of float64's size says enough
 _QUICK = 40  # BiCGSTAB iterations before a heavy elimination is tried
 _SWEEPS = 1_000_000
@@ -28,7 +30,7 @@ class Resolvent:
     is 1 less everything else, so that I - f P has the row excesses e = (1 - f) + f * ending, computed without a
     difference. `how` says which way was taken:
 
-    1. *Elimination without subtraction*, at once where it is cheap: up to 150 states, or while no more than 60 entries
+    1. *Elimination without subtraction*, at once where it is cheap: up to 150 states, or while no more than 20 entries
        are touched for each one stored (chains, trees, acyclic graphs, narrow maps). Its promise is relative: an error of
        at most `relative_error` * (I - f P)^{-1} |b|, whatever the discount.
     2. *Iteration*, BiCGSTAB in a fixed order, for larger graphs that fill in, where errors gain less than 10^5: a few
@@ -104,7 +106,7 @@ class Resolvent:
         factors = self._eliminated(cheap)
         if factors is not None:
             return factors
-        if self._iterated_gain(quick=True).max() <= _TRUSTED:
+        if self._quick_gain.max() <= _TRUSTED:
             self.how = f"iteration (elimination would touch more than {_LIGHT} entries for each one stored)"
             return None
         factors = self._eliminated(_HEAVY)
@@ -148,6 +150,10 @@ class Resolvent:
             if size <= goal or (size <= 1e-11 * float(np.abs(rhs / diagonal).max()) and size >= previous):
                 break
         return solution
+
+    @cached_property
+    def _quick_gain(self) -> FloatArray:
+        return self._iterated_gain(quick=True)
 
     def _iterated_gain(self, quick: bool) -> FloatArray:
         """h with (I - f P) h >= 1 from an approximate solution, its residual's rounding counted; inf if none is."""
@@ -206,7 +212,8 @@ class Resolvent:
             assert self._factors is not None
             return np.minimum(self._factors.solve(np.ones(self.n)) * (1.0 + self.relative_error + _EPS), plain)
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.fmin(self._iterated_gain(quick=False), plain)
+            found = self._quick_gain
+            return np.fmin(found if np.isfinite(found).all() else self._iterated_gain(quick=False), plain)
 
     @property
     def _underflow(self) -> FloatArray:
