@@ -19,7 +19,7 @@ _SIZES: dict[str, dict[str, Any]] = {
         "discounts": (0.8, 0.95, 0.99),
         "atoms": (30, 300, 1000),
         "samples": (100, 10_000, 1_000_000),
-        "mrps": 3,
+        "mrps": 8,
         "replications": 1,
     },
     "full": {

@@ -24,7 +24,7 @@ _SIZES: dict[str, dict[str, Any]] = {
     "default": {
         "discounts": (0.6, 0.8, 0.9, 0.95),
         "samples": (100, 316, 1000, 3162, 10_000, 31_623),
-        "mrps": 6,
+        "mrps": 8,
         "replications": 1,
         "fineness": 400,
     },

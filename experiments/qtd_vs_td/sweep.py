@@ -22,7 +22,7 @@ QTD_STEPS = (0.03, 0.1, 0.3, 1.0, 3.0)  # in units of reward
 _SIZES: dict[str, dict[str, Any]] = {
     "quick": {"mrps": 2, "quantiles": (1, 32), "updates": (100, 1000), "replications": 3, "settling": 500},
     "default": {
-        "mrps": 6,
+        "mrps": 8,
         "quantiles": (1, 8, 32, 128, 512),
         "updates": (30, 100, 300, 1000, 3000),
         "replications": 5,

@@ -22,7 +22,7 @@ _SIZES: dict[str, dict[str, Any]] = {
     "default": {
         "discounts": (0.8, 0.9, 0.95),
         "atoms": (11, 31, 101, 201),
-        "mrps": 4,
+        "mrps": 8,
         "draws": 1000,
         "instances": 200,
     },
