@@ -15,7 +15,9 @@ from distrl.models.mrp import MRP
 _EPS = float(np.finfo(np.float64).eps)
 _AT_ONCE = 150  # states up to which elimination is the cheapest way
 _LIGHT = 60  # entries touched, for each one stored, up to which elimination costs less than iterating
-_HEAVY = 150_000_000  # entries touched up to which elimination is tried where iterating is not accurate enough: a second
+_HEAVY = (
+    150_000_000  # entries touched up to which elimination is tried where iterating is not accurate enough: a second
+)
 _TRUSTED = 1e5  # gain up to which a residual of float64's size says enough
 _QUICK = 40  # BiCGSTAB iterations before a heavy elimination is tried
 _SWEEPS = 1_000_000

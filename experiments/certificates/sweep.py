@@ -7,8 +7,7 @@ import numpy as np
 import distrl
 from distrl.theory import fixed_point_w1, quantile_w1
 from experiments.problems import PROBLEMS, grid_of, problem, truth
-from experiments.protocol import Arrays, Cell
-from experiments.study import columns
+from experiments.protocol import Arrays, Cell, columns
 
 LEVEL = 0.1  # of CVaR
 _SIZES: dict[str, dict[str, Any]] = {

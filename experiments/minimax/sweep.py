@@ -10,8 +10,7 @@ import numpy as np
 import distrl
 from distrl.td import Constant, Harmonic, VarianceReduced
 from experiments.problems import problem, truth
-from experiments.protocol import Arrays, Cell
-from experiments.study import columns
+from experiments.protocol import Arrays, Cell, columns
 
 FAMILIES = ("high-random", "hard")
 METHODS = ("DCFP", "plug-in", "CTD", "CTD, variance-reduced", "QTD")

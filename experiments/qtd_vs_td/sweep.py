@@ -7,8 +7,7 @@ from scipy import special, stats
 
 import distrl
 from distrl.td import Polynomial
-from experiments.protocol import Arrays, Cell
-from experiments.study import columns
+from experiments.protocol import Arrays, Cell, columns
 
 STATES, DISCOUNT = 10, 0.9
 STRUCTURES = {

@@ -7,8 +7,7 @@ import numpy as np
 
 import distrl
 from experiments.problems import PROBLEMS, problem
-from experiments.protocol import Arrays, Cell
-from experiments.study import columns
+from experiments.protocol import Arrays, Cell, columns
 
 ROOM = (6, 6)
 #: Many small MRPs each, for the corollary's ratio alone.
