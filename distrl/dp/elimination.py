@@ -59,26 +59,22 @@ class Elimination:
             if n**3 // 24 > budget:
                 return None
             done, pivots, rest = 0, np.empty(n), matrix.toarray()
-            entries: tuple[IntArray, IntArray, FloatArray] = (
-                np.zeros(1, dtype=np.int64),
-                np.empty(0, dtype=np.int64),
-                np.empty(0),
-            )
+            at, states, factors = np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
         else:
             pointers, columns = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
-            done, sound, pivots, *found = eliminate_sparse(pointers, columns, matrix.data, e, budget, order)
+            found = eliminate_sparse(pointers, columns, matrix.data, e, budget, order)
+            done, sound, pivots, at, states, factors = found
             if done < 0:
                 return None
-            safe, entries = safe and sound, (found[0], found[1], found[2])
-            rest = _left_over(order, done, *entries)
+            safe, rest = safe and sound, _left_over(order, done, at, states, factors)
         ends = np.empty(n - done)
         safe = eliminate_dense(rest, np.ascontiguousarray(e[order[done:]]), ends) and safe
         pivots[done:] = ends
-        sizes = np.diff(entries[0][: 2 * done + 1])
+        sizes = np.diff(at[: 2 * done + 1])
         lower = int(sizes[1::2].sum()) + int(np.count_nonzero(np.tril(rest)))
         upper = int(sizes[0::2].sum()) + int(np.count_nonzero(np.triu(rest)))
         error = elimination_relative_error(n, lower, upper, rounding) if safe else np.inf
-        return cls(order, pivots, entries, rest, error, lower + upper)
+        return cls(order, pivots, (at, states, factors), rest, error, lower + upper)
 
     def solve(self, rhs: FloatArray) -> FloatArray:
         """M^{-1} rhs for one right-hand side (S,)."""

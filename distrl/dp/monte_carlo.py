@@ -99,6 +99,7 @@ class MonteCarlo:
             reason=f"{self.episodes} episodes a state, cut after {steps} steps",
             model=model,
             method=self,
+            bounds=truncation,
         )
 
 

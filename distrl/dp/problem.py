@@ -81,6 +81,7 @@ class Problem:
             reason=reason,
             model=self.model,
             method=method,
+            bounds=certificate.residual,
         )
 
 
