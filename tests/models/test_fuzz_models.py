@@ -147,7 +147,7 @@ def law(values, probs):
 #: constructor -> arguments that work
 CALLS = {
     MRP: {"P": COIN, "rewards": [1.0, 2.0], "discount": 0.9, "terminal": None, "initial": [0.5, 0.5], "layout": (1, 2)},
-    MDP: {"P": [COIN, STAY], "rewards": [[1, 2], [3, 4]], "discount": 0.9, "terminal": [False, True], "initial": None},
+    MDP: {"P": [COIN, STAY], "rewards": [[1, 2], [0, 0]], "discount": 0.9, "terminal": [False, True], "initial": None},
     MRP.from_outcomes: {"rows": ROWS, "discount": 1.0, "states": 2, "initial": None, "layout": None},
     MDP.from_outcomes: {"rows": MDP_ROWS, "discount": 0.9, "states": None, "actions": 1, "initial": [1, 0]},
     under: {"policy": [[0.5, 0.5], [1.0, 0.0]], "discount": 0.5},

@@ -136,14 +136,16 @@ def arrays(draw):
     mask = draw(st.lists(st.booleans(), min_size=n, max_size=n))
     starts = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)), dtype=float)
     initial = starts / starts.sum() if starts.any() else None
-    return p, np.reshape(r, (actions, n, n)), mask, initial
+    r = np.reshape(r, (actions, n, n))
+    r[:, np.array(mask)] = 0.0
+    return p, r, mask, initial
 
 
 @given(arrays(), st.booleans())
 @example((np.ones((2, 1, 1)), np.zeros((2, 1, 1)), [True], None), False)
 def test_what_is_written_reads_back_bit_for_bit(tmp_path_factory, model, chain):
     p, r, mask, initial = model
-    first = MRP(p[0], r[0], 0.5, mask, initial) if chain else MDP(p, r, 0.5, mask, initial)
+    first = MRP(p[0], r[0], 0.5, mask, initial) if chain else MDP(p, r, 0.5, mask, initial, axes="ass")
     stem = tmp_path_factory.mktemp("prism") / "m"
     write_prism(first, stem)
     same(first, read_prism(stem, 0.5, terminal="terminal"))
@@ -158,7 +160,7 @@ def test_named_environments_round_trip(tmp_path, model):
 
 
 def test_the_written_files_are_prisms(tmp_path):
-    write_prism(MRP([[0.5, 0.5], [0, 1]], [1.0, 2.0], 0.9, [0, 1], [1, 0]), tmp_path / "m")
+    write_prism(MRP([[0.5, 0.5], [0, 1]], [1.0, 0.0], 0.9, [0, 1], [1, 0]), tmp_path / "m")
     assert (tmp_path / "m.tra").read_text() == "2 3\n0 0 0.5\n0 1 0.5\n1 1 1.0\n"
     assert (tmp_path / "m.trew").read_text() == "2 2\n0 0 1.0\n0 1 1.0\n"
     assert (tmp_path / "m.srew").read_text() == "2 0\n"
