@@ -122,6 +122,8 @@ def build_table(
     ValueError
         A negative probability, a source without rows, or rows that do not sum to 1.
     """
+    if not (normalise is None or isinstance(normalise, bool)):
+        raise TypeError(f"normalise must be True or False, got {normalise!r}")
     probs = without_noise(probs)
     if (probs < 0).any():
         row = int(np.argmax(probs < 0))
@@ -134,8 +136,7 @@ def build_table(
         gaps = np.flatnonzero(present != np.arange(len(present)))
         missing = int(gaps[0]) if gaps.size else len(present)
         raise ValueError(f"{describe(missing)} has no outcome; every one needs rows that sum to 1")
-    with np.errstate(over="ignore"):
-        sums = _sum_by(sources, probs, n_sources)
+    sums = _sum_by(sources, probs, n_sources)
     wrong = np.abs(sums - 1.0) > SUM_TOLERANCE
     if wrong.any() and normalise and np.isfinite(sums).all() and (sums > 0.0).all():
         source = int(np.argmax(np.abs(sums - 1.0)))
