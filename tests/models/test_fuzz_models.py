@@ -279,7 +279,7 @@ def test_junk_for_files(tmp_path_factory, model, path, discount, option):
         write_prism(whole, "whole")
         attempt(read_prism, path=path, discount=0.9)
         attempt(read_prism, path="whole", discount=discount)
-        for name in ("terminal", "initial_label", "reward_structure"):
+        for name in ("terminal", "initial", "rewards", "normalise"):
             attempt(read_prism, path="whole", discount=0.9, **{name: option})
     finally:
         os.chdir(previous)
