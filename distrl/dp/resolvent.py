@@ -40,7 +40,8 @@ class Resolvent:
             factors, pivots, info = lapack.dgetrf(np.eye(self.n) - self.matrix.toarray())
             if info > 0:
                 raise RuntimeError("an exact zero pivot")
-            return lambda rhs: np.asarray(lapack.dgetrs(factors, pivots, rhs)[0])
+            # SciPy's dgetrs shifts the pivots by one for the time of the call: threads must not share them
+            return lambda rhs: np.asarray(lapack.dgetrs(factors, pivots.copy(), rhs)[0])
         system = sparse.eye_array(self.n, format="csc") - self.matrix.tocsc()
         return linalg.splu(sparse.csc_matrix(system)).solve  # type: ignore[no-any-return]
 

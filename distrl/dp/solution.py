@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from distrl._display import at_most
+from distrl._steady import steady
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
 from distrl.dp.saving import save_solution
@@ -89,6 +90,7 @@ class Solution:
         return self.status in (Status.CONVERGED, Status.STEADY, Status.SAMPLED)
 
     @cached_property
+    @steady
     def _action_level(self) -> tuple[CategoricalReturns | QuantileReturns, Certificate]:
         if self.mdp is None:
             raise ValueError("action returns need an MDP and a policy; this solution is of an MRP")
@@ -126,6 +128,7 @@ class Solution:
         return self._action_level[1]
 
     @property
+    @steady
     def start(self) -> Returns:
         """The law of the return from the model's initial law (its `initial`): a mixture, one law.
 
@@ -144,6 +147,7 @@ class Solution:
             raise ValueError(f"{self.method!r} gives no law to mix; look at returns[state]")
         return CategoricalReturns._trusted(self.returns.grid, self.model.initial @ np.asarray(self.returns.probs))
 
+    @steady
     def table(self) -> dict[str, FloatArray]:
         """Columns of one row a state: mean, sd, VaR and CVaR of the worst 5%, certificate; for brackets, intervals."""
         returns = self.returns
@@ -164,6 +168,7 @@ class Solution:
             columns["W1 bound"] = self.certificate.w1
         return columns
 
+    @steady
     def summary(self, states: Any = None) -> str:
         """What a person wants to read: how it ended, the bound, and a risk table of the first states (or `states`)."""
         if states is None:
