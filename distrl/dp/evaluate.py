@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, Protocol
 
+from distrl._steady import steady
 from distrl._validation import generator, real_number, whole_number
 from distrl.dp.run import Run, progress_hook
 from distrl.dp.solution import Solution
@@ -17,6 +18,7 @@ class Method(Protocol):
     def _solve(self, model: MRP, run: Run) -> Solution: ...
 
 
+@steady
 def evaluate(
     model: MRP | MDP,
     method: Method,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from distrl._display import at_most
+from distrl._steady import steady
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
 from distrl.dp.saving import save_solution
@@ -113,6 +114,7 @@ class Solution:
         return self.status in (Status.CONVERGED, Status.STEADY, Status.SAMPLED)
 
     @cached_property
+    @steady
     def _action_level(self) -> tuple[CategoricalReturns | QuantileReturns, Certificate]:
         if self.mdp is None:
             raise ValueError("action returns need an MDP and a policy; this solution is of an MRP")
@@ -150,6 +152,7 @@ class Solution:
         return self._action_level[1]
 
     @property
+    @steady
     def start(self) -> Returns:
         """The law of the return from the model's initial law (its `initial`): a mixture, one law.
 
@@ -168,6 +171,7 @@ class Solution:
             raise ValueError(f"{self.method!r} gives no law to mix; look at returns[state]")
         return CategoricalReturns._trusted(self.returns.grid, self.model.initial @ np.asarray(self.returns.probs))
 
+    @steady
     def table(self) -> dict[str, FloatArray]:
         """Columns of one row a state: mean, sd, VaR and CVaR of the worst 5%, certificate; for brackets, intervals."""
         returns = self.returns
@@ -188,6 +192,7 @@ class Solution:
             columns["W1 bound"] = self.certificate.w1
         return columns
 
+    @steady
     def summary(self, states: Any = None) -> str:
         """What a person wants to read: how it ended, the bound, and a risk table of the first states (or `states`)."""
         if states is None:

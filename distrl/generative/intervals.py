@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
+from distrl._steady import steady
 from distrl._validation import BoolArray, FloatArray, IntArray, generator, int_array, real_number, whole_number
 from distrl.dp.brackets import Brackets
 from distrl.dp.evaluate import evaluate
@@ -49,6 +50,7 @@ class Estimate(Solution):
     def __repr__(self) -> str:
         return super().__repr__().replace("Solution", "Estimate", 1)
 
+    @steady
     def summary(self, states: Any = None) -> str:
         """As of a `Solution`, with the number of samples first."""
         if self.empirical is None:
@@ -59,6 +61,7 @@ class Estimate(Solution):
 
     # -- intervals --------------------------------------------------------------------------------------------------
 
+    @steady
     def interval(
         self,
         functional: str,
@@ -142,6 +145,7 @@ class Estimate(Solution):
         ends[self._unknown[chosen]] = low, high
         return ends
 
+    @steady
     def standard_error(self, functional: str, at: float | None = None, states: Any = None) -> FloatArray:
         """(S,) or (K,) standard errors by the delta method: sqrt(sum over sources of Var h / N).
 
@@ -154,6 +158,7 @@ class Estimate(Solution):
         gradients = wanted.gradient(self._categorical, chosen)
         return self._errors(gradients, chosen)
 
+    @steady
     def influence(self, functional: str, at: float | None = None, state: int = 0) -> Influence:
         """Mean and variance (1, sources) of the influence of each source's outcomes on the functional at `state`.
 
@@ -163,6 +168,7 @@ class Estimate(Solution):
         gradient = Functional.of(functional, at).gradient(self._categorical, chosen, one_sided=True)
         return self._influence(gradient, chosen)
 
+    @steady
     def enclosure(self, functional: str, at: float | None = None) -> FloatArray:
         """(S, 2) what the functional can be at the exact law of the empirical model: numerical error alone."""
         return self._enclosure(Functional.of(functional, at))
@@ -323,9 +329,10 @@ class Estimate(Solution):
         if not isinstance(rng, int | np.integer) or numbers > _KEPT:
             return np.stack(redraw(statistic))
         key = (count, int(rng))
-        if linear not in self._last_laws or self._last_laws[linear][0] != key:
-            self._last_laws[linear] = key, redraw(lambda laws: laws)
-        return np.stack([statistic(laws) for laws in self._last_laws[linear][1]])
+        kept = self._last_laws.get(linear)  # once: another thread may put those of another seed there
+        if kept is None or kept[0] != key:
+            kept = self._last_laws[linear] = key, redraw(lambda laws: laws)
+        return np.stack([statistic(laws) for laws in kept[1]])
 
     @cached_property
     def _last_laws(self) -> dict[bool, tuple[Any, list[Any]]]:

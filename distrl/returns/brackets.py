@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from distrl._steady import steady
 from distrl._validation import BoolArray, FloatArray, float_array, fraction
 from distrl.returns.base import Returns, state_index
 from distrl.returns.categorical import CategoricalReturns
@@ -84,6 +85,7 @@ class BracketReturns(Returns):
         """The exact means, by a linear solve; `interval("mean")` has the solve's error."""
         return self._mean
 
+    @steady
     def interval(self, functional: str, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
         """Certified interval of a functional of the true law, numerical error included.
 
