@@ -222,7 +222,7 @@ class Resolvent:
     def _underflow(self) -> FloatArray:
         """What numbers that become denormal in a solve can cost: 2^-1074 for each of its products."""
         assert self._factors is not None
-        return 2.0**-1074 * (self._factors.fill + 2.0 * self.n) * self.gain
+        return np.asarray(2.0**-1074 * (self._factors.fill + 2.0 * self.n) * self.gain)
 
     def upper(self, rhs: FloatArray) -> FloatArray:
         """A certain upper bound of the solution for rhs >= 0."""
