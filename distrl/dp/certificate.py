@@ -60,8 +60,8 @@ class Certifier:
 
     def __init__(self, model: MRP, operator: CategoricalBellman) -> None:
         self.operator = operator
-        self.linear = Resolvent(model.continuation, model.discount)
-        self.square = Resolvent(model.continuation, model.discount**2)
+        self.linear = Resolvent.of(model)
+        self.square = Resolvent.of(model, power=2)
         self._slack = float_slack(operator)
 
     @property
@@ -119,7 +119,7 @@ class ParticleCertifier:
 
     def __init__(self, model: MRP, targets: Targets) -> None:
         self.targets = targets
-        self.linear = Resolvent(model.continuation, model.discount)
+        self.linear = Resolvent.of(model)
 
     def certify(self, law: Returns) -> Certificate:
         """The certificate of the states' laws. Time: one merge, as an application, and two solves over states."""

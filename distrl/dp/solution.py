@@ -1,5 +1,6 @@
 """What `evaluate` gives back."""
 
+import math
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -38,6 +39,11 @@ class Solution:
     residual : float
         sup over states of W1(F, Pi T F), in units of reward (0 where the method has none); W_inf for quantiles, the
         last step of an expectile for `ExpectileDP`.
+    bounds : (S,) array or None
+        Certified bound on the iteration error at each state, rounding included: how far, in W1 and units of reward,
+        the law may be from the one that the method would reach in the end (the categorical fixed point, say). For
+        `QuantileDP` below discount 1 in W_inf. `bound` is the largest, and what is compared with `tol`. None where no
+        such bound is known; what is certified then is the distance to the true law alone.
     clipped_mass : float
         Largest probability, over states, that one more application leaves the grid's interval.
     elapsed : float
@@ -45,7 +51,7 @@ class Solution:
     certificate : Certificate or None
         Bound on the distance to the true law, per state (None for `Moments`, which give no law).
     tol : float
-        The tolerance used: bound on the iteration error, sup-W1 (quantiles: sup-W_inf), in units of reward.
+        The tolerance used: what `bound` was to be at most.
     solver, reason : str
         Which solver ran, and why it was chosen.
     model : MRP
@@ -70,18 +76,36 @@ class Solution:
     method: Any
     mdp: MDP | None = None
     history: Any = field(default=None, repr=False)
+    bounds: FloatArray | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
+        left = "" if self.bounds is None else f", bound={at_most(self.bound)}"
         worst = "" if self.certificate is None else f", certificate={float(self.certificate.w1.max()):.3g}"
         return (
             f"Solution({self.status.name}, states={self.model.n_states}, solver={self.solver!r}, "
-            f"iterations={self.iterations}, residual={self.residual:.3g}{worst})"
+            f"iterations={self.iterations}, residual={self.residual:.3g}{left}{worst})"
         )
+
+    @property
+    def bound(self) -> float:
+        """The largest of `bounds`: the certified bound on the iteration error; inf where none is known.
+
+        A state's bound is [(I - discount P)^{-1} residual](x): the residuals that a walk from x meets, discounted. It
+        is often far below max residual / (1 - discount), which takes the largest residual at every step for ever.
+        """
+        return math.inf if self.bounds is None else float(self.bounds.max())
 
     @cached_property
     def values(self) -> FloatArray:
         """(S,) means of the returns."""
         return np.asarray(self.returns.mean())
+
+    @property
+    def ended(self) -> str:
+        """The iteration error's bound, the tolerance and the last residual, in words."""
+        if self.bounds is None:
+            return f"residual {self.residual:.3g} (tol {self.tol:.3g})"
+        return f"iteration error <= {at_most(self.bound)} (tol {self.tol:.3g}), residual {self.residual:.3g}"
 
     @property
     def converged(self) -> bool:
@@ -174,7 +198,7 @@ class Solution:
             shown = np.atleast_1d(states)
         lines = [f"{self.method!r} on {self.model!r}", self.status.value]
         lines.append(f"solver {self.solver}: {self.iterations} applications, {self.elapsed:.3g} s ({self.reason})")
-        lines.append(f"residual {self.residual:.3g} (tol {self.tol:.3g}), clipped mass {self.clipped_mass:.3g}")
+        lines.append(f"{self.ended}, clipped mass {self.clipped_mass:.3g}")
         if self.certificate is not None:
             worst = int(np.argmax(self.certificate.w1))
             sure = "" if self.certificate.confidence is None else f" with confidence {self.certificate.confidence:g}"
