@@ -297,7 +297,7 @@ def certified_mean(problem: Problem) -> tuple[FloatArray, FloatArray]:
     size = np.abs(model.expected_rewards) + np.abs(mean) + model.discount * (model.continuation @ np.abs(mean))
     table = model.outcomes
     rewards = np.bincount(table.sources, weights=table.probs * np.abs(table.rewards), minlength=model.n_states)
-    return mean, linear.upper(np.asarray(defect + terms * _EPS * (size + rewards)))
+    return mean, linear.upper(np.asarray(defect + terms * _EPS * (size + rewards) + table.law_errors))
 
 
 def _slack_of_upper(problem: Problem, probs: FloatArray) -> tuple[FloatArray, np.ndarray]:

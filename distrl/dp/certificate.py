@@ -72,8 +72,8 @@ class Certifier:
 
     def __init__(self, model: MRP, operator: CategoricalBellman) -> None:
         self.operator = operator
-        self.linear = Resolvent(model.continuation, model.discount)
-        self.square = Resolvent(model.continuation, model.discount**2)
+        self.linear = Resolvent.of(model)
+        self.square = Resolvent.of(model, power=2)
         self._slack = float_slack(operator)
 
     @property
@@ -132,7 +132,7 @@ class ParticleCertifier:
 
     def __init__(self, model: MRP, targets: Targets) -> None:
         self.targets = targets
-        self.linear = Resolvent(model.continuation, model.discount)
+        self.linear = Resolvent.of(model)
 
     def certify(self, law: Returns) -> Certificate:
         """The certificate of the states' laws. Time: one merge, as an application, and two solves over states."""
@@ -166,7 +166,7 @@ def float_slack(operator: CategoricalBellman) -> FloatArray:
 
     Sums of non-negative terms: at most (number of terms) * eps of the mass, over at most the grid's width; positions
     r + discount * z: a few eps of their size; rows that do not sum to 1 exactly: the defect times the width; laws
-    known by quadrature: their stated error in every cell.
+    in closed form or by a table: their rounding in every cell, and once the distance to the law that was given.
     """
     table, grid = operator.table, operator.grid
     outcomes = np.diff(table.indptr)
@@ -177,5 +177,5 @@ def float_slack(operator: CategoricalBellman) -> FloatArray:
     slack = terms * _EPS * grid.width + 4.0 * _EPS * size + np.abs(sums - 1.0) * grid.width
     for block in operator.law_blocks:
         share = np.asarray(block.continuing.sum(axis=1)).ravel() + block.ending
-        slack[block.sources] += share * 2.0 * grid.atoms * block.law.put_error(size)
-    return np.asarray(slack)
+        slack[block.sources] += share * 2.0 * grid.atoms * block.law.rounding(size)
+    return np.asarray(slack + table.law_errors)

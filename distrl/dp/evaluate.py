@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, Protocol
 
+from distrl._steady import steady
 from distrl._validation import generator, real_number, whole_number
 from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.run import Run, progress_hook
@@ -19,6 +20,7 @@ class Method(Protocol):
     def _solve(self, model: MRP, run: Run) -> Solution: ...
 
 
+@steady
 def evaluate(
     model: MRP | MDP,
     method: Method,

@@ -1,5 +1,6 @@
 """What `evaluate` gives back."""
 
+import math
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._display import aligned, allowed, at_most, enclosed
+from distrl._steady import steady
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
 from distrl.dp.enclosure import CertifiedLaw, CertifiedMoments, certified_moments
@@ -59,6 +61,11 @@ class Solution:
     residual : float
         sup over states of W1(F, Pi T F), in units of reward (0 where the method has none); W_inf for quantiles, the
         last step of an expectile for `ExpectileDP`.
+    bounds : (S,) array or None
+        Certified bound on the iteration error at each state, rounding included: how far, in W1 and units of reward,
+        the law may be from the one that the method would reach in the end (the categorical fixed point, say). For
+        `QuantileDP` below discount 1 in W_inf. `bound` is the largest, and what is compared with `tol`. None where no
+        such bound is known; what is certified then is the distance to the true law alone.
     clipped_mass : float
         Largest probability, over states, that one more application leaves the grid's interval.
     elapsed : float
@@ -66,7 +73,7 @@ class Solution:
     certificate : Certificate or None
         Bound on the distance to the law that `certificate.of` names, per state (None for `Moments`, which give no law).
     tol : float
-        The tolerance used: bound on the iteration error, sup-W1 (quantiles: sup-W_inf), in units of reward.
+        The tolerance used: what `bound` was to be at most.
     solver, reason : str
         Which solver ran, and why it was chosen.
     model : MRP
@@ -91,15 +98,26 @@ class Solution:
     method: Any
     mdp: MDP | None = None
     history: Any = field(default=None, repr=False)
+    bounds: FloatArray | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
+        left = "" if self.bounds is None else f", bound={at_most(self.bound)}"
         worst = ""
         if self.certificate is not None:
             worst = f", W1 to {self.certificate.of}<={at_most(float(self.certificate.w1.max()))}"
         return (
             f"Solution({self.status.name}, states={self.model.n_states}, solver={self.solver!r}, "
-            f"iterations={self.iterations}, residual={self.residual:.3g}{worst})"
+            f"iterations={self.iterations}, residual={self.residual:.3g}{left}{worst})"
         )
+
+    @property
+    def bound(self) -> float:
+        """The largest of `bounds`: the certified bound on the iteration error; inf where none is known.
+
+        A state's bound is [(I - discount P)^{-1} residual](x): the residuals that a walk from x meets, discounted. It
+        is often far below max residual / (1 - discount), which takes the largest residual at every step for ever.
+        """
+        return math.inf if self.bounds is None else float(self.bounds.max())
 
     @cached_property
     def values(self) -> FloatArray:
@@ -107,11 +125,19 @@ class Solution:
         return np.asarray(self.returns.mean())
 
     @property
+    def ended(self) -> str:
+        """The iteration error's bound, the tolerance and the last residual, in words."""
+        if self.bounds is None:
+            return f"residual {self.residual:.3g} (tol {self.tol:.3g})"
+        return f"iteration error <= {at_most(self.bound)} (tol {self.tol:.3g}), residual {self.residual:.3g}"
+
+    @property
     def converged(self) -> bool:
         """Whether what was asked for was reached."""
         return self.status in (Status.CONVERGED, Status.STEADY, Status.SAMPLED)
 
     @cached_property
+    @steady
     def _action_level(self) -> tuple[CategoricalReturns | QuantileReturns, Certificate]:
         if self.mdp is None:
             raise ValueError("action returns need an MDP and a policy; this solution is of an MRP")
@@ -149,6 +175,7 @@ class Solution:
         return self._action_level[1]
 
     @property
+    @steady
     def start(self) -> Returns:
         """The law of the return from the model's initial law (its `initial`): a mixture, one law.
 
@@ -169,6 +196,7 @@ class Solution:
 
     # -- certified intervals ----------------------------------------------------------------------------------------
 
+    @steady
     def interval(self, functional: Any, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
         """Certified interval of a functional of the return law: the true value is inside, numerical error included.
 
@@ -214,6 +242,7 @@ class Solution:
         """
         return self._certified(parse(functional, at, tail))
 
+    @steady
     def enclosure(self, functional: Any, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
         """What `interval` is on a `Solution`; on an `Estimate`, to the law that `certificate.of` names."""
         return self._certified(parse(functional, at, tail))
@@ -296,6 +325,7 @@ class Solution:
 
     # -- for people to read -----------------------------------------------------------------------------------------
 
+    @steady
     def table(self) -> dict[str, FloatArray]:
         """Columns of one row a state: mean, sd, VaR and CVaR of the worst 5%, each with the ends of its certified
         interval ("mean >=", "mean <="), and the certificate, whose heading says to which law it is.
@@ -378,13 +408,14 @@ class Solution:
             f"(state {worst}, the worst) [{self.certificate.claim}]"
         ]
 
+    @steady
     def summary(self, states: Any = None) -> str:
         """What a person wants to read: how it ended, the bound and the law it is to, and a risk table of the first
         states (or `states`), every number with its interval and no digit that the interval does not allow."""
         shown = self._shown(states)
         lines = [f"{self.method!r} on {self.model!r}", self.status.value]
         lines.append(f"solver {self.solver}: {self.iterations} applications, {self.elapsed:.3g} s ({self.reason})")
-        lines.append(f"residual {self.residual:.3g} (tol {self.tol:.3g}), clipped mass {self.clipped_mass:.3g}")
+        lines.append(f"{self.ended}, clipped mass {self.clipped_mass:.3g}")
         lines += [*self._certificate_line(), *self._lines(shown)]
         left_out = self.model.n_states - len(shown)
         if left_out > 0:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from distrl._steady import steady
 from distrl._validation import FloatArray, generator, whole_number
 from distrl.dp.categorical import CategoricalFixedPoint
 from distrl.dp.certificate import SAMPLES_LAW
@@ -27,6 +28,7 @@ from distrl.theory.bounds import dkw_halfwidth
 _ALLOCATIONS = ("uniform", "adaptive")
 
 
+@steady
 def estimate(
     model: MRP | MDP | GenerativeModel,
     method: Method | TDMethod,

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from distrl._kernels import enclosure as kernels
+from distrl._steady import steady
 from distrl._validation import BoolArray, FloatArray, IntArray, generator, int_array, real_number, whole_number
 from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.enclosure import CertifiedLaw, return_range
@@ -53,6 +54,7 @@ class Estimate(Solution):
     def __repr__(self) -> str:
         return super().__repr__().replace("Solution", "Estimate", 1)
 
+    @steady
     def summary(self, states: Any = None) -> str:
         """As of a `Solution`, with the number of samples first; its intervals are confidence intervals, 95%, by the
         delta method where that exists, else what there is, and the text says which."""
@@ -101,6 +103,7 @@ class Estimate(Solution):
 
     # -- intervals --------------------------------------------------------------------------------------------------
 
+    @steady
     def interval(
         self,
         functional: Any,
@@ -198,6 +201,7 @@ class Estimate(Solution):
         ends[self._unknown[chosen]] = low, high
         return ends
 
+    @steady
     def standard_error(
         self, functional: Any, at: float | None = None, states: Any = None, *, tail: str = "lower"
     ) -> FloatArray:
@@ -212,6 +216,7 @@ class Estimate(Solution):
         gradients = wanted.gradient(self._categorical, chosen)
         return self._errors(gradients, chosen)
 
+    @steady
     def influence(self, functional: Any, at: float | None = None, state: int = 0, *, tail: str = "lower") -> Influence:
         """Mean and variance (1, sources) of the influence of each source's outcomes on the functional at `state`.
 
@@ -374,9 +379,10 @@ class Estimate(Solution):
         if not isinstance(rng, int | np.integer) or numbers > _KEPT:
             return np.stack(redraw(statistic))
         key = (count, int(rng))
-        if linear not in self._last_laws or self._last_laws[linear][0] != key:
-            self._last_laws[linear] = key, redraw(lambda laws: laws)
-        return np.stack([statistic(laws) for laws in self._last_laws[linear][1]])
+        kept = self._last_laws.get(linear)  # once: another thread may put those of another seed there
+        if kept is None or kept[0] != key:
+            kept = self._last_laws[linear] = key, redraw(lambda laws: laws)
+        return np.stack([statistic(laws) for laws in kept[1]])
 
     @cached_property
     def _last_laws(self) -> dict[bool, tuple[Any, list[Any]]]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._kernels import enclosure as kernels
+from distrl._steady import steady
 from distrl._validation import BoolArray, FloatArray
 from distrl.returns.base import Returns, state_index
 from distrl.returns.categorical import CategoricalReturns
@@ -67,6 +68,7 @@ class BracketReturns(Returns, Enclosing):
         """The exact means, by a linear solve; `interval("mean")` has the solve's error."""
         return self._mean
 
+    @steady
     def interval(self, functional: Any, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
         """Certified interval of a functional of the true law, numerical error included: what these two laws say.
 

@@ -86,7 +86,7 @@ def test_the_adjoint_predicts_a_change_of_the_model(name, at):
 def test_influence_is_the_dense_formula_outcome_by_outcome(name, at):
     rng = np.random.default_rng(3)
     rewards = [[FiniteLaw(rng.normal(size=4)), 0.5], [stats.norm(1, 1), FiniteLaw([0, 2])]]
-    mdp = MDP(rng.dirichlet(np.ones(2), (2, 2)), rewards, 0.7)
+    mdp = MDP(rng.dirichlet(np.ones(2), (2, 2)), rewards, 0.7, axes="ass")
     policy = np.array([[0.3, 0.7], [1.0, 0.0]])
     empirical = GenerativeModel(mdp).sample([[30, 20], [40, 10]], rng=0)
     grid = Grid(-8, 8, 33)
