@@ -13,7 +13,7 @@ from distrl._display import aligned, allowed, at_most, enclosed
 from distrl._steady import steady
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
-from distrl.dp.enclosure import CertifiedLaw, CertifiedMoments, certified_moments
+from distrl.dp.enclosure import CertifiedLaw, CertifiedMoments
 from distrl.dp.entropic import entropic_ends
 from distrl.dp.run import Run
 from distrl.dp.saving import save_solution
@@ -243,6 +243,7 @@ class Solution:
         return self._certified(parse(functional, at, tail))
 
     @steady
+    @steady
     def enclosure(self, functional: Any, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
         """What `interval` is on a `Solution`; on an `Estimate`, to the law that `certificate.of` names."""
         return self._certified(parse(functional, at, tail))
@@ -280,6 +281,8 @@ class Solution:
 
     @cached_property
     def _moments(self) -> CertifiedMoments:
+        from distrl.dp.certified_moments import certified_moments
+
         return certified_moments(self.model)
 
     @cached_property

@@ -14,7 +14,8 @@ from distrl._kernels import enclosure as kernels
 from distrl._steady import steady
 from distrl._validation import BoolArray, FloatArray, IntArray, generator, int_array, real_number, whole_number
 from distrl.dp.certificate import SAMPLES_LAW
-from distrl.dp.enclosure import CertifiedLaw, return_range
+from distrl.dp.certified_moments import return_range
+from distrl.dp.enclosure import CertifiedLaw
 from distrl.dp.solution import Solution
 from distrl.generative.bootstrap import replicates
 from distrl.generative.concentration import mean_radius, w1_radius
