@@ -125,7 +125,7 @@ class MDP:
         discount: float,
         columns: Mapping[str, str | None] | None = None,
         absorbing: str | None = None,
-        normalise: bool = False,
+        normalise: bool | None = False,
         *,
         states: int | None = None,
         actions: int | None = None,
