@@ -163,9 +163,7 @@ def test_a_lake_that_slips_in_its_table_only_is_refused():
             return self.s, reward, ended, False, {}
 
     env.__class__ = Firm
-    with pytest.raises(
-        ValueError, match=r"Firm: its step .* P gives it probability 0\.333"
-    ):
+    with pytest.raises(ValueError, match=r"Firm: its step .* P gives it probability 0\.333"):
         from_gymnasium(env, 0.9)
 
 
