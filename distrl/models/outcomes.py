@@ -71,6 +71,12 @@ class OutcomeTable:
         """(sources,) mean one-step reward."""
         return _sum_by(self.sources, self.probs * self.rewards, self.n_sources)
 
+    @cached_property
+    def law_errors(self) -> FloatArray:
+        """(sources,) W1 between one step's reward and that of the laws as they were given, at most."""
+        errors = np.array([*(law.error for law in self.reward_laws), 0.0])  # the last serves the constants' index -1
+        return _sum_by(self.sources, self.probs * errors[self.laws], self.n_sources)
+
     def reward_ranges(self, tail: float | None = None) -> tuple[FloatArray, FloatArray]:
         """(n,) smallest and largest reward of each row; unbounded laws are cut at their `tail` quantiles if given."""
         low, high = self.rewards.copy(), self.rewards.copy()
