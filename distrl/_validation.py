@@ -18,6 +18,9 @@ BoolArray = NDArray[np.bool_]
 #: How far the probabilities of a row may sum from 1; certificates count the defect, nothing is renormalised.
 SUM_TOLERANCE = 1e-9
 
+#: How far rows may sum from 1 that mix accepted rows by accepted weights: what was accepted has to go on working.
+MIXED_TOLERANCE = 2.5 * SUM_TOLERANCE
+
 #: A probability of at least minus this is arithmetic's noise (1 - .9 - .1 is -2.8e-17) and counts as 0.
 NEGATIVE_TOLERANCE = 1e-12
 

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from distrl._validation import (
+    MIXED_TOLERANCE,
     SUM_TOLERANCE,
     BoolArray,
     FloatArray,
@@ -286,6 +287,7 @@ class MDP:
             n_sources=self.n_states,
             n_states=self.n_states,
             describe=lambda source: f"state {source} under the policy",
+            tolerance=MIXED_TOLERANCE,
         )
         return MRP._from_table(mixed, self.discount, self.initial, self.layout)
 

@@ -16,6 +16,7 @@ from distrl._validation import (
     float_array,
     int_array,
     real_number,
+    without_noise,
 )
 from distrl.models.laws import Law
 from distrl.models.outcomes import OutcomeTable, build_table, end_absorbing
@@ -227,6 +228,7 @@ def transition_rows(P: Any, name: str) -> tuple[IntArray, IntArray, FloatArray, 
         dense = float_array(P, name, ndim=2)
         sources, successors = np.nonzero(dense)
         probs, shape = dense[sources, successors], dense.shape
+    probs = without_noise(probs)
     stored = probs != 0.0
     if not stored.all():
         sources, successors, probs = sources[stored], successors[stored], probs[stored]

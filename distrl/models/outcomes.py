@@ -116,6 +116,7 @@ def build_table(
     n_states: int,
     describe: Callable[[int], str],
     normalise: bool | None = None,
+    tolerance: float = SUM_TOLERANCE,
 ) -> OutcomeTable:
     """Validate, merge and sort raw rows into an `OutcomeTable`.
 
@@ -143,11 +144,11 @@ def build_table(
         missing = int(gaps[0]) if gaps.size else len(present)
         raise ValueError(f"{describe(missing)} has no outcome; every one needs rows that sum to 1")
     sums = _sum_by(sources, probs, n_sources)
-    wrong = np.abs(sums - 1.0) > SUM_TOLERANCE
+    wrong = np.abs(sums - 1.0) > tolerance
     if wrong.any() and normalise and np.isfinite(sums).all() and (sums > 0.0).all():
         source = int(np.argmax(np.abs(sums - 1.0)))
         warnings.warn(
-            f"normalise: {np.count_nonzero(wrong)} of {n_sources} rows did not sum to 1 within {SUM_TOLERANCE:g} and "
+            f"normalise: {np.count_nonzero(wrong)} of {n_sources} rows did not sum to 1 within {tolerance:g} and "
             f"were divided by their sum; the largest defect: {describe(source)} summed to {sums[source]:.12g}",
             UserWarning,
             stacklevel=3,
@@ -158,7 +159,7 @@ def build_table(
         offer = "" if normalise is None else ", or pass normalise=True, which does it for all rows and says so"
         raise ValueError(
             f"the probabilities of {describe(source)} sum to {sums[source]:.12g}, not 1 "
-            f"(tolerance {SUM_TOLERANCE:g}); add the missing outcomes or divide the row by its sum{offer}"
+            f"(tolerance {tolerance:g}); add the missing outcomes or divide the row by its sum{offer}"
         )
     if (np.abs(rewards) > LARGEST_NUMBER).any():
         row = int(np.argmax(np.abs(rewards) > LARGEST_NUMBER))

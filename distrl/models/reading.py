@@ -118,6 +118,8 @@ def count_of(given: Any, name: str, sources: IntArray, *others: IntArray) -> int
 
 
 def _indices(column: Any, name: str, length: int) -> IntArray:
+    if np.asarray(column).dtype == np.bool_:  # 0 and 1, had somebody not mistaken the order of the columns
+        raise TypeError(f"{name} holds booleans, not positions; look at the order of the columns")
     indices = int_array(column, name, low=0)
     if len(indices) != length:
         raise ValueError(f"{name} has {len(indices)} entries, other columns have {length}")

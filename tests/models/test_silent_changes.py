@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 
 from distrl import environments
-from distrl.models import MDP, MRP, EmpiricalMDP, FiniteLaw
+from distrl.models import MDP, MRP, EmpiricalMDP, EmpiricalMRP, FiniteLaw, load, save
 
 pytestmark = pytest.mark.fast
 
@@ -203,6 +203,15 @@ def test_rewards_that_are_no_numbers_are_refused(value, sentence):
         MRP(COIN, value, 0.9)
 
 
+def test_booleans_are_no_positions():
+    """A column of ends in the place of a column of states was 0 and 1."""
+    rows = [(0, True, 1.0, 0, 1.0, False), (1, False, 1.0, 0, 1.0, False)]
+    with pytest.raises(TypeError, match="action holds booleans, not positions; look at the order"):
+        MDP.from_outcomes(rows, 0.9)
+    with pytest.raises(TypeError, match="next_state holds booleans"):
+        EmpiricalMRP({"state": [0], "reward": [1.0], "next_state": [False], "terminal": [True]}, 0.9)
+
+
 def test_missing_values_of_pandas_are_refused():
     pandas = pytest.importorskip("pandas")
     for column, name in (
@@ -232,6 +241,9 @@ def test_duplicates_of_a_sparse_matrix_add_up_beyond_a_small_integer():
     halves = sparse.coo_array(([0.5, 0.5], ([0, 0], [0, 0])), shape=(1, 1))
     assert outcomes(MRP(halves, twice, 0.9)) == [(0, 1.0, 0, 200.0, False)]
 
+
+SHORT = 1 - 9e-10
+MDP_OF_TWO = MDP([[[SHORT, 0], [0, 1]], [[SHORT, 0], [0, 1]]], [1.0, 1.0], 0.9)
 
 # Rows that do not sum to 1
 
@@ -305,6 +317,23 @@ def test_a_row_of_nothing_cannot_be_divided():
 def test_whether_to_normalise_is_yes_or_no():
     with pytest.raises(TypeError, match="normalise must be True or False, got 'no'"):
         MRP(ROUGH, np.zeros(3), 0.9, normalise="no")
+
+
+def test_what_is_accepted_goes_on_working():
+    """A row and a policy that are both off by almost what is allowed: together they are off by twice that."""
+    short = 1 - 9e-10
+    mdp = MDP([[[short]], [[short]]], [1.0], 0.9)
+    policy = [[0.5 * short, 0.5 * short]]
+    model = mdp.under(policy)
+    assert model.outcomes.probs[0] == pytest.approx(short**2, abs=1e-15)
+    assert outcomes(EmpiricalMRP([(1, 0.0, 1, True)], 0.9, unvisited=MDP_OF_TWO.under([policy[0], [1, 0]])))[0][1] < 1
+
+
+def test_a_mixed_model_that_was_accepted_loads_again(tmp_path):
+    short = 1 - 9e-10
+    model = MDP([[[short]], [[short]]], [1.0], 0.9).under([[0.5 * short, 0.5 * short]])
+    save(model, tmp_path / "m.npz")
+    assert outcomes(load(tmp_path / "m.npz")) == outcomes(model)
 
 
 # Masks, policies and discounts
