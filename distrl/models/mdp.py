@@ -32,6 +32,7 @@ from distrl.models.mrp import (
     table_to_sparse,
     terminal_sources,
     transition_rows,
+    without_row,
 )
 from distrl.models.outcomes import OutcomeTable, build_table, end_absorbing
 from distrl.models.reading import count_of, outcome_columns, split_laws
@@ -82,7 +83,9 @@ class MDP:
         state, action, successor, probs, n, n_actions = _transition_stack(_actions_first(P, "P", axes))
         mask = np.zeros(n, dtype=bool) if terminal is None else bool_array(terminal, "terminal", n)
         ends = np.flatnonzero(np.repeat(mask, n_actions))
-        bare = np.setdiff1d(ends, state * n_actions + action)  # a terminal state without a row stays where it is
+        bare = without_row(
+            ends, state * n_actions + action, n * n_actions
+        )  # a terminal state without a row stays where it is
         states, actions = np.append(state, bare // n_actions), np.append(action, bare % n_actions)
         given_rewards = _actions_first(rewards, "rewards", axes)
         values, laws, given = _rewards_of_rows(

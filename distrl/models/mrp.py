@@ -88,7 +88,7 @@ class MRP:
         sources, successors, probs, n = transition_rows(P, "P")
         mask = np.zeros(n, dtype=bool) if terminal is None else bool_array(terminal, "terminal", n)
         ends = np.flatnonzero(mask)
-        bare = np.setdiff1d(ends, sources)  # a terminal state without a row stays where it is
+        bare = without_row(ends, sources, n)  # a terminal state without a row stays where it is
         states = np.concatenate([sources, bare])
         values, laws, given = _rewards_of_rows(rewards, states, np.concatenate([successors, bare]), n)
         refuse_terminal_rewards(mask[states], values, laws, given, lambda row: f"state {states[row]}")
@@ -235,6 +235,13 @@ def transition_rows(P: Any, name: str) -> tuple[IntArray, IntArray, FloatArray, 
     if shape[0] != shape[1] or shape[0] == 0:
         raise ValueError(f"{name} must be square with at least one state, got shape {shape}")
     return sources, successors, probs, int(shape[0])
+
+
+def without_row(ends: IntArray, sources: IntArray, size: int) -> IntArray:
+    """Those of `ends` that are no source of a transition."""
+    has_row = np.zeros(size, dtype=np.bool_)
+    has_row[sources] = True
+    return ends[~has_row[ends]]
 
 
 def check_terminal_rows(sources: IntArray, probs: FloatArray, n: int, what: str) -> None:

@@ -134,6 +134,8 @@ def _listed(rows: Any) -> Any:
 
 def _columns_in_order(rows: Any, names: tuple[str, ...]) -> dict[str, Any]:
     refuse_masked(rows, "rows")
+    if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] == len(names):
+        return {name: rows[:, k] for k, name in enumerate(names)}
     try:
         listed = [tuple(row) for row in rows]
     except TypeError as error:
