@@ -139,7 +139,7 @@ def _convert(env: Any, given: Any, discount: float, check: bool) -> MDP:
         initial=initial,
         layout=_layout(core, states),
     )
-    if check and core is not None and (why := compare_steps(core, table, _by_pair(rows), name)):
+    if check and core is not None and (why := compare_steps(core, table, _by_pair(rows), mdp.initial, name)):
         warnings.warn(
             f"{name}: whether its step follows its table P was not checked, since {why}; check=False reads the table "
             "without this warning",

@@ -1,6 +1,7 @@
 """Does an environment's `step` do what its table `P` says? A few hundred steps of a copy tell."""
 
 import copy
+import inspect
 import math
 import operator
 import random
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from scipy import special
+
+from distrl._validation import FloatArray
 
 #: Steps that are compared: a second at 2 ms each; a reward that every tenth step changes is missed with e^-50.
 STEPS = 500
@@ -21,7 +24,9 @@ _LONGEST = 60
 Outcome = tuple[float, int, float, bool]
 
 
-def compare_steps(env: Any, table: Any, rows: Mapping[tuple[int, int], Sequence[Outcome]], name: str) -> str | None:
+def compare_steps(
+    env: Any, table: Any, rows: Mapping[tuple[int, int], Sequence[Outcome]], initial: FloatArray | None, name: str
+) -> str | None:
     """Raise if `env.step` contradicts the table; say why if the two cannot be compared.
 
     Random actions are taken in a deep copy of the environment, with fixed seeds. What the table gives probability 0 is
@@ -36,6 +41,8 @@ def compare_steps(env: Any, table: Any, rows: Mapping[tuple[int, int], Sequence[
     table : object
         The table as the environment holds it, so that it is not copied.
     rows : {(state, action): [(probability, next state, reward, terminated)]}
+    initial : (S,) array, optional
+        The law of the first state that the environment publishes.
     name : str
         What errors call the environment.
 
@@ -59,7 +66,7 @@ def compare_steps(env: Any, table: Any, rows: Mapping[tuple[int, int], Sequence[
         except Exception as error:  # windows, sockets, locks: whatever an environment may hold
             return f"it cannot be copied ({type(error).__name__}: {' '.join(str(error).split())})"
         try:
-            seen = _walk(walker, rows, name)
+            seen = _walk(walker, rows, initial, name)
         except _NoStateError as error:
             return f"it observes {error}, which is not the number of a state"
     _check_frequencies(seen, rows, name)
@@ -70,7 +77,9 @@ class _NoStateError(Exception):
     """An observation that is not the number of a state."""
 
 
-def _walk(env: Any, rows: Mapping[tuple[int, int], Sequence[Outcome]], name: str) -> dict[tuple[int, int], list[int]]:
+def _walk(
+    env: Any, rows: Mapping[tuple[int, int], Sequence[Outcome]], initial: FloatArray | None, name: str
+) -> dict[tuple[int, int], list[int]]:
     """{(state, action): index of the outcome that was seen, for each step}, or an error at the first that P lacks."""
     rng = np.random.default_rng(0)
     states, actions = (1 + max(pair[k] for pair in rows) for k in (0, 1))
@@ -78,7 +87,7 @@ def _walk(env: Any, rows: Mapping[tuple[int, int], Sequence[Outcome]], name: str
     state = left = episode = 0
     for _ in range(STEPS):
         if left == 0:
-            state, left, episode = _started(env, episode, states, rng, name), _LONGEST, episode + 1
+            state, left, episode = _started(env, episode, states, initial, rng, name), _LONGEST, episode + 1
         pair = state, int(rng.integers(actions))
         with _blamed(name, f"step({pair[1]}) in state {state}"):
             observation, reward, ended, cut = _stepped(env.step(pair[1]))
@@ -89,12 +98,21 @@ def _walk(env: Any, rows: Mapping[tuple[int, int], Sequence[Outcome]], name: str
     return seen
 
 
-def _started(env: Any, episode: int, states: int, rng: np.random.Generator, name: str) -> int:
+def _started(
+    env: Any, episode: int, states: int, initial: FloatArray | None, rng: np.random.Generator, name: str
+) -> int:
     """The first state of an episode; Gymnasium's own toy environments are put into a random state half of the time."""
     with _blamed(name, "reset()"):
-        first = env.reset(seed=episode)
+        takes = inspect.signature(env.reset).parameters.values()
+        seeded = any(each.name == "seed" or each.kind == each.VAR_KEYWORD for each in takes)
+        first = env.reset(seed=episode) if seeded else env.reset()
     observation = first[0] if isinstance(first, tuple) and len(first) == 2 else first
     state = _as_state(observation, states)
+    if initial is not None and initial[state] == 0.0:
+        raise ValueError(
+            f"{name}: reset() starts in state {state}, to which its law of the first state gives probability 0; "
+            "check=False takes that law all the same"
+        )
     toy = any(kind.__module__.startswith("gymnasium.envs.toy_text") for kind in type(env).__mro__)
     if toy and getattr(env, "s", None) == state and rng.random() < 0.5:
         env.s = state = int(rng.integers(states))

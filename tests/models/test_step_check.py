@@ -334,10 +334,19 @@ def test_what_cannot_be_compared_is_said(kind, why):
         from_gymnasium(kind(), 0.9, check=False)
 
 
+def test_a_start_that_the_law_of_the_first_state_excludes_is_refused():
+    class Starts(Follows):
+        initial_state_distrib = np.array([0.0, 1.0])
+
+    with pytest.raises(ValueError, match=r"Starts: reset\(\) starts in state 0, to which .* probability 0"):
+        from_gymnasium(Starts(), 0.9)
+    assert from_gymnasium(Starts(), 0.9, check=False).initial.tolist() == [0.0, 1.0]
+
+
 def test_an_older_step_of_four_results_is_understood():
     class Older(Follows):
-        def reset(self, seed=None):
-            return super().reset(seed)[0]
+        def reset(self):
+            return super().reset(0)[0]
 
         def step(self, action):
             state, reward, ended, _, information = super().step(action)
