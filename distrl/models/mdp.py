@@ -17,6 +17,7 @@ from distrl._validation import (
     distribution,
     float_array,
     real_number,
+    refuse_other_order,
     without_noise,
 )
 from distrl.models.laws import Law
@@ -80,6 +81,8 @@ class MDP:
     ) -> None:
         if axes not in ("ass", "sas", None):
             raise ValueError(f"axes must be 'ass', 'sas' or None, got {axes!r}")
+        refuse_other_order(terminal, "terminal")
+        refuse_other_order(initial, "initial")
         state, action, successor, probs, n, n_actions = _transition_stack(_actions_first(P, "P", axes))
         mask = np.zeros(n, dtype=bool) if terminal is None else bool_array(terminal, "terminal", n)
         ends = np.flatnonzero(np.repeat(mask, n_actions))
@@ -244,6 +247,7 @@ class MDP:
                     f"policy {policy!r} is not known; give 'uniform', (S,) actions or (S, A) probabilities"
                 )
             return np.full(shape, 1.0 / self.n_actions)
+        refuse_other_order(policy, "policy")
         array = without_noise(float_array(policy, "policy", ndim=(1, 2)))
         if array.ndim == 1:
             if array.shape != (self.n_states,):
@@ -318,6 +322,9 @@ def _actions_first(given: Any, name: str, axes: str | None) -> Any:
     An (n, n, n) array whose order nobody gave, and whose two readings differ, is refused: rows sum to 1 in both.
     """
     listed = isinstance(given, Sequence) and not isinstance(given, str | bytes)
+    refuse_other_order(given, name)
+    for number, matrix in enumerate(given if listed else ()):
+        refuse_other_order(matrix, f"{name}[{number}]")
     if sparse.issparse(given) or (listed and any(sparse.issparse(matrix) for matrix in given)):
         if axes == "sas":
             raise ValueError(f"axes='sas' is for arrays; sparse {name} are a list of one (S, S) matrix for each action")

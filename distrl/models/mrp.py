@@ -16,6 +16,7 @@ from distrl._validation import (
     float_array,
     int_array,
     real_number,
+    refuse_other_order,
     without_noise,
 )
 from distrl.models.laws import Law
@@ -85,6 +86,8 @@ class MRP:
         layout: tuple[int, int] | None = None,
         normalise: bool = False,
     ) -> None:
+        for name, value in (("P", P), ("rewards", rewards), ("terminal", terminal), ("initial", initial)):
+            refuse_other_order(value, name)
         sources, successors, probs, n = transition_rows(P, "P")
         mask = np.zeros(n, dtype=bool) if terminal is None else bool_array(terminal, "terminal", n)
         ends = np.flatnonzero(mask)

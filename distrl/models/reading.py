@@ -18,6 +18,7 @@ from distrl._validation import (
     int_array,
     real_number,
     refuse_masked,
+    shortened,
     whole_number,
 )
 from distrl.models.laws import Law, as_law
@@ -136,10 +137,13 @@ def _columns_in_order(rows: Any, names: tuple[str, ...]) -> dict[str, Any]:
     refuse_masked(rows, "rows")
     if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] == len(names):
         return {name: rows[:, k] for k, name in enumerate(names)}
+    wanted = f"rows must be a table or a sequence of ({', '.join(names)}), got {shortened(rows)}"
+    if isinstance(rows, str | bytes):
+        raise TypeError(wanted)
     try:
         listed = [tuple(row) for row in rows]
     except TypeError as error:
-        raise TypeError(f"rows must be a sequence of ({', '.join(names)}), got {rows!r}") from error
+        raise TypeError(wanted) from error
     if not listed:
         raise ValueError("rows is empty; a model needs at least one outcome")
     for number, row in enumerate(listed):

@@ -203,6 +203,31 @@ def test_rewards_that_are_no_numbers_are_refused(value, sentence):
         MRP(COIN, value, 0.9)
 
 
+def test_labels_in_another_order_than_positions_are_not_passed_over():
+    pandas = pytest.importorskip("pandas")
+    p = [[0.25, 0.75], [0.5, 0.5]]
+    turned, square = pandas.Series([2.0, 1.0], index=[1, 0]), pandas.DataFrame(p, index=[1, 0], columns=[1, 0])
+    for build, name in (
+        (lambda: MRP(p, turned, 0.9), "rewards"),
+        (lambda: MRP(p, [1.0, 2.0], 0.9, initial=turned / 3), "initial"),
+        (lambda: MRP(p, [1.0, 0.0], 0.9, terminal=turned == 1.0), "terminal"),
+        (lambda: MRP(square, [1.0, 2.0], 0.9), "P"),
+        (lambda: MDP([p, square], [1.0, 2.0], 0.9), r"P\[1\]"),
+        (lambda: MDP([p, p], turned, 0.9), "rewards"),
+        (lambda: MDP([p, p], [1.0, 2.0], 0.9).under(turned - 1), "policy"),
+    ):
+        with pytest.raises(ValueError, match=rf"the index of {name} is \[1, 0\], in another order than its positions"):
+            build()
+    named = pandas.DataFrame(p, index=["a", "b"], columns=["b", "a"])
+    with pytest.raises(ValueError, match="the index and the columns of P name the same things in another order"):
+        MRP(named, [1.0, 2.0], 0.9)
+    expected = outcomes(MRP(p, [1.0, 2.0], 0.9))
+    for labels in (["a", "b"], [0, 1], [1, 2]):
+        frame = pandas.DataFrame(p, index=labels, columns=labels)
+        assert outcomes(MRP(frame, pandas.Series([1.0, 2.0], index=labels), 0.9)) == expected
+    assert outcomes(MRP(p, turned.sort_index(), 0.9)) == expected
+
+
 def test_booleans_are_no_positions():
     """A column of ends in the place of a column of states was 0 and 1."""
     rows = [(0, True, 1.0, 0, 1.0, False), (1, False, 1.0, 0, 1.0, False)]
