@@ -110,7 +110,7 @@ def test_a_fork_while_other_threads_are_at_work(threads_at_work):
         assert pool.apply_async(verbs.job, ("learn: TD", 4)).get(timeout=PATIENCE)
 
 
-# -- pickles ------------------------------------------------------------------------------------------------------------
+# -- pickles and copies
 
 LEARNT = learn(verbs.LAWS, td.CategoricalTD(grid=verbs.GRID), updates=30, replications=2, rng=0)
 SOLVED = {name: evaluate(verbs.MDP, method, policy="uniform", rng=0) for name, method in verbs.METHODS.items()}
@@ -149,8 +149,11 @@ def of_linear(operator):
 
 OBJECTS = {
     **{f"the solution of {name}": (solution, verbs.of_solution) for name, solution in SOLVED.items()},
-    **{f"the certificate of {name}": (s.certificate, lambda c: verbs.digest(c.w1)) for name, s in SOLVED.items()
-       if s.certificate is not None},
+    **{
+        f"the certificate of {name}": (s.certificate, lambda c: verbs.digest(c.w1))
+        for name, s in SOLVED.items()
+        if s.certificate is not None
+    },
     "action returns": (SOLVED["fixed point"], lambda s: verbs.digest(s.action_returns)),
     "an estimate": (ESTIMATE, of_estimate),
     "an estimate from a learner": (
@@ -170,18 +173,28 @@ OBJECTS = {
         operators.CategoricalBellman(verbs.LAWS, verbs.GRID),
         lambda T: verbs.digest(T(np.full((3, 57), 1 / 57))),
     ),
-    "its linear part": (operators.CategoricalBellman(verbs.MDP.under("uniform"), verbs.GRID).linear_operator(), of_linear),
+    "its linear part": (
+        operators.CategoricalBellman(verbs.MDP.under("uniform"), verbs.GRID).linear_operator(),
+        of_linear,
+    ),
     "a quantile operator": (operators.QuantileBellman(verbs.LAWS, 7), lambda T: verbs.digest(T(np.zeros((3, 7))))),
     "a stochastic operator": (
         operators.StochasticCDFBellman(verbs.MDP.under("uniform"), verbs.GRID),
         lambda T: verbs.digest(T.mean(), T.sample(2, 0)),
     ),
-}  # fmt: skip
+}
+
+
+TRIPS = {
+    "pickle 2": lambda thing: pickle.loads(pickle.dumps(thing, 2)),
+    "pickle 5": lambda thing: pickle.loads(pickle.dumps(thing, 5)),
+    "deepcopy": copy.deepcopy,
+    "copy": copy.copy,
+}
 
 
 @pytest.mark.parametrize("name", OBJECTS)
-@pytest.mark.parametrize("again", [lambda o: pickle.loads(pickle.dumps(o, 2)), lambda o: pickle.loads(pickle.dumps(o, 5)),
-                                   copy.deepcopy, copy.copy], ids=["pickle 2", "pickle 5", "deepcopy", "copy"])  # fmt: skip
+@pytest.mark.parametrize("again", TRIPS.values(), ids=TRIPS)
 def test_an_object_gives_the_same_after_a_trip(name, again):
     thing, reading = OBJECTS[name]
     fresh = again(thing)
