@@ -25,8 +25,8 @@ class ConvergenceError(RuntimeError):
 
     def __init__(self, solution: "Solution") -> None:
         super().__init__(
-            f"{solution.status.value} (residual {solution.residual:.3g} after {solution.iterations} applications, "
-            f"tol {solution.tol:.3g}; the solution so far is this error's .solution, or pass throw=False)"
+            f"{solution.status.value} ({solution.ended} after {solution.iterations} applications; the solution so far "
+            "is this error's .solution, or pass throw=False)"
         )
         self.solution = solution
 

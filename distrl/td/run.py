@@ -170,7 +170,7 @@ class LearningRun:
         metric: Callable[..., FloatArray] = wasserstein,
         over: str | None = "max",
         level: float = 0.95,
-        method: str = "bootstrap",
+        method: str = "t",
         rng: Any = 0,
     ) -> FloatArray:
         """Confidence intervals of the expected error, from the replications.
@@ -181,8 +181,9 @@ class LearningRun:
             As for `errors`.
         level : float in (0, 1)
             Of each interval by itself.
-        method : {"bootstrap", "t"}
-            Percentile bootstrap over replications (9,999 resamples), or Student's t.
+        method : {"t", "bootstrap"}
+            Student's t, or percentile bootstrap over replications (9,999 resamples). With few replications only t
+            covers: simulated with 3 normal errors, 95% against 77%. Skewed errors cost either of them some percent.
         rng : anything `numpy.random.default_rng` takes
             Of the bootstrap.
 
