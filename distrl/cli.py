@@ -323,6 +323,8 @@ def _read_model(
         raise ValueError(f"{what} is for PRISM files; other models know where they end and what they pay")
     if kind == ".npz":
         model = distrl.load(name)
+        if not isinstance(model, distrl.MRP | distrl.MDP):
+            raise ValueError(f"{name} holds a {type(model).__name__}, not a model")
         if discount is None:
             return model
         return type(model)._from_table(model.outcomes, discount, model.initial, model.layout)
