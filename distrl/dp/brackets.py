@@ -142,13 +142,17 @@ class Brackets:
         upper = CategoricalFixedPoint(self.atoms, self.grid)._solve(model, run)
         assert isinstance(upper.returns, CategoricalReturns)
         problem = Problem.of(model, upper.returns.grid, self.atoms, run)
-        mean, mean_error = certified_mean(problem)
-        slack_upper, clipped = _slack_of_upper(problem, np.asarray(upper.returns.probs))
-        lower, plan_slack = self._merged(problem, mean, run)
-        slack_lower = float(mean_error.max()) + problem.certifier.linear.upper(plan_slack)
-        returns = ConvexBrackets(lower, upper.returns, mean, mean_error, slack_lower, slack_upper, clipped=clipped)
+        returns = self._around(problem, upper.returns, run)
         status = Status.INTERRUPTED if run.interrupted else upper.status
         return replace(upper, returns=returns, method=self, status=status, elapsed=run.elapsed)
+
+    def _around(self, problem: Problem, upper: CategoricalReturns, run: Run) -> ConvexBrackets:
+        """The lower law beside any laws on the grid, whose slack counts what they are short of a fixed point."""
+        mean, mean_error = certified_mean(problem)
+        slack_upper, clipped = _slack_of_upper(problem, np.asarray(upper.probs))
+        lower, plan_slack = self._merged(problem, mean, run)
+        slack_lower = float(mean_error.max()) + problem.certifier.linear.upper(plan_slack)
+        return ConvexBrackets(lower, upper, mean, mean_error, slack_lower, slack_upper, clipped=clipped)
 
     def _merged(self, problem: Problem, mean: FloatArray, run: Run) -> tuple[ParticleReturns, FloatArray]:
         """The lower law after the sweeps, and the float slack of one sweep, (S,)."""
@@ -262,14 +266,23 @@ class Brackets:
         return int(min(math.ceil(needed) + 2, _LONGEST))
 
 
-def brackets_within(model: MRP, grid: Grid, work: float) -> ConvexBrackets | None:
-    """Convex brackets on a grid, of as many sweeps as `work` (outcomes times atoms) pays for; None for too few."""
+def brackets_around(
+    model: MRP, grid: Grid, upper: CategoricalReturns | None, run: Run, work: float
+) -> ConvexBrackets | None:
+    """Convex brackets on a grid, of as many sweeps as `work` (outcomes times atoms) pays for; None for too few.
+
+    `upper`, laws on the grid however far from converged, are the upper ones, `None`: they are solved for. Nothing but
+    CDF, quantiles, stop-loss, CVaR and expectiles is to be read from the brackets of laws that are not converged.
+    """
     affordable = int(work / (len(model.outcomes.probs) * grid.atoms))
     if affordable < _FEWEST:
         return None
-    run = Run(None, None, np.random.default_rng(0), None)
-    needed = Brackets(grid=grid)._sweeps_needed(Problem.of(model, grid, grid.atoms, run), power=2)
-    returns = Brackets(grid=grid, sweeps=min(needed, affordable))._solve(model, run).returns
+    problem = Problem.of(model, grid, grid.atoms, run)
+    needed = Brackets(grid=grid)._sweeps_needed(problem, power=2)
+    method = Brackets(grid=grid, sweeps=min(needed, affordable))
+    if upper is not None:
+        return method._around(problem, upper, run)
+    returns = method._solve(model, run).returns
     assert isinstance(returns, ConvexBrackets)
     return returns
 
