@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from distrl._display import at_most
 from distrl._memory import check_memory
 from distrl._threads import check_threads
 from distrl._validation import FloatArray, real_number, whole_number
@@ -13,7 +14,7 @@ from distrl.dp.problem import Problem, dirac_start, moment_start
 from distrl.dp.refine import Target, enough_atoms, solve_to_target
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
-from distrl.dp.solvers import SINGLE_ENTRIES, Outcome, direct, krylov, sweep
+from distrl.dp.solvers import SINGLE_ENTRIES, Outcome, Stop, affords_direct, direct, krylov, sweep
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.operators.system import System
@@ -124,7 +125,27 @@ class CategoricalFixedPoint:
             outcome = krylov(system, moment_start(problem, system.workers), stop)
         else:
             outcome, solver, reason = solve_by_rule(problem, system, stop)
-        return problem.solution(outcome, run, self, solver, reason, self.threads)
+        solution = problem.solution(outcome, run, self, solver, reason, self.threads)
+        return self._others(problem, system, stop, solution) if self.solver == "auto" else solution
+
+    def _others(self, problem: Problem, system: System, stop: Stop, solution: Solution) -> Solution:
+        """What other solvers make of a result that misses a tolerance within reach of float64: the best of them all.
+
+        BiCGSTAB from where the first stands, then sparse LU where its factors are sure to fit.
+        """
+        run = stop.run
+        for name, way in (("krylov", krylov), ("direct", direct)):
+            if solution.status is not Status.STALLED or problem.out_of_reach():
+                break
+            if name == "direct" and not affords_direct(system):
+                break
+            cdf = np.cumsum(solution.returns.arrays()["probs"], axis=1)
+            cdf[:, -1] = 1.0
+            told = f"{solution.reason}; it stalled at an error bound of {at_most(solution.bound)}, so {name} was tried"
+            other = problem.solution(way(system, cdf, stop), run, self, name, told, self.threads)
+            better = other.bound < solution.bound or other.status is Status.INTERRUPTED
+            solution = other if better else replace(solution, reason=told, iterations=run.iterations)
+        return solution
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """How far a categorical or particle law can be from the true return law, for certain."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -63,6 +64,11 @@ class Certifier:
         self.linear = Resolvent(model.continuation, model.discount)
         self.square = Resolvent(model.continuation, model.discount**2)
         self._slack = float_slack(operator)
+
+    @cached_property
+    def floor(self) -> float:
+        """What the rounding of every application adds to the bound on the iteration error, at the worst state."""
+        return float(self.linear.upper(self._slack).max())
 
     @property
     def gain(self) -> float:

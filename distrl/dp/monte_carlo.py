@@ -17,6 +17,8 @@ from distrl.returns.grid import Grid
 from distrl.returns.particles import ParticleReturns
 from distrl.theory.bounds import dkw_halfwidth
 
+_EPS = float(np.finfo(np.float64).eps)
+
 
 @dataclass(frozen=True)
 class MonteCarlo:
@@ -32,9 +34,10 @@ class MonteCarlo:
     -----
     Discounted episodes are cut once what is left, discount^n * sup E|G|, is below `tol` (None: 1e-6 of the largest
     E|G|, far below the sampling error); undiscounted ones run to their end. Time O(S * episodes * length * log n),
-    memory 32 bytes a return. Certificate: with probability `confidence`, W1 <= width of the returns' range *
-    sqrt(log(2 / (1 - confidence)) / (2 episodes)) + truncation (Dvoretzky, Kiefer, Wolfowitz; Massart's constant); inf
-    for unbounded returns. `cdf_band` gives the band itself.
+    memory 32 bytes a return. `Solution.bound` is what cutting and rounding add. Certificate: with probability
+    `confidence`, W1 <= width of the returns' range * sqrt(log(2 / (1 - confidence)) / (2 episodes)) + truncation
+    (Dvoretzky, Kiefer, Wolfowitz; Massart's constant); inf for unbounded returns, and the status is then
+    `Status.UNCERTIFIED`. `cdf_band` gives the band itself.
     """
 
     episodes: int = 1000
@@ -56,8 +59,9 @@ class MonteCarlo:
         total = np.zeros(n * self.episodes)
         active = np.arange(n * self.episodes)
         scale, steps, status = 1.0, 0, Status.SAMPLED
+        enough = max(tol, _EPS * absolute)  # what is left is rounding from there on
         try:
-            while active.size and scale * absolute > tol:
+            while active.size and scale * absolute > enough:
                 if steps >= limit:
                     status = Status.MAX_ITERATIONS
                     break
@@ -75,8 +79,14 @@ class MonteCarlo:
             status = Status.INTERRUPTED
         left = np.bincount(np.floor_divide(active, self.episodes), minlength=n) / self.episodes
         truncation = left * scale * absolute
+        # what rounding adds to a sum of so many terms of total size E|G| at most, and what was cut
+        bounds = truncation + 2.0 * (steps + 1) * _EPS * absolute
+        if status is Status.SAMPLED and bounds.max() > tol:
+            status = Status.SAMPLED if run.tol is None else Status.STALLED
         width = range_width(model)
         sampling = np.full(n, width * dkw_halfwidth(self.episodes, self.confidence)) if width > 0 else np.zeros(n)
+        if status is Status.SAMPLED and not np.isfinite(sampling + truncation).all():
+            status = Status.UNCERTIFIED
         certificate = Certificate(
             w1=sampling + truncation,
             claim="monte-carlo-dkw",
@@ -99,7 +109,7 @@ class MonteCarlo:
             reason=f"{self.episodes} episodes a state, cut after {steps} steps",
             model=model,
             method=self,
-            bounds=truncation,
+            bounds=bounds,
         )
 
 
