@@ -100,7 +100,7 @@ class QuantileDP:
         status = Status.MAX_ITERATIONS
         if limit is None:
             limit = enough_sweeps(model.discount, gain, 4.0 * max(size, 1e-300) * gain / max(tol, gain * rounding))
-            status = Status.STALLED
+            status = Status.STALLED if model.discount < 1.0 else status  # else the contraction is done, twice over
         try:
             while run.iterations < limit:
                 search.step()

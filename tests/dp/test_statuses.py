@@ -117,28 +117,31 @@ def ends_as_it_says(model, method, tol):
     return sol
 
 
-@pytest.mark.parametrize("solver", ["auto", "krylov", "direct"])
-@pytest.mark.parametrize("tol", TOLERANCES)
 @pytest.mark.parametrize(("make", "discount", "scale"), CASES)
-def test_the_fixed_point_is_converged_iff_its_certified_bound_is_within_the_tolerance(make, discount, scale, tol, solver):
+def test_the_fixed_point_is_converged_iff_its_certified_bound_is_within_the_tolerance(make, discount, scale):
     model = make(discount, scale)
     grid = grid_of(model, scale)
-    sol = ends_as_it_says(model, CategoricalFixedPoint(grid=grid, solver=solver), tol)
-    assert (sol.status is Status.CONVERGED) == (sol.bound <= sol.tol)
-    error, noise = categorical_error(sol), noise_of(model, grid)
-    assert (sol.bounds >= error - noise).all()
-    if sol.converged:
-        assert (error <= sol.tol + noise).all()
-        assert sol.tol >= EPS * grid.width  # no float64 law is that good
-    elif tol is not None:
-        assert tol <= 1e3 * noise.max()  # nothing is given up that float64 can do
+    for tol in TOLERANCES:
+        for solver in ("auto", "krylov", "direct") if make is stiff else ("auto",):
+            sol = ends_as_it_says(model, CategoricalFixedPoint(grid=grid, solver=solver), tol)
+            assert (sol.status is Status.CONVERGED) == (sol.bound <= sol.tol)
+            error, noise = categorical_error(sol), noise_of(model, grid)
+            assert (sol.bounds >= error - noise).all()
+            if sol.converged:
+                assert (error <= sol.tol + noise).all()
+                assert sol.tol >= EPS * grid.width  # no float64 law is that good
+            elif tol is not None:
+                assert tol <= 1e3 * noise.max()  # nothing is given up that float64 can do
 
 
 @pytest.mark.parametrize("tol", TOLERANCES)
 @pytest.mark.parametrize(("make", "discount", "scale"), CASES)
 def test_quantiles_are_converged_iff_their_certified_bound_is_within_the_tolerance(make, discount, scale, tol):
     model = make(discount, scale)
-    sol = ends_as_it_says(model, QuantileDP(11), tol)
+    if discount == 1.0:  # there may be no fixed point to come to
+        sol = evaluate(model, QuantileDP(11), tol=tol, throw=False, max_iterations=200)
+    else:
+        sol = ends_as_it_says(model, QuantileDP(11), tol)
     done = Status.STEADY if discount == 1.0 else Status.CONVERGED
     assert (sol.status is done) == (sol.bound <= sol.tol)
     size = np.abs(sol.returns.values).max()
@@ -147,7 +150,7 @@ def test_quantiles_are_converged_iff_their_certified_bound_is_within_the_toleran
     assert sol.bound >= error - noise
     if sol.converged:
         assert error <= sol.tol + noise and sol.tol > EPS * size
-    elif tol is not None:
+    elif discount < 1.0:
         assert tol <= 1e3 * noise
 
 
@@ -187,13 +190,12 @@ def test_a_steady_expectile_stands_still_to_the_tolerance_and_is_certified(make,
 
 
 @pytest.mark.parametrize("tol", TOLERANCES)
-@pytest.mark.parametrize(
-    ("make", "discount", "scale"), [case for case in CASES if case[1] < 0.999 or case[1] == 1.0]
-)
+@pytest.mark.parametrize(("make", "discount", "scale"), [case for case in CASES if case[1] < 0.999 or case[1] == 1.0])
 def test_sampled_returns_are_cut_where_the_tolerance_says(make, discount, scale, tol):
     model = make(discount, scale)
     sol = ends_as_it_says(model, MonteCarlo(4), tol)
-    assert (sol.status is Status.SAMPLED) == (sol.bound <= sol.tol)
+    done = Status.SAMPLED if discount < 1.0 else Status.UNCERTIFIED  # returns of any length have no bounds
+    assert (sol.status is done) == (sol.bound <= sol.tol)
     if tol is not None and tol <= 1e-18 * scale:
         assert sol.status is Status.STALLED
 
