@@ -1,4 +1,4 @@
-"""A status says what the certified bound says: every method, tolerances from none to absurd, models from easy to stiff."""
+"""A status says what the certified bound says: every method, any tolerance, models from easy to stiff."""
 
 import numpy as np
 import pytest
