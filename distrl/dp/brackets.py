@@ -10,6 +10,7 @@ from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.categorical import CategoricalFixedPoint, check_atoms_and_grid
 from distrl.dp.certificate import Certificate, float_slack
 from distrl.dp.problem import Problem
+from distrl.dp.ranges import unknown_mass
 from distrl.dp.refine import Target, enough_atoms, solve_to_target
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
@@ -292,14 +293,14 @@ def certified_mean(problem: Problem) -> tuple[FloatArray, FloatArray]:
 
 
 def mean_defect(model: MRP, mean: FloatArray) -> FloatArray:
-    """(S,) bound on |r + g P V - V| for V = `mean`, the rounding of its computation included."""
+    """(S,) bound on |r + g P V - V| for V = `mean`, its rounding and what rows that do not sum to 1 hide included."""
     onward = model.discount * (model.continuation @ mean)
     defect = np.abs(model.expected_rewards + onward - mean)
     terms = np.diff(model.outcomes.indptr) + 4.0
     size = np.abs(model.expected_rewards) + np.abs(mean) + model.discount * (model.continuation @ np.abs(mean))
     table = model.outcomes
     rewards = np.bincount(table.sources, weights=table.probs * np.abs(table.rewards), minlength=model.n_states)
-    return np.asarray(defect + terms * _EPS * (size + rewards) + table.law_errors)
+    return np.asarray(defect + terms * _EPS * (size + rewards) + table.law_errors + unknown_mass(model))
 
 
 def _slack_of_upper(problem: Problem, probs: FloatArray) -> tuple[FloatArray, np.ndarray]:

@@ -99,7 +99,7 @@ def evaluate(
         max_iterations = whole_number(max_iterations, "max_iterations", low=1)
     hook, close = progress_hook(progress)
     try:
-        solution = method._solve(mrp, Run(tol, max_iterations, generator(rng), hook))
+        solution = method._solve(mrp._whole(), Run(tol, max_iterations, generator(rng), hook))
     finally:
         close()
     solution = replace(solution, mdp=mdp)

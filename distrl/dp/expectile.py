@@ -10,9 +10,9 @@ from distrl._threads import Workers, check_threads
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.certificate import ParticleCertifier
 from distrl.dp.moments import mean_and_variance
-from distrl.dp.monte_carlo import largest_absolute_mean
 from distrl.dp.problem import enough_sweeps
 from distrl.dp.quantile import default_tol, normal_quantiles
+from distrl.dp.ranges import largest_absolute_mean
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status

@@ -11,8 +11,8 @@ from distrl._threads import check_threads
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.certificate import ParticleCertifier
 from distrl.dp.moments import mean_and_variance
-from distrl.dp.monte_carlo import largest_absolute_mean, range_width
 from distrl.dp.problem import enough_sweeps
+from distrl.dp.ranges import largest_absolute_mean, range_width
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status, settle
