@@ -94,9 +94,12 @@ def _in_units_of_reward(moments: FloatArray, errors: FloatArray) -> FloatArray:
 
 
 def absolute_rewards(model: MRP) -> FloatArray:
-    """(S,) E|r|, a law counted by its mean: what rounding of mean one-step rewards is relative to."""
+    """(S,) E|r|: what rounding of mean one-step rewards is relative to."""
     table = model.outcomes
-    weights = table.probs * np.abs(table.rewards)
+    sizes = np.append(
+        [law.absolute_mean() for law in table.reward_laws], 0.0
+    )  # the last serves the constants' index -1
+    weights = table.probs * np.where(table.laws >= 0, sizes[table.laws], np.abs(table.rewards))
     return np.asarray(np.bincount(table.sources, weights=weights, minlength=table.n_sources), dtype=np.float64)
 
 
