@@ -63,6 +63,8 @@ class Moments:
         tol = run.tol
         if tol is None:
             tol = 1e-9 * float(linear.upper(absolute_rewards(model)).max()) or 1e-300
+            if model.outcomes.defects.any() and np.isfinite(bounds).all():
+                tol = max(tol, float(bounds.max()))  # nothing finer can be had of rows with a defect
         return Solution(
             returns=MomentReturns(moments[1], moments, errors),
             status=Status.CONVERGED if float(bounds.max()) <= tol else Status.STALLED,
@@ -110,8 +112,7 @@ def enclosed_mean(model: MRP, linear: Resolvent) -> tuple[FloatArray, FloatArray
     table = model.outcomes
     outcomes, rewards = np.diff(table.indptr) + 2.0, absolute_rewards(model)
     mean, error = linear.enclose(model.expected_rewards, outcomes * _EPS * rewards)
-    defect = np.abs(np.add.reduceat(table.probs, table.indptr[:-1]) - 1.0)
-    defect[defect <= outcomes * _EPS] = 0.0  # rounding of one entry of the row
+    defect = table.defects
     if defect.any():
         sizes = np.maximum.reduceat(np.abs(table.rewards), table.indptr[:-1])
         values = np.where(table.terminals, 0.0, np.abs(mean[table.next_states]))
