@@ -106,9 +106,9 @@ def eliminate_sparse(
 
     Returns
     -------
-    (states eliminated or -1 if given up, whether underflow is sure not to matter, pivots, at, states, values): step i has
-    the rows and factors l of its column of L in states, values [at[2i + 1]:at[2i + 2]], its row of U in [at[2i]:at[2i +
-    1]]; behind at[2 done] the rows of what is left stand one after another, each as U's.
+    (states eliminated or -1 if given up, whether underflow is sure not to matter, pivots, at, states, values)
+        Of step i the row of U stands in states, values [at[2i]:at[2i + 1]], the column of L, rows and factors l, in
+        [at[2i + 1]:at[2i + 2]]; behind at[2 done] come the rows of what is left, one after another.
     """
     n = len(excess)
     top = 16_383

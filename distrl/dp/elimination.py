@@ -10,13 +10,14 @@ from distrl._validation import FloatArray, IntArray
 from distrl.theory.bounds import elimination_relative_error
 
 _DENSE = 150  # states up to which no order is looked for
+_SHARE = 3  # nor where a third of the entries is there
 
 
 @dataclass(frozen=True, eq=False)
 class Elimination:
     """Triangular factors of M = I - A, A >= 0 with row excesses e > 0; read-only, so threads may share them.
 
-    M(x, y) = -A(x, y) off the diagonal, M(x, x) = e(x) + sum_{y not x} A(x, y): A and e are data, and no step subtracts.
+    M(x, y) = -A(x, y) off the diagonal, M(x, x) = e(x) + sum_{y not x} A(x, y): A and e are data, no step subtracts.
     Every entry of M^{-1} then has a relative error of at most `relative_error` however ill-conditioned M is, so that
     a computed solution of M u = b is within relative_error * M^{-1} |b| of the exact one, signed b included.
 
@@ -54,24 +55,26 @@ class Elimination:
         """
         n, e, order = matrix.shape[0], excess.copy(), np.arange(matrix.shape[0])
         safe = not _tiny(matrix.data, e)
-        if n <= _DENSE:
+        if n <= _DENSE or _SHARE * matrix.nnz > n * n:
+            if n**3 // 24 > budget:
+                return None
             done, pivots, rest = 0, np.empty(n), matrix.toarray()
-            entries = np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
+            at, states, factors = np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
         else:
             pointers, columns = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
-            done, sound, pivots, *found = eliminate_sparse(pointers, columns, matrix.data, e, budget, order)
+            found = eliminate_sparse(pointers, columns, matrix.data, e, budget, order)
+            done, sound, pivots, at, states, factors = found
             if done < 0:
                 return None
-            safe, entries = safe and sound, tuple(found)
-            rest = _left_over(order, done, *entries)
+            safe, rest = safe and sound, _left_over(order, done, at, states, factors)
         ends = np.empty(n - done)
         safe = eliminate_dense(rest, np.ascontiguousarray(e[order[done:]]), ends) and safe
         pivots[done:] = ends
-        sizes = np.diff(entries[0][: 2 * done + 1])
+        sizes = np.diff(at[: 2 * done + 1])
         lower = int(sizes[1::2].sum()) + int(np.count_nonzero(np.tril(rest)))
         upper = int(sizes[0::2].sum()) + int(np.count_nonzero(np.triu(rest)))
         error = elimination_relative_error(n, lower, upper, rounding) if safe else np.inf
-        return cls(order, pivots, entries, rest, error, lower + upper)
+        return cls(order, pivots, (at, states, factors), rest, error, lower + upper)
 
     def solve(self, rhs: FloatArray) -> FloatArray:
         """M^{-1} rhs for one right-hand side (S,)."""

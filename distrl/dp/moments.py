@@ -40,8 +40,9 @@ class Moments:
     `mean_error`, `variance_error`, `central_moment_error(k)`, each (S,). Systems are solved by elimination without
     subtraction where it is affordable, so that a mean errs by rounding of (I - g P)^{-1} E|r| whatever the discount;
     `Solution.reason` says which way was taken. CONVERGED means that these bounds are at most `tol`, that of the k-th
-    moment divided by k s^(k - 1), s the largest standard deviation, so that it is in units of reward; the largest is
-    `Solution.residual`, and tol=None is 1e-9 of the largest (I - g P)^{-1} E|r|. Above it the status is STALLED.
+    moment divided by k s^(k - 1), s the largest standard deviation, so that it is in units of reward: the largest at a
+    state is its entry of `Solution.bounds`. tol=None is 1e-9 of the largest (I - g P)^{-1} E|r|. Above `tol` the status
+    is STALLED.
     Moments of reward laws are taken as the laws state them. No certificate: no law.
     Raises ValueError if a reward law has no finite moment of that order, or a system is beyond float64.
     Claim: `elimination-relative-accuracy`. Source: Bellemare, Dabney, Rowland 2023; the variance recursion is Sobel's
@@ -57,15 +58,17 @@ class Moments:
         linear = Resolvent.of(model)
         moments, errors = central_moments(model, self.order, linear)
         run.iterations = self.order
-        bound = _in_units_of_reward(moments, errors)
+        bounds = _in_units_of_reward(moments, errors)
+        left = model.expected_rewards - linear.apply(moments[1])
         tol = run.tol
         if tol is None:
             tol = 1e-9 * float(linear.upper(absolute_rewards(model, of_laws=True)).max()) or 1e-300
         return Solution(
             returns=MomentReturns(moments[1], moments, errors),
-            status=Status.CONVERGED if bound <= tol else Status.STALLED,
+            status=Status.CONVERGED if float(bounds.max()) <= tol else Status.STALLED,
             iterations=self.order,
-            residual=bound,
+            residual=float(np.abs(left).max()),
+            bounds=bounds,
             clipped_mass=0.0,
             elapsed=run.elapsed,
             certificate=None,
@@ -77,14 +80,15 @@ class Moments:
         )
 
 
-def _in_units_of_reward(moments: FloatArray, errors: FloatArray) -> float:
-    """The largest error bound of the mean, and of moments k >= 2 over k s^(k - 1), s the largest deviation."""
-    worst = float(errors[1].max())
+def _in_units_of_reward(moments: FloatArray, errors: FloatArray) -> FloatArray:
+    """(S,) the largest error bound of the mean, and of moments k >= 2 over k s^(k - 1), s the largest deviation."""
+    worst = errors[1].copy()
     size = math.sqrt(float((np.abs(moments[2]) + errors[2]).max())) if len(moments) > 2 else 0.0
     for k in range(2, len(moments)):
-        error = float(errors[k].max())
-        worst = max(worst, error / (k * size ** (k - 1)) if error > 0.0 else 0.0)
-    return worst if worst == worst else math.inf
+        if errors[k].any():
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+                worst = np.maximum(worst, errors[k] / (k * np.float64(size) ** (k - 1)))
+    return np.where(np.isnan(worst), np.inf, worst)
 
 
 def absolute_rewards(model: MRP, of_laws: bool = False) -> FloatArray:
@@ -94,13 +98,14 @@ def absolute_rewards(model: MRP, of_laws: bool = False) -> FloatArray:
     if of_laws:
         means = np.array([*(law.absolute_mean() for law in table.reward_laws), 0.0])
         sizes = np.maximum(sizes, means[table.laws])
-    return np.bincount(table.sources, weights=table.probs * sizes, minlength=table.n_sources)
+    weights = table.probs * sizes
+    return np.asarray(np.bincount(table.sources, weights=weights, minlength=table.n_sources), dtype=np.float64)
 
 
 def enclosed_mean(model: MRP, linear: Resolvent) -> tuple[FloatArray, FloatArray]:
     """Mean (S,) of the return, and a certain bound (S,) on its error.
 
-    The bound covers rounding of the one-step means, what reward laws do not know of theirs, rounding of the solve, and
+        The bound covers rounding of the one-step means, what reward laws do not know of theirs, rounding of the solve, and
     the defect of rows that do not sum to 1: these are completed by the state's own loop, and any other reading of them
     is within the bound.
     """

@@ -14,10 +14,8 @@ from distrl.models.mrp import MRP
 
 _EPS = float(np.finfo(np.float64).eps)
 _AT_ONCE = 150  # states up to which elimination is the cheapest way
-_LIGHT = 60  # entries touched, for each one stored, up to which elimination costs less than iterating
-_HEAVY = (
-    150_000_000  # entries touched up to which elimination is tried where iterating is not accurate enough: a second
-)
+_LIGHT = 20  # entries touched, for each one stored, up to which elimination costs less than iterating
+_HEAVY = 150_000_000  # entries touched up to which elimination is tried where iterating is not accurate: a second
 _TRUSTED = 1e5  # gain up to which a residual of float64's size says enough
 _QUICK = 40  # BiCGSTAB iterations before a heavy elimination is tried
 _SWEEPS = 1_000_000
@@ -30,17 +28,18 @@ class Resolvent:
     is 1 less everything else, so that I - f P has the row excesses e = (1 - f) + f * ending, computed without a
     difference. `how` says which way was taken:
 
-    1. *Elimination without subtraction*, at once where it is cheap: up to 150 states, or while no more than 60 entries
-       are touched for each one stored (chains, trees, acyclic graphs, narrow maps). Its promise is relative: an error of
-       at most `relative_error` * (I - f P)^{-1} |b|, whatever the discount.
+    1. *Elimination without subtraction*, at once where it is cheap: up to 150 states, or while no more than 20 entries
+       are touched for each one stored (chains, trees, acyclic graphs, narrow maps). Its promise is relative: an
+       error of at most `relative_error` * (I - f P)^{-1} |b|, whatever the discount.
     2. *Iteration*, BiCGSTAB in a fixed order, for larger graphs that fill in, where errors gain less than 10^5: a few
        products. The bound is that of the residual: |error| <= (I - f P)^{-1} |residual + its rounding|, as
        certain, but as wide as the condition number is large.
     3. *Elimination after all* where iteration is not accurate enough and no more than 1.5 * 10^8 entries are touched
        (1,500 states if dense, about a second); else more iteration, whose bound says what it is worth.
 
-    Time of elimination: entries touched (S^3 / 3 if dense), a solve O(S + fill); of iteration O(nnz) a product. Factors are
-    only read once they exist, so that threads may share a resolvent. Claim: `elimination-relative-accuracy`.
+    Time of elimination: entries touched (S^3 / 3 if dense), a solve O(S + fill); of iteration O(nnz) a product. Factors
+    are only read once they exist, so that threads may share a resolvent. (LAPACK's may not be: SciPy's `getrs` changes
+    the pivots in place while other threads run.) Claim: `elimination-relative-accuracy`.
 
     Parameters
     ----------
@@ -90,7 +89,7 @@ class Resolvent:
         ends = table.terminals
         ending = np.bincount(table.sources[ends], weights=table.probs[ends], minlength=table.n_sources)
         outcomes = np.diff(table.indptr).astype(np.float64)
-        return cls(model.continuation, model.discount, ending, power, outcomes)
+        return cls(model.continuation, model.discount, np.asarray(ending, dtype=np.float64), power, outcomes)
 
     # -- the two ways -----------------------------------------------------------------------------------------------
 
@@ -106,7 +105,7 @@ class Resolvent:
         factors = self._eliminated(cheap)
         if factors is not None:
             return factors
-        if self._iterated_gain(quick=True).max() <= _TRUSTED:
+        if self._quick_gain.max() <= _TRUSTED:
             self.how = f"iteration (elimination would touch more than {_LIGHT} entries for each one stored)"
             return None
         factors = self._eliminated(_HEAVY)
@@ -151,6 +150,10 @@ class Resolvent:
                 break
         return solution
 
+    @cached_property
+    def _quick_gain(self) -> FloatArray:
+        return self._iterated_gain(quick=True)
+
     def _iterated_gain(self, quick: bool) -> FloatArray:
         """h with (I - f P) h >= 1 from an approximate solution, its residual's rounding counted; inf if none is."""
         steps = np.maximum(self._iterate(np.ones(self.n), quick), 1.0)
@@ -163,6 +166,10 @@ class Resolvent:
         left, size = np.empty(self.n), np.empty(self.n)
         defect_of(self._pointers, self._columns, self._values, self.excess, rhs, solution, left, size)
         return left, (self._lengths + self._data_error) * _EPS * size
+
+    def apply(self, vector: FloatArray) -> FloatArray:
+        """(I - f P) vector, without differences of large numbers where `vector` is nearly constant."""
+        return -self._defect(np.zeros(self.n), vector)[0]
 
     # -- what is asked for ------------------------------------------------------------------------------------------
 
@@ -208,13 +215,14 @@ class Resolvent:
             assert self._factors is not None
             return np.minimum(self._factors.solve(np.ones(self.n)) * (1.0 + self.relative_error + _EPS), plain)
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.fmin(self._iterated_gain(quick=False), plain)
+            found = self._quick_gain
+            return np.asarray(np.fmin(found if np.isfinite(found).all() else self._iterated_gain(quick=False), plain))
 
     @property
     def _underflow(self) -> FloatArray:
         """What numbers that become denormal in a solve can cost: 2^-1074 for each of its products."""
         assert self._factors is not None
-        return 2.0**-1074 * (self._factors.fill + 2.0 * self.n) * self.gain
+        return np.asarray(2.0**-1074 * (self._factors.fill + 2.0 * self.n) * self.gain)
 
     def upper(self, rhs: FloatArray) -> FloatArray:
         """A certain upper bound of the solution for rhs >= 0."""
@@ -222,7 +230,7 @@ class Resolvent:
             return np.zeros(self.n)
         if np.isfinite(self.relative_error):
             assert self._factors is not None
-            return self._factors.solve(rhs) * (1.0 + self.relative_error + _EPS) + self._underflow
+            return np.asarray(self._factors.solve(rhs) * (1.0 + self.relative_error + _EPS) + self._underflow)
         if np.isinf(self.gain).any() or not np.isfinite(rhs).all():
             return np.full(self.n, np.inf)
         guess = np.maximum(self._iterate(rhs, quick=False), rhs)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from distrl._kernels import metrics as kernels
+from distrl._steady import steady
 from distrl._validation import FloatArray, IntArray
 from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.returns import _continuous
@@ -185,6 +186,7 @@ class _Laws:
             yield np.array(states), self.laws[states[0]]
 
 
+@steady
 def _distance(
     a: Any,
     b: Any,

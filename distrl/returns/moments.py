@@ -25,7 +25,7 @@ class MomentReturns(Returns):
     @property
     def mean_error(self) -> FloatArray:
         """(S,) certified bound on the error of the mean; inf where nothing is known."""
-        return self._errors[1]
+        return np.asarray(self._errors[1])
 
     @property
     def variance_error(self) -> FloatArray:

@@ -60,9 +60,9 @@ def quantile_w1(width: float, quantiles: int, discount: float) -> float:
 def elimination_relative_error(states: int, lower: int, upper: int, rounding: float) -> float:
     """Relative error of every entry of (I - A)^{-1} b, b >= 0, by elimination without subtraction; inf if above 1%.
 
-    (5 lower + upper / 2 + 5 states + rounding) eps, and a hundredth of it for terms of second order. `lower` and `upper`
-    are the numbers of entries of the two factors off the diagonal, `rounding` the sum over the rows of the relative
-    error of their data (entries off the diagonal and the row's excess), in units of eps / 2.
+    (5 lower + upper / 2 + 5 states + rounding) eps, and a hundredth of it for terms of second order. `lower` and
+    `upper` are the numbers of entries of the two factors off the diagonal, `rounding` the sum over the rows of the
+    relative error of their data (entries off the diagonal and the row's excess), in units of eps / 2.
 
     Derived in docs/proofs.md. By the matrix-tree theorem entries of the inverse are quotients of sums of products of
     data, one factor from each row: an error of d in the c rows that one elimination step touches changes them by 2 c d.
