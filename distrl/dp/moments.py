@@ -105,7 +105,7 @@ def absolute_rewards(model: MRP, of_laws: bool = False) -> FloatArray:
 def enclosed_mean(model: MRP, linear: Resolvent) -> tuple[FloatArray, FloatArray]:
     """Mean (S,) of the return, and a certain bound (S,) on its error.
 
-        The bound covers rounding of the one-step means, what reward laws do not know of theirs, rounding of the solve, and
+    The bound covers rounding of the one-step means, what reward laws do not know of theirs, rounding of the solve, and
     the defect of rows that do not sum to 1: these are completed by the state's own loop, and any other reading of them
     is within the bound.
     """
