@@ -209,7 +209,7 @@ class Brackets:
             law, last = self._rounded(problem, probs, upwards, slack, run)
             laws.append(law)
             moved = max(moved, last)
-        slack_mass = problem.certifier.linear.upper(float_slack(operator) / grid.width)
+        slack_mass = problem.certifier.linear.upper(float_slack(operator) / grid.width + model.outcomes.law_cdf_errors)
         shift = problem.certifier.linear.upper(np.full(model.n_states, slack * grid.spacing + 4 * _EPS * _size(grid)))
         lower, upper = (CategoricalReturns._trusted(grid, probs) for probs in laws)
         returns = StochasticBrackets(lower, upper, mean, mean_error, shift, shift, slack_mass=slack_mass)

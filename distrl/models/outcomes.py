@@ -99,8 +99,16 @@ class OutcomeTable:
     @cached_property
     def law_errors(self) -> FloatArray:
         """(sources,) W1 between one step's reward and that of the laws as they were given, at most."""
-        errors = np.array([*(law.error for law in self.reward_laws), 0.0])  # the last serves the constants' index -1
-        return _sum_by(self.sources, self.probs * errors[self.laws], self.n_sources)
+        return self._of_laws([law.error for law in self.reward_laws])
+
+    @cached_property
+    def law_cdf_errors(self) -> FloatArray:
+        """(sources,) the same for the largest difference of the CDFs."""
+        return self._of_laws([law.cdf_error for law in self.reward_laws])
+
+    def _of_laws(self, numbers: list[float]) -> FloatArray:
+        each = np.array([*numbers, 0.0])[self.laws]  # the last serves the constants' index -1
+        return _sum_by(self.sources, self.probs * each, self.n_sources)
 
     def reward_ranges(self, tail: float | None = None) -> tuple[FloatArray, FloatArray]:
         """(n,) smallest and largest reward of each row; unbounded laws are cut at their `tail` quantiles if given."""
