@@ -456,6 +456,7 @@ def _print(solution: "distrl.Solution", title: str, states: list[int], level: fl
         f"solver {solution.solver}: {solution.iterations} applications, {solution.elapsed:.2g} s "
         f"({escape(solution.reason)})"
     )
+    console.print(escape(solution.ended))
     if isinstance(solution.returns, distrl.CategoricalReturns):
         grid = solution.returns.grid
         clipped = f", clips probability {solution.clipped_mass:.2g} a step" if solution.clipped_mass > 0 else ""

@@ -42,6 +42,7 @@ STYLE = {
 
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
 _MARKERS = "osD^vPX"
+_FEWEST = 8  # replications below which an interval says too little, and points say more
 _FIRST_STATES = 6  # more curves than this cannot be told apart
 _FEW_ATOMS = 25  # laws on so few values are drawn as stems
 _VISIBLE = 1e-4  # share of the height below which nothing can be seen
@@ -213,7 +214,8 @@ def plot_errors(
     truth, metric, over
         As for `LearningRun.errors`.
     level : float in (0, 1)
-        Of the bootstrap intervals that are shaded; with one replication there are none.
+        Of the t intervals of the mean error that are shaded; with fewer than 8 replications there are none, and points
+        show the replications.
     ax : matplotlib Axes, optional
         Drawn on, to compare runs; a new figure when left out.
     label : str, optional
@@ -230,13 +232,18 @@ def plot_errors(
     ModuleNotFoundError
         On import, without matplotlib.
     """
-    curve = run.errors(truth, metric, over).mean(axis=1)
+    errors = run.errors(truth, metric, over)
     with _styled(ax, (6.4, 4.0)) as axes:
         look = _look(len(axes.lines))
-        axes.plot(run.updates, curve, label=type(run.method).__name__ if label is None else label, **look)
-        if run.replications > 1:
+        name = type(run.method).__name__ if label is None else label
+        axes.plot(run.updates, errors.mean(axis=1), label=name, **look)
+        if run.replications >= _FEWEST:
             low, high = run.interval(truth, metric, over, level).T
             axes.fill_between(run.updates, low, high, color=look["color"], alpha=0.2, linewidth=0)
+        elif run.replications > 1:
+            axes.scatter(
+                np.repeat(run.updates, run.replications), errors, s=8, color=look["color"], alpha=0.5, linewidth=0
+            )
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel("updates")

@@ -379,7 +379,8 @@ def apply_pmf(
 ) -> None:
     """PMF form for sources start to stop.
 
-    spread[x] = (variance added by rounding, overshoot, clipped mass), grid units. `out`, if not empty, gets the image. `distance`, if not empty, gets W1 between the image and `probs` in grid units.
+    spread[x] = (variance added by rounding, overshoot, clipped mass), grid units. `out`, if not empty, gets the image;
+    `distance`, if not empty, W1 between the image and `probs` in grid units.
     """
     atoms = probs.shape[1]
     mix, scratch = np.empty(atoms), np.empty(atoms)

@@ -99,6 +99,7 @@ class MonteCarlo:
             reason=f"{self.episodes} episodes a state, cut after {steps} steps",
             model=model,
             method=self,
+            bounds=truncation,
         )
 
 
@@ -120,7 +121,7 @@ def largest_absolute_mean(model: MRP) -> float:
     sizes = np.array([0.0, *(law.absolute_mean() for law in table.reward_laws)])[table.laws + 1]
     sizes = np.where(table.laws >= 0, sizes, np.abs(table.rewards))
     step = np.bincount(table.sources, weights=table.probs * sizes, minlength=table.n_sources)
-    return float(Resolvent(model.continuation, model.discount).upper(np.asarray(step, dtype=np.float64)).max())
+    return float(Resolvent.of(model).upper(np.asarray(step, dtype=np.float64)).max())
 
 
 def range_width(model: MRP) -> float:

@@ -81,6 +81,7 @@ class Problem:
             reason=reason,
             model=self.model,
             method=method,
+            bounds=certificate.residual,
         )
 
 
@@ -98,8 +99,8 @@ def moment_start(problem: Problem, workers: Workers) -> FloatArray:
     """
     model, grid = problem.model, problem.grid
     mean, variance = problem.moments
-    square = model.discount**2
-    rounding = grid.spacing**2 / 6 / max(1.0 - square, 1.0 / problem.gain)
+    leaving = max((1.0 - model.discount) * (1.0 + model.discount), 1.0 / problem.gain)
+    rounding = min(grid.spacing**2 / 6 / leaving, grid.width**2) if leaving > 0.0 else grid.width**2
     spread = np.where(np.isfinite(variance), variance, grid.width**2) + np.where(variance > 0, rounding, 0.0)
     sd = np.maximum(np.sqrt(np.clip(spread, 0.0, grid.width**2)), 1e-6 * grid.spacing)
     cdf = np.empty((model.n_states, grid.atoms))

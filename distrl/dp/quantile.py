@@ -123,6 +123,7 @@ class QuantileDP:
             reason=f"{search.kept} short cuts helped",
             model=model,
             method=self,
+            bounds=np.full(model.n_states, search.residual * gain),
         )
 
 
