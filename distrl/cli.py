@@ -16,6 +16,7 @@ import distrl
 from distrl._display import at_most
 from distrl._validation import FloatArray
 from distrl.dp.run import progress_hook
+from distrl.models.from_gymnasium import constructor_defaults
 
 try:
     import typer
@@ -38,7 +39,7 @@ app = typer.Typer(
 EVALUATE_HELP = """The return distribution of a known model under a policy, with a proven error bound.
 
 [bold]MODEL[/bold] is a Gymnasium id with a transition table (FrozenLake-v1, CliffWalking-v1, Taxi-v3), an .npz file
-made by distrl.save, or a PRISM .tra file with its companions (.srew, .trew, .lab) beside it.
+made by distrl.save, or a PRISM .tra (.tra.gz) file with its companions (.srew, .trew, .lab) beside it.
 
 Prints mean, sd, value at risk (the lower quantile) and conditional value at risk (the mean of the worst share) of the
 return at the start, each with an interval that holds the true value, and the certificate: a bound on the Wasserstein-1
@@ -81,10 +82,29 @@ PolicyOption = Annotated[
 ]
 MakeOptions = Annotated[
     list[str] | None,
-    typer.Option("--option", help="KEY=VALUE for gymnasium.make; may be repeated.", rich_help_panel=_MODEL),
+    typer.Option(
+        "--option",
+        help="KEY=VALUE for gymnasium.make; may be repeated. VALUE: a number, a Python list or tuple, yes or no "
+        "(true, false, on, off), none, or text; in quotes it is always text.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Check = Annotated[
+    bool,
+    typer.Option(
+        "--check/--no-check",
+        help="Gymnasium: compare some hundred steps of the environment with its table.",
+        rich_help_panel=_MODEL,
+    ),
 ]
 Terminal = Annotated[
     str | None, typer.Option(help="PRISM: the label of the states where the return ends.", rich_help_panel=_MODEL)
+]
+Rewards = Annotated[
+    str | None,
+    typer.Option(
+        help="PRISM: which of several reward structures, by number or name.", show_default=False, rich_help_panel=_MODEL
+    ),
 ]
 Atoms = Annotated[int, typer.Option(help="Number of atoms of the grid.", rich_help_panel=_METHOD)]
 GridOption = Annotated[
@@ -204,7 +224,9 @@ def evaluate(
     discount: Discount = None,
     policy: PolicyOption = None,
     option: MakeOptions = None,
+    check: Check = True,
     terminal: Terminal = None,
+    rewards: Rewards = None,
     atoms: Atoms = 201,
     grid: GridOption = None,
     tight: Tight = False,
@@ -226,7 +248,7 @@ def evaluate(
         _check_target(plot, (".png", ".pdf", ".svg"), "--plot")
         _check_target(save, (".npz", ".csv"), "--save")
         draw = None if plot is None else _drawing()
-        given = _read_model(model, discount, option or [], terminal)
+        given = _read_model(model, discount, option or [], check, terminal, rewards)
         mrp, described = _under(given, policy)
         shown = _which_states(states, mrp)
         method: Any
@@ -291,15 +313,18 @@ def _check_target(path: Path | None, suffixes: tuple[str, ...], option: str) -> 
 
 
 def _read_model(
-    name: str, discount: float | None, options: list[str], terminal: str | None
+    name: str, discount: float | None, options: list[str], check: bool, terminal: str | None, rewards: str | None
 ) -> "distrl.MRP | distrl.MDP":
-    kind = Path(name).suffix
-    if options and kind in (".npz", ".tra"):
-        raise ValueError("--option is for gymnasium.make; a file takes none")
-    if terminal is not None and kind != ".tra":
-        raise ValueError("--terminal is for PRISM files; other models know where they end")
+    kind = ".tra" if name.endswith(".tra.gz") else Path(name).suffix
+    if (options or not check) and kind in (".npz", ".tra"):
+        raise ValueError("--option is for gymnasium.make and --no-check for its environments; a file takes none")
+    if (terminal is not None or rewards is not None) and kind != ".tra":
+        what = "--rewards" if terminal is None else "--terminal"
+        raise ValueError(f"{what} is for PRISM files; other models know where they end and what they pay")
     if kind == ".npz":
         model = distrl.load(name)
+        if not isinstance(model, distrl.MRP | distrl.MDP):
+            raise ValueError(f"{name} holds a {type(model).__name__}, not a model")
         if discount is None:
             return model
         return type(model)._from_table(model.outcomes, discount, model.initial, model.layout)
@@ -308,22 +333,37 @@ def _read_model(
     if discount is None:
         raise ValueError(f"{name} does not say how returns are discounted; give --discount, for example 0.99")
     if kind == ".tra":
-        return distrl.read_prism(name, discount, terminal=terminal)
-    return distrl.from_gymnasium(name, discount, **dict(_key_value(text) for text in options))
+        which = int(rewards) if rewards is not None and re.fullmatch("[0-9]{1,9}", rewards) else rewards
+        return distrl.read_prism(name, discount, which, terminal)
+    return distrl.from_gymnasium(name, discount, check, **_make_options(name, options))
 
 
-def _key_value(text: str) -> tuple[str, Any]:
-    """`map_name=8x8` or `is_slippery=true`: a Python literal where the value is one, else text."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.isidentifier():
-        raise ValueError(f"--option {text}: expected KEY=VALUE, for example map_name=8x8")
-    words = {"true": True, "false": False, "none": None}
-    if value.lower() in words:
-        return key, words[value.lower()]
+def _make_options(name: str, options: list[str]) -> dict[str, Any]:
+    """`map_name=8x8` and `is_slippery=no` as keywords of the environment's constructor."""
+    defaults = constructor_defaults(name) if options else {}
+    found: dict[str, Any] = {}
+    for text in options:
+        key, equals, value = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise ValueError(f"--option {text}: expected KEY=VALUE, for example map_name=8x8")
+        if key in found or key in ("discount", "check", "env_or_id"):
+            raise ValueError(f"--option {text}: {key} " + ("is given twice" if key in found else "is no option of it"))
+        found[key] = _option_value(value, defaults.get(key))
+    return found
+
+
+def _option_value(text: str, default: Any) -> Any:
+    """`text` as a literal where it is one; a parameter whose default is text takes text, unless it is "none"."""
+    words: dict[str, bool | None] = {"none": None}
+    if not isinstance(default, str):
+        words |= dict.fromkeys(("true", "yes", "on"), True) | dict.fromkeys(("false", "no", "off"), False)
+    if text.lower() in words:
+        return words[text.lower()]
     try:
-        return key, ast.literal_eval(value)
+        value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return key, value
+        return text
+    return value if isinstance(value, str) or not isinstance(default, str) else text
 
 
 def _under(model: "distrl.MRP | distrl.MDP", policy: str | None) -> "tuple[distrl.MRP, str]":
@@ -346,8 +386,8 @@ def _count(number: int, what: str) -> str:
 def _read_policy(path: Path) -> FloatArray:
     readers: dict[str, Callable[[], Any]] = {
         ".npy": lambda: np.load(path, allow_pickle=False),
-        ".csv": lambda: np.loadtxt(path, delimiter=","),
-        ".txt": lambda: np.loadtxt(path),
+        ".csv": lambda: np.loadtxt(path, delimiter=",", encoding="utf-8-sig"),
+        ".txt": lambda: np.loadtxt(path, encoding="utf-8-sig"),
     }
     if path.suffix not in readers:
         raise ValueError(f"--policy {path}: expected 'uniform' or a .npy, .csv or .txt file")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._display import at_most
+from distrl._files import path_of, replacing
 from distrl._validation import BoolArray, FloatArray, bool_array, float_array
 from distrl.dp.certificate import Certificate
 from distrl.models.mrp import check_layout
@@ -252,11 +253,10 @@ def plot_errors(
 
 def save_figure(figure: Any, *paths: Any, dpi: int = 150) -> None:
     """Save a figure under each name (.png, .pdf, .svg), fonts embedded and without a date, so that runs compare."""
-    for path in map(str, paths):
+    for path in map(path_of, paths):
         dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
-        metadata = next((entry for suffix, entry in dates.items() if path.endswith(suffix)), None)
-        with plt.rc_context({**STYLE, "svg.hashsalt": "distrl"}):
-            figure.savefig(path, dpi=dpi, metadata=metadata)
+        with plt.rc_context({**STYLE, "svg.hashsalt": "distrl"}), replacing(path) as partial:
+            figure.savefig(partial, dpi=dpi, metadata=dates.get(path.suffix))
 
 
 @contextmanager

@@ -145,7 +145,7 @@ class Solution:
             return self._action_quantiles(self.mdp, self.returns, self.certificate)
         if not isinstance(self.returns, CategoricalReturns) or self.certificate is None:
             raise ValueError(f"action returns need a categorical or quantile solution; {self.method!r} gives none")
-        operator = CategoricalBellman.for_table(self.mdp.outcomes, self.mdp.discount, self.returns.grid)
+        operator = CategoricalBellman.for_table(self.mdp.outcomes.whole, self.mdp.discount, self.returns.grid)
         image = operator.apply(np.asarray(self.returns.probs))
         certificate = Certifier.certify_sources(image, operator, self.certificate)
         shape = (self.mdp.n_states, self.mdp.n_actions, self.returns.grid.atoms)
@@ -156,9 +156,9 @@ class Solution:
         self, mdp: MDP, below: QuantileReturns, certificate: Certificate
     ) -> tuple[QuantileReturns, Certificate]:
         m = len(below.levels)
-        operator = QuantileBellman.for_table(mdp.outcomes, mdp.discount, m, self.method.flat)
+        operator = QuantileBellman.for_table(mdp.outcomes.whole, mdp.discount, m, self.method.flat)
         image = operator(below)
-        certified = ParticleCertifier.certify_sources(image, below, operator.targets, certificate)
+        certified = ParticleCertifier.certify_sources(image, below, operator.targets, certificate, self.model)
         return QuantileReturns._trusted(image.values.reshape(mdp.n_states, mdp.n_actions, m)), certified
 
     @property
