@@ -29,6 +29,11 @@ class Certified:
     """What the oracle itself may be wrong by."""
 
     @property
+    def known(self) -> np.ndarray:
+        """(S,) the exact value, NaN where the oracle leaves out a part of the law that matters to it."""
+        return np.where(self.slack <= 1e-6 * np.maximum(np.abs(self.exact), 1.0), self.exact, np.nan)
+
+    @property
     def holds(self) -> np.ndarray:
         """(S,) whether the interval contains the exact value."""
         inside: np.ndarray = (self.low - self.slack <= self.exact) & (self.exact <= self.high + self.slack)
@@ -78,7 +83,7 @@ def table(results: Mapping[str, Arrays]) -> tuple[list[str], list[list[str]]]:
         start, grid = int(result["start"]), laws(result).grid
         row = [cell, str(start), str(grid.atoms), _number(grid.spacing), str(result["solver"])]
         for item in certified(result):
-            row += [_number(column[start]) for column in (item.value, item.low, item.high, item.exact)]
+            row += [_number(column[start]) for column in (item.value, item.low, item.high, item.known)]
         row += [_number(result[key][start]) for key in ("w1", "bound")]
         row += [_number(result[key].max()) for key in ("w1", "bound")]
         rows.append([*row, _number(a_priori(result)), _number(result["clipped"].max()), str(result["claim"])])
