@@ -5,6 +5,7 @@ stream of transitions), and in later releases `optimize` (which policy is best f
 """
 
 from distrl import operators, td, theory
+from distrl._records import load, save
 from distrl.dp import (
     Brackets,
     CategoricalDP,
@@ -32,9 +33,7 @@ from distrl.models import (
     GenerativeModel,
     environments,
     from_gymnasium,
-    load,
     read_prism,
-    save,
     write_prism,
 )
 from distrl.returns import (

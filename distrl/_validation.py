@@ -30,6 +30,13 @@ NEGATIVE_TOLERANCE = 1e-12
 LARGEST_NUMBER = 1e100
 
 
+def read_only(array: FloatArray) -> FloatArray:
+    """A contiguous view that cannot be written: kernels know two kinds of array, and are compiled for one of them."""
+    view = np.ascontiguousarray(array)[...]
+    view.flags.writeable = False
+    return view
+
+
 def real_number(value: Any, name: str, *, low: float = -math.inf, high: float = math.inf) -> float:
     """`value` as a finite float in [low, high], or an error naming `name`."""
     if isinstance(value, str | bytes | bool | np.bool_) or value is None:

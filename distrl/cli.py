@@ -42,8 +42,8 @@ EVALUATE_HELP = """The return distribution of a known model under a policy, with
 made by distrl.save, or a PRISM .tra (.tra.gz) file with its companions (.srew, .trew, .lab) beside it.
 
 Prints mean, sd, value at risk (the lower quantile) and conditional value at risk (the mean of the worst share) of the
-return at the start, and the certificate: a bound on the Wasserstein-1 distance to the true law, per state, numerical
-error included.
+return at the start, each with an interval that holds the true value, and the certificate: a bound on the Wasserstein-1
+distance to the true law, per state. Numerical error is included in both.
 
 [bold]Examples[/bold]
 
@@ -339,6 +339,8 @@ def _read_model(
         raise ValueError(f"{given} is for PRISM files; other models know where they end and what they pay")
     if kind == ".npz":
         model = distrl.load(name)
+        if not isinstance(model, distrl.MRP | distrl.MDP):
+            raise ValueError(f"{name} holds a {type(model).__name__}, not a model")
         if discount is None:
             return model
         return type(model)._from_table(model.outcomes, discount, model.initial, model.layout)
@@ -519,38 +521,30 @@ def _print(solution: "distrl.Solution", title: str, states: list[int], level: fl
         )
     worst = int(np.argmax(certificate.w1))
     console.print(
-        f"certificate: W1 to the true law <= {at_most(certificate.w1[worst], 4)} in every state (the worst is {worst}) "
-        f"\\[{certificate.claim}]"
+        f"certificate: W1 to {certificate.of} <= {at_most(certificate.w1[worst], 4)} in every state "
+        f"(the worst is {worst}) \\[{certificate.claim}]"
     )
     if certificate.overshoot[worst] > 0.5 * certificate.w1[worst]:
         console.print("most of it is clipping: a wider --grid makes it smaller")
-    console.print(_table(solution, certificate.w1, states, level, wants_start))
+    said, table = _table(solution, states, level, wants_start)
+    console.print(said)
+    console.print(table)
     left = solution.model.n_states - len(set(states))
     if left and not (wants_start and solution.model.initial is not None):
         console.print(f"and {_count(left, 'more state')}: --states all prints, --save keeps them")
-    console.print(
-        f"The bound holds for the mean too; for CVaR {100 * level:g}% it is {1 / level:.4g} times as large.",
-        style="dim",
-    )
 
 
-def _table(
-    solution: "distrl.Solution", bounds: FloatArray, states: list[int], level: float, wants_start: bool
-) -> Table:
-    table = Table()
-    names = ("mean", "sd", f"VaR {100 * level:g}%", f"CVaR {100 * level:g}%", "W1 bound")
-    for name in ("state", *names):
-        table.add_column(name, justify="right")
-
-    noise = 1e-10 * float(np.ptp(solution.returns.support_weights()[0]))
-
-    def add(name: str, law: Any, bound: float) -> None:
-        numbers = (float(x) for x in (law.mean(), law.std(), law.quantile(level), law.cvar(level)))
-        table.add_row(name, *("0" if abs(x) < noise else f"{x:.6g}" for x in numbers), at_most(bound))
-
+def _table(solution: "distrl.Solution", states: list[int], level: float, wants_start: bool) -> tuple[str, Table]:
+    """What the intervals are, and a row for the start and for every state: values over their intervals."""
+    functionals = (distrl.Mean(), distrl.Std(), distrl.Quantile(level), distrl.CVaR(level))
+    said, columns = solution._columns(states, functionals)
     initial = solution.model.initial
     if wants_start and initial is not None and np.count_nonzero(initial) > 1:
-        add("start", solution.start, float(initial @ bounds))
-    for state in states:
-        add(str(state), solution.returns[state], float(bounds[state]))
-    return table
+        first = solution._start_row(functionals)
+        columns = {name: [first[name], *cells] for name, cells in columns.items()}
+    table = Table()
+    for name in columns:
+        table.add_column(name, justify="right")
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*(cell.replace(", ", ",\n").replace(" [", "\n\\[") for cell in row))
+    return said, table

@@ -1,6 +1,7 @@
 """Markov decision processes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -296,6 +297,9 @@ class MDP:
             describe=lambda source: f"state {source} under the policy",
             tolerance=MIXED_TOLERANCE,
         )
+        defects = (weights * table.defects).reshape(self.n_states, self.n_actions).sum(axis=1)
+        if defects.any():  # those of two actions must not cancel
+            mixed = replace(mixed.whole, known_defects=defects)
         return MRP._from_table(mixed, self.discount, self.initial, self.layout)
 
     def to_sparse(self) -> Arrays:

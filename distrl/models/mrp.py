@@ -1,7 +1,8 @@
 """Markov reward processes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from copy import copy
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -174,6 +175,15 @@ class MRP:
     def __repr__(self) -> str:
         table = self.outcomes
         return f"MRP(states={self.n_states}, outcomes={len(table.probs)}, discount={self.discount:g})"
+
+    def _whole(self) -> Self:
+        """The model with rows that sum to 1 to rounding; itself where they do."""
+        table = self.outcomes.whole
+        if table is self.outcomes:
+            return self
+        model = copy(self)
+        model.outcomes = table
+        return model
 
     @property
     def n_states(self) -> int:

@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 import numpy as np
 from scipy import sparse
 
+from distrl._files import replacing
 from distrl._validation import FloatArray, IntArray, real_number, whole_number
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
@@ -158,10 +159,8 @@ def write_prism(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
         (".trew", _matrix_lines(rewards, header, isinstance(model, MDP))),
         (".lab", text),
     ):
-        try:
-            Path(f"{stem}{suffix}").write_text("\n".join(content) + "\n", encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{stem}{suffix} cannot be written: {error}") from error
+        with replacing(Path(f"{stem}{suffix}")) as partial:
+            partial.write_text("\n".join(content) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
