@@ -15,6 +15,7 @@ from distrl.returns.base import Returns
 from distrl.returns.functionals import Enclosing, Ends, each
 
 _EPS = float(np.finfo(np.float64).eps)
+_TINY = float(np.finfo(np.float64).tiny)
 _WIDER = "certificate-martingale-coupling"  # the certified law is the true one and martingale errors
 _NARROWER = "particles-martingale"  # the true law is the certified one and martingale errors
 _STRETCHES = np.geomspace(1.0, 1e8, 160)
@@ -287,7 +288,8 @@ def certified_moments(model: MRP) -> CertifiedMoments:
     own = np.where(np.isfinite(own), own, 0.0)
     with np.errstate(over="ignore", invalid="ignore"):
         source = _sums(probs * (shift**2 + own), sources, n)
-        source_error = _sums(probs * (2.0 * np.abs(shift) * moved + moved**2 + blur[1]), sources, n)
+        lost = np.where(shift != 0.0, 4.0 * _TINY, 0.0)  # of squares and products that are no normal numbers any more
+        source_error = _sums(probs * (2.0 * np.abs(shift) * moved + moved**2 + blur[1] + lost), sources, n)
         variance = np.maximum(square.solve(source), 0.0)
         left = np.abs(source + g * g * (model.continuation @ variance) - variance)
         inflow = source + g * g * (model.continuation @ variance)
