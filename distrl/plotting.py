@@ -79,7 +79,7 @@ def plot_returns(
     labels : str or sequence of str, optional
         One for each law; "state s" when left out.
     certificate : Certificate, optional
-        Of all the states of `returns`: each label then carries the bound on W1 to the true law.
+        Of all the states of `returns`: each label then carries the bound on W1, and to which law it is.
 
     Returns
     -------
@@ -106,9 +106,7 @@ def plot_returns(
         if len(names) != len(chosen):
             raise ValueError(f"labels holds {len(names)} entries for {len(chosen)} law(s)")
     if bounds is not None:
-        names = [
-            f"{name} ($W_1$ to the true law $\\leq$ {at_most(b, 2)})" for name, b in zip(names, bounds, strict=True)
-        ]
+        names = [f"{name} ({_bound(certificate, b)})" for name, b in zip(names, bounds, strict=True)]
     curves = [_support(law) for law in chosen]
     few = all(np.count_nonzero(_seen(w)) <= _FEW_ATOMS for _, w in curves)
     if kind == "auto":
@@ -292,6 +290,12 @@ def _select(
     return [returns[pair] for pair in pairs], [f"state {s}, action {a}" for s, a in pairs], kept
 
 
+def _bound(certificate: Any, bound: float) -> str:
+    """What a legend says of a certificate."""
+    sure = "" if certificate.confidence is None else f", confidence {certificate.confidence:g}"
+    return f"$W_1$ to {certificate.of} $\\leq$ {at_most(bound, 2)}{sure}"
+
+
 def _as_index(states: Any, shape: tuple[int, ...]) -> Any:
     if isinstance(states, slice):
         return states
@@ -327,7 +331,8 @@ def _visible_ends(curves: list[tuple[FloatArray, FloatArray]]) -> tuple[float, f
         place = np.searchsorted(np.cumsum(weights), [_VISIBLE, 1.0 - _VISIBLE])
         ends.append(values[np.minimum(place, len(values) - 1)])
     low, high = float(np.min(ends)), float(np.max(ends))
-    margin = 0.03 * (high - low) or 0.5
+    floats = 8.0 * float(np.spacing(max(abs(low), abs(high))))  # neighbours of a float, or of one that dwarfs 0.5
+    margin = max(0.03 * (high - low) or 0.5, floats)
     return low - margin, high + margin
 
 

@@ -351,7 +351,10 @@ def _read_labels(stem: str, states: int) -> _Labels:
     number, line = lines[0]
     if not re.fullmatch(r'(\d+="[^"]*"\s*)+', line):
         _fail(path, number, 'a first line such as 0="init" 1="deadlock"', line)
-    names = {int(key): name for key, name in re.findall(r'(\d+)="([^"]*)"', line)}
+    listed = re.findall(r'(\d+)="([^"]*)"', line)
+    names = {int(key): name for key, name in listed}
+    if len(set(names.values())) < len(listed):
+        _fail(path, number, "every number and every label once", line)
     members: dict[str, set[int]] = {name: set() for name in names.values()}
     for number, line in lines[1:]:
         head, colon, tail = line.partition(":")

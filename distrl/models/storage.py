@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from distrl._files import one_line, path_of, read_npz, write_npz
-from distrl._validation import bool_array, float_array, int_array, whole_number
+from distrl._validation import MIXED_TOLERANCE, bool_array, float_array, int_array, whole_number
 from distrl.models.laws import FiniteLaw, LatticeLaw, Law, ScipyLaw, as_law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
@@ -134,6 +134,7 @@ def build(fields: dict[str, Any]) -> MRP | MDP:
         n_sources=sources,
         n_states=n,
         describe=lambda source: f"source {source}",
+        tolerance=MIXED_TOLERANCE,
     )
     layout = fields.get("layout")
     model = MRP if kind == "MRP" else MDP

@@ -363,9 +363,9 @@ def test_errors_against_means_are_those_of_the_means(method):
     mrp = distrl.MRP([[0.5, 0.5], [0.5, 0.5]], [2.0, -1.0], discount=0.9)
     run = distrl.learn(mrp, method, updates=30, replications=3, records=4, rng=0)
     truth = [6.5, 3.5]
-    for given in (np.array(truth), truth) if isinstance(method, distrl.TD) else (np.array(truth),):
-        np.testing.assert_array_equal(run.errors(given, over=None), np.abs(run.values - np.array(truth)))
+    for means in (np.array(truth), truth) if isinstance(method, distrl.TD) else (np.array(truth),):
+        np.testing.assert_array_equal(run.errors(means, over=None), np.abs(run.values - np.array(truth)))
     if isinstance(method, distrl.TD):
         solution = distrl.evaluate(mrp, distrl.CategoricalFixedPoint(21))
-        for given in (solution, solution.returns):
-            np.testing.assert_array_equal(run.errors(given), np.abs(run.values - solution.values).max(axis=-1))
+        for means in (solution, solution.returns):
+            np.testing.assert_array_equal(run.errors(means), np.abs(run.values - solution.values).max(axis=-1))
