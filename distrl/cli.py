@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -114,7 +115,15 @@ Normalise = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
-Atoms = Annotated[int, typer.Option(help="Number of atoms of the grid.", rich_help_panel=_METHOD)]
+Atoms = Annotated[
+    int | None,
+    typer.Option(
+        help="Number of atoms of the grid. Default: rounding to them is at most 1% of the standard deviation of every "
+        "return, 51 to 2,001.",
+        show_default=False,
+        rich_help_panel=_METHOD,
+    ),
+]
 GridOption = Annotated[
     tuple[float, float] | None,
     typer.Option(
@@ -236,7 +245,7 @@ def evaluate(
     terminal: Terminal = None,
     rewards: Rewards = None,
     normalise: Normalise = False,
-    atoms: Atoms = 201,
+    atoms: Atoms = None,
     grid: GridOption = None,
     tight: Tight = False,
     tail: Tail = None,
@@ -262,9 +271,11 @@ def evaluate(
         shown = _which_states(states, mrp)
         method: Any
         if quantiles is None:
-            method = distrl.CategoricalFixedPoint(atoms, _grid(mrp, atoms, grid, tight, tail), solver)
-        elif grid is not None or tight or tail is not None or solver != "auto":
-            raise ValueError("--quantiles needs no grid; leave out --grid, --tight, --tail and --solver")
+            method = distrl.CategoricalFixedPoint(solver=solver)
+            ends = _grid(mrp, 2 if atoms is None else atoms, grid, tight, tail)
+            method = replace(method, interval=(ends.low, ends.high)) if atoms is None else replace(method, grid=ends)
+        elif atoms is not None or grid is not None or tight or tail is not None or solver != "auto":
+            raise ValueError("--quantiles needs no grid; leave out --atoms, --grid, --tight, --tail and --solver")
         else:
             method = distrl.QuantileDP(quantiles)
         with _progress(progress) as hook:
