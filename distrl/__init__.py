@@ -5,6 +5,7 @@ stream of transitions), and in later releases `optimize` (which policy is best f
 """
 
 from distrl import operators, td, theory
+from distrl._warm_up import warm_up
 from distrl.dp import (
     Brackets,
     CategoricalDP,
@@ -133,6 +134,7 @@ __all__ = [
     "save",
     "td",
     "theory",
+    "warm_up",
     "wasserstein",
     "write_prism",
 ]
