@@ -5,6 +5,7 @@ stream of transitions), and in later releases `optimize` (which policy is best f
 """
 
 from distrl import operators, td, theory
+from distrl._records import load, save
 from distrl._warm_up import warm_up
 from distrl.dp import (
     Brackets,
@@ -33,9 +34,7 @@ from distrl.models import (
     GenerativeModel,
     environments,
     from_gymnasium,
-    load,
     read_prism,
-    save,
     write_prism,
 )
 from distrl.returns import (

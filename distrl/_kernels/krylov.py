@@ -58,14 +58,6 @@ def add(solution: FloatArray, step: FloatArray, weight: float, start: int, stop:
 
 
 @kernel
-def extrapolate(image: FloatArray, before: FloatArray, weight: float, start: int, stop: int) -> None:
-    """before += weight * (image - before)."""
-    for x in range(start, stop):
-        for i in range(image.shape[1]):
-            before[x, i] += weight * (image[x, i] - before[x, i])
-
-
-@kernel
 def next_direction(
     residual: FloatArray,
     image: FloatArray,

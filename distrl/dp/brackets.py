@@ -10,6 +10,7 @@ from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.categorical import CategoricalFixedPoint, check_atoms_and_grid
 from distrl.dp.certificate import Certificate, float_slack
 from distrl.dp.problem import Problem
+from distrl.dp.ranges import unknown_mass
 from distrl.dp.refine import Target, enough_atoms, solve_to_target
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
@@ -142,13 +143,17 @@ class Brackets:
         upper = CategoricalFixedPoint(self.atoms, self.grid)._solve(model, run)
         assert isinstance(upper.returns, CategoricalReturns)
         problem = Problem.of(model, upper.returns.grid, self.atoms, run)
-        mean, mean_error = certified_mean(problem)
-        slack_upper, clipped = _slack_of_upper(problem, np.asarray(upper.returns.probs))
-        lower, plan_slack = self._merged(problem, mean, run)
-        slack_lower = float(mean_error.max()) + problem.certifier.linear.upper(plan_slack)
-        returns = ConvexBrackets(lower, upper.returns, mean, mean_error, slack_lower, slack_upper, clipped=clipped)
+        returns = self._around(problem, upper.returns, run)
         status = Status.INTERRUPTED if run.interrupted else upper.status
         return replace(upper, returns=returns, method=self, status=status, elapsed=run.elapsed)
+
+    def _around(self, problem: Problem, upper: CategoricalReturns, run: Run) -> ConvexBrackets:
+        """The lower law beside any laws on the grid, whose slack counts what they are short of a fixed point."""
+        mean, mean_error = certified_mean(problem)
+        slack_upper, clipped = _slack_of_upper(problem, np.asarray(upper.probs))
+        lower, plan_slack = self._merged(problem, mean, run)
+        slack_lower = float(mean_error.max()) + problem.certifier.linear.upper(plan_slack)
+        return ConvexBrackets(lower, upper, mean, mean_error, slack_lower, slack_upper, clipped=clipped)
 
     def _merged(self, problem: Problem, mean: FloatArray, run: Run) -> tuple[ParticleReturns, FloatArray]:
         """The lower law after the sweeps, and the float slack of one sweep, (S,)."""
@@ -196,24 +201,29 @@ class Brackets:
                 f"stochastic-order brackets need a grid that clips nothing, but outcomes of state {state} leave "
                 f"[{grid.low:g}, {grid.high:g}]; use Grid.covering, or order='convex'"
             )
-        laws = []
+        laws, moved = [], 0.0
         slack = 1e-12 * (grid.atoms - 1)
         for upwards in (False, True):
             probs = np.zeros((model.n_states, grid.atoms))
             probs[:, -1 if upwards else 0] = 1.0
-            laws.append(self._rounded(problem, probs, upwards, slack, run))
-        slack_mass = problem.certifier.linear.upper(float_slack(operator) / grid.width)
+            law, last = self._rounded(problem, probs, upwards, slack, run)
+            laws.append(law)
+            moved = max(moved, last)
+        slack_mass = problem.certifier.linear.upper(float_slack(operator) / grid.width + model.outcomes.law_cdf_errors)
         shift = problem.certifier.linear.upper(np.full(model.n_states, slack * grid.spacing + 4 * _EPS * _size(grid)))
         lower, upper = (CategoricalReturns._trusted(grid, probs) for probs in laws)
         returns = StochasticBrackets(lower, upper, mean, mean_error, shift, shift, slack_mass=slack_mass)
         gap = np.asarray(upper.mean() - lower.mean()) + 2.0 * (shift + slack_mass * grid.width)
         zeros = np.zeros(model.n_states)
         certificate = Certificate(gap, "brackets-stochastic", gap, zeros, zeros, zeros)
+        status = Status.STEADY if moved <= problem.tol else Status.SWEEPS_DONE
+        if gap.max() <= problem.tol:  # both limits lie between the two laws
+            status = Status.CONVERGED
         return Solution(
             returns=returns,
-            status=Status.INTERRUPTED if run.interrupted else Status.CONVERGED,
+            status=Status.INTERRUPTED if run.interrupted else status,
             iterations=run.iterations,
-            residual=0.0,
+            residual=moved,
             clipped_mass=0.0,
             elapsed=run.elapsed,
             certificate=certificate,
@@ -222,9 +232,13 @@ class Brackets:
             reason="rounding down and up, valid at every sweep",
             model=model,
             method=self,
+            bounds=gap,
         )
 
-    def _rounded(self, problem: Problem, probs: FloatArray, upwards: bool, slack: float, run: Run) -> FloatArray:
+    def _rounded(
+        self, problem: Problem, probs: FloatArray, upwards: bool, slack: float, run: Run
+    ) -> tuple[FloatArray, float]:
+        """The law (S, m) after the sweeps, and the largest W1 size of the last of them."""
         operator, grid = problem.operator, problem.grid
         blocks = []
         for block in operator.law_blocks:
@@ -233,7 +247,7 @@ class Brackets:
             cdf[-1] = 1.0
             blocks.append((block, np.diff(cdf, axis=0, prepend=0.0)))
         following = np.empty_like(probs)
-        total = self._sweeps_needed(problem, power=1)
+        total, moved = self._sweeps_needed(problem, power=1), math.inf
         try:
             for done in range(total):
                 kernels.round_sweep(probs, operator.plan, upwards, slack, following)
@@ -249,7 +263,8 @@ class Brackets:
                     break
         except KeyboardInterrupt:
             run.interrupted = True
-        return np.asarray(probs / probs.sum(axis=1, keepdims=True))
+        last = float(np.abs(np.cumsum(probs - following, axis=1)).sum(axis=1).max()) * grid.spacing
+        return np.asarray(probs / probs.sum(axis=1, keepdims=True)), last if moved < math.inf else moved
 
     def _sweeps_needed(self, problem: Problem, power: int) -> int:
         """Until discount^(power * n) * (width / spacing)^power is 1e-6; undiscounted, 1 - 1 / horizon is the rate."""
@@ -262,29 +277,43 @@ class Brackets:
         return int(min(math.ceil(needed) + 2, _LONGEST))
 
 
-def brackets_within(model: MRP, grid: Grid, work: float) -> ConvexBrackets | None:
-    """Convex brackets on a grid, of as many sweeps as `work` (outcomes times atoms) pays for; None for too few."""
+def brackets_around(
+    model: MRP, grid: Grid, upper: CategoricalReturns | None, run: Run, work: float
+) -> ConvexBrackets | None:
+    """Convex brackets on a grid, of as many sweeps as `work` (outcomes times atoms) pays for; None for too few.
+
+    `upper`, laws on the grid however far from converged, are the upper ones, `None`: they are solved for. Nothing but
+    CDF, quantiles, stop-loss, CVaR and expectiles is to be read from the brackets of laws that are not converged.
+    """
     affordable = int(work / (len(model.outcomes.probs) * grid.atoms))
     if affordable < _FEWEST:
         return None
-    run = Run(None, None, np.random.default_rng(0), None)
-    needed = Brackets(grid=grid)._sweeps_needed(Problem.of(model, grid, grid.atoms, run), power=2)
-    returns = Brackets(grid=grid, sweeps=min(needed, affordable))._solve(model, run).returns
+    problem = Problem.of(model, grid, grid.atoms, run)
+    needed = Brackets(grid=grid)._sweeps_needed(problem, power=2)
+    method = Brackets(grid=grid, sweeps=min(needed, affordable))
+    if upper is not None:
+        return method._around(problem, upper, run)
+    returns = method._solve(model, run).returns
     assert isinstance(returns, ConvexBrackets)
     return returns
 
 
 def certified_mean(problem: Problem) -> tuple[FloatArray, FloatArray]:
     """Exact means (S,) by a linear solve, and a bound on their error: a defect d moves V by (I - g P)^{-1} |d|."""
-    model, linear = problem.model, problem.certifier.linear
-    mean = linear.solve(model.expected_rewards)
+    linear = problem.certifier.linear
+    mean = linear.solve(problem.model.expected_rewards)
+    return mean, linear.upper(mean_defect(problem.model, mean))
+
+
+def mean_defect(model: MRP, mean: FloatArray) -> FloatArray:
+    """(S,) bound on |r + g P V - V| for V = `mean`, its rounding and what rows that do not sum to 1 hide included."""
     onward = model.discount * (model.continuation @ mean)
     defect = np.abs(model.expected_rewards + onward - mean)
     terms = np.diff(model.outcomes.indptr) + 4.0
     size = np.abs(model.expected_rewards) + np.abs(mean) + model.discount * (model.continuation @ np.abs(mean))
     table = model.outcomes
     rewards = np.bincount(table.sources, weights=table.probs * np.abs(table.rewards), minlength=model.n_states)
-    return mean, linear.upper(np.asarray(defect + terms * _EPS * (size + rewards) + table.law_errors))
+    return np.asarray(defect + terms * _EPS * (size + rewards) + table.law_errors + unknown_mass(model))
 
 
 def _slack_of_upper(problem: Problem, probs: FloatArray) -> tuple[FloatArray, np.ndarray]:

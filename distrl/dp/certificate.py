@@ -1,11 +1,13 @@
 """How far a categorical or particle law can be from the true return law, for certain."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from distrl._validation import FloatArray
+from distrl.dp.ranges import diameter, unknown_mass
 from distrl.dp.resolvent import Resolvent
 from distrl.models.mrp import MRP
 from distrl.operators.categorical import Application, CategoricalBellman
@@ -76,6 +78,11 @@ class Certifier:
         self.square = Resolvent.of(model, power=2)
         self._slack = float_slack(operator)
 
+    @cached_property
+    def floor(self) -> float:
+        """What the rounding of every application adds to the bound on the iteration error, at the worst state."""
+        return float(self.linear.upper(self._slack).max())
+
     @property
     def gain(self) -> float:
         """sup over states of W1(F, F*) <= gain * sup W1(F, Pi T F): at most 1 / (1 - discount)."""
@@ -133,17 +140,22 @@ class ParticleCertifier:
     def __init__(self, model: MRP, targets: Targets) -> None:
         self.targets = targets
         self.linear = Resolvent.of(model)
+        self._unknown = unknown_mass(model)
 
     def certify(self, law: Returns) -> Certificate:
         """The certificate of the states' laws. Time: one merge, as an application, and two solves over states."""
         values, weights = law._rows()
         distance, slack = self.targets.distances(values, weights, values, weights)
-        return _of_steps(self.linear.upper(distance), self.linear.upper(slack), self.claim)
+        return _of_steps(self.linear.upper(distance), self.linear.upper(slack + self._unknown), self.claim)
 
     @staticmethod
-    def certify_sources(law: Returns, below: Returns, targets: Targets, certificate: Certificate) -> Certificate:
+    def certify_sources(
+        law: Returns, below: Returns, targets: Targets, certificate: Certificate, model: MRP
+    ) -> Certificate:
         """The certificate of laws of other sources, (state, action) pairs, whose targets are at `below`."""
         distance, slack = targets.distances(*below._rows(), *law._rows())
+        if targets.table.known_defects is not None:
+            slack = slack + targets.table.known_defects * diameter(model)
         onward = targets.table.continuation * targets.plan.discount
         steps = _of_steps(
             distance + onward @ certificate.rounding, slack + onward @ certificate.residual, certificate.claim
@@ -154,11 +166,6 @@ class ParticleCertifier:
 def _of_steps(step: FloatArray, floats: FloatArray, claim: str) -> Certificate:
     nothing = np.zeros(len(step))
     return Certificate(step + floats, claim, rounding=step, overshoot=nothing, residual=floats, clipped_mass=nothing)
-
-
-def distance_on_grid(first: FloatArray, second: FloatArray, spacing: float) -> FloatArray:
-    """W1 between two arrays of PMFs on one grid, row by row; differences first, so that little is rounded."""
-    return np.asarray(np.abs(np.cumsum(first - second, axis=1)[:, :-1]).sum(axis=1) * spacing)
 
 
 def float_slack(operator: CategoricalBellman) -> FloatArray:
@@ -174,7 +181,8 @@ def float_slack(operator: CategoricalBellman) -> FloatArray:
     terms = outcomes * (2.0 + collisions) + 8.0
     size = max(abs(grid.low), abs(grid.high)) + np.abs(table.rewards).max(initial=0.0)
     sums = np.add.reduceat(table.probs, table.indptr[:-1])
-    slack = terms * _EPS * grid.width + 4.0 * _EPS * size + np.abs(sums - 1.0) * grid.width
+    defects = np.abs(sums - 1.0) + table.defects * (table.known_defects is not None)
+    slack = terms * _EPS * grid.width + 4.0 * _EPS * size + defects * grid.width
     for block in operator.law_blocks:
         share = np.asarray(block.continuing.sum(axis=1)).ravel() + block.ending
         slack[block.sources] += share * 2.0 * grid.atoms * block.law.rounding(size)

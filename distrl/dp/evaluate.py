@@ -36,12 +36,15 @@ def evaluate(
     Parameters
     ----------
     model : MRP, or MDP together with `policy`
-    method : CategoricalFixedPoint, CategoricalDP, QuantileDP, ExpectileDP, Brackets, Moments or MonteCarlo
+    method : CategoricalFixedPoint, CategoricalDP, QuantileDP, ExpectileDP, ParticleDP, Brackets, Moments or MonteCarlo
     policy : (S,) ints, (S, A) probabilities or "uniform", for an MDP
     tol : float, optional
-        Bound on the iteration error, sup over states of W1, in units of reward. None: 1e-12 of the grid's width, or
-        2e-10 of its spacing if that is less (CDF values are then right to 2e-10); never below what float64 can reach.
-        For `QuantileDP` in sup-W_inf, for `ExpectileDP` on the last step; None: 1e-10 of the returns' range.
+        What `Solution.bound`, the certified bound on the iteration error, is to be at most: sup over states of W1, in
+        units of reward. The status is CONVERGED if and only if it is. A tolerance below what float64 reaches raises.
+        None: 1e-10 of the grid's width (1e-12, or 2e-10 of its spacing if that is less, where that can be had: CDF
+        values are then right to 2e-10), or the bound that the best solver reaches, whichever is larger: rounding alone
+        never raises. For `QuantileDP` in sup-W_inf, for `ExpectileDP` on the last step; None: 1e-10 of the returns'
+        range. For `MonteCarlo` on what cutting episodes leaves out; None: 1e-6 of the largest E|G|.
     max_iterations : int, optional
         Limit on applications of the operator. None: enough for the contraction to reach `tol`.
     rng : anything `numpy.random.default_rng` takes
@@ -98,7 +101,7 @@ def evaluate(
     hook, close = progress_hook(progress)
     run = Run(tol, max_iterations, generator(rng), hook)
     try:
-        solution = method._solve(mrp, run)
+        solution = method._solve(mrp._whole(), run)
     finally:
         close()
     solution = replace(solution, mdp=mdp, compiled=run.compiled)

@@ -62,7 +62,9 @@ class Moments:
         left = model.expected_rewards - linear.apply(moments[1])
         tol = run.tol
         if tol is None:
-            tol = 1e-9 * float(linear.upper(absolute_rewards(model)).max()) or 1e-300
+            tol = 1e-9 * float(linear.upper(absolute_rewards(model, of_laws=True)).max()) or 1e-300
+            if model.outcomes.defects.any() and np.isfinite(bounds).all():
+                tol = max(tol, float(bounds.max()))  # nothing finer can be had of rows with a defect
         return Solution(
             returns=MomentReturns(moments[1], moments, errors),
             status=Status.CONVERGED if float(bounds.max()) <= tol else Status.STALLED,
@@ -91,24 +93,28 @@ def _in_units_of_reward(moments: FloatArray, errors: FloatArray) -> FloatArray:
     return np.where(np.isnan(worst), np.inf, worst)
 
 
-def absolute_rewards(model: MRP) -> FloatArray:
-    """(S,) E|r|, a law counted by its mean: what rounding of mean one-step rewards is relative to."""
+def absolute_rewards(model: MRP, of_laws: bool = False) -> FloatArray:
+    """(S,) E|r|, what rounding of mean one-step rewards is relative to: a law counts by its mean, or by its E|R|."""
     table = model.outcomes
-    weights = table.probs * np.abs(table.rewards)
+    sizes = np.abs(table.rewards)
+    if of_laws:
+        means = np.array([*(law.absolute_mean() for law in table.reward_laws), 0.0])
+        sizes = np.maximum(sizes, means[table.laws])
+    weights = table.probs * sizes
     return np.asarray(np.bincount(table.sources, weights=weights, minlength=table.n_sources), dtype=np.float64)
 
 
 def enclosed_mean(model: MRP, linear: Resolvent) -> tuple[FloatArray, FloatArray]:
     """Mean (S,) of the return, and a certain bound (S,) on its error.
 
-    The bound covers rounding of the one-step means, of the solve, and the defect of rows that do not sum to 1: these
-    are completed by the state's own loop, and any other reading of them is within the bound.
+    The bound covers rounding of the one-step means, what reward laws do not know of theirs, rounding of the solve, and
+    the defect of rows that do not sum to 1: these are completed by the state's own loop, and any other reading of them
+    is within the bound.
     """
     table = model.outcomes
     outcomes, rewards = np.diff(table.indptr) + 2.0, absolute_rewards(model)
-    mean, error = linear.enclose(model.expected_rewards, outcomes * _EPS * rewards)
-    defect = np.abs(np.add.reduceat(table.probs, table.indptr[:-1]) - 1.0)
-    defect[defect <= outcomes * _EPS] = 0.0  # rounding of one entry of the row
+    mean, error = linear.enclose(model.expected_rewards, outcomes * _EPS * rewards + table.law_errors)
+    defect = table.defects
     if defect.any():
         sizes = np.maximum.reduceat(np.abs(table.rewards), table.indptr[:-1])
         values = np.where(table.terminals, 0.0, np.abs(mean[table.next_states]))

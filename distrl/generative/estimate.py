@@ -188,7 +188,8 @@ def _rollouts(
     episodes = per_state // steps
     cut = replace(method, episodes=episodes)
     solution = evaluate(model, cut, policy, tol=math.ulp(0.0), max_iterations=steps, rng=rng, throw=False)
+    solution = replace(solution, tol=solution.bound)  # what cutting after so many steps costs is what was asked for
     reason = f"{episodes} episodes of at most {steps} steps a state: {states * episodes * steps} of {total} samples"
-    if solution.status is Status.MAX_ITERATIONS:
+    if solution.status in (Status.MAX_ITERATIONS, Status.STALLED):
         solution = replace(solution, status=Status.SAMPLED)
     return _estimate(replace(solution, reason=reason), None, policy)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from distrl._memory import check_memory
 from distrl._validation import (
+    MIXED_TOLERANCE,
     BoolArray,
     FloatArray,
     IntArray,
@@ -161,7 +162,13 @@ class Samples:
             columns = [np.concatenate([own, more[rows]]) for own, more in zip(columns, extra, strict=True)]
             laws.extend(known.reward_laws)
         columns.append(laws)
-        return build_table(*columns, n_sources=self.n_sources, n_states=self.n_states, describe=describe)
+        return build_table(
+            *columns,
+            n_sources=self.n_sources,
+            n_states=self.n_states,
+            describe=describe,
+            tolerance=MIXED_TOLERANCE,
+        )
 
 
 class GenerativeModel:

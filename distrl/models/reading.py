@@ -18,6 +18,7 @@ from distrl._validation import (
     int_array,
     real_number,
     refuse_masked,
+    shortened,
     whole_number,
 )
 from distrl.models.laws import Law, as_law
@@ -118,6 +119,8 @@ def count_of(given: Any, name: str, sources: IntArray, *others: IntArray) -> int
 
 
 def _indices(column: Any, name: str, length: int) -> IntArray:
+    if np.asarray(column).dtype == np.bool_:  # 0 and 1, had somebody not mistaken the order of the columns
+        raise TypeError(f"{name} holds booleans, not positions; look at the order of the columns")
     indices = int_array(column, name, low=0)
     if len(indices) != length:
         raise ValueError(f"{name} has {len(indices)} entries, other columns have {length}")
@@ -132,10 +135,15 @@ def _listed(rows: Any) -> Any:
 
 def _columns_in_order(rows: Any, names: tuple[str, ...]) -> dict[str, Any]:
     refuse_masked(rows, "rows")
+    if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] == len(names):
+        return {name: rows[:, k] for k, name in enumerate(names)}
+    wanted = f"rows must be a table or a sequence of ({', '.join(names)}), got {shortened(rows)}"
+    if isinstance(rows, str | bytes):
+        raise TypeError(wanted)
     try:
         listed = [tuple(row) for row in rows]
     except TypeError as error:
-        raise TypeError(f"rows must be a sequence of ({', '.join(names)}), got {rows!r}") from error
+        raise TypeError(wanted) from error
     if not listed:
         raise ValueError("rows is empty; a model needs at least one outcome")
     for number, row in enumerate(listed):

@@ -190,6 +190,9 @@ def test_only_a_table_without_further_columns_may_lack_the_ends():
         ({**mapping(NAMES, ROWS), "reward": 1.0}, None, "reward must be a column"),
         ({name: [] for name in NAMES}, None, "rows is empty"),
         ({}, None, "the columns of rows are none"),
+        ("outcomes.csv", None, r"rows must be a table or a sequence of \(state, .*, got 'outcomes.csv'"),
+        (None, None, "rows must be a table"),
+        (np.array(5.0), None, "rows must be a table"),
         ({0: {0: [(1.0, 0, 1.0, False)]}}, None, "no column 'state'.*the columns of rows are 0"),
     ],
 )

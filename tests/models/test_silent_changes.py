@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 
 from distrl import environments
-from distrl.models import MDP, MRP, EmpiricalMDP, FiniteLaw
+from distrl.models import MDP, MRP, EmpiricalMDP, EmpiricalMRP, FiniteLaw, load, save
 
 pytestmark = pytest.mark.fast
 
@@ -203,6 +203,40 @@ def test_rewards_that_are_no_numbers_are_refused(value, sentence):
         MRP(COIN, value, 0.9)
 
 
+def test_labels_in_another_order_than_positions_are_not_passed_over():
+    pandas = pytest.importorskip("pandas")
+    p = [[0.25, 0.75], [0.5, 0.5]]
+    turned, square = pandas.Series([2.0, 1.0], index=[1, 0]), pandas.DataFrame(p, index=[1, 0], columns=[1, 0])
+    for build, name in (
+        (lambda: MRP(p, turned, 0.9), "rewards"),
+        (lambda: MRP(p, [1.0, 2.0], 0.9, initial=turned / 3), "initial"),
+        (lambda: MRP(p, [1.0, 0.0], 0.9, terminal=turned == 1.0), "terminal"),
+        (lambda: MRP(square, [1.0, 2.0], 0.9), "P"),
+        (lambda: MDP([p, square], [1.0, 2.0], 0.9), r"P\[1\]"),
+        (lambda: MDP([p, p], turned, 0.9), "rewards"),
+        (lambda: MDP([p, p], [1.0, 2.0], 0.9).under(turned - 1), "policy"),
+    ):
+        with pytest.raises(ValueError, match=rf"the index of {name} is \[1, 0\], in another order than its positions"):
+            build()
+    named = pandas.DataFrame(p, index=["a", "b"], columns=["b", "a"])
+    with pytest.raises(ValueError, match="the index and the columns of P name the same things in another order"):
+        MRP(named, [1.0, 2.0], 0.9)
+    expected = outcomes(MRP(p, [1.0, 2.0], 0.9))
+    for labels in (["a", "b"], [0, 1], [1, 2]):
+        frame = pandas.DataFrame(p, index=labels, columns=labels)
+        assert outcomes(MRP(frame, pandas.Series([1.0, 2.0], index=labels), 0.9)) == expected
+    assert outcomes(MRP(p, turned.sort_index(), 0.9)) == expected
+
+
+def test_booleans_are_no_positions():
+    """A column of ends in the place of a column of states was 0 and 1."""
+    rows = [(0, True, 1.0, 0, 1.0, False), (1, False, 1.0, 0, 1.0, False)]
+    with pytest.raises(TypeError, match="action holds booleans, not positions; look at the order"):
+        MDP.from_outcomes(rows, 0.9)
+    with pytest.raises(TypeError, match="next_state holds booleans"):
+        EmpiricalMRP({"state": [0], "reward": [1.0], "next_state": [False], "terminal": [True]}, 0.9)
+
+
 def test_missing_values_of_pandas_are_refused():
     pandas = pytest.importorskip("pandas")
     for column, name in (
@@ -232,6 +266,9 @@ def test_duplicates_of_a_sparse_matrix_add_up_beyond_a_small_integer():
     halves = sparse.coo_array(([0.5, 0.5], ([0, 0], [0, 0])), shape=(1, 1))
     assert outcomes(MRP(halves, twice, 0.9)) == [(0, 1.0, 0, 200.0, False)]
 
+
+SHORT = 1 - 9e-10
+MDP_OF_TWO = MDP([[[SHORT, 0], [0, 1]], [[SHORT, 0], [0, 1]]], [1.0, 1.0], 0.9)
 
 # Rows that do not sum to 1
 
@@ -305,6 +342,23 @@ def test_a_row_of_nothing_cannot_be_divided():
 def test_whether_to_normalise_is_yes_or_no():
     with pytest.raises(TypeError, match="normalise must be True or False, got 'no'"):
         MRP(ROUGH, np.zeros(3), 0.9, normalise="no")
+
+
+def test_what_is_accepted_goes_on_working():
+    """A row and a policy that are both off by almost what is allowed: together they are off by twice that."""
+    short = 1 - 9e-10
+    mdp = MDP([[[short]], [[short]]], [1.0], 0.9)
+    policy = [[0.5 * short, 0.5 * short]]
+    model = mdp.under(policy)
+    assert model.outcomes.probs[0] == pytest.approx(short**2, abs=1e-15)
+    assert outcomes(EmpiricalMRP([(1, 0.0, 1, True)], 0.9, unvisited=MDP_OF_TWO.under([policy[0], [1, 0]])))[0][1] < 1
+
+
+def test_a_mixed_model_that_was_accepted_loads_again(tmp_path):
+    short = 1 - 9e-10
+    model = MDP([[[short]], [[short]]], [1.0], 0.9).under([[0.5 * short, 0.5 * short]])
+    save(model, tmp_path / "m.npz")
+    assert outcomes(load(tmp_path / "m.npz")) == outcomes(model)
 
 
 # Masks, policies and discounts

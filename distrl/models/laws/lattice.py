@@ -40,6 +40,7 @@ class LatticeLaw(FiniteLaw):
     ) -> None:
         super().__init__(values, probs)
         self.support, self.error, self.tail_index = support, error, tail_index
+        self.cdf_error = float(1.0 - self.cdf(self.values[-2])) if len(self.values) > 1 else 0.0
         self._text = describe(frozen)
         #: the frozen law of SciPy, where name and parameters say all
         self.frozen = frozen if own_parameters(frozen) is not None else None
