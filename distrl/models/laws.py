@@ -93,6 +93,10 @@ class Law(ABC):
         """Bound on the error of `put` at |k| <= reach: here that of rounding."""
         return 4.0 * float(np.finfo(np.float64).eps) * (reach + abs(self.mean))
 
+    def resolution(self, reach: Any) -> Any:
+        """Points |x| <= reach this close to a value may be taken for it: 0 where the CDF compares exactly."""
+        return 0.0
+
     @property
     @abstractmethod
     def key(self) -> Hashable:
@@ -176,6 +180,10 @@ class FiniteLaw(Law):
         count = np.searchsorted(self.values, points, side="right")
         last = np.maximum(count - 1, 0)
         return np.where(count > 0, np.maximum(points * self._cumulative[last] - self._partial[last], 0.0), 0.0)
+
+    def put_error(self, reach: float) -> float:
+        # cumulative sums of n terms, of the masses and of masses times values
+        return (len(self.values) + 4) * float(np.finfo(np.float64).eps) * (reach + self.absolute_mean())
 
     def quantile(self, q: ArrayLike) -> FloatArray:
         index = np.searchsorted(self._cumulative, np.asarray(q, dtype=np.float64) - 1e-9)
@@ -349,12 +357,17 @@ class LatticeLaw(ScipyLaw):
 
     # the frozen CDF is asked half-way between two values: at a value, a fractional `loc` rounds to either side of it
     def cdf(self, x: ArrayLike) -> FloatArray:
-        below = np.floor(np.asarray(x, dtype=np.float64) - self._start + 1e-9)
-        return super().cdf(self._start + below + 0.5)
+        points = np.asarray(x, dtype=np.float64)
+        near = self.resolution(np.abs(points))
+        return super().cdf(self._start + np.floor(points - self._start + near) + 0.5)
 
     def cdf_left(self, x: ArrayLike) -> FloatArray:
-        below = np.ceil(np.asarray(x, dtype=np.float64) - self._start - 1e-9)
-        return super().cdf(self._start + below - 0.5)
+        points = np.asarray(x, dtype=np.float64)
+        near = self.resolution(np.abs(points))
+        return super().cdf(self._start + np.ceil(points - self._start - near) - 0.5)
+
+    def resolution(self, reach: Any) -> Any:  # of a point and of the values, which are rounded sums
+        return 2.0 * float(np.finfo(np.float64).eps) * (reach + abs(self._start))
 
     @cached_property
     def tail_index(self) -> float:  # type: ignore[override]
@@ -383,6 +396,11 @@ class LatticeLaw(ScipyLaw):
         cell = np.clip(np.floor(points - self._start).astype(np.int64), 0, count)
         inside = sums[cell] + (points - lattice[cell]) * cdfs[cell]
         return np.where(points > self._start, inside, 0.0)
+
+    def put_error(self, reach: float) -> float:
+        # a sum of as many CDF values as there are integers up to the point, and no quadrature
+        error = 4.0 * float(np.finfo(np.float64).eps) * (reach + abs(self.mean))
+        return error * (1.0 + max(reach - self._start, 0.0) / 4.0)
 
     def sample(self, size: int, rng: np.random.Generator) -> FloatArray:
         # not frozen.rvs: it truncates a fractional `loc` to an integer
