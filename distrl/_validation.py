@@ -4,8 +4,10 @@ Every public constructor goes through here, so that bad input never surfaces as 
 the argument, the offending index and the mend.
 """
 
+import itertools
 import math
 import operator
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -18,16 +20,30 @@ BoolArray = NDArray[np.bool_]
 #: How far the probabilities of a row may sum from 1; certificates count the defect, nothing is renormalised.
 SUM_TOLERANCE = 1e-9
 
+#: How far rows may sum from 1 that mix accepted rows by accepted weights: what was accepted has to go on working.
+MIXED_TOLERANCE = 2.5 * SUM_TOLERANCE
+
+#: A probability of at least minus this is arithmetic's noise (1 - .9 - .1 is -2.8e-17) and counts as 0.
+NEGATIVE_TOLERANCE = 1e-12
+
 #: Largest reward or grid end accepted: squares, and sums over any horizon float64 can state, stay finite.
 LARGEST_NUMBER = 1e100
+
+
+def read_only(array: FloatArray) -> FloatArray:
+    """A contiguous view that cannot be written: kernels know two kinds of array, and are compiled for one of them."""
+    view = np.ascontiguousarray(array)[...]
+    view.flags.writeable = False
+    return view
 
 
 def real_number(value: Any, name: str, *, low: float = -math.inf, high: float = math.inf) -> float:
     """`value` as a finite float in [low, high], or an error naming `name`."""
     if isinstance(value, str | bytes | bool | np.bool_) or value is None:
         raise TypeError(f"{name} must be a real number, got {value!r}")
+    refuse_masked(value, name)
     if isinstance(value, np.ndarray | np.generic) and (value.ndim or value.dtype.kind not in "iuf"):
-        raise TypeError(f"{name} must be a real number, got {_example(value)}")  # float() would drop an imaginary part
+        raise TypeError(f"{name} must be a real number, got {shortened(value)}")  # float() would drop an imaginary part
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError) as error:
@@ -55,7 +71,8 @@ def whole_number(value: Any, name: str, *, low: int = 0, high: int | None = None
 
 
 def float_array(value: Any, name: str, *, ndim: int | tuple[int, ...] | None = None, finite: bool = True) -> FloatArray:
-    """`value` as a new float64 array; complex, text and ragged input are refused by name."""
+    """`value` as a new float64 array; complex, text, ragged and masked input are refused by name."""
+    refuse_masked(value, name)
     try:
         raw = np.asarray(value)
     except (TypeError, ValueError, OverflowError) as error:
@@ -63,12 +80,12 @@ def float_array(value: Any, name: str, *, ndim: int | tuple[int, ...] | None = N
     if raw.dtype.kind == "O":
         # astype would read text, turn None into NaN and drop imaginary parts
         if any(entry is None or isinstance(entry, str | bytes | complex | np.complexfloating) for entry in raw.flat):
-            raise TypeError(f"{name} must hold real numbers, got {_example(value)}")
+            raise TypeError(f"{name} must hold real numbers, got {shortened(value)}")
         try:
             with np.errstate(over="ignore"):  # too large becomes inf, which is refused below
                 raw = raw.astype(np.float64)
         except (TypeError, ValueError, OverflowError) as error:
-            raise TypeError(f"{name} must hold real numbers, got {_example(value)}") from error
+            raise TypeError(f"{name} must hold real numbers, got {shortened(value)}") from error
     if raw.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got an array of dtype {raw.dtype}")
     with np.errstate(over="ignore"):
@@ -104,21 +121,27 @@ def int_array(value: Any, name: str, *, low: int | None = None, high: int | None
 
 
 def bool_array(value: Any, name: str, length: int) -> BoolArray:
-    """`value` as a mask of `length` entries; only booleans or 0/1 are taken."""
+    """`value` as a mask of `length` entries; only booleans or 0/1 are taken, positions are not."""
+    refuse_masked(value, name)
     try:
         raw = np.asarray(value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is not a mask: {error}") from error
     if raw.shape != (length,):
-        raise ValueError(f"{name} must be a mask of shape ({length},), got shape {raw.shape}")
+        raise ValueError(
+            f"{name} must be a mask of shape ({length},), got shape {raw.shape}; positions become a mask by "
+            f"numpy.isin(numpy.arange({length}), positions)"
+        )
+    if raw.dtype.kind == "O" and all(isinstance(entry, bool | np.bool_) for entry in raw):
+        raw = raw.astype(np.bool_)
     if raw.dtype.kind not in "biuf" or (raw.dtype.kind != "b" and not np.isin(raw, (0, 1)).all()):
-        raise ValueError(f"{name} must hold booleans (or 0 and 1), got {_example(value)}")
+        raise ValueError(f"{name} must hold booleans (or 0 and 1), got {shortened(value)}")
     return raw.astype(np.bool_)
 
 
 def distribution(value: Any, name: str, length: int | None = None) -> FloatArray:
-    """`value` as a probability vector (entries >= 0, sum 1 within `SUM_TOLERANCE`)."""
-    array = float_array(value, name, ndim=1)
+    """`value` as a probability vector (entries >= 0 within `NEGATIVE_TOLERANCE`, sum 1 within `SUM_TOLERANCE`)."""
+    array = without_noise(float_array(value, name, ndim=1))
     if length is not None and array.shape != (length,):
         raise ValueError(f"{name} must have shape ({length},), got {array.shape}")
     if not array.size:
@@ -131,6 +154,45 @@ def distribution(value: Any, name: str, length: int | None = None) -> FloatArray
     if abs(total - 1.0) > SUM_TOLERANCE:
         raise ValueError(f"{name} sums to {total:.12g}, not 1; divide it by its sum if that is what you mean")
     return array
+
+
+def without_noise(probs: FloatArray) -> FloatArray:
+    """`probs` with what lies in [-`NEGATIVE_TOLERANCE`, 0) as 0; a row's sum is checked, and counted, after that."""
+    return np.where((probs < 0) & (probs >= -NEGATIVE_TOLERANCE), 0.0, probs)
+
+
+def refuse_masked(value: Any, name: str, depth: int = 4) -> None:
+    """Raise if something in `value` is masked: NumPy would go on with whatever number lies under the mask."""
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            where = np.argwhere(np.ma.getmaskarray(value))[0].tolist()
+            raise ValueError(
+                f"{name}{where if where else ''} is masked; leave masked entries out, or give them a value with "
+                ".filled(value)"
+            )
+    elif isinstance(value, list | tuple) and depth:
+        for entry in value:
+            if isinstance(entry, np.ma.MaskedArray | list | tuple):
+                refuse_masked(entry, name, depth - 1)
+
+
+def refuse_other_order(value: Any, name: str) -> None:
+    """Raise if `value` is a pandas object whose labels say another order than its positions, by which it is read."""
+    labels: dict[str, list[Any]] = {}
+    for axis in ("index", "columns"):
+        found: Any = getattr(value, axis, None)
+        if hasattr(found, "__len__"):  # a list's `index` is a method
+            labels[axis] = list(found)
+    for axis, given in labels.items():
+        whole = all(isinstance(label, int | np.integer) for label in given)
+        if whole and any(after <= before for before, after in itertools.pairwise(given)):
+            raise ValueError(
+                f"the {axis} of {name} is {shortened(given)}, in another order than its positions, which are what is "
+                f"read; sort it, or give {name}.to_numpy() if the positions are right"
+            )
+    index, columns = labels.get("index"), labels.get("columns")
+    if index != columns and Counter(map(str, index or ())) == Counter(map(str, columns or ())):
+        raise ValueError(f"the index and the columns of {name} name the same things in another order; sort both")
 
 
 def fraction(value: Any, name: str, *, open_low: bool = False, open_high: bool = False) -> FloatArray:
@@ -152,9 +214,10 @@ def generator(rng: Any) -> np.random.Generator:
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"rng must be None, a seed or a numpy Generator, got {_example(rng)}") from error
+        raise TypeError(f"rng must be None, a seed or a numpy Generator, got {shortened(rng)}") from error
 
 
-def _example(value: Any) -> str:
-    text = repr(value)
+def shortened(value: Any) -> str:
+    """`repr(value)` on one line of at most 60 characters, for errors."""
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."

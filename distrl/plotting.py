@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._display import at_most
+from distrl._files import path_of, replacing
 from distrl._validation import BoolArray, FloatArray, bool_array, float_array
 from distrl.dp.certificate import Certificate
 from distrl.models.mrp import check_layout
@@ -42,6 +43,7 @@ STYLE = {
 
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
 _MARKERS = "osD^vPX"
+_FEWEST = 8  # replications below which an interval says too little, and points say more
 _FIRST_STATES = 6  # more curves than this cannot be told apart
 _FEW_ATOMS = 25  # laws on so few values are drawn as stems
 _VISIBLE = 1e-4  # share of the height below which nothing can be seen
@@ -77,7 +79,7 @@ def plot_returns(
     labels : str or sequence of str, optional
         One for each law; "state s" when left out.
     certificate : Certificate, optional
-        Of all the states of `returns`: each label then carries the bound on W1 to the true law.
+        Of all the states of `returns`: each label then carries the bound on W1, and to which law it is.
 
     Returns
     -------
@@ -104,9 +106,7 @@ def plot_returns(
         if len(names) != len(chosen):
             raise ValueError(f"labels holds {len(names)} entries for {len(chosen)} law(s)")
     if bounds is not None:
-        names = [
-            f"{name} ($W_1$ to the true law $\\leq$ {at_most(b, 2)})" for name, b in zip(names, bounds, strict=True)
-        ]
+        names = [f"{name} ({_bound(certificate, b)})" for name, b in zip(names, bounds, strict=True)]
     curves = [_support(law) for law in chosen]
     few = all(np.count_nonzero(_seen(w)) <= _FEW_ATOMS for _, w in curves)
     if kind == "auto":
@@ -213,7 +213,8 @@ def plot_errors(
     truth, metric, over
         As for `LearningRun.errors`.
     level : float in (0, 1)
-        Of the bootstrap intervals that are shaded; with one replication there are none.
+        Of the t intervals of the mean error that are shaded; with fewer than 8 replications there are none, and points
+        show the replications.
     ax : matplotlib Axes, optional
         Drawn on, to compare runs; a new figure when left out.
     label : str, optional
@@ -230,13 +231,18 @@ def plot_errors(
     ModuleNotFoundError
         On import, without matplotlib.
     """
-    curve = run.errors(truth, metric, over).mean(axis=1)
+    errors = run.errors(truth, metric, over)
     with _styled(ax, (6.4, 4.0)) as axes:
         look = _look(len(axes.lines))
-        axes.plot(run.updates, curve, label=type(run.method).__name__ if label is None else label, **look)
-        if run.replications > 1:
+        name = type(run.method).__name__ if label is None else label
+        axes.plot(run.updates, errors.mean(axis=1), label=name, **look)
+        if run.replications >= _FEWEST:
             low, high = run.interval(truth, metric, over, level).T
             axes.fill_between(run.updates, low, high, color=look["color"], alpha=0.2, linewidth=0)
+        elif run.replications > 1:
+            axes.scatter(
+                np.repeat(run.updates, run.replications), errors, s=8, color=look["color"], alpha=0.5, linewidth=0
+            )
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel("updates")
@@ -247,11 +253,10 @@ def plot_errors(
 
 def save_figure(figure: Any, *paths: Any, dpi: int = 150) -> None:
     """Save a figure under each name (.png, .pdf, .svg), fonts embedded and without a date, so that runs compare."""
-    for path in map(str, paths):
+    for path in map(path_of, paths):
         dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
-        metadata = next((entry for suffix, entry in dates.items() if path.endswith(suffix)), None)
-        with plt.rc_context({**STYLE, "svg.hashsalt": "distrl"}):
-            figure.savefig(path, dpi=dpi, metadata=metadata)
+        with plt.rc_context({**STYLE, "svg.hashsalt": "distrl"}), replacing(path) as partial:
+            figure.savefig(partial, dpi=dpi, metadata=dates.get(path.suffix))
 
 
 @contextmanager
@@ -283,6 +288,12 @@ def _select(
     pairs = [(s, a) for s in (members if states is not None else members[:1]) for a in range(shape[1])]
     kept = None if bounds is None else np.array([bounds[s * shape[1] + a] for s, a in pairs])
     return [returns[pair] for pair in pairs], [f"state {s}, action {a}" for s, a in pairs], kept
+
+
+def _bound(certificate: Any, bound: float) -> str:
+    """What a legend says of a certificate."""
+    sure = "" if certificate.confidence is None else f", confidence {certificate.confidence:g}"
+    return f"$W_1$ to {certificate.of} $\\leq$ {at_most(bound, 2)}{sure}"
 
 
 def _as_index(states: Any, shape: tuple[int, ...]) -> Any:
@@ -320,7 +331,8 @@ def _visible_ends(curves: list[tuple[FloatArray, FloatArray]]) -> tuple[float, f
         place = np.searchsorted(np.cumsum(weights), [_VISIBLE, 1.0 - _VISIBLE])
         ends.append(values[np.minimum(place, len(values) - 1)])
     low, high = float(np.min(ends)), float(np.max(ends))
-    margin = 0.03 * (high - low) or 0.5
+    floats = 8.0 * float(np.spacing(max(abs(low), abs(high))))  # neighbours of a float, or of one that dwarfs 0.5
+    margin = max(0.03 * (high - low) or 0.5, floats)
     return low - margin, high + margin
 
 

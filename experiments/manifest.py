@@ -1,10 +1,13 @@
 """What is needed to run an experiment again: version of the code, packages, arguments, seeds."""
 
+import ast
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import platform
 import subprocess
+import sysconfig
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,31 +17,64 @@ import distrl
 from experiments.protocol import Cell
 
 PACKAGES = ("numpy", "scipy", "numba", "gymnasium", "matplotlib", "pandas", "joblib")
-#: They present results and do not enter them.
-PRESENTATION = (
-    "__main__.py", "analysis.py", "cli.py", "files.py", "figures.py", "manifest.py", "pages.py", "parallel.py",
-    "plotting.py", "progress.py", "report.py", "runner.py", "statistics.py", "store.py", "study.py", "style.py",
-)  # fmt: skip
+#: The doors of distrl that present results; no cell goes through them.
+PRESENTATION = ("__main__.py", "cli.py", "plotting.py")
+_LIBRARY = Path(distrl.__file__).parent
+
+
+def sources(*modules: str) -> list[Path]:
+    """The files that results of these modules depend on: distrl but for `PRESENTATION`, and everything that the modules
+    import from the folder of the experiments, on whichever line and through however many files."""
+    library = [file for file in sorted(_LIBRARY.rglob("*.py")) if str(file.relative_to(_LIBRARY)) not in PRESENTATION]
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in found or (file := _file_of(name)) is None:
+            continue
+        found[name] = file
+        waiting += _imports(file)
+    return library + [found[name] for name in sorted(found)]
+
+
+def _file_of(module: str) -> Path | None:
+    """The file of a module beside or below that of `distrl`'s users: one that belongs to no installed package."""
+    if module.partition(".")[0] == "distrl":
+        return None
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # `from package import name` was tried as a module
+        return None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    file = Path(spec.origin).resolve()
+    return file if "site-packages" not in file.parts and not file.is_relative_to(sysconfig.get_path("stdlib")) else None
+
+
+def _imports(file: Path) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            names += inner if all(_file_of(name) for name in inner) else [node.module, *inner]
+    return names
 
 
 @lru_cache
-def fingerprint(folder: str) -> str:
-    """Hash of the source of distrl, of what experiments share and of the experiment's folder, and of the packages.
-
-    Figures and reports do not matter to a cell, so their files are left out.
-    """
+def fingerprint(*modules: str) -> str:
+    """Hash of the `sources` of the modules, and of the versions of the packages."""
     digest = hashlib.sha256()
-    files = [*sorted(Path(distrl.__file__).parent.rglob("*.py")), *sorted(Path(__file__).parent.glob("*.py"))]
-    for file in [*files, *sorted(Path(folder).rglob("*.py"))]:
-        if file.name not in PRESENTATION:
-            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    for file in sources(*modules):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
     digest.update(json.dumps(versions()).encode())
     return digest.hexdigest()[:16]
 
 
 def version_of(experiment: Any) -> str:
-    """The fingerprint of an experiment's package."""
-    return fingerprint(str(Path(experiment.__file__).parent))
+    """The fingerprint of what makes an experiment's cells and solves them; its figures and reports do not matter."""
+    return fingerprint(*sorted({experiment.cells.__module__, experiment.solve.__module__}))
 
 
 def versions() -> dict[str, str]:

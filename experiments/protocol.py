@@ -26,6 +26,11 @@ class Cell:
     arguments: Mapping[str, Any]
 
 
+def columns(rows: Sequence[Mapping[str, Any]]) -> Arrays:
+    """Rows of equal keys as arrays: what `solve` gives back."""
+    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+
+
 class Check(NamedTuple):
     """Something that must hold, and the numbers that say whether it does."""
 

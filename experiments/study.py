@@ -4,7 +4,7 @@ A study's `solve` gives columns of equal length, one row a measurement. Columns 
 figures and text, never into table.csv, which depends on the arguments, the seed and the code alone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,11 +35,6 @@ class Analysis(Protocol):
 
     def figures(self, frame: pd.DataFrame) -> Mapping[str, tuple[Any, str]]:
         """Figures and captions by name."""
-
-
-def columns(rows: Sequence[Mapping[str, Any]]) -> Arrays:
-    """Rows of equal keys as arrays, for the store."""
-    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
 
 
 def frame_of(results: Mapping[str, Arrays]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from matplotlib import ticker
 
 from distrl.plotting import PALETTE, STYLE, save_figure
 from experiments.files import replacing, write_text
+from experiments.statistics import FEWEST, Interval, geometric
 
 COLUMN, PAGE = 3.4, 7.0  # inches: one column of a journal, and its page
 PAPER = {
@@ -59,6 +60,24 @@ def band(axes: Any, x: Any, estimate: Any, low: Any, high: Any, number: int, lab
     style = look(number)
     axes.plot(x, estimate, label=label, **style)
     axes.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
+
+
+def curve(axes: Any, table: Any, number: int, label: str) -> None:
+    """The geometric mean over the units (rows) of a frame against its columns: with its interval shaded, or with the
+    units as points where there are too few for one."""
+    found = [geometric(table[x]) for x in table]
+    band(axes, list(table), *[[getattr(each, end) for each in found] for end in Interval._fields], number, label)
+    if 1 < len(table) < FEWEST:
+        points = {**look(number), "linestyle": "none", "markersize": 1.8, "alpha": 0.6, "markeredgewidth": 0.0}
+        axes.plot(list(table), table.to_numpy().T, **points)
+
+
+def shaded(units: str) -> str:
+    """What a caption says of the bands of `curve`."""
+    return (
+        f"Geometric means over {units}; bands: 95% t intervals of the mean logarithm, each by itself, where there are "
+        f"at least {FEWEST} units, else points: the units"
+    )
 
 
 def _plain_logs(axes: Any) -> None:

@@ -162,7 +162,7 @@ def test_unconverged_solution_is_shown_saved_and_status_1(run, chain, tmp_path):
     )
     assert status == 1
     assert err == f"distrl: {distrl.Status.MAX_ITERATIONS.value}\n"
-    assert "W1 bound" in out
+    assert "W1 <=" in out
     assert (tmp_path / "x.csv").exists()
 
 

@@ -101,8 +101,10 @@ def ordered_wasserstein_1(
     for first in range(0, out.size, 4):  # four rows at once, as above; the last ones are done again to fill up
         for q in range(4):
             wa, wb = _row(weights_a, min(first + q, last)), _row(weights_b, min(first + q, last))
-            masses[:na, q] = wa
-            masses[na:, q] = -wb
+            for i in range(na):
+                masses[i, q] = wa[i]
+            for i in range(wb.size):
+                masses[na + i, q] = -wb[i]
         d0, d1, d2, d3 = 0.0, 0.0, 0.0, 0.0
         t0, t1, t2, t3 = 0.0, 0.0, 0.0, 0.0
         for k in range(gaps.size):

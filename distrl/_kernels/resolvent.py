@@ -21,6 +21,31 @@ def _image(pointers: IntArray, columns: IntArray, values: FloatArray, vector: Fl
 
 
 @kernel
+def defect(
+    pointers: IntArray,
+    columns: IntArray,
+    values: FloatArray,
+    excess: FloatArray,
+    rhs: FloatArray,
+    vector: FloatArray,
+    left: FloatArray,
+    size: FloatArray,
+) -> None:
+    """left = rhs - M vector and size, the sum of the absolute values of its terms, M = I - A as in `elimination`.
+
+    (M u)(x) = e(x) u(x) + sum_y A(x, y) (u(x) - u(y)): where u is nearly constant nothing large cancels.
+    """
+    for x in range(len(rhs)):
+        own = excess[x] * vector[x]
+        total, sizes = rhs[x] - own, abs(rhs[x]) + abs(own)
+        for k in range(pointers[x], pointers[x + 1]):
+            term = values[k] * (vector[x] - vector[columns[k]])
+            total -= term
+            sizes += abs(term)
+        left[x], size[x] = total, sizes
+
+
+@kernel
 def _dot(first: FloatArray, second: FloatArray) -> float:
     a = b = 0.0
     full = len(first) - len(first) % 2

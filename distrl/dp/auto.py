@@ -199,7 +199,8 @@ def solve_by_rule(problem: Problem, system: System, stop: Stop) -> tuple[Outcome
         if residual <= stop.goal:
             status = Status.CONVERGED
         else:
-            return sweep(system, image, stop), "components", "; ".join(parts)
+            parts.append("all at once by krylov, since rounding was left")
+            return krylov(system, image, stop), "components", "; ".join(parts)
     return Outcome(cdf, status), "components" if len(work) > 1 or not exact else "exact", "; ".join(parts[:8])
 
 

@@ -8,8 +8,10 @@ import numpy as np
 from distrl._kernels import brackets as kernels
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.categorical import CategoricalFixedPoint, check_atoms_and_grid
-from distrl.dp.certificate import Certificate, certified_mean, expected_sizes, float_slack, row_sums, row_terms
+from distrl.dp.certificate import Certificate, expected_sizes, float_slack, row_sums, row_terms
+from distrl.dp.moments import enclosed_mean
 from distrl.dp.problem import Problem
+from distrl.dp.ranges import unknown_mass
 from distrl.dp.refine import Target, enough_atoms, solve_to_target
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
@@ -18,8 +20,9 @@ from distrl.models.laws import FiniteLaw, Law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.plan import Plan, build_plan
-from distrl.returns.brackets import BracketReturns, ConvexBrackets, StochasticBrackets, check_question
+from distrl.returns.brackets import BracketReturns, ConvexBrackets, StochasticBrackets
 from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.functionals import CDF, Functional, Quantile, Variance, parse
 from distrl.returns.grid import Grid, return_ranges
 from distrl.returns.particles import ParticleReturns
 from distrl.theory.bounds import fixed_point_w1
@@ -27,6 +30,7 @@ from distrl.theory.bounds import fixed_point_w1
 _EPS = float(np.finfo(np.float64).eps)
 _ORDERS = ("convex", "stochastic")
 _CLIPPED = 1e-12  # a mass off the grid up to this may be a far tail: it is counted; more is refused in stochastic order
+_FEWEST = 16  # sweeps below which brackets say less than a certificate
 _LONGEST = 100_000  # sweeps of a bracket, whatever the horizon: stopping early is valid, only wider
 
 
@@ -52,7 +56,7 @@ class Brackets:
         `atoms` is not used then (but for the first try at discount 1), and of `grid` only the interval. From a guess,
         spacing^2 / (4 (1 - discount^2)) against the target for the convex order, in proportion until it is met;
         `Solution.reason` says how many and why. With continuous rewards time grows with the square of the atoms.
-    functional, at, tail : str, float, str, optional
+    functional, at, tail : Functional or str, float, str, optional
         What the target is for: "cvar" and 0.1, say; see `BracketReturns.interval`.
 
     Raises
@@ -76,7 +80,7 @@ class Brackets:
     order: str = "convex"
     sweeps: int | None = None
     target_width: float | None = None
-    functional: str | None = None
+    functional: Functional | str | None = None
     at: float | None = None
     tail: str = "lower"
 
@@ -100,28 +104,33 @@ class Brackets:
                 raise ValueError(f"target_width must be positive, got {self.target_width:g}")
             if self.at is not None:
                 object.__setattr__(self, "at", real_number(self.at, "at"))
-            check_question(self.functional, self.at, self.tail)
+            self._question.single()
+
+    @property
+    def _question(self) -> Functional:
+        """What `target_width` is of."""
+        return parse(self.functional, self.at, self.tail)
 
     def _solve(self, model: MRP, run: Run) -> Solution:
         if self.target_width is None or self.functional is None:
             return self._enclose(model, run)
-        asked, width = (self.functional, self.at), self.target_width
+        asked, width = self._question, self.target_width
 
         def worst(solution: Solution) -> float:
             assert isinstance(solution.returns, BracketReturns)
-            return float(np.diff(solution.returns.interval(*asked, tail=self.tail)).max())
+            return float(np.diff(solution.returns.interval(asked)).max())
 
         def solve(grid: Grid) -> Solution:
             return replace(self, grid=grid)._enclose(model, run)
 
-        at = "" if self.at is None else f" at {self.at:g}"
-        linear = self.order == "stochastic" or self.functional in ("cdf", "quantile")
-        target = Target(f"target_width={width:g} of {self.functional}{at}", width, worst, order=1 if linear else 2)
+        at = "" if asked.points is None else f" at {asked.single():g}"
+        linear = self.order == "stochastic" or isinstance(asked, CDF | Quantile)
+        target = Target(f"target_width={width:g} of {asked.name}{at}", width, worst, order=1 if linear else 2)
         interval = Grid.covering(model, 2) if self.grid is None else self.grid
         first, g = self.atoms, model.discount
         if g < 1.0:  # shifts of spacing / (1 - g), or an added variance of spacing^2 / (4 (1 - g^2)), over the width
             rate = 1.0 / (1.0 - g) if self.order == "stochastic" else fixed_point_w1(1.0, g)
-            unit = interval.width ** {"variance": 2, "cdf": 0}.get(self.functional, 1)
+            unit = interval.width ** (2 if isinstance(asked, Variance) else 0 if isinstance(asked, CDF) else 1)
             first = enough_atoms(rate, width / unit, target.order)
         solution, how = solve_to_target(model, interval, first, target, solve, CategoricalFixedPoint()._arrays)
         return replace(solution, reason=f"{solution.reason}; {how}", method=self, elapsed=run.elapsed)
@@ -135,15 +144,18 @@ class Brackets:
         upper = CategoricalFixedPoint(self.atoms, self.grid)._solve(model, run)
         assert isinstance(upper.returns, CategoricalReturns)
         problem = Problem.of(model, upper.returns.grid, self.atoms, run)
-        mean, mean_error = certified_mean(model, problem.certifier.linear)
-        slack_upper = _slack_of_upper(problem, np.asarray(upper.returns.probs))
-        lower, plan_slack = self._merged(problem, mean, run)
-        slack_lower = mean_error + problem.certifier.linear.upper(plan_slack.expected)
-        returns = ConvexBrackets(
-            lower, upper.returns, mean, mean_error, slack_lower, slack_upper, *return_ranges(model)
-        )
+        returns = self._around(problem, upper.returns, run)
         status = Status.INTERRUPTED if run.interrupted else upper.status
         return replace(upper, returns=returns, method=self, status=status, elapsed=run.elapsed)
+
+    def _around(self, problem: Problem, upper: CategoricalReturns, run: Run) -> ConvexBrackets:
+        """The lower law beside any laws on the grid, whose slack counts what they are short of a fixed point."""
+        model, linear = problem.model, problem.certifier.linear
+        mean, mean_error = enclosed_mean(model, linear)
+        slack_upper = _slack_of_upper(problem, np.asarray(upper.probs))
+        lower, slack = self._merged(problem, mean, run)
+        slack_lower = mean_error + linear.upper(slack.expected)
+        return ConvexBrackets(lower, upper, mean, mean_error, slack_lower, slack_upper, *return_ranges(model))
 
     def _merged(self, problem: Problem, mean: FloatArray, run: Run) -> tuple[ParticleReturns, "MergeSlack"]:
         """The lower law after the sweeps, and what floating point does in one sweep."""
@@ -181,7 +193,7 @@ class Brackets:
         problem = Problem.of(model, self.grid, self.atoms, run)
         grid, operator = problem.grid, problem.operator
         linear = problem.certifier.linear
-        mean, mean_error = certified_mean(model, linear)
+        mean, mean_error = enclosed_mean(model, linear)
         clipped, overshoot = _clipping_at_the_ends(problem)
         if (clipped > _CLIPPED).any():
             state = int(np.argmax(clipped))
@@ -189,18 +201,23 @@ class Brackets:
                 f"stochastic-order brackets need a grid that clips nothing, but outcomes of state {state} leave "
                 f"[{grid.low:g}, {grid.high:g}]; use Grid.covering, or order='convex'"
             )
-        laws = []
+        laws, moved = [], 0.0
         near = _resolution(problem)  # a mass within this of an atom is taken to be on it
         for upwards in (False, True):
             probs = np.zeros((model.n_states, grid.atoms))
             probs[:, -1 if upwards else 0] = 1.0
-            laws.append(self._rounded(problem, probs, upwards, near, run))
-        aside, lost = _far_mass(problem, clipped, overshoot)
+            law, last = self._rounded(problem, probs, upwards, near, run)
+            laws.append(law)
+            moved = max(moved, last)
+        table = model.outcomes
+        unknown, odd = unknown_mass(model), table.law_cdf_errors + table.defects  # what is not known of a step's law
+        far = overshoot + table.law_errors + odd * grid.width + unknown
+        aside, lost = _far_mass(problem, clipped + odd, far)
         shift = linear.upper(np.full(model.n_states, 2.0 * near)) + aside
         floats = float_slack(operator)
         # masses out of place do not come closer by discounting: every sweep's count
         slack_mass = np.minimum(lost + run.iterations * float(floats.max()) / grid.width + grid.atoms * _EPS, 1.0)
-        slack_far = linear.upper(floats + overshoot)
+        slack_far = linear.upper(floats + overshoot + unknown)
         lower, upper = (CategoricalReturns._trusted(grid, probs) for probs in laws)
         returns = StochasticBrackets(
             lower, upper, mean, mean_error, shift, shift, *return_ranges(model), slack_mass, slack_far
@@ -208,11 +225,14 @@ class Brackets:
         gap = np.asarray(upper.mean() - lower.mean()) + 2.0 * (shift + slack_far)
         zeros = np.zeros(model.n_states)
         certificate = Certificate(gap, "brackets-stochastic", gap, zeros, zeros, clipped)
+        status = Status.STEADY if moved <= problem.tol else Status.SWEEPS_DONE
+        if gap.max() <= problem.tol:  # both limits lie between the two laws
+            status = Status.CONVERGED
         return Solution(
             returns=returns,
-            status=Status.INTERRUPTED if run.interrupted else Status.CONVERGED,
+            status=Status.INTERRUPTED if run.interrupted else status,
             iterations=run.iterations,
-            residual=0.0,
+            residual=moved,
             clipped_mass=float(clipped.max()),
             elapsed=run.elapsed,
             certificate=certificate,
@@ -221,9 +241,13 @@ class Brackets:
             reason="rounding down and up, valid at every sweep",
             model=model,
             method=self,
+            bounds=gap,
         )
 
-    def _rounded(self, problem: Problem, probs: FloatArray, upwards: bool, near: float, run: Run) -> FloatArray:
+    def _rounded(
+        self, problem: Problem, probs: FloatArray, upwards: bool, near: float, run: Run
+    ) -> tuple[FloatArray, float]:
+        """The law (S, m) after the sweeps, and the largest W1 size of the last of them."""
         operator, grid = problem.operator, problem.grid
         blocks = []
         for block in operator.law_blocks:
@@ -232,7 +256,7 @@ class Brackets:
             cdf[-1] = 1.0
             blocks.append((block, np.diff(cdf, axis=0, prepend=0.0)))
         following = np.empty_like(probs)
-        total = self._sweeps_needed(problem, power=1)
+        total, moved = self._sweeps_needed(problem, power=1), math.inf
         try:
             for done in range(total):
                 kernels.round_sweep(probs, operator.plan, upwards, near / grid.spacing, following)
@@ -249,7 +273,8 @@ class Brackets:
                     break
         except KeyboardInterrupt:
             run.interrupted = True
-        return probs
+        last = float(np.abs(np.cumsum(probs - following, axis=1)).sum(axis=1).max()) * grid.spacing
+        return probs, last if moved < math.inf else moved
 
     def _sweeps_needed(self, problem: Problem, power: int) -> int:
         """Until discount^(power * n) * (width / spacing)^power is 1e-6; undiscounted, 1 - 1 / horizon is the rate."""
@@ -260,6 +285,38 @@ class Brackets:
             return 2
         needed = math.log(1e6 * (problem.grid.atoms - 1) ** power) / (-power * math.log(rate))
         return int(min(math.ceil(needed) + 2, _LONGEST))
+
+
+def brackets_around(
+    model: MRP, grid: Grid, upper: CategoricalReturns | None, run: Run, work: float
+) -> ConvexBrackets | None:
+    """Convex brackets on a grid, of as many sweeps as `work` (outcomes times atoms) pays for; None for too few.
+
+    `upper`, laws on the grid however far from converged, are the upper ones, `None`: they are solved for. Nothing but
+    CDF, quantiles, stop-loss, CVaR and expectiles is to be read from the brackets of laws that are not converged.
+    """
+    affordable = int(work / (len(model.outcomes.probs) * grid.atoms))
+    if affordable < _FEWEST:
+        return None
+    problem = Problem.of(model, grid, grid.atoms, run)
+    needed = Brackets(grid=grid)._sweeps_needed(problem, power=2)
+    method = Brackets(grid=grid, sweeps=min(needed, affordable))
+    if upper is not None:
+        return method._around(problem, upper, run)
+    returns = method._solve(model, run).returns
+    assert isinstance(returns, ConvexBrackets)
+    return returns
+
+
+def mean_defect(model: MRP, mean: FloatArray) -> FloatArray:
+    """(S,) bound on |r + g P V - V| for V = `mean`, its rounding and what rows that do not sum to 1 hide included."""
+    onward = model.discount * (model.continuation @ mean)
+    defect = np.abs(model.expected_rewards + onward - mean)
+    terms = np.diff(model.outcomes.indptr) + 4.0
+    size = np.abs(model.expected_rewards) + np.abs(mean) + model.discount * (model.continuation @ np.abs(mean))
+    table = model.outcomes
+    rewards = np.bincount(table.sources, weights=table.probs * np.abs(table.rewards), minlength=model.n_states)
+    return np.asarray(defect + terms * _EPS * (size + rewards) + table.law_errors + unknown_mass(model))
 
 
 def _slack_of_upper(problem: Problem, probs: FloatArray) -> FloatArray:
@@ -275,7 +332,7 @@ def _slack_of_upper(problem: Problem, probs: FloatArray) -> FloatArray:
     excess = np.maximum(put.max(axis=1), (put - put[:, -1:]).max(axis=1))  # and the stop-loss transform's
     excess = np.maximum(np.maximum(excess, -put[:, -1]), 0.0)
     floats = grid.atoms * _EPS * np.abs(change).sum(axis=1) + np.abs(probs.sum(axis=1) - 1.0)
-    own = excess + image.overshoot + floats * grid.width + float_slack(problem.operator)
+    own = excess + image.overshoot + floats * grid.width + float_slack(problem.operator) + unknown_mass(problem.model)
     return problem.certifier.linear.upper(own * (1.0 + (row_terms(problem.operator) + grid.atoms) * _EPS))
 
 
@@ -345,7 +402,8 @@ def _merge_slack(problem: Problem, plan: Plan, law_errors: FloatArray, reach: fl
     relative = (collisions * going_on + np.diff(plan.end_ptr) + 16.0) * _EPS + np.abs(row_sums(table) - 1.0)
     size = max(abs(grid.low), abs(grid.high)) + reach
     moved = 3.0 * relative * reach + 12.0 * _EPS * (size + expected_sizes(table)) + law_errors
-    return MergeSlack(relative, moved, relative * (reach + grid.width) + moved)
+    expected = relative * (reach + grid.width) + moved + table.law_errors + unknown_mass(problem.model)
+    return MergeSlack(relative, moved, expected)
 
 
 def _with_merged_laws(table: OutcomeTable, grid: Grid) -> tuple[OutcomeTable, FloatArray]:
@@ -361,8 +419,8 @@ def _with_merged_laws(table: OutcomeTable, grid: Grid) -> tuple[OutcomeTable, Fl
             touched = np.unique(table.sources[table.laws == index])
             # the mean on a cell is a difference of integrated CDFs over its mass
             reach = max(map(abs, coarse.support))
-            error = 4.0 * law.put_error(reach) / float(coarse.probs.min())
-            errors[touched] = np.maximum(errors[touched], error)
+            error = 4.0 * law.rounding(reach) / float(coarse.probs.min())
+            errors[touched] = np.maximum(errors[touched], error + law.error)
     return replace(table, reward_laws=merged), errors
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from distrl._display import at_most
 from distrl._memory import check_memory
 from distrl._threads import check_threads
 from distrl._validation import FloatArray, real_number, whole_number
@@ -13,13 +14,14 @@ from distrl.dp.problem import Problem, dirac_start, moment_start
 from distrl.dp.refine import Target, enough_atoms, solve_to_target
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
-from distrl.dp.solvers import SINGLE_ENTRIES, Outcome, direct, krylov, sweep
+from distrl.dp.solvers import SINGLE_ENTRIES, Outcome, Stop, affords_direct, direct, krylov, sweep
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.operators.system import System
 from distrl.returns.grid import Grid
 from distrl.theory.bounds import fixed_point_w1
 
+_MOST_SWEEPS = 100_000  # before a solver that takes seconds at most is tried
 _SOLVERS = ("auto", "direct", "iterate", "krylov")
 
 
@@ -40,6 +42,7 @@ class CategoricalFixedPoint:
         direct: sparse LU of I - A; time and memory by fill-in, fine up to some thousand unknowns.
         krylov: BiCGSTAB without a matrix, started from the exact mean and variance, residuals recomputed, each cycle
         accepted only if the true residual falls, plain sweeps if it does not.
+        If one of these two stalls above a tolerance that float64 can reach, the other is tried.
         iterate: plain sweeps from a Dirac at the grid's middle, the textbook's algorithm; error falls by the discount.
         auto: strongly connected components in topological order; states on no cycle but a loop of their own are solved
         exactly in one pass, each larger component by the rule in `distrl.dp.auto.choose_solver`: sparse LU,
@@ -116,6 +119,8 @@ class CategoricalFixedPoint:
         system = System.whole(problem.operator, self.threads)
         stop = problem.stop(run)
         solver, reason = self.solver, "asked for"
+        if solver != "iterate" and affords_direct(system):  # then sweeps without end are no last resort
+            stop = stop._replace(enough=min(stop.enough, _MOST_SWEEPS))
         if solver == "iterate":
             outcome = sweep(system, dirac_start(problem), stop)
         elif solver == "direct":
@@ -124,7 +129,27 @@ class CategoricalFixedPoint:
             outcome = krylov(system, moment_start(problem, system.workers), stop)
         else:
             outcome, solver, reason = solve_by_rule(problem, system, stop)
-        return problem.solution(outcome, run, self, solver, reason, self.threads)
+        solution = problem.solution(outcome, run, self, solver, reason, self.threads)
+        return solution if self.solver == "iterate" else self._others(problem, system, stop, solution)
+
+    def _others(self, problem: Problem, system: System, stop: Stop, solution: Solution) -> Solution:
+        """What other solvers make of a result that misses a tolerance within reach of float64: the best of them all.
+
+        Sparse LU where its factors are sure to fit, then BiCGSTAB from where the best so far stands.
+        """
+        run = stop.run
+        for name, way in (("direct", direct), ("krylov", krylov)):
+            if solution.status is not Status.STALLED or problem.out_of_reach():
+                break
+            if name == solution.solver or (name == "direct" and not affords_direct(system)):
+                continue
+            cdf = np.cumsum(solution.returns.arrays()["probs"], axis=1)
+            cdf[:, -1] = 1.0
+            told = f"{solution.reason}; it stalled at an error bound of {at_most(solution.bound)}, so {name} was tried"
+            other = problem.solution(way(system, cdf, stop), run, self, name, told, self.threads)
+            better = other.bound < solution.bound or other.status is Status.INTERRUPTED
+            solution = other if better else replace(solution, reason=told, iterations=run.iterations)
+        return solution
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """How far a categorical or particle law can be from the true return law, for certain."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from distrl._validation import FloatArray
+from distrl.dp.ranges import diameter, unknown_mass
 from distrl.dp.resolvent import Resolvent
-from distrl.models.laws import FiniteLaw
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.categorical import Application, CategoricalBellman
@@ -15,10 +17,13 @@ from distrl.returns.base import Returns
 
 _EPS = float(np.finfo(np.float64).eps)
 
+#: What a certificate is a distance to: see `Certificate.of`.
+TRUE_LAW, SAMPLES_LAW = "the true law", "the samples' own law"
+
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """An upper bound on the distance to the TRUE return law, numerical error included; all arrays (S,).
+    """An upper bound on the distance to a return law, that `of` names, numerical error included; all arrays (S,).
 
     Attributes
     ----------
@@ -30,6 +35,8 @@ class Certificate:
         `rounding` is all that one step changes, which adds in absolute value too, and `residual` that of floats
     clipped_mass : probability that one more application leaves the grid's interval
     confidence : None for a certain bound, else the probability with which it holds for a state
+    of : what it is a distance to: "the true law" of the model that was given, or "the samples' own law" where that was
+        an empirical model
     """
 
     w1: FloatArray
@@ -39,6 +46,12 @@ class Certificate:
     residual: FloatArray
     clipped_mass: FloatArray
     confidence: float | None = None
+    of: str = TRUE_LAW
+
+    def __getitem__(self, index: Any) -> "Certificate":
+        """The certificate of some of the states."""
+        parts = ("w1", "rounding", "overshoot", "residual", "clipped_mass")
+        return replace(self, **{name: getattr(self, name)[index] for name in parts})
 
     @property
     def cramer(self) -> FloatArray:
@@ -62,10 +75,16 @@ class Certifier:
 
     def __init__(self, model: MRP, operator: CategoricalBellman) -> None:
         self.operator = operator
-        self.linear = Resolvent(model.continuation, model.discount)
-        self.square = Resolvent(model.continuation, model.discount**2)
+        self.linear = Resolvent.of(model)
+        self.square = Resolvent.of(model, power=2)
         self._slack = float_slack(operator)
         self._relative = 1.0 + (row_terms(operator) + 4.0 * operator.grid.atoms) * _EPS  # of what is summed over a row
+        self._relative = 1.0 + (row_terms(operator) + 4.0 * operator.grid.atoms) * _EPS  # of what is summed over a row
+
+    @cached_property
+    def floor(self) -> float:
+        """What the rounding of every application adds to the bound on the iteration error, at the worst state."""
+        return float(self.linear.upper(self._slack).max())
 
     @property
     def gain(self) -> float:
@@ -103,6 +122,7 @@ class Certifier:
             overshoot=overshoot,
             residual=residual,
             clipped_mass=image.clipped_mass,
+            of=below.of,
         )
 
 
@@ -122,22 +142,28 @@ class ParticleCertifier:
 
     def __init__(self, model: MRP, targets: Targets) -> None:
         self.targets = targets
-        self.linear = Resolvent(model.continuation, model.discount)
+        self.linear = Resolvent.of(model)
+        self._unknown = unknown_mass(model)
 
     def certify(self, law: Returns) -> Certificate:
         """The certificate of the states' laws. Time: one merge, as an application, and two solves over states."""
         values, weights = law._rows()
         distance, slack = self.targets.distances(values, weights, values, weights)
-        return _of_steps(self.linear.upper(distance), self.linear.upper(slack), self.claim)
+        return _of_steps(self.linear.upper(distance), self.linear.upper(slack + self._unknown), self.claim)
 
     @staticmethod
-    def certify_sources(law: Returns, below: Returns, targets: Targets, certificate: Certificate) -> Certificate:
+    def certify_sources(
+        law: Returns, below: Returns, targets: Targets, certificate: Certificate, model: MRP
+    ) -> Certificate:
         """The certificate of laws of other sources, (state, action) pairs, whose targets are at `below`."""
         distance, slack = targets.distances(*below._rows(), *law._rows())
+        if targets.table.known_defects is not None:
+            slack = slack + targets.table.known_defects * diameter(model)
         onward = targets.table.continuation * targets.plan.discount
-        return _of_steps(
+        steps = _of_steps(
             distance + onward @ certificate.rounding, slack + onward @ certificate.residual, certificate.claim
         )
+        return replace(steps, of=certificate.of)
 
 
 def _of_steps(step: FloatArray, floats: FloatArray, claim: str) -> Certificate:
@@ -150,16 +176,17 @@ def float_slack(operator: CategoricalBellman) -> FloatArray:
 
     Sums of non-negative terms: at most (number of terms) * eps of the mass, over at most the grid's width; positions
     r + discount * z: a dozen roundings of their expected size; rows that do not sum to 1 exactly: the defect times the
-    width; laws on many values: the error of their integrated CDF in every cell.
+    width; laws in closed form or by a table: their rounding in every cell, and once the distance to the law given.
     """
     table, grid = operator.table, operator.grid
     size = max(abs(grid.low), abs(grid.high))
     slack = row_terms(operator) * _EPS * grid.width + 12.0 * _EPS * (size + expected_sizes(table))
-    slack += np.abs(row_sums(table) - 1.0) * grid.width
+    defects = np.abs(row_sums(table) - 1.0) + table.defects * (table.known_defects is not None)
+    slack += defects * grid.width
     for block in operator.law_blocks:
         share = np.asarray(block.continuing.sum(axis=1)).ravel() + block.ending
-        slack[block.sources] += share * 2.0 * grid.atoms * block.law.put_error(size)
-    return np.asarray(slack)
+        slack[block.sources] += share * 2.0 * grid.atoms * block.law.rounding(size)
+    return np.asarray(slack + table.law_errors)
 
 
 def row_terms(operator: CategoricalBellman) -> FloatArray:
@@ -189,70 +216,3 @@ def expected_sizes(table: OutcomeTable) -> FloatArray:
     laws = np.array([0.0, *(law.absolute_mean() for law in table.reward_laws)])[table.laws + 1]
     sizes = np.where(table.laws >= 0, laws, np.abs(table.rewards))
     return np.asarray(np.add.reduceat(table.probs * sizes, table.indptr[:-1]))
-
-
-def certified_mean(model: MRP, linear: Resolvent) -> tuple[FloatArray, FloatArray]:
-    """Exact means (S,) by a linear solve, and a bound on their error: a defect d moves V by (I - g P)^{-1} |d|.
-
-    The defect's own rounding, rows that do not sum to 1 exactly and the error of a law's mean are part of it.
-    """
-    table, g = model.outcomes, model.discount
-    mean = linear.solve(model.expected_rewards)
-    onward = g * (model.continuation @ mean)
-    defect = np.abs(model.expected_rewards + onward - mean)
-    size = expected_sizes(table) + g * (model.continuation @ np.abs(mean))
-    relative = (np.diff(table.indptr) + 8.0) * _EPS + np.abs(row_sums(table) - 1.0)
-    own = np.array([0.0, *(law.put_error(law.absolute_mean()) for law in table.reward_laws)])[table.laws + 1]
-    laws = np.add.reduceat(table.probs * own, table.indptr[:-1])
-    return mean, linear.upper(np.asarray(defect + relative * (size + np.abs(mean)) + laws))
-
-
-def certified_variance(
-    model: MRP, square: Resolvent, mean: FloatArray, mean_error: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Exact variances (S,) by a linear solve, inf where a reward's that can be met is, and a bound on their error.
-
-    They solve v = q + g^2 P v, q the variance of one step. Its error and the defect of the solution go through
-    (I - g^2 P)^{-1}.
-    """
-    table, g = model.outcomes, model.discount
-    q, error = _step_variance(model, mean, mean_error)
-    heavy = np.isinf(q)
-    q = np.where(heavy, 0.0, q)
-    variance = np.maximum(square.solve(q), 0.0)
-    inflow = q + g * g * (model.continuation @ variance)
-    relative = (np.diff(table.indptr) + 16.0) * _EPS + np.abs(row_sums(table) - 1.0)
-    bound = square.upper(np.abs(inflow - variance) + relative * (inflow + variance) + error)
-    while g > 0.0:  # states from which an infinite variance can be met
-        wider = heavy | (model.continuation @ heavy.astype(np.float64) > 0.0)
-        if np.array_equal(wider, heavy):
-            break
-        heavy = wider
-    return np.where(heavy, np.inf, variance), np.where(heavy, 0.0, bound)
-
-
-def step_variance(model: MRP, mean: FloatArray, mean_error: FloatArray) -> FloatArray:
-    """(S,) at least the variance of one step, R + g V(next state), V the exact means."""
-    q, error = _step_variance(model, mean, mean_error)
-    return q + error
-
-
-def _step_variance(model: MRP, mean: FloatArray, mean_error: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(S,) Var of the reward + E b^2, b = r + g V(y) - V(x); and the error: b off by e moves b^2 by 2 |b| e + e^2."""
-    table, g = model.outcomes, model.discount
-    own = np.array([0.0, *(law.variance for law in table.reward_laws)])[table.laws + 1]
-    onward, blur = np.zeros(len(table.probs)), np.zeros(len(table.probs))
-    on = ~table.terminals
-    onward[on], blur[on] = g * mean[table.next_states[on]], g * mean_error[table.next_states[on]]
-    here = mean[table.sources]
-    laws = np.array([0.0, *(law.put_error(law.absolute_mean()) for law in table.reward_laws)])[table.laws + 1]
-    blur += mean_error[table.sources] + laws + 3.0 * _EPS * (np.abs(table.rewards) + np.abs(onward) + np.abs(here))
-    bracket = np.abs(table.rewards + onward - here)
-
-    def expected(values: FloatArray) -> FloatArray:
-        return np.asarray(np.add.reduceat(table.probs * values, table.indptr[:-1]))
-
-    lengths = np.array([0, *(len(law.values) if isinstance(law, FiniteLaw) else 0 for law in table.reward_laws)])
-    finite = np.where(np.isinf(own), 0.0, own)
-    error = expected(2.0 * bracket * blur + blur**2 + lengths[table.laws + 1] * _EPS * finite)
-    return expected(own + bracket**2), error

@@ -3,10 +3,13 @@
 from dataclasses import replace
 from typing import Any, Protocol
 
+from distrl._steady import steady
 from distrl._validation import generator, real_number, whole_number
+from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.run import Run, progress_hook
 from distrl.dp.solution import Solution
 from distrl.dp.status import ConvergenceError, EvaluationInterrupted, Status
+from distrl.models.generative import EmpiricalMDP, EmpiricalMRP
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 
@@ -17,6 +20,7 @@ class Method(Protocol):
     def _solve(self, model: MRP, run: Run) -> Solution: ...
 
 
+@steady
 def evaluate(
     model: MRP | MDP,
     method: Method,
@@ -32,12 +36,15 @@ def evaluate(
     Parameters
     ----------
     model : MRP, or MDP together with `policy`
-    method : CategoricalFixedPoint, CategoricalDP, QuantileDP, ExpectileDP, Brackets, Moments or MonteCarlo
+    method : CategoricalFixedPoint, CategoricalDP, QuantileDP, ExpectileDP, ParticleDP, Brackets, Moments or MonteCarlo
     policy : (S,) ints, (S, A) probabilities or "uniform", for an MDP
     tol : float, optional
-        Bound on the iteration error, sup over states of W1, in units of reward. None: 1e-12 of the grid's width, or
-        2e-10 of its spacing if that is less (CDF values are then right to 2e-10); never below what float64 can reach.
-        For `QuantileDP` in sup-W_inf, for `ExpectileDP` on the last step; None: 1e-10 of the returns' range.
+        What `Solution.bound`, the certified bound on the iteration error, is to be at most: sup over states of W1, in
+        units of reward. The status is CONVERGED if and only if it is. A tolerance below what float64 reaches raises.
+        None: 1e-10 of the grid's width (1e-12, or 2e-10 of its spacing if that is less, where that can be had: CDF
+        values are then right to 2e-10), or the bound that the best solver reaches, whichever is larger: rounding alone
+        never raises. For `QuantileDP` in sup-W_inf, for `ExpectileDP` on the last step; None: 1e-10 of the returns'
+        range. For `MonteCarlo` on what cutting episodes leaves out; None: 1e-6 of the largest E|G|.
     max_iterations : int, optional
         Limit on applications of the operator. None: enough for the contraction to reach `tol`.
     rng : anything `numpy.random.default_rng` takes
@@ -92,10 +99,12 @@ def evaluate(
         max_iterations = whole_number(max_iterations, "max_iterations", low=1)
     hook, close = progress_hook(progress)
     try:
-        solution = method._solve(mrp, Run(tol, max_iterations, generator(rng), hook))
+        solution = method._solve(mrp._whole(), Run(tol, max_iterations, generator(rng), hook))
     finally:
         close()
     solution = replace(solution, mdp=mdp)
+    if isinstance(model, EmpiricalMRP | EmpiricalMDP) and solution.certificate is not None:
+        solution = replace(solution, certificate=replace(solution.certificate, of=SAMPLES_LAW))
     if throw and solution.status is Status.INTERRUPTED:
         raise EvaluationInterrupted(solution)
     if throw and solution.status in (Status.MAX_ITERATIONS, Status.STALLED):

@@ -9,7 +9,9 @@ import numpy as np
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.brackets import Brackets, MergeSlack
 from distrl.dp.categorical import check_atoms_and_grid
-from distrl.dp.certificate import Certificate, certified_mean, certified_variance, step_variance
+from distrl.dp.certificate import Certificate
+from distrl.dp.certified_moments import certified_moments
+from distrl.dp.enclosure import CertifiedMoments
 from distrl.dp.problem import Problem
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.run import Run
@@ -58,16 +60,15 @@ class ParticleDP:
     def _solve(self, model: MRP, run: Run) -> Solution:
         problem = Problem.of(model, self.grid, self.atoms, run)
         linear, square = problem.certifier.linear, problem.certifier.square
-        mean, mean_error = certified_mean(model, linear)
+        moments = certified_moments(model)
         merging: Any = Brackets(problem.grid.atoms, problem.grid, sweeps=self.sweeps)
-        returns, slack = merging._merged(problem, mean, run)
-        variance, variance_error = certified_variance(model, square, mean, mean_error)
-        floats = mean_error + linear.upper(slack.expected)
-        known = np.where(np.isfinite(variance), variance + variance_error, 0.0)
+        returns, slack = merging._merged(problem, moments.mean, run)
+        floats = moments.mean_error + linear.upper(slack.expected)
+        known = np.where(np.isfinite(moments.variance_high), moments.variance_high, 0.0)
         apart = 4.0 * (model.discount * float(floats.max())) ** 2 * (1.0 - _likeliest(model))
-        means = 2.0 * np.sqrt(step_variance(model, mean, mean_error) * apart) + apart
+        means = 2.0 * np.sqrt(_step_variance(model, moments) * apart) + apart
         missing = known - np.asarray(returns.var()) + _blur(square, known, means, slack) + _reading_error(returns)
-        missing = np.where(np.isfinite(variance), np.maximum(missing, 0.0), np.inf)
+        missing = np.where(np.isfinite(moments.variance_high), np.maximum(missing, 0.0), np.inf)
         zeros = np.zeros(model.n_states)
         rounding = np.sqrt(missing)
         certificate = Certificate(rounding + floats, "particles-martingale", rounding, zeros, floats, zeros)
@@ -108,6 +109,19 @@ def _blur(square: Resolvent, known: FloatArray, means: FloatArray, slack: MergeS
         blur = square.upper(slack.relative * v + 2.0 * np.sqrt(v) * slack.moved + slack.moved**2 + means)
         v = np.minimum(v, known + blur)
     return blur
+
+
+def _step_variance(model: MRP, moments: CertifiedMoments) -> FloatArray:
+    """(S,) at least the variance of one step, R + g V(next state), V the exact means; finite ones of laws only."""
+    table, g = model.outcomes, model.discount
+    own = np.array([0.0, *(law.variance for law in table.reward_laws)])[table.laws + 1]
+    on = ~table.terminals
+    onward, off = (np.where(on, g * part[table.next_states], 0.0) for part in (moments.mean, moments.mean_error))
+    here, off = moments.mean[table.sources], off + moments.mean_error[table.sources]
+    size = np.abs(table.rewards) + np.abs(onward) + np.abs(here)
+    bracket = np.abs(table.rewards + onward - here) + off + 4.0 * _EPS * size
+    terms = np.where(np.isfinite(own), own, 0.0) * (1.0 + 1e-9) + bracket**2
+    return np.asarray(np.add.reduceat(table.probs * terms, table.indptr[:-1]))
 
 
 def _likeliest(model: MRP) -> FloatArray:

@@ -1,142 +1,241 @@
-"""Solving u = b + factor * P u over states, and bounding its solution from above for certain."""
+"""Solving u = b + factor * P u over states, and bounding its solution for certain."""
 
-from collections.abc import Callable
+import math
 from functools import cached_property
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import lapack
-from scipy.sparse import csgraph, linalg
 
 from distrl._kernels.resolvent import bicgstab
+from distrl._kernels.resolvent import defect as defect_of
 from distrl._validation import FloatArray, IntArray
+from distrl.dp.elimination import Elimination
+from distrl.models.mrp import MRP
 
-_SMALL = 150  # states up to which a sparse LU is the cheapest way
-_DIRECT = 1500  # states up to which it is never expensive
-_NARROW = 32  # places along an order up to which a sparse LU costs less than iterating
-_ORDERED = 200_000  # states up to which such an order is looked for
-_QUICK = 40  # BiCGSTAB iterations before a sparse LU is tried
+_EPS = float(np.finfo(np.float64).eps)
+_AT_ONCE = 150  # states up to which elimination is the cheapest way
+_LIGHT = 20  # entries touched, for each one stored, up to which elimination costs less than iterating
+_HEAVY = 150_000_000  # entries touched up to which elimination is tried where iterating is not accurate: a second
+_TRUSTED = 1e5  # gain up to which a residual of float64's size says enough
+_QUICK = 40  # BiCGSTAB iterations before a heavy elimination is tried
 _SWEEPS = 1_000_000
 
 
 class Resolvent:
-    """(I - factor * P)^{-1} for a substochastic sparse P; factor < 1, or 1 where every state surely ends.
+    """(I - f P)^{-1} for a substochastic sparse P, f = factor^power; f < 1, or 1 where every state surely ends.
 
-    Time: a dense LU up to 150 states; above it BiCGSTAB, which is done in a few products where differences between
-    states die out fast; where it is not, a sparse LU after all up to 1,500 states, else more BiCGSTAB and then sweeps,
-    which contract. (The sparse LU of a random graph fills in: 100 ms for 1,000 states, against half of one; that of a
-    chain or of a graph without cycles does not, and is taken at once.)
+    What is solved is the system whose data are P off the diagonal and the probabilities of ending: a state's own loop
+    is 1 less everything else, so that I - f P has the row excesses e = (1 - f) + f * ending, computed without a
+    difference. `how` says which way was taken:
+
+    1. *Elimination without subtraction*, at once where it is cheap: up to 150 states, or while no more than 20 entries
+       are touched for each one stored (chains, trees, acyclic graphs, narrow maps). Its promise is relative: an
+       error of at most `relative_error` * (I - f P)^{-1} |b|, whatever the discount.
+    2. *Iteration*, BiCGSTAB in a fixed order, for larger graphs that fill in, where errors gain less than 10^5: a few
+       products. The bound is that of the residual: |error| <= (I - f P)^{-1} |residual + its rounding|, as
+       certain, but as wide as the condition number is large.
+    3. *Elimination after all* where iteration is not accurate enough and no more than 1.5 * 10^8 entries are touched
+       (1,500 states if dense, about a second); else more iteration, whose bound says what it is worth.
+
+    Time of elimination: entries touched (S^3 / 3 if dense), a solve O(S + fill); of iteration O(nnz) a product. Factors
+    are only read once they exist, so that threads may share a resolvent. (LAPACK's may not be: SciPy's `getrs` changes
+    the pivots in place while other threads run.) Claim: `elimination-relative-accuracy`.
+
+    Parameters
+    ----------
+    continuation : (S, S) probabilities P of going on
+    factor : float in [0, 1]
+    ending : (S,) probabilities of ending, optional
+        By default 1 less the row's sum, correctly rounded.
+    power : int
+        1 for means, k for k-th moments; 1 - factor^k is computed without cancellation.
+    rounding : (S,) relative error of P's entries and of `ending`, in units of eps / 2, by default 1
     """
 
-    def __init__(self, continuation: sparse.csr_array, factor: float) -> None:
-        self.matrix = sparse.csr_array(continuation * factor)
-        self.factor = factor
+    def __init__(
+        self,
+        continuation: sparse.csr_array,
+        factor: float,
+        ending: FloatArray | None = None,
+        power: int = 1,
+        rounding: FloatArray | None = None,
+    ) -> None:
         self.n = continuation.shape[0]
+        self.factor = factor
+        rows = np.repeat(np.arange(self.n), np.diff(continuation.indptr))
+        if ending is None:
+            ending = np.array(
+                [
+                    max(math.fsum([1.0, *(-continuation.data[a:b])]), 0.0)
+                    for a, b in zip(continuation.indptr[:-1], continuation.indptr[1:], strict=True)
+                ]
+            )
+        f = factor**power
+        off = (rows != continuation.indices) & (continuation.data > 0.0) & (f > 0.0)
+        lengths = np.bincount(rows[off], minlength=self.n)
+        self._columns = continuation.indices[off].astype(np.int64)
+        self._pointers = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        self._values = continuation.data[off] * f
+        # 1 - f = (1 - factor) (1 + factor + ...): 1 - factor is exact above a half, and nothing else is a difference
+        self.excess = (1.0 - factor) * sum(factor**j for j in range(power)) + f * ending
+        self._lengths = lengths + 4.0
+        self._data_error = (np.ones(self.n) if rounding is None else rounding) + 2.0 * power + 6.0
+        self.how = "elimination"
+
+    @classmethod
+    def of(cls, model: MRP, power: int = 1) -> "Resolvent":
+        """(I - g^power P)^{-1} of a model, ending probabilities summed over its outcomes."""
+        table = model.outcomes
+        ends = table.terminals
+        ending = np.bincount(table.sources[ends], weights=table.probs[ends], minlength=table.n_sources)
+        outcomes = np.diff(table.indptr).astype(np.float64)
+        return cls(model.continuation, model.discount, np.asarray(ending, dtype=np.float64), power, outcomes)
+
+    # -- the two ways -----------------------------------------------------------------------------------------------
+
+    def _eliminated(self, budget: int) -> Elimination | None:
+        matrix = sparse.csr_array((self._values, self._columns, self._pointers), shape=(self.n, self.n))
+        return Elimination.of(matrix, self.excess, float(self._data_error.sum()), budget)
 
     @cached_property
-    def _lu(self) -> Callable[[FloatArray], FloatArray]:
-        """Solve by LU factors; RuntimeError if the system is singular."""
-        if self.n <= _SMALL:
-            factors, pivots, info = lapack.dgetrf(np.eye(self.n) - self.matrix.toarray())
-            if info > 0:
-                raise RuntimeError("an exact zero pivot")
-            return lambda rhs: np.asarray(lapack.dgetrs(factors, pivots, rhs)[0])
-        system = sparse.eye_array(self.n, format="csc") - self.matrix.tocsc()
-        return linalg.splu(sparse.csc_matrix(system)).solve  # type: ignore[no-any-return]
+    def _factors(self) -> Elimination | None:
+        """The factors where elimination is the way to take; None where iteration is."""
+        stored = len(self._values) + self.n
+        cheap = _HEAVY if self.n <= _AT_ONCE else _LIGHT * stored
+        factors = self._eliminated(cheap)
+        if factors is not None:
+            return factors
+        if self._quick_gain.max() <= _TRUSTED:
+            self.how = f"iteration (elimination would touch more than {_LIGHT} entries for each one stored)"
+            return None
+        factors = self._eliminated(_HEAVY)
+        if factors is None:
+            self.how = f"iteration (elimination would touch more than {_HEAVY:.2g} entries)"
+        return factors
 
-    @cached_property
-    def _thin(self) -> bool:
-        """Whether a sparse LU does not fill in: states lead few places along some order, or are on no cycle at all."""
-        graph = sparse.csr_matrix(self.matrix)
-        if bandwidth(graph, np.arange(self.n)) <= _NARROW:
-            return True
-        if self.n <= _ORDERED and bandwidth(graph, csgraph.reverse_cuthill_mckee(graph)) <= _NARROW:
-            return True
-        return bool(csgraph.connected_components(graph, connection="strong", return_labels=False) == self.n)
+    @property
+    def relative_error(self) -> float:
+        """Of every entry of (I - f P)^{-1}: what elimination promises; inf by iteration, which promises none."""
+        return np.inf if self._factors is None else self._factors.relative_error
 
-    def solve(self, rhs: FloatArray) -> FloatArray:
-        """Solution for one right-hand side (S,), to rounding where the solver allows; check with `upper` if it matters.
+    def _scaled(self) -> tuple[FloatArray, FloatArray]:
+        """The diagonal D of I - f P, and D^{-1} times the rest: states' loops, however slow, are gone from it."""
+        sources = np.repeat(np.arange(self.n), np.diff(self._pointers))
+        diagonal = self.excess + np.bincount(sources, weights=self._values, minlength=self.n)
+        return diagonal, self._values / diagonal[sources]
 
-        Raises
-        ------
-        ValueError
-            If the system is singular to working precision (discount 1 and an end too improbable to matter).
-        """
-        if self.matrix.nnz == 0:
-            return rhs.copy()
-        if self.n > _SMALL and "_lu" not in self.__dict__ and not self._thin:
-            quick = self._iterate(rhs, quick=self.n <= _DIRECT)
-            if quick is not None:
-                return quick
-        if self.n <= _DIRECT or self._thin:
-            try:
-                solution = self._lu(rhs)
-            except RuntimeError as error:
-                raise ValueError(
-                    "the states' linear system is singular to working precision: some state ends with a probability "
-                    "too small for float64; use a discount below 1"
-                ) from error
-            return np.asarray(solution + self._lu(rhs + self.matrix @ solution - solution))
-        raise AssertionError("unreachable: sweeps always end")
-
-    def _iterate(self, rhs: FloatArray, quick: bool) -> FloatArray | None:
-        """BiCGSTAB with restarts; then None if `quick`, else sweeps."""
-        matrix = self.matrix
-        pointers, columns = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
-        solution, step = rhs.copy(), np.empty_like(rhs)
-        for _ in range(3 if quick else 4):  # restarts double as refinement
-            defect = rhs + matrix @ solution - solution
-            size, goal = float(np.abs(defect).max()), _rounding(rhs, solution)
-            if size <= goal:
+    def _iterate(self, rhs: FloatArray, quick: bool) -> FloatArray:
+        """BiCGSTAB with restarts; then, unless `quick`, sweeps, which contract."""
+        diagonal, values = self._scaled()
+        solution, step = rhs / diagonal, np.empty_like(rhs)
+        for _ in range(2 if quick else 4):  # restarts double as refinement
+            left = self._defect(rhs, solution)[0] / diagonal
+            size, goal = float(np.abs(left).max()), _rounding(rhs / diagonal, solution)
+            if not size > goal:
                 return solution
             most = _QUICK if quick else 500
-            done = bicgstab(pointers, columns, matrix.data, defect / size, 1e-10, most, step)
-            if quick and not done:
-                return None
+            bicgstab(self._pointers, self._columns, values, left / size, 1e-10, most, step)
             better = solution + size * step
-            if not np.abs(rhs + matrix @ better - better).max() < size:
+            if not (np.abs(self._defect(rhs, better)[0] / diagonal)).max() < size:
                 break
             solution = better
-        defect = rhs + self.matrix @ solution - solution
-        if np.abs(defect).max() <= 4.0 * _rounding(rhs, solution):
-            return solution
-        if quick:
-            return None
-        size, goal = np.inf, _rounding(rhs, solution)
-        for _ in range(_SWEEPS):
-            defect = rhs + self.matrix @ solution - solution
-            previous, size = size, float(np.abs(defect).max())
-            solution = solution + defect
-            if size <= goal or (size <= 1e-11 * float(np.abs(rhs).max()) and size >= previous):
+        left = self._defect(rhs, solution)[0] / diagonal
+        size, goal = float(np.abs(left).max()), _rounding(rhs / diagonal, solution)
+        sweeps = 0 if quick or size <= 4.0 * goal else _SWEEPS
+        for _ in range(sweeps):
+            solution = solution + left
+            previous, left = size, self._defect(rhs, solution)[0] / diagonal
+            size, goal = float(np.abs(left).max()), _rounding(rhs / diagonal, solution)
+            if size <= goal or (size <= 1e-11 * float(np.abs(rhs / diagonal).max()) and size >= previous):
                 break
         return solution
 
     @cached_property
-    def gain(self) -> FloatArray:
-        """h (S,) with (I - factor * P) h >= 1: what a unit error made at every step can add up to.
+    def _quick_gain(self) -> FloatArray:
+        return self._iterated_gain(quick=True)
 
-        The expected discounted number of steps, scaled up until the inequality holds in floating point; at worst the
-        constant 1 / (1 - factor). inf where nothing can be certified (discount 1 and a hopeless system).
+    def _iterated_gain(self, quick: bool) -> FloatArray:
+        """h with (I - f P) h >= 1 from an approximate solution, its residual's rounding counted; inf if none is."""
+        steps = np.maximum(self._iterate(np.ones(self.n), quick), 1.0)
+        left, room = self._defect(np.ones(self.n), steps)
+        worst = 1.0 - float((left + room).max())
+        return steps / worst * (1.0 + 4.0 * _EPS) if worst > 0.0 else np.full(self.n, np.inf)
+
+    def _defect(self, rhs: FloatArray, solution: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """rhs - (I - f P) solution, and a bound on its rounding that grows with the length of a row."""
+        left, size = np.empty(self.n), np.empty(self.n)
+        defect_of(self._pointers, self._columns, self._values, self.excess, rhs, solution, left, size)
+        return left, (self._lengths + self._data_error) * _EPS * size
+
+    def apply(self, vector: FloatArray) -> FloatArray:
+        """(I - f P) vector, without differences of large numbers where `vector` is nearly constant."""
+        return -self._defect(np.zeros(self.n), vector)[0]
+
+    # -- what is asked for ------------------------------------------------------------------------------------------
+
+    def solve(self, rhs: FloatArray) -> FloatArray:
+        """Solution for one right-hand side (S,); `enclose` says how far off it can be.
+
+        Raises
+        ------
+        ValueError
+            If it is beyond float64 (discount 1 and an end too improbable to matter).
         """
-        plain = np.full(self.n, np.inf)
-        largest_row = float(self.matrix.sum(axis=1).max()) if self.matrix.nnz else 0.0
-        if largest_row < 1.0:
-            plain = np.full(self.n, 1.0 / (1.0 - largest_row))
-        try:
-            steps = np.maximum(self.solve(np.ones(self.n)), 1.0)
-        except ValueError:
-            return plain
-        achieved = steps - self.matrix @ steps
-        worst = float(achieved.min()) - 8 * np.finfo(float).eps * float(steps.max())
-        return np.minimum(steps / worst, plain) if worst > 0.0 else plain
+        factors = self._factors
+        solution = self._iterate(rhs, quick=False) if factors is None else factors.solve(rhs)
+        if not np.isfinite(solution).all():
+            raise ValueError(
+                "the states' linear system is singular to working precision: some state ends with a probability "
+                "too small for float64; use a discount below 1"
+            )
+        return np.asarray(solution)
+
+    def enclose(self, rhs: FloatArray, room: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+        """Solution (S,) and a certain bound (S,) on its error, `rhs` itself being off by at most `room`.
+
+        The smaller of the two bounds at every state: relative_error * (I - f P)^{-1} |rhs|, and the residual's.
+        """
+        solution = self.solve(rhs)
+        left, rounding = self._defect(rhs, solution)
+        error = self.upper(np.abs(left) + rounding)
+        if np.isfinite(self.relative_error):
+            error = np.minimum(error, self.relative_error * self.upper(np.abs(rhs)) + self._underflow)
+        return solution, error if room is None or not room.any() else error + self.upper(room)
+
+    @cached_property
+    def gain(self) -> FloatArray:
+        """h (S,) with (I - f P) h >= 1: what a unit error made at every step can add up to.
+
+        The expected discounted number of steps, raised by its error; at most 1 / min e. inf where nothing can be
+        certified (discount 1 and a hopeless system).
+        """
+        least = float(self.excess.min())
+        plain = np.full(self.n, (1.0 + 8.0 * _EPS) / least if least > 0.0 else np.inf)
+        if np.isfinite(self.relative_error):
+            assert self._factors is not None
+            return np.minimum(self._factors.solve(np.ones(self.n)) * (1.0 + self.relative_error + _EPS), plain)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = self._quick_gain
+            return np.asarray(np.fmin(found if np.isfinite(found).all() else self._iterated_gain(quick=False), plain))
+
+    @property
+    def _underflow(self) -> FloatArray:
+        """What numbers that become denormal in a solve can cost: 2^-1074 for each of its products."""
+        assert self._factors is not None
+        return np.asarray(2.0**-1074 * (self._factors.fill + 2.0 * self.n) * self.gain)
 
     def upper(self, rhs: FloatArray) -> FloatArray:
-        """A certain upper bound of the solution for rhs >= 0: any u with u >= rhs + factor * P u is one."""
+        """A certain upper bound of the solution for rhs >= 0."""
         if not rhs.any():
             return np.zeros(self.n)
-        guess = np.maximum(self.solve(rhs), rhs)
-        defect = float((rhs + self.matrix @ guess - guess).max()) + 8 * np.finfo(float).eps * float(guess.max())
-        return guess + max(defect, 0.0) * self.gain
+        if np.isfinite(self.relative_error):
+            assert self._factors is not None
+            return np.asarray(self._factors.solve(rhs) * (1.0 + self.relative_error + _EPS) + self._underflow)
+        if np.isinf(self.gain).any() or not np.isfinite(rhs).all():
+            return np.full(self.n, np.inf)
+        guess = np.maximum(self._iterate(rhs, quick=False), rhs)
+        left, room = self._defect(rhs, guess)  # any u with u >= rhs + f P u is a bound
+        return np.asarray((guess + max(float((left + room).max()), 0.0) * self.gain) * (1.0 + 2.0 * _EPS))
 
 
 def bandwidth(matrix: sparse.csr_array | sparse.csr_matrix, order: IntArray) -> int:

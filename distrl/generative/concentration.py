@@ -35,7 +35,7 @@ def w1_radius(model: MRP, policy: FloatArray, totals: IntArray, width: float, le
     """
     unit = _unit(policy, totals, model.n_states)
     spread = 0.5 + math.sqrt(math.log(model.n_states / (1.0 - level)) / 2.0)
-    return Resolvent(model.continuation, model.discount).upper(width * unit * spread)
+    return Resolvent.of(model).upper(width * unit * spread)
 
 
 def mean_radius(model: MRP, policy: FloatArray, totals: IntArray, width: float, level: float) -> FloatArray:
@@ -46,7 +46,7 @@ def mean_radius(model: MRP, policy: FloatArray, totals: IntArray, width: float, 
     """
     unit = _unit(policy, totals, model.n_states)
     spread = math.sqrt(math.log(2.0 * model.n_states / (1.0 - level)) / 2.0)
-    return Resolvent(model.continuation, model.discount).upper(width * unit * spread)
+    return Resolvent.of(model).upper(width * unit * spread)
 
 
 def _unit(policy: FloatArray, totals: IntArray, n_states: int) -> FloatArray:

@@ -4,8 +4,9 @@ A source is a state of an MRP, or a (state, action) pair of an MDP. A row is (pr
 terminal): collapsing rows to an expected reward would keep the mean return and destroy its distribution.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from distrl._validation import LARGEST_NUMBER, SUM_TOLERANCE, BoolArray, FloatArray, IntArray
+from distrl._validation import LARGEST_NUMBER, SUM_TOLERANCE, BoolArray, FloatArray, IntArray, without_noise
 from distrl.models.laws import Law
 
 
@@ -37,6 +38,8 @@ class OutcomeTable:
         Index into `reward_laws`, -1 for a constant reward.
     reward_laws : tuple of Law
         Distinct laws; equal ones are stored once.
+    known_defects : (sources,) float or None
+        The `defects` of the rows that `probs` was made from, where it no longer shows them.
     """
 
     n_states: int
@@ -47,6 +50,7 @@ class OutcomeTable:
     terminals: BoolArray
     laws: IntArray
     reward_laws: tuple[Law, ...]
+    known_defects: FloatArray | None = None
 
     @property
     def n_sources(self) -> int:
@@ -69,6 +73,42 @@ class OutcomeTable:
     def expected_rewards(self) -> FloatArray:
         """(sources,) mean one-step reward."""
         return _sum_by(self.sources, self.probs * self.rewards, self.n_sources)
+
+    @cached_property
+    def defects(self) -> FloatArray:
+        """(sources,) how far the rows sum from 1, rounding of their entries aside: mass of which nothing is known."""
+        if self.known_defects is not None:
+            return self.known_defects
+        defects = np.abs(np.add.reduceat(self.probs, self.indptr[:-1]) - 1.0)
+        rounding = np.finfo(np.float64).eps * (8.0 + np.diff(self.indptr))
+        return np.where(defects > rounding, defects, 0.0)
+
+    @cached_property
+    def whole(self) -> "OutcomeTable":
+        """The table with rows that sum to 1 to rounding, and the `defects` of this one, which certificates count.
+
+        A row p that lacks the mass d is part of some row q: p / (1 - d) and q differ by d in total variation, whatever
+        q is; likewise for a row with d too much.
+        """
+        if not self.defects.any():
+            return self
+        sums = np.add.reduceat(self.probs, self.indptr[:-1])
+        scale = np.where(self.defects > 0.0, sums, 1.0)
+        return replace(self, probs=self.probs / scale[self.sources], known_defects=self.defects)
+
+    @cached_property
+    def law_errors(self) -> FloatArray:
+        """(sources,) W1 between one step's reward and that of the laws as they were given, at most."""
+        return self._of_laws([law.error for law in self.reward_laws])
+
+    @cached_property
+    def law_cdf_errors(self) -> FloatArray:
+        """(sources,) the same for the largest difference of the CDFs."""
+        return self._of_laws([law.cdf_error for law in self.reward_laws])
+
+    def _of_laws(self, numbers: list[float]) -> FloatArray:
+        each = np.array([*numbers, 0.0])[self.laws]  # the last serves the constants' index -1
+        return _sum_by(self.sources, self.probs * each, self.n_sources)
 
     def reward_ranges(self, tail: float | None = None) -> tuple[FloatArray, FloatArray]:
         """(n,) smallest and largest reward of each row; unbounded laws are cut at their `tail` quantiles if given."""
@@ -108,16 +148,23 @@ def build_table(
     n_sources: int,
     n_states: int,
     describe: Callable[[int], str],
+    normalise: bool | None = None,
+    tolerance: float = SUM_TOLERANCE,
 ) -> OutcomeTable:
     """Validate, merge and sort raw rows into an `OutcomeTable`.
 
-    `describe(source)` names a source in errors. Time O(n log n), memory O(n).
+    `describe(source)` names a source in errors. Probabilities in [-1e-12, 0) count as 0. `normalise=True` divides the
+    rows of a source by their sum where that is not 1 within 1e-9, with a warning; None: no such choice is offered to
+    the user. Time O(n log n), memory O(n).
 
     Raises
     ------
     ValueError
         A negative probability, a source without rows, or rows that do not sum to 1.
     """
+    if not (normalise is None or isinstance(normalise, bool)):
+        raise TypeError(f"normalise must be True or False, got {normalise!r}")
+    probs = without_noise(probs)
     if (probs < 0).any():
         row = int(np.argmax(probs < 0))
         raise ValueError(
@@ -130,12 +177,22 @@ def build_table(
         missing = int(gaps[0]) if gaps.size else len(present)
         raise ValueError(f"{describe(missing)} has no outcome; every one needs rows that sum to 1")
     sums = _sum_by(sources, probs, n_sources)
-    wrong = np.abs(sums - 1.0) > SUM_TOLERANCE
-    if wrong.any():
+    wrong = np.abs(sums - 1.0) > tolerance
+    if wrong.any() and normalise and np.isfinite(sums).all() and (sums > 0.0).all():
+        source = int(np.argmax(np.abs(sums - 1.0)))
+        warnings.warn(
+            f"normalise: {np.count_nonzero(wrong)} of {n_sources} rows did not sum to 1 within {tolerance:g} and "
+            f"were divided by their sum; the largest defect: {describe(source)} summed to {sums[source]:.12g}",
+            UserWarning,
+            stacklevel=3,
+        )
+        probs = np.where(wrong[sources], probs / sums[sources], probs)
+    elif wrong.any():
         source = int(np.argmax(wrong))
+        offer = "" if normalise is None else ", or pass normalise=True, which does it for all rows and says so"
         raise ValueError(
             f"the probabilities of {describe(source)} sum to {sums[source]:.12g}, not 1 "
-            f"(tolerance {SUM_TOLERANCE:g}); add the missing outcomes or divide the row by its sum"
+            f"(tolerance {tolerance:g}); add the missing outcomes or divide the row by its sum{offer}"
         )
     if (np.abs(rewards) > LARGEST_NUMBER).any():
         row = int(np.argmax(np.abs(rewards) > LARGEST_NUMBER))
@@ -162,6 +219,39 @@ def build_table(
         terminals=terminals[first],
         laws=laws[first],
         reward_laws=distinct,
+    )
+
+
+def end_absorbing(
+    table: OutcomeTable, choice: str | None, discount: float, describe: Callable[[int], str]
+) -> OutcomeTable:
+    """`table`, with returns that end in its absorbing states: those whose every row is a loop of reward 0.
+
+    Parameters
+    ----------
+    choice : "end", "keep" or None
+        end: such a state is terminal, as in `MRP(terminal=mask)`: a move into it ends the return after the move's
+        reward. keep: it loops. The law of the return is the same. None: "end" at discount 1, where a return has to
+        end, else "keep".
+    """
+    if choice not in ("end", "keep", None):
+        raise ValueError(f"absorbing must be 'end', 'keep' or None, got {choice!r}")
+    if choice == "keep" or (choice is None and discount != 1.0):
+        return table
+    states = table.sources // (table.n_sources // table.n_states)
+    loop = (table.next_states == states) & (table.rewards == 0.0) & (table.laws == -1) & ~table.terminals
+    absorbing = np.bincount(states, weights=~loop, minlength=table.n_states) == 0
+    return build_table(
+        table.sources,
+        table.probs,
+        table.next_states,
+        table.rewards,
+        table.terminals | absorbing[table.next_states],
+        table.laws,
+        table.reward_laws,
+        n_sources=table.n_sources,
+        n_states=table.n_states,
+        describe=describe,
     )
 
 

@@ -1,49 +1,26 @@
 """A pair of laws that encloses the true one, and intervals for what can be read from it."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from distrl._kernels import enclosure
 from distrl._kernels import functionals as kernels
-from distrl._validation import FloatArray, float_array, fraction
+from distrl._steady import steady
+from distrl._validation import FloatArray
 from distrl.returns.base import Returns, as_rows, state_index
 from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.functionals import Enclosing, Ends, each, intersection, parse
 from distrl.returns.particles import ParticleReturns
 
-_FUNCTIONALS = ("mean", "variance", "std", "stop_loss", "cvar", "cdf", "quantile")
 _STEPS = 40  # widths h tried for a CDF interval from stop-loss transforms
 _EPS = float(np.finfo(np.float64).eps)
 
 
-class CrossedEnds(AssertionError):
-    """A certified interval's lower end came out above its upper one: a fault of this library, never of the model."""
-
-
-def check_question(functional: str, at: ArrayLike | None, tail: str) -> FloatArray | None:
-    """The points or levels of a question to `BracketReturns.interval`, None where it has none; raises as that does."""
-    if functional not in _FUNCTIONALS:
-        raise ValueError(f"functional must be one of {', '.join(_FUNCTIONALS)}; got {functional!r}")
-    if tail not in ("lower", "upper"):
-        raise ValueError(f"tail must be 'lower' or 'upper', got {tail!r}")
-    if functional in ("mean", "variance", "std"):
-        if at is not None:
-            raise ValueError(f"{functional} takes no point or level; leave `at` out")
-        return None
-    if at is None:
-        raise ValueError(f"{functional} needs a {'level' if functional in ('cvar', 'quantile') else 'point'}: at=")
-    if functional in ("cvar", "quantile"):
-        return fraction(at, "at", open_low=functional == "cvar")
-    points = float_array(at, "at", ndim=(0, 1), finite=functional != "cdf")
-    if np.isnan(points).any():
-        raise ValueError("at is NaN; the CDF is asked at numbers")
-    return points
-
-
-class BracketReturns(Returns):
+class BracketReturns(Returns, Enclosing):
     """Return laws known to lie between two others: in convex or in stochastic order.
 
     Attributes
@@ -104,59 +81,52 @@ class BracketReturns(Returns):
         """The exact means, by a linear solve; `interval("mean")` has the solve's error."""
         return self._mean
 
-    def interval(self, functional: str, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
-        """Certified interval of a functional of the true law, numerical error included.
+    @steady
+    def interval(self, functional: Any, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
+        """Certified interval of a functional of the true law, numerical error included: what these two laws say.
 
         Parameters
         ----------
-        functional : "mean", "variance", "std", "stop_loss", "cvar", "cdf" or "quantile"
+        functional : a `Functional`, or "mean", "variance", "std", "stop_loss", "cvar", "cdf", "quantile", "expectile"
+            or "entropic_risk"
         at : scalar or (K,)
-            The point of "stop_loss" and "cdf" (infinite for the latter, if you like), the level of "cvar" and
-            "quantile"; none for the others.
+            The point of "stop_loss" and "cdf", the level of "cvar", "quantile" and "expectile", the beta of
+            "entropic_risk"; none for the others.
         tail : "lower" or "upper", for "cvar"
 
         Returns
         -------
         array, batch + (2,) or batch + (K, 2)
-            Lower and upper end. As `Returns.quantile` compares levels up to 1e-9, the interval of a quantile holds
-            those of all levels from q - 1e-9 to q; that of level 0 the quantiles up to the level 1e-9.
+            Lower and upper end. `Solution.interval` intersects them with what else is known. As `Returns.quantile`
+            compares levels up to 1e-9, the interval of a quantile holds those of all levels from q - 1e-9 to q; that of
+            level 0 those up to the level 1e-9.
 
         Raises
         ------
         ValueError, TypeError
             If the functional is not known, or `at` is missing or out of range.
         CrossedEnds
-            If the ends are in the wrong order, beyond what their rounding is counted for: please report it.
+            If the ends come out in the wrong order: a fault of this library, please report it.
         """
-        points = check_question(functional, at, tail)
-        if points is None:
-            if functional == "mean":
-                low, high = self._mean - self._mean_error, self._mean + self._mean_error
-            else:
-                low, high = self._variance()
-                if functional == "std":
-                    low, high = np.sqrt(low), np.sqrt(high)
-            return self._ordered(low, high, functional)
-        reader: dict[str, Callable[[FloatArray], tuple[FloatArray, FloatArray]]] = {
-            "stop_loss": self._stop_loss,
-            "cvar": lambda levels: self._cvar(levels, tail),
-            "cdf": self._cdf,
-            "quantile": self._quantile,
-        }
-        both = self._ordered(*reader[functional](np.atleast_1d(points)), functional)
-        return both if points.ndim else both[..., 0, :]
+        return intersection([self], parse(functional, at, tail))
 
-    def _ordered(self, low: FloatArray, high: FloatArray, functional: str) -> FloatArray:
-        """Both ends in one array."""
-        crossed = ~(low <= high)
-        if crossed.any():
-            where = tuple(int(i) for i in np.argwhere(crossed)[0])
-            state = f" of state {where[0]}" if self.batch_shape else ""
-            raise CrossedEnds(
-                f"the certified interval of {functional}{state} runs from {np.asarray(low)[where]!r} to "
-                f"{np.asarray(high)[where]!r}: a fault of distrl, please report it with the model"
-            )
-        return np.stack([low, high], axis=-1)
+    def mean_ends(self) -> Ends:
+        return self._mean - self._mean_error, self._mean + self._mean_error
+
+    def variance_ends(self) -> Ends:
+        return self._variance()
+
+    def stop_loss_ends(self, points: FloatArray) -> Ends:
+        return self._stop_loss(points)
+
+    def cvar_ends(self, levels: FloatArray, tail: str) -> Ends:
+        return self._cvar(levels, tail)
+
+    def cdf_ends(self, points: FloatArray) -> Ends:
+        return self._cdf(points)
+
+    def quantile_ends(self, levels: FloatArray) -> Ends:
+        return self._quantile(levels)
 
     @abstractmethod
     def _variance(self) -> tuple[FloatArray, FloatArray]:
@@ -299,6 +269,16 @@ class ConvexBrackets(BracketReturns):
         atoms = self.upper.grid.points
         return self._quantiles_of(levels, atoms, *self._cdf(atoms))
 
+    def expectile_ends(self, taus: FloatArray) -> Ends:
+        # the root of (2 tau - 1) E (G - e)+ - (1 - tau) (e - E G), which has a slope of at least min(tau, 1 - tau)
+        narrow, wide = np.asarray(self.lower.expectile(taus)), np.asarray(self.upper.expectile(taus))
+        pull, slope = np.abs(2.0 * taus - 1.0), np.minimum(taus, 1.0 - taus)
+        lower_slack, upper_slack = self.slack_lower[..., None], self.slack_upper[..., None]
+        off = [np.abs(law.mean() - self._mean) + self._mean_error for law in (self.lower, self.upper)]
+        less = (pull * lower_slack + (1.0 - taus) * off[0][..., None]) / slope
+        more = (pull * upper_slack + (1.0 - taus) * off[1][..., None]) / slope
+        return np.where(taus >= 0.5, narrow - less, wide - more), np.where(taus >= 0.5, wide + more, narrow + less)
+
 
 class StochasticBrackets(BracketReturns):
     """Laws between two others in stochastic order: F_upper <= F <= F_lower. Widths O(s / (1 - discount)).
@@ -352,21 +332,22 @@ class StochasticBrackets(BracketReturns):
         return self._in_range(low, self.upper.cvar(levels, tail) + self.slack_upper[..., None] + moved)
 
     def _cdf(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
-        low = self._read(self.upper, points - self.slack_upper[..., None]) - self.slack_mass[..., None]
-        high = self._read(self.lower, points + self.slack_lower[..., None]) + self.slack_mass[..., None]
+        low = each(self.upper, enclosure.cdf_each, points - self.slack_upper[..., None]) - self.slack_mass[..., None]
+        high = each(self.lower, enclosure.cdf_each, points + self.slack_lower[..., None]) + self.slack_mass[..., None]
         return self._known_cdf(points, low, high)
-
-    def _read(self, law: CategoricalReturns, points: FloatArray) -> FloatArray:
-        """The law's CDF, (..., K) points, each state's own."""
-        place = np.searchsorted(law.grid.points, points, side="right") - 1
-        cdf = np.take_along_axis(_cumulated(law), np.maximum(place, 0), axis=-1)
-        return np.where(place >= 0, cdf, 0.0)
 
     def _quantile(self, levels: FloatArray) -> tuple[FloatArray, FloatArray]:
         mass, atoms = self.slack_mass[..., None], self.upper.grid.points
         low, _ = self._quantiles_of(levels, atoms, np.zeros(1), _cumulated(self.lower) + mass)
         _, high = self._quantiles_of(levels, atoms, _cumulated(self.upper) - mass, np.ones(1))
         return self._in_range(low - self.slack_lower[..., None], high + self.slack_upper[..., None])
+
+    def expectile_ends(self, taus: FloatArray) -> Ends:
+        # increasing with the law, and moves by at most max(tau, 1 - tau) / min(tau, 1 - tau) times the distance
+        steep = np.maximum(taus, 1.0 - taus) / np.minimum(taus, 1.0 - taus)
+        moved = self.slack_far[..., None] * steep
+        low = np.asarray(self.lower.expectile(taus)) - self.slack_lower[..., None] - moved
+        return low, np.asarray(self.upper.expectile(taus)) + self.slack_upper[..., None] + moved
 
 
 _FARTHEST = 1e300  # infinite points are asked here; what is known of them is known anyway

@@ -169,7 +169,7 @@ def return_ranges(model: "MRP") -> tuple[FloatArray, FloatArray]:
     sweeps: too wide then, never too narrow. At discount 1 from below instead: known where it comes to rest.
     """
     lows, highs = model.outcomes.reward_ranges()
-    return -_largest_returns(model, -lows), _largest_returns(model, highs)
+    return 0.0 - _largest_returns(model, -lows), _largest_returns(model, highs)
 
 
 def _largest_returns(model: "MRP", rewards: FloatArray) -> FloatArray:

@@ -15,10 +15,28 @@ class MomentReturns(Returns):
     ----------
     mean : (S,)
     central : (order + 1, S), rows k >= 2 the k-th central moments (rows 0 and 1 are not used)
+    errors : (order + 1, S), bounds on the errors of the mean (row 1) and of the central moments; inf by default
     """
 
-    def __init__(self, mean: FloatArray, central: FloatArray) -> None:
+    def __init__(self, mean: FloatArray, central: FloatArray, errors: FloatArray | None = None) -> None:
         self._mean, self._central = mean, central
+        self._errors = np.full(central.shape, np.inf) if errors is None else errors
+
+    @property
+    def mean_error(self) -> FloatArray:
+        """(S,) certified bound on the error of the mean; inf where nothing is known."""
+        return np.asarray(self._errors[1])
+
+    @property
+    def variance_error(self) -> FloatArray:
+        """(S,) certified bound on the error of the variance; see `central_moment_error`."""
+        return self.central_moment_error(2)
+
+    def central_moment_error(self, order: int) -> FloatArray:
+        """(S,) certified bound on the error of `central_moment(order)`; 0 below order 2."""
+        k = whole_number(order, "order", low=0)
+        self.central_moment(k)
+        return np.zeros(self._mean.shape) if k < 2 else self._errors[k]
 
     @property
     def order(self) -> int:
@@ -36,10 +54,11 @@ class MomentReturns(Returns):
         )
 
     def arrays(self) -> dict[str, FloatArray]:
-        return {"central_moments": np.stack([self.central_moment(k) for k in range(self.order + 1)])}
+        central = np.stack([self.central_moment(k) for k in range(self.order + 1)])
+        return {"central_moments": central, "moment_errors": self._errors}
 
     def __getitem__(self, index: Any) -> "MomentReturns":
-        return MomentReturns(self._mean[index], self._central[:, index])
+        return MomentReturns(self._mean[index], self._central[:, index], self._errors[:, index])
 
     def mean(self) -> FloatArray:
         return self._mean

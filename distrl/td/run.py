@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -11,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from distrl._files import path_of
+from distrl._steady import steady
 from distrl._validation import FloatArray, IntArray, generator, real_number, whole_number
 from distrl.dp.solution import Solution
 from distrl.models.mrp import MRP
@@ -71,6 +72,7 @@ class LearningRun:
         return len(self._kept)
 
     @cached_property
+    @steady
     def values(self) -> FloatArray:
         """(T, R, S) means of the estimates, in units of reward."""
         shape = (0, self.replications, self.model.n_states)
@@ -95,6 +97,7 @@ class LearningRun:
         return self.method._returns(self._records[place[0]])
 
     @cached_property
+    @steady
     def final(self) -> Any:
         """The estimates after all updates that were made, as `at` gives them."""
         return self.method._returns(np.stack([self.method._estimates(kept.memory) for kept in self._kept]))
@@ -113,6 +116,7 @@ class LearningRun:
         negative = [np.minimum(record, 0.0).sum(axis=-1).min(axis=-1) for record in self._records]
         return np.abs(np.reshape(negative, shape))
 
+    @steady
     def errors(
         self, truth: Any, metric: Callable[..., FloatArray] = wasserstein, over: str | None = "max"
     ) -> FloatArray:
@@ -159,13 +163,14 @@ class LearningRun:
             return per_state
         return np.asarray(per_state.max(axis=-1) if over == "max" else per_state.mean(axis=-1))
 
+    @steady
     def interval(
         self,
         truth: Any,
         metric: Callable[..., FloatArray] = wasserstein,
         over: str | None = "max",
         level: float = 0.95,
-        method: str = "bootstrap",
+        method: str = "t",
         rng: Any = 0,
     ) -> FloatArray:
         """Confidence intervals of the expected error, from the replications.
@@ -176,8 +181,9 @@ class LearningRun:
             As for `errors`.
         level : float in (0, 1)
             Of each interval by itself.
-        method : {"bootstrap", "t"}
-            Percentile bootstrap over replications (9,999 resamples), or Student's t.
+        method : {"t", "bootstrap"}
+            Student's t, or percentile bootstrap over replications (9,999 resamples). With few replications only t
+            covers: simulated with 3 normal errors, 95% against 77%. Skewed errors cost either of them some percent.
         rng : anything `numpy.random.default_rng` takes
             Of the bootstrap.
 
@@ -217,6 +223,7 @@ class LearningRun:
         ).confidence_interval
         return np.stack([found.low, found.high], axis=-1)
 
+    @steady
     def summary(self, states: Any = None) -> str:
         """What a person wants to read: how it ended, how steps were taken, and the means of some states.
 
@@ -257,14 +264,16 @@ class LearningRun:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what was recorded to `.npz`, atomically: updates, values, estimates (T, R, S, ...), visits, settings.
 
-        To resume in another session, pickle the run itself.
+        `distrl.load` gives the run back, to be looked at or resumed in another session.
 
         Raises
         ------
         ValueError
-            If the name does not end in .npz.
+            If the name does not end in .npz, or the file cannot be written, naming it.
         """
-        target = pathlib.Path(path)
+        from distrl._records import write_result  # it knows all classes of results
+
+        target = path_of(path)
         if target.suffix != ".npz":
             raise ValueError(f"cannot tell the format of {str(target)!r}; end its name in .npz")
         settings = {
@@ -284,7 +293,4 @@ class LearningRun:
         if self._records:
             arrays["estimates"] = np.stack(self._records)
             arrays.update(self.method._axis())
-        partial = target.with_name(target.name + ".partial")
-        with open(partial, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(partial, target)
+        write_result(target, self, arrays, {"estimates": self._records})

@@ -3,6 +3,7 @@
 from distrl.theory.bounds import (
     SampleSize,
     dkw_halfwidth,
+    elimination_relative_error,
     fixed_point_cramer_squared,
     fixed_point_w1,
     quantile_projection_w1,
@@ -45,6 +46,7 @@ __all__ = [
     "atoms_for_w1",
     "cramer_modulus",
     "dkw_halfwidth",
+    "elimination_relative_error",
     "expectile_lipschitz",
     "fixed_point_cramer_squared",
     "fixed_point_cramer_squared_sharp",

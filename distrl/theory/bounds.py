@@ -1,6 +1,7 @@
 """Bounds as pure functions, each with its source."""
 
 import math
+import sys
 from typing import NamedTuple
 
 from distrl._validation import real_number, whole_number
@@ -54,6 +55,21 @@ def quantile_w1(width: float, quantiles: int, discount: float) -> float:
     """
     g = real_number(discount, "discount", low=0.0, high=1.0)
     return quantile_projection_w1(width, quantiles) / (1.0 - g) if g < 1.0 else math.inf
+
+
+def elimination_relative_error(states: int, lower: int, upper: int, rounding: float) -> float:
+    """Relative error of every entry of (I - A)^{-1} b, b >= 0, by elimination without subtraction; inf if above 1%.
+
+    (5 lower + upper / 2 + 5 states + rounding) eps, and a hundredth of it for terms of second order. `lower` and
+    `upper` are the numbers of entries of the two factors off the diagonal, `rounding` the sum over the rows of the
+    relative error of their data (entries off the diagonal and the row's excess), in units of eps / 2.
+
+    Derived in docs/proofs.md. By the matrix-tree theorem entries of the inverse are quotients of sums of products of
+    data, one factor from each row: an error of d in the c rows that one elimination step touches changes them by 2 c d.
+    A step errs by 5 units (eps / 2) in what it touches, the pivot being a compensated sum; the c's add up to `lower`.
+    """
+    bound = 1.01 * (5.0 * lower + 0.5 * upper + 5.0 * states + rounding) * sys.float_info.epsilon
+    return bound if bound <= 0.01 else math.inf
 
 
 class SampleSize(NamedTuple):

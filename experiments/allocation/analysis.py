@@ -7,7 +7,7 @@ import pandas as pd
 
 from experiments.allocation.sweep import ARMS, AT, BATCHES, DISCOUNT, LEVEL
 from experiments.protocol import Check
-from experiments.statistics import Interval, each_level, interval, proportion, ratio
+from experiments.statistics import Interval, each_level, geometric, proportion, ratio
 from experiments.study import pick
 from experiments.style import look, panels
 
@@ -20,12 +20,12 @@ in {BATCHES} batches, where the influence function says that samples shrink the 
 the same grid: sampling error alone. Where the level is a value of the CDF, CVaR has no derivative and the interval is
 from a one-sided one ("one-sided": how many). Allocations of a replication have samples of their own.
 
-Intervals: of mean widths and of ratios (geometric means of width / uniform width by replication) 95% percentile
-bootstrap over replications; of coverage 95% Clopper-Pearson; each by itself. "needed" is the share of the full budget
-at which the allocation would be as wide as uniform allocation at all of it: share times squared ratio, since widths
-fall like 1 / sqrt(budget) to first order. The smaller share tries that assumption. An estimate whose worst outcome has
-more than {AT:.0%} of the mass has no influence and an interval of no width ("no width": how many); such intervals count
-in coverage and in mean widths, not in ratios.
+Widths, and ratios of a replication's width to its uniform width, are geometric means with 95% t intervals of the mean
+logarithm; intervals of coverage are 95% Clopper-Pearson; each by itself. "needed" is the share of the
+full budget at which the allocation would be as wide as uniform allocation at all of it: share times squared ratio,
+since widths fall like 1 / sqrt(budget) to first order. The smaller share tries that assumption. An estimate whose worst
+outcome has more than {AT:.0%} of the mass has no influence and an interval of no width ("no width": how many); such
+intervals count in coverage, not in widths and ratios.
 """
 _KEYS = ["environment", "samples"]
 
@@ -42,7 +42,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
                     "N": samples,
                     "allocation": _label(allocation, share),
                     "budget": arm["budget"].iloc[0],
-                    "mean width": interval(arm["width"]).text(),
+                    "width": geometric(arm["width"][arm["width"] > 0.0]).text(),
                     "ratio to uniform": _ratio(part, allocation, share).text(),
                     "needed": _needed(part, allocation, share).text(),
                     "coverage": proportion(arm["covered"]).text(),
@@ -112,7 +112,12 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
                 style = {**look(number), "linestyle": "none"}
                 aside = number + np.linspace(-0.25, 0.25, len(arm))
                 above.plot(aside, arm["width"], **{**style, "alpha": 0.5, "markeredgewidth": 0.0})
-                above.hlines(arm["width"].mean(), number - 0.32, number + 0.32, color=style["color"])
+                above.hlines(
+                    geometric(arm["width"][arm["width"] > 0.0]).estimate,
+                    number - 0.32,
+                    number + 0.32,
+                    color=style["color"],
+                )
                 found = proportion(arm["covered"])
                 away = [[found.estimate - found.low], [found.high - found.estimate]]
                 below.errorbar(number, found.estimate, yerr=away, capsize=2.0, **style)
@@ -126,7 +131,8 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
     n = len(pick(most, environment=names[0], share=1.0))
     caption = (
         f"Top: widths of the {LEVEL:.0%} intervals for the start state's CVaR at {AT:.0%}, one point a replication, "
-        f"n = {n}; lines: means. Bottom: coverage with 95% Clopper-Pearson intervals; line: the nominal level. "
+        f"n = {n}; lines: geometric means. Bottom: coverage with 95% Clopper-Pearson intervals; line: the nominal "
+        f"level. "
         f"Percentages: shares of the full budget of N = {most['samples'].iloc[0]:,} samples a (state, action) pair."
     )
     return {"widths": (figure, caption)}

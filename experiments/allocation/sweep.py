@@ -8,8 +8,7 @@ from scipy.sparse import csgraph
 
 import distrl
 from experiments.policy_iteration import optimal_policy
-from experiments.protocol import Arrays, Cell
-from experiments.study import columns
+from experiments.protocol import Arrays, Cell, columns
 
 FUNCTIONAL, AT, LEVEL, BATCHES, DISCOUNT = "cvar", 0.25, 0.95, 5, 0.99
 #: Gymnasium's id and options, and the ends of a grid that holds every return of the optimal policy: rewards are 0 and

@@ -8,8 +8,7 @@ import numpy as np
 
 import distrl
 from experiments.problems import PROBLEMS, problem, truth
-from experiments.protocol import Arrays, Cell
-from experiments.study import columns
+from experiments.protocol import Arrays, Cell, columns
 
 ENVIRONMENTS = {
     **PROBLEMS,

@@ -7,17 +7,16 @@ import pandas as pd
 
 from experiments.certificates.sweep import LEVEL
 from experiments.protocol import Check
-from experiments.statistics import Interval, interval, slope
+from experiments.statistics import Interval, geometric, slope
 from experiments.study import bounded, pick
-from experiments.style import band, panels, shared_legend
+from experiments.style import curve, panels, shaded, shared_legend
 
 TITLE = "Certificates, bounds known beforehand, brackets and the true error"
 INTRODUCTION = f"""
 Each problem is solved on the grid [0, 1/(1-g)] (g the discount, rewards in [0, 1]) with m atoms, and compared with its
 return law, which is a closed form (chain, hard) or certified to 1e-4 of the range (the others; column truth_bound).
 All numbers are the worst state's, in units of reward. "a priori" is s / (2 sqrt(1 - g^2)), s the spacing; "range" is
-s / (2 (1 - g)). The bracket is that of CVaR at {LEVEL:.0%} in convex order. Intervals: 95% percentile bootstrap over
-MRPs of the random families, each by itself.
+s / (2 (1 - g)). The bracket is that of CVaR at {LEVEL:.0%} in convex order. The table shows geometric means over MRPs.
 """
 _BOUNDS = {
     "range_bound": "range bound",
@@ -37,13 +36,13 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
                 "problem": name,
                 "discount": g,
                 "MRPs": len(group),
-                "true W1": group["true_w1"].mean(),
-                "certificate": group["certificate"].mean(),
-                "a priori": group["a_priori"].mean(),
-                "range bound": group["range_bound"].mean(),
-                "quantile W1": group["quantile_true_w1"].mean(),
-                "its certificate": group["quantile_certificate"].mean(),
-                f"CVaR {LEVEL:.0%} bracket": group["cvar_width"].mean(),
+                "true W1": geometric(group["true_w1"]).estimate,
+                "certificate": geometric(group["certificate"]).estimate,
+                "a priori": geometric(group["a_priori"]).estimate,
+                "range bound": geometric(group["range_bound"]).estimate,
+                "quantile W1": geometric(group["quantile_true_w1"]).estimate,
+                "its certificate": geometric(group["quantile_certificate"]).estimate,
+                f"CVaR {LEVEL:.0%} bracket": geometric(group["cvar_width"]).estimate,
             }
         )
     return pd.DataFrame(rows)
@@ -91,8 +90,7 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
             for column, name in enumerate(names):
                 part, ax = pick(frame, problem=name, discount=g), axes[row, column]
                 for number, (key, label) in enumerate(_BOUNDS.items()):
-                    atoms, curve = _curve(part, key)
-                    band(ax, atoms, *curve, number, label)
+                    curve(ax, _by_atoms(part, key), number, label)
                 ax.set_xscale("log")
                 ax.set_yscale("log")
                 ax.set_title(f"{name}\ng = {g:g}")
@@ -103,15 +101,15 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
         shared_legend(figure, axes[0, 0])
     count = frame.groupby("problem")["mrp"].nunique().max()
     bounds_caption = (
-        f"Bounds on W1 and the true error against the number of atoms, worst state, units of reward. Mean over up to "
-        f"n = {count} MRPs (random families; others n = 1); bands: 95% bootstrap intervals over MRPs."
+        "Bounds on W1 and the true error against the number of atoms, worst state, units of reward. "
+        + shaded(f"n = {count} MRPs (random families; others n = 1)")
+        + "."
     )
     with panels(1, 2, 2.3) as (second, axes):
         for number, name in enumerate(names):
             part = pick(frame, problem=name, discount=shown[0])
             for ax, key in zip(axes[0], ("cvar_width", "quantile_certificate"), strict=True):
-                atoms, curve = _curve(part, key)
-                band(ax, atoms, *curve, number, name)
+                curve(ax, _by_atoms(part, key), number, name)
         axes[0, 0].set_ylabel(f"CVaR {LEVEL:.0%} bracket, width")
         axes[0, 1].set_ylabel("certificate of quantile DP")
         for ax in axes[0]:
@@ -126,11 +124,9 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
     return {"bounds": (figure, bounds_caption), "brackets": (second, brackets_caption)}
 
 
-def _curve(part: pd.DataFrame, key: str) -> tuple[list[int], list[list[float]]]:
-    """Atoms, and mean, low and high of the column over MRPs."""
-    atoms = sorted(part["atoms"].unique())
-    found = [interval(pick(part, atoms=m)[key]) for m in atoms]
-    return atoms, [[getattr(each, end) for each in found] for end in Interval._fields]
+def _by_atoms(part: pd.DataFrame, key: str) -> pd.DataFrame:
+    """(MRPs, numbers of atoms) of the column."""
+    return part.pivot_table(index="mrp", columns="atoms", values=key)
 
 
 def _rate(part: pd.DataFrame, key: str) -> Interval:

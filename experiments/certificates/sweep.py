@@ -7,13 +7,12 @@ import numpy as np
 import distrl
 from distrl.theory import fixed_point_w1, quantile_w1
 from experiments.problems import PROBLEMS, grid_of, problem, truth
-from experiments.protocol import Arrays, Cell
-from experiments.study import columns
+from experiments.protocol import Arrays, Cell, columns
 
 LEVEL = 0.1  # of CVaR
 _SIZES: dict[str, dict[str, Any]] = {
     "quick": {"discounts": (0.8, 0.95), "atoms": (11, 51, 201), "mrps": 1},
-    "default": {"discounts": (0.8, 0.9, 0.95, 0.99), "atoms": (11, 31, 101, 301, 1001), "mrps": 4},
+    "default": {"discounts": (0.8, 0.9, 0.95, 0.99), "atoms": (11, 31, 101, 301, 1001), "mrps": 8},
     "full": {"discounts": (0.8, 0.9, 0.95, 0.99, 0.999), "atoms": (11, 31, 101, 301, 1001, 3001), "mrps": 50},
 }
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from experiments.protocol import Check
-from experiments.statistics import Interval, each_level, interval, ratio, slope
+from experiments.statistics import Interval, each_level, geometric, ratio, slope
 from experiments.study import bounded, pick, units
-from experiments.style import band, look, panels, shared_legend
+from experiments.style import curve, look, panels, shaded, shared_legend
 
 TITLE = "Model-based estimators of return laws"
 INTRODUCTION = """
@@ -17,9 +17,10 @@ programming, 30 to 3,000 sweeps from a mid-grid Dirac), QDP (quantile dynamic pr
 at 0, 1/2 or 1) and the nonparametric plug-in (particles, merged in the cells of the grid) are run on it with m atoms.
 Grids: "global" is [0, 1/(1-g)], "tight" the range of the attainable returns. The error is the largest W1 distance over
 states to the true return law (closed form, or certified: column truth_bound), in units of reward.
-Every method sees the same MRPs and samples, so comparisons are paired. Intervals are 95% percentile bootstrap
-intervals over MRPs where there are several (after averaging over samples), else over samples; those of the ratios in
-the table hold all together (Bonferroni).
+Every method sees the same MRPs and samples, so comparisons are paired. Errors and ratios are geometric means, with t
+intervals of the mean logarithm, over MRPs where there are several (after averaging over samples), else over samples.
+Those of the errors are 95% intervals, each by itself; those of the ratios in the table are at the level at which all
+hold together (Bonferroni).
 """
 METHODS = ("DCFP", "CDP-30", "CDP-300", "QDP-0", "QDP-0.5", "QDP-1", "plug-in")
 _RIVALS = ("CDP-30", "CDP-300", "QDP-0.5", "plug-in")
@@ -36,7 +37,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     for (name, g), group in groups:
         table = units(group, "w1", "method")
         rows.append(
-            {"problem": name, "discount": g, "n": len(table), "DCFP error": interval(table["DCFP"]).text()}
+            {"problem": name, "discount": g, "n": len(table), "DCFP error": geometric(table["DCFP"]).text()}
             | {f"{rival} / DCFP": ratio(table[rival], table["DCFP"], level).text() for rival in _RIVALS}
         )
     return pd.DataFrame(rows)
@@ -120,10 +121,7 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
             for column, name in enumerate(names):
                 part, ax = pick(usual, problem=name, discount=g), axes[row, column]
                 for number, method in enumerate(METHODS):
-                    table = units(pick(part, method=method), "w1", "samples")
-                    found = [interval(table[count]) for count in table]
-                    ends = [[getattr(each, end) for each in found] for end in Interval._fields]
-                    band(ax, list(table), *ends, number, method)
+                    curve(ax, units(pick(part, method=method), "w1", "samples"), number, method)
                 ax.set_xscale("log")
                 ax.set_yscale("log")
                 ax.set_title(f"{name}\ng = {g:g}")
@@ -134,9 +132,9 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
         shared_legend(figure, axes[0, 0], 7)
     count = units(pick(usual, problem="high-random"), "w1", "samples").shape[0]
     caption = (
-        f"Error, worst state, units of reward, against the number of samples; m = {most} atoms, global grid. Random "
-        f"families: n = {count} MRPs, bands are 95% bootstrap intervals over MRPs; others: one MRP, n = "
-        f"{frame['replication'].nunique()} sample sets, bands over those."
+        f"Error, worst state, units of reward, against the number of samples; m = {most} atoms, global grid. "
+        + shaded(f"n = {count} MRPs (random families) or {frame['replication'].nunique()} sets of samples (others)")
+        + "."
     )
     return {"samples": (figure, caption), "time": _time_figure(frame, names, shown)}
 

@@ -8,8 +8,7 @@ import numpy as np
 
 import distrl
 from experiments.problems import PROBLEMS, grid_of, problem, truth
-from experiments.protocol import Arrays, Cell
-from experiments.study import columns
+from experiments.protocol import Arrays, Cell, columns
 
 SWEEPS = (30, 100, 300, 1000, 3000)  # of categorical DP
 FLAT = (0.0, 0.5, 1.0)
@@ -19,7 +18,7 @@ _SIZES: dict[str, dict[str, Any]] = {
         "discounts": (0.8, 0.95, 0.99),
         "atoms": (30, 300, 1000),
         "samples": (100, 10_000, 1_000_000),
-        "mrps": 3,
+        "mrps": 8,
         "replications": 1,
     },
     "full": {

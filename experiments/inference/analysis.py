@@ -26,6 +26,7 @@ not exist where the level is a value of the CDF: coverage is of the intervals gi
 and its intervals end at points of the grid: where the grid is coarse against the sampling error they cover too often.
 """
 _NEAR = (0.93, 0.97)
+_POWERS = {"cdf": 0, "ks": 0, "variance": 2}  # of the range of returns, that a width is measured in; 1 for the others
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
@@ -123,19 +124,23 @@ def _coverages(frame: pd.DataFrame) -> tuple[Any, str]:
                     label = method if k == len(samples) - 1 else None
                     away = np.abs([centre - low, high - centre])
                     axes[0, column].errorbar(at, centre, yerr=away, label=label, elinewidth=0.6, **style)
-                    axes[1, column].plot(at, [part["width"].mean() * (1.0 - g) for part in parts], **style)
+                    units = [(1.0 - g) ** _POWERS.get(name, 1) for name in names]
+                    widths = [part["width"].mean() * unit for part, unit in zip(parts, units, strict=True)]
+                    axes[1, column].plot(at, widths, **style)
             axes[0, column].axhline(LEVEL, color="0.5", linewidth=0.8)
             axes[0, column].set_title(f"g = {g:g}")
             axes[1, column].set_yscale("log")
             axes[1, column].set_xticks(range(len(names)), labels=names, rotation=90)
         axes[0, 0].set_ylabel("coverage")
-        axes[1, 0].set_ylabel("mean width * (1 - g)")
+        axes[1, 0].set_ylabel("mean width, share of range")
         shared_legend(figure, axes[0, -1], 3)
     repeats = frame.groupby("samples").size() // (len(METHODS) * len(names) * len(discounts))
     caption = (
         f"Coverage and mean width of {LEVEL:.0%} intervals by functional and method, design "
         f"{frame['design'].iloc[0]}; left to right within a method, and darker, N = "
         f"{', '.join(f'{count:,} (n = {repeats[count]} repeats)' for count in samples)}. Bars: exact 95% binomial "
-        f"intervals, each by itself; line: the nominal level. CDF and ks widths are in probability, times 1 - g."
+        f"intervals, each by itself; line: the nominal level. Widths in units of reward are times 1 - g, a share "
+        f"of the range of returns; those of the CDF and of ks are "
+        f"probabilities; that of the variance is in squared units of reward, times (1 - g)^2."
     )
     return figure, caption

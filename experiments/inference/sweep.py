@@ -6,8 +6,7 @@ import numpy as np
 
 import distrl
 from experiments.problems import problem
-from experiments.protocol import Arrays, Cell
-from experiments.study import columns
+from experiments.protocol import Arrays, Cell, columns
 
 #: Functional and its argument: CDF at the middle of [0, 1/(1-g)] as a share of it.
 FUNCTIONALS = (

@@ -7,9 +7,9 @@ import pandas as pd
 
 from experiments.learning.sweep import ATOMS, PROBLEMS, QUANTILES
 from experiments.protocol import Check
-from experiments.statistics import Interval, interval, slope
+from experiments.statistics import Interval, geometric, slope
 from experiments.study import pick
-from experiments.style import band, panels, shared_legend
+from experiments.style import curve, panels, shaded, shared_legend
 
 TITLE = "Convergence of categorical and quantile TD"
 INTRODUCTION = f"""
@@ -17,8 +17,9 @@ Categorical TD ({ATOMS} atoms) and quantile TD ({QUANTILES} quantiles) with four
 harmonic 2h/(2h + k), h = 1/(1-g); polynomial k^-0.7; the same with averages after 30 renewals. Quantile steps are these
 times 4 sd of the returns. Synchronous: every update renews all states; generative: one uniformly random state; both are
 shown against the renewals of a state (its expectation). The error is the worst state's W1 distance to the method's own
-fixed point, in units of reward, averaged over replications. Slopes are of log mean error against log renewals, over the
-second half of the records; intervals: 95% percentile bootstrap over replications of one MRP, each by itself.
+fixed point, in units of reward, as a geometric mean over replications. Slopes are of the log error against log
+renewals, over the second half of the records, a replication at a time; intervals: 95% t intervals over replications of
+one MRP (of the mean logarithm, or of the mean slope), each by itself.
 """
 
 
@@ -31,7 +32,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
         row = dict(zip(keys, values, strict=True))
         for sampling in ("synchronous", "generative"):
             here = pick(part, sampling=sampling)
-            row[f"error, {sampling}"] = interval(pick(here, renewals=last)["w1"]).text(2)
+            row[f"error, {sampling}"] = geometric(pick(here, renewals=last)["w1"]).text(2)
             row[f"slope, {sampling}"] = _slope(here).text(2)
         rows.append(row | {"replications": part["replication"].nunique()})
     return pd.DataFrame(rows)
@@ -99,9 +100,7 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
                         table = pick(part, steps=steps).pivot_table(
                             index="replication", columns="renewals", values="w1"
                         )
-                        ends = [interval(table[count]) for count in table]
-                        curve = [[getattr(each, end) for each in ends] for end in Interval._fields]
-                        band(ax, list(table), *curve, number, steps)
+                        curve(ax, table, number, steps)
                     ax.set_xscale("log")
                     ax.set_yscale("log")
                     ax.set_title(f"{method}, {name}")
@@ -111,9 +110,8 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
                 ax.set_ylabel("$W_1$, worst state")
             shared_legend(figure, axes[0, 0], 4)
         caption = (
-            f"Mean error of n = {frame['replication'].nunique()} replications on one MRP, {sampling} sampling, "
-            f"g = {g:g}: W1 distance to the method's own fixed point, worst state, units of reward. Bands: 95% "
-            f"bootstrap intervals over replications, each by itself."
+            f"W1 distance to the method's own fixed point, worst state, units of reward, on one MRP, {sampling} "
+            f"sampling, g = {g:g}. " + shaded(f"n = {frame['replication'].nunique()} replications") + "."
         )
         found[sampling] = (figure, caption)
     return found

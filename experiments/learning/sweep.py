@@ -8,8 +8,7 @@ import numpy as np
 import distrl
 from distrl.td import Constant, Harmonic, Polynomial
 from experiments.problems import problem
-from experiments.protocol import Arrays, Cell
-from experiments.study import columns
+from experiments.protocol import Arrays, Cell, columns
 
 PROBLEMS = ("high-random", "low-random", "two-state", "hard")
 SAMPLINGS = ("synchronous", "generative")

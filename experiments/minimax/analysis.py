@@ -7,9 +7,9 @@ import pandas as pd
 
 from experiments.minimax.sweep import ATOM_RULES, FAMILIES, METHODS
 from experiments.protocol import Check
-from experiments.statistics import Interval, interval, ratio, slope
+from experiments.statistics import Interval, ratio, slope
 from experiments.study import pick
-from experiments.style import band, panels, shared_legend
+from experiments.style import curve, panels, shaded, shared_legend
 
 TITLE = "Rates in samples, horizon and accuracy"
 INTRODUCTION = """
@@ -21,9 +21,9 @@ fineness in the manifest. The error is the worst state's W1 distance to the true
 epsilon^-2 (1-g)^-3. Random MRPs do not show the worst exponent in the horizon; the hard family (near-absorbing states,
 ending with probability (1-g)/(3g)) is made to. DCFP is also run with as many atoms as two conditions ask for when
 rounding may add e/2, e a quarter of that rate: 1 + 1/(e (1-g)^1.5 (1+g)^0.5), by the bound spacing / (2 sqrt(1-g^2)) of
-docs/certificate.md, and 1 + 4 e^-2 (1-g)^-2, of the published order (its constant is recalled, not read). Intervals:
-95% percentile bootstrap over MRPs (random) or sets of samples (hard), after averaging over replications, each by
-itself.
+docs/certificate.md, and 1 + 4 e^-2 (1-g)^-2, of the published order (its constant is recalled, not read). Slopes are
+those of geometric means: a least-squares slope of log error for each MRP (random) or set of samples (hard), after
+averaging over replications; intervals: 95% t intervals of their mean, each by itself.
 """
 
 
@@ -110,9 +110,9 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
             for number, method in enumerate(METHODS):
                 part = pick(frame, problem=name, method=method)
                 by_samples = pick(part, discount=g).pivot_table(index="mrp", columns="samples", values="w1")
-                _draw(axes[0, column], list(by_samples), by_samples, number, method)
+                curve(axes[0, column], by_samples, number, method)
                 by_horizon = _horizons(pick(part, samples=most))
-                _draw(axes[1, column], list(by_horizon), by_horizon, number, method)
+                curve(axes[1, column], by_horizon, number, method)
             x = np.array(sorted(frame["samples"].unique()), float)
             anchor = pick(frame, problem=name, method="DCFP", discount=g, samples=int(x[0]))["w1"].mean()
             axes[0, column].plot(
@@ -134,16 +134,11 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
             ax.set_ylabel("sup-$W_1$ error")
         shared_legend(figure, axes[0, 0], 6)
     caption = (
-        f"Error, worst state, units of reward: above against samples, below against the horizon. Means over n = "
-        f"{frame['mrp'].nunique()} MRPs (random) or sets of samples (hard), bands 95% bootstrap intervals over those; "
-        f"grey: the minimax slopes, -1/2 and 3/2, through DCFP's first point."
+        "Error, worst state, units of reward: above against samples, below against the horizon. "
+        + shaded(f"n = {frame['mrp'].nunique()} MRPs (random) or sets of samples (hard)")
+        + "; grey: the minimax slopes, -1/2 and 3/2, through DCFP's first point."
     )
     return {"rates": (figure, caption)}
-
-
-def _draw(ax: Any, x: list[float], table: pd.DataFrame, number: int, label: str) -> None:
-    found = [interval(table[value]) for value in table]
-    band(ax, x, *[[getattr(each, end) for each in found] for end in Interval._fields], number, label)
 
 
 def _horizons(part: pd.DataFrame) -> pd.DataFrame:

@@ -10,8 +10,7 @@ import numpy as np
 import distrl
 from distrl.td import Constant, Harmonic, VarianceReduced
 from experiments.problems import problem, truth
-from experiments.protocol import Arrays, Cell
-from experiments.study import columns
+from experiments.protocol import Arrays, Cell, columns
 
 FAMILIES = ("high-random", "hard")
 METHODS = ("DCFP", "plug-in", "CTD", "CTD, variance-reduced", "QTD")
@@ -24,7 +23,7 @@ _SIZES: dict[str, dict[str, Any]] = {
     "default": {
         "discounts": (0.6, 0.8, 0.9, 0.95),
         "samples": (100, 316, 1000, 3162, 10_000, 31_623),
-        "mrps": 6,
+        "mrps": 8,
         "replications": 1,
         "fineness": 400,
     },

@@ -7,9 +7,9 @@ import pandas as pd
 
 from experiments.protocol import Check
 from experiments.qtd_vs_td.sweep import DISCOUNT, LAWS, STATES, STRUCTURES
-from experiments.statistics import Interval, each_level, interval, ratio
+from experiments.statistics import Interval, each_level, geometric, ratio
 from experiments.study import pick
-from experiments.style import band, panels, shared_legend
+from experiments.style import band, curve, panels, shaded, shared_legend
 
 TITLE = "Quantile TD against TD for the mean"
 INTRODUCTION = f"""
@@ -18,9 +18,10 @@ variance). Structures: {"; ".join(f"{name}: {text}" for name, text in STRUCTURES
 from 0 with constant steps, in the style of Rowland et al. 2023. The error of an MRP is the squared error of the value,
 averaged over states and replications. "best": of each method the step with the least mean error over MRPs at that
 number of updates, chosen on the same MRPs; "fixed": 0.1 for TD, 0.3 for QTD. Ratios are geometric means over MRPs,
-both methods on the same transitions; intervals are percentile bootstrap over MRPs, in the table so wide that all hold
-together with 95% (Bonferroni). "noise" is the standard deviation of a unit step where the method settles, divided by
-the pull back towards it; "bias" is that of the mean there.
+both methods on the same transitions; intervals are t intervals of the mean logarithm over MRPs, in the table at the
+level at which all hold together (Bonferroni); that steps were chosen on the same MRPs is not counted in them. "noise"
+is the standard deviation of a unit step where the method settles, divided by the pull back towards it; "bias" is that
+of the mean there.
 """
 _FIXED = {"TD": 0.1, "QTD": 0.3}
 
@@ -46,7 +47,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
                     "MRPs": len(td),
                     f"QTD-{quantiles} / TD, best steps": ratio(qtd, td, level).text(),
                     "fixed steps": ratio(*fixed, level).text(),
-                    "MSE of TD": td.mean(),
+                    "MSE of TD": geometric(td).estimate,
                     "bias^2 of QTD": pick(part, quantiles=quantiles)["bias_mse"].mean(),
                     "noise QTD / TD": _noise(part, quantiles).estimate,
                 }
@@ -120,10 +121,8 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
                 for number, (q, label) in enumerate(
                     ((0, "TD"), (fewest, f"QTD-{fewest}"), (quantiles, f"QTD-{quantiles}"))
                 ):
-                    found = [interval(_best(pick(part, quantiles=q, updates=int(u)))) for u in counts]
-                    band(
-                        ax, counts, *[[getattr(each, end) for each in found] for end in Interval._fields], number, label
-                    )
+                    best = {u: _best(pick(part, quantiles=q, updates=int(u))) for u in counts}
+                    curve(ax, pd.DataFrame(best), number, label)
                 level = pick(part, quantiles=quantiles)["bias_mse"].mean()
                 ax.axhline(
                     max(level, 1e-30), color="0.5", linewidth=0.8, linestyle=(0, (2, 2)), label="bias² of the limit"
@@ -140,8 +139,9 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
         shared_legend(figure, axes[0, -1], 4)
     count = frame["mrp"].nunique()
     curves = (
-        f"Mean squared error of the value, best constant step at every point, mean over n = {count} MRPs; bands: 95% "
-        f"bootstrap intervals over MRPs. Errors below 1e-6 are cut off."
+        "Mean squared error of the value, best constant step at every point. "
+        + shaded(f"n = {count} MRPs")
+        + ". Errors below 1e-6 are cut off."
     )
     shown = sorted(q for q in frame["quantiles"].unique() if q)
     updates = _usual_updates(frame)
@@ -162,7 +162,7 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
         shared_legend(second, axes[0, 0], 4)
     ratios = (
         f"Paired ratio of mean squared errors, QTD / TD, after {updates} updates, best steps; geometric mean over n = "
-        f"{count} MRPs, bands 95% bootstrap intervals over MRPs, each by itself. Below 1 QTD is better. On the "
+        f"{count} MRPs, bands 95% t intervals of the mean logarithm, each by itself. Below 1 QTD is better. On the "
         f"deterministic cycle with Dirac rewards TD is exact and the ratio leaves the figure."
     )
     return {"curves": (figure, curves), "quantiles": (second, ratios)}

@@ -7,8 +7,7 @@ from scipy import special, stats
 
 import distrl
 from distrl.td import Polynomial
-from experiments.protocol import Arrays, Cell
-from experiments.study import columns
+from experiments.protocol import Arrays, Cell, columns
 
 STATES, DISCOUNT = 10, 0.9
 STRUCTURES = {
@@ -22,7 +21,7 @@ QTD_STEPS = (0.03, 0.1, 0.3, 1.0, 3.0)  # in units of reward
 _SIZES: dict[str, dict[str, Any]] = {
     "quick": {"mrps": 2, "quantiles": (1, 32), "updates": (100, 1000), "replications": 3, "settling": 500},
     "default": {
-        "mrps": 6,
+        "mrps": 8,
         "quantiles": (1, 8, 32, 128, 512),
         "updates": (30, 100, 300, 1000, 3000),
         "replications": 5,

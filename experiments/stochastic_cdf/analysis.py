@@ -8,10 +8,10 @@ import pandas as pd
 import distrl
 from distrl.plotting import plot_map
 from experiments.protocol import Check
-from experiments.statistics import Interval, interval, slope
+from experiments.statistics import Interval, slope
 from experiments.stochastic_cdf.sweep import FAMILIES, FAMILY_ATOMS, ROOM, model_of
 from experiments.study import bounded, pick
-from experiments.style import band, look, panels, shared_legend
+from experiments.style import curve, look, panels, shaded, shared_legend
 
 TITLE = "The random CDF equation and the variance corollary"
 INTRODUCTION = (
@@ -20,7 +20,7 @@ Phi(x) is the categorical image of one infinite trajectory from x, a random CDF 
 its mean is the categorical fixed point F*. Local variation sigma(x): what one transition adds to it; global variation
 Sigma(x) = E ||Phi(x) - F*(x)||^2 (integrated over the grid, units of reward). The corollary (claim variance-corollary):
 Sigma <= (I - g P)^{-1} sigma <= int F* (1 - F*) <= 1/(4 (1-g)). Sums of squares are exact, by linear equations; draws
-check them. Intervals: 95% percentile bootstrap over MRPs of the random families. For the ratio of accumulated variation
+check them. For the ratio of accumulated variation
 to int F*(1 - F*) two families of many small MRPs are searched, with """
     + "; ".join(f"{name}: {text}" for name, text in FAMILIES.items())
     + f""", {FAMILY_ATOMS} atoms; the tightest one of each discount is in table.csv (column instance).
@@ -142,11 +142,9 @@ def _gap(frame: pd.DataFrame) -> tuple[Any, str]:
     with panels(1, 2, 2.2) as (figure, axes):
         for number, name in enumerate(names):
             part = pick(table, problem=name, discount=g)
-            atoms = sorted(part["atoms"].unique())
             for ax, top, bottom in zip(axes[0], ("accumulated", "global"), ("bound", "accumulated"), strict=True):
-                found = [interval(pick(part, atoms=m).pipe(lambda f, a=top, b=bottom: 1 - f[a] / f[b])) for m in atoms]
-                ends = [[max(getattr(each, end), 1e-12) for each in found] for end in Interval._fields]
-                band(ax, atoms, *ends, number, name)
+                gap = part.assign(gap=np.maximum(1.0 - part[top] / part[bottom], 1e-12))
+                curve(ax, gap.pivot_table(index="mrp", columns="atoms", values="gap"), number, name)
         axes[0, 0].set_ylabel("1 - accumulated / bound")
         axes[0, 1].set_ylabel("1 - global / accumulated")
         for ax in axes[0]:
@@ -155,8 +153,9 @@ def _gap(frame: pd.DataFrame) -> tuple[Any, str]:
         axes[0, 0].set_yscale("log")
         shared_legend(figure, axes[0, 0], 6)
     return figure, (
-        f"How much each inequality of the corollary gives away, at the state of the largest bound, g = {g:g}. Random "
-        f"families: mean over n = {table['mrp'].nunique()} MRPs, bands 95% bootstrap intervals over MRPs; others n = 1."
+        f"How much each inequality of the corollary gives away, at the state of the largest bound, g = {g:g}. "
+        + shaded(f"n = {table['mrp'].nunique()} MRPs (random families; others n = 1)")
+        + "."
     )
 
 

@@ -7,8 +7,7 @@ import numpy as np
 
 import distrl
 from experiments.problems import PROBLEMS, problem
-from experiments.protocol import Arrays, Cell
-from experiments.study import columns
+from experiments.protocol import Arrays, Cell, columns
 
 ROOM = (6, 6)
 #: Many small MRPs each, for the corollary's ratio alone.
@@ -22,7 +21,7 @@ _SIZES: dict[str, dict[str, Any]] = {
     "default": {
         "discounts": (0.8, 0.9, 0.95),
         "atoms": (11, 31, 101, 201),
-        "mrps": 4,
+        "mrps": 8,
         "draws": 1000,
         "instances": 200,
     },

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import manifest, parallel
+from experiments import manifest, parallel, protocol
 from experiments.protocol import Cell, seed_of
 from experiments.store import Store, key_of
 
@@ -284,3 +284,38 @@ def test_dask_cluster_with_a_worker_killed_gives_the_same_table(toy, tmp_path):
     assert (tmp_path / "cluster" / "toy" / "table.csv").read_bytes() == (
         tmp_path / "local" / "toy" / "table.csv"
     ).read_bytes()
+
+
+def test_what_cells_depend_on_is_what_their_modules_import(tmp_path, monkeypatch):
+    folder = tmp_path / "study_of_somebody"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "sweep.py").write_text(
+        "def solve():\n    from study_of_somebody.analysis import shared\n    return shared\n"
+    )
+    (folder / "analysis.py").write_text("from study_of_somebody import deeper\nshared = deeper\n")
+    (folder / "deeper.py").write_text("import numpy\n")
+    (folder / "figures.py").write_text("import study_of_somebody.sweep\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def code():
+        manifest.fingerprint.cache_clear()
+        return manifest.fingerprint("study_of_somebody.sweep")
+
+    first = code()
+    for name, matters in (("deeper", True), ("analysis", True), ("figures", False)):
+        path = folder / f"{name}.py"
+        path.write_text(path.read_text() + "# another version\n")
+        assert (code() != first) == matters
+        first = code()
+
+
+@pytest.mark.parametrize("name", protocol.names())
+def test_figures_of_a_study_do_not_make_its_cells_stale(name):
+    """What is drawn and printed is in no file that cells depend on, and what a solve imports is in one."""
+    study = protocol.find(name)
+    found = manifest.sources(study.cells.__module__, study.solve.__module__)
+    names = {file.name for file in found if "experiments" in file.parts}
+    assert {"protocol.py", "sweep.py"} <= names
+    assert not names & {"analysis.py", "figures.py", "report.py", "style.py", "statistics.py", "study.py", "runner.py"}
+    assert {"plan.py", "td.py"} <= {file.name for file in found} and "plotting.py" not in {file.name for file in found}

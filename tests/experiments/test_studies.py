@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import distrl
 from experiments import files, problems, protocol, statistics, study
@@ -102,19 +103,26 @@ def test_truth_is_within_its_bound_of_a_finer_one(name):
 
 def test_interval_of_normal_means_is_the_textbook_one():
     values = np.random.default_rng(0).normal(3.0, 2.0, 400)
-    found = statistics.interval(values)
-    half = 1.96 * values.std() / 20.0
-    assert found.estimate == values.mean()
-    np.testing.assert_allclose([found.low, found.high], [values.mean() - half, values.mean() + half], atol=0.15 * half)
-    assert statistics.interval(values) == found  # the same on every call
-    assert statistics.interval([2.0, 2.0, 2.0]) == (2.0, 2.0, 2.0)
-    assert np.isnan(statistics.interval([2.0]).low)
+    found = statistics.mean(values)
+    ends = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    np.testing.assert_allclose(found, [values.mean(), ends.low, ends.high], rtol=1e-12)
+    assert statistics.mean([2.0] * statistics.FEWEST) == (2.0, 2.0, 2.0)
+
+
+def test_too_few_units_have_an_estimate_and_no_interval():
+    few = [1.0, 2.0, 4.0]
+    for found in (statistics.mean(few), statistics.geometric(few), statistics.ratio(few, [1.0] * 3)):
+        assert np.isnan(found.low) and np.isnan(found.high) and not found.excludes(100.0)
+        assert "[" not in found.text()
+    assert np.isnan(statistics.slope([1.0, 2.0], [few[:2]] * 3).low)
+    assert statistics.geometric(few).estimate == pytest.approx(2.0)
+    assert statistics.geometric([1.0, 0.0, 2.0]).estimate == 0.0
 
 
 def test_wider_intervals_at_the_joint_level():
     values = np.random.default_rng(0).normal(size=50)
     assert statistics.each_level(0.95, 10) == pytest.approx(0.995)
-    one, joint = statistics.interval(values), statistics.interval(values, level=statistics.each_level(0.95, 10))
+    one, joint = statistics.mean(values), statistics.mean(values, level=statistics.each_level(0.95, 10))
     assert joint.low < one.low and one.high < joint.high
 
 

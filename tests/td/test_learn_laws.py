@@ -245,7 +245,7 @@ def test_error_curves_are_drawn_with_their_intervals():
     matplotlib.use("Agg")
     mrp = distrl.MRP([[0.5, 0.5], [0.5, 0.5]], [2.0, -1.0], discount=0.5)
     truth = distrl.evaluate(mrp, distrl.CategoricalFixedPoint(atoms=21))
-    run = distrl.learn(mrp, distrl.CategoricalTD(21), updates=50, replications=6, records=4, rng=0)
+    run = distrl.learn(mrp, distrl.CategoricalTD(21), updates=50, replications=9, records=4, rng=0)
     axes = run.plot(truth, level=0.9)
     x, y = axes.lines[0].get_data()
     np.testing.assert_array_equal(x, run.updates)
@@ -254,6 +254,12 @@ def test_error_curves_are_drawn_with_their_intervals():
     assert edges.min() == pytest.approx(run.interval(truth, level=0.9).min())
     run.plot(truth, ax=axes, label="again")
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["CategoricalTD", "again"]
+    matplotlib.pyplot.close(axes.figure)
+    few = distrl.learn(mrp, distrl.CategoricalTD(21), updates=50, replications=3, records=4, rng=0)
+    axes = few.plot(truth)
+    points = axes.collections[0].get_offsets()
+    np.testing.assert_array_equal(points[:, 1].reshape(4, 3), few.errors(truth))  # every replication, and no band
+    assert len(axes.collections) == 1
     matplotlib.pyplot.close(axes.figure)
 
 

@@ -1,0 +1,44 @@
+"""The certified bound on the iteration error: what it is, what is compared with `tol`, where it is shown."""
+
+import numpy as np
+import pytest
+from oracles import dense_bellman
+
+import distrl
+from distrl import MRP, CategoricalFixedPoint, evaluate
+
+#: Two states that loop for ever and one that leads to them: its residual is met for a step or two only.
+SHORT_VISIT = ([[1, 0, 0], [0, 1, 0], [0.4, 0.4, 0.2]], [0, 1, 0], 0.9999)
+
+
+def dense_residuals(sol):
+    """(S,) W1 between the returned laws and their images, and the bound on the iteration error: dense formulas."""
+    model, probs = sol.model, sol.returns.probs
+    image = dense_bellman(model, sol.returns.atoms, probs)
+    residuals = np.abs(np.cumsum(image - probs, axis=1)[:, :-1]).sum(axis=1) * sol.returns.grid.spacing
+    system = np.eye(model.n_states) - model.discount * model.continuation.toarray()
+    return residuals, np.linalg.solve(system, residuals)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("tol", [None, 1e-5, 1e-2])
+def test_the_bound_covers_what_the_residuals_add_up_to_and_is_within_the_tolerance(tol):
+    rng = np.random.default_rng(0)
+    for model in (MRP(*SHORT_VISIT), MRP(rng.dirichlet(np.ones(6), 6), rng.normal(size=6), 0.99)):
+        sol = evaluate(model, CategoricalFixedPoint(201), tol=tol)
+        _, adding_up = dense_residuals(sol)
+        rounding = 1e-13 * sol.returns.grid.width  # of the dense formula itself
+        assert sol.bounds.shape == (model.n_states,) and sol.bound == sol.bounds.max()
+        assert (sol.bounds >= adding_up - rounding).all()
+        assert sol.converged and sol.bound <= sol.tol
+
+
+@pytest.mark.fast
+def test_the_bound_is_shown_wherever_a_result_is():
+    sol = evaluate(MRP(*SHORT_VISIT), CategoricalFixedPoint(201), tol=1e-3)
+    shown = distrl._display.at_most(sol.bound)
+    assert f"iteration error <= {shown} (tol 0.001)" in sol.summary()
+    assert f"bound={shown}" in repr(sol)
+    with pytest.raises(distrl.ConvergenceError) as caught:
+        evaluate(MRP(*SHORT_VISIT), CategoricalFixedPoint(201, solver="iterate"), tol=1e-3, max_iterations=3)
+    assert f"iteration error <= {distrl._display.at_most(caught.value.solution.bound)}" in str(caught.value)
