@@ -6,6 +6,7 @@ from scipy import stats
 
 import distrl
 from distrl import MRP, Brackets, CategoricalFixedPoint, CVaR, FiniteLaw, Grid, Moments, QuantileDP, evaluate
+from distrl.returns.functionals import CrossedEnds
 
 MODEL = MRP([[0.5, 0.5], [0.5, 0.5]], [2.0, -1.0], discount=0.9)
 ASKED = [("mean", None), ("std", None), ("cvar", 0.1), ("quantile", 0.3), ("cdf", 4.0), ("stop_loss", 4.0)]
@@ -17,7 +18,7 @@ def test_crossed_ends_are_an_internal_error_that_names_state_and_functional(monk
     returns = evaluate(MODEL, Brackets(31)).returns
     low, high = returns.interval("cvar", 0.1).T
     monkeypatch.setattr(type(returns), "_cvar", lambda self, levels, tail: (high[:, None], low[:, None]))
-    with pytest.raises(RuntimeError, match=r"CVaR\(level=0.1, tail='lower'\) at state 0 contradict each other"):
+    with pytest.raises(CrossedEnds, match=r"CVaR\(level=0.1, tail='lower'\) at state 0 contradict each other"):
         returns.interval("cvar", 0.1)
 
 
@@ -32,11 +33,11 @@ def test_sources_that_contradict_each_other_are_an_internal_error(monkeypatch):
     other = evaluate(MODEL, CategoricalFixedPoint(31))
     bad = lambda self: (np.asarray(self.law.mean()) + 1.0, np.asarray(self.law.mean()) + 2.0)  # noqa: E731
     monkeypatch.setattr(distrl.dp.enclosure.CertifiedLaw, "mean_ends", bad)
-    with pytest.raises(RuntimeError, match=r"Mean\(\) at state 0 contradict"):
+    with pytest.raises(CrossedEnds, match=r"Mean\(\) at state 0 contradict"):
         other.interval("mean")
     lost = lambda self: (np.full(2, np.nan), np.full(2, np.nan))  # noqa: E731
     monkeypatch.setattr(distrl.dp.enclosure.CertifiedLaw, "mean_ends", lost)
-    with pytest.raises(RuntimeError, match="contradict"):
+    with pytest.raises(CrossedEnds, match="contradict"):
         other.interval("mean")
 
 
