@@ -9,6 +9,7 @@ from distrl._kernels import brackets as kernels
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.categorical import CategoricalFixedPoint, check_atoms_and_grid
 from distrl.dp.certificate import Certificate, float_slack
+from distrl.dp.moments import enclosed_mean
 from distrl.dp.problem import Problem
 from distrl.dp.refine import Target, enough_atoms, solve_to_target
 from distrl.dp.run import Run
@@ -256,16 +257,8 @@ class Brackets:
 
 
 def certified_mean(problem: Problem) -> tuple[FloatArray, FloatArray]:
-    """Exact means (S,) by a linear solve, and a bound on their error: a defect d moves V by (I - g P)^{-1} |d|."""
-    model, linear = problem.model, problem.certifier.linear
-    mean = linear.solve(model.expected_rewards)
-    onward = model.discount * (model.continuation @ mean)
-    defect = np.abs(model.expected_rewards + onward - mean)
-    terms = np.diff(model.outcomes.indptr) + 4.0
-    size = np.abs(model.expected_rewards) + np.abs(mean) + model.discount * (model.continuation @ np.abs(mean))
-    table = model.outcomes
-    rewards = np.bincount(table.sources, weights=table.probs * np.abs(table.rewards), minlength=model.n_states)
-    return mean, linear.upper(np.asarray(defect + terms * _EPS * (size + rewards)))
+    """Means (S,) by a linear solve, and a bound on their error; see `enclosed_mean`."""
+    return enclosed_mean(problem.model, problem.certifier.linear)
 
 
 def _slack_of_upper(problem: Problem, probs: FloatArray) -> tuple[FloatArray, np.ndarray]:

@@ -62,7 +62,7 @@ class Moments:
         left = model.expected_rewards - linear.apply(moments[1])
         tol = run.tol
         if tol is None:
-            tol = 1e-9 * float(linear.upper(absolute_rewards(model)).max()) or 1e-300
+            tol = 1e-9 * float(linear.solve(absolute_rewards(model)).max()) or 1e-300
         return Solution(
             returns=MomentReturns(moments[1], moments, errors),
             status=Status.CONVERGED if float(bounds.max()) <= tol else Status.STALLED,
