@@ -16,7 +16,8 @@ def walk(states, discount, up=0.5, stay=0.1, seed=0, absorbing=False):
     columns = np.concatenate([np.minimum(i + 1, states - 1), np.maximum(i - 1, 0)])
     p = sparse.coo_array((steps, (np.tile(i, 2), columns)), shape=(states, states)).tocsr()
     rewards = np.random.default_rng(seed).normal(size=states)
-    ends = np.isin(i, (0, states - 1)) if absorbing else None
+    ends = np.isin(i, (0, states - 1)) & absorbing
+    rewards[ends] = 0.0
     return MRP(p + stay * sparse.eye_array(states), rewards, discount, terminal=ends)
 
 

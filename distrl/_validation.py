@@ -18,6 +18,9 @@ BoolArray = NDArray[np.bool_]
 #: How far the probabilities of a row may sum from 1; certificates count the defect, nothing is renormalised.
 SUM_TOLERANCE = 1e-9
 
+#: A probability of at least minus this is arithmetic's noise (1 - .9 - .1 is -2.8e-17) and counts as 0.
+NEGATIVE_TOLERANCE = 1e-12
+
 #: Largest reward or grid end accepted: squares, and sums over any horizon float64 can state, stay finite.
 LARGEST_NUMBER = 1e100
 
@@ -26,6 +29,7 @@ def real_number(value: Any, name: str, *, low: float = -math.inf, high: float = 
     """`value` as a finite float in [low, high], or an error naming `name`."""
     if isinstance(value, str | bytes | bool | np.bool_) or value is None:
         raise TypeError(f"{name} must be a real number, got {value!r}")
+    refuse_masked(value, name)
     if isinstance(value, np.ndarray | np.generic) and (value.ndim or value.dtype.kind not in "iuf"):
         raise TypeError(f"{name} must be a real number, got {_example(value)}")  # float() would drop an imaginary part
     try:
@@ -55,7 +59,8 @@ def whole_number(value: Any, name: str, *, low: int = 0, high: int | None = None
 
 
 def float_array(value: Any, name: str, *, ndim: int | tuple[int, ...] | None = None, finite: bool = True) -> FloatArray:
-    """`value` as a new float64 array; complex, text and ragged input are refused by name."""
+    """`value` as a new float64 array; complex, text, ragged and masked input are refused by name."""
+    refuse_masked(value, name)
     try:
         raw = np.asarray(value)
     except (TypeError, ValueError, OverflowError) as error:
@@ -104,21 +109,27 @@ def int_array(value: Any, name: str, *, low: int | None = None, high: int | None
 
 
 def bool_array(value: Any, name: str, length: int) -> BoolArray:
-    """`value` as a mask of `length` entries; only booleans or 0/1 are taken."""
+    """`value` as a mask of `length` entries; only booleans or 0/1 are taken, positions are not."""
+    refuse_masked(value, name)
     try:
         raw = np.asarray(value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is not a mask: {error}") from error
     if raw.shape != (length,):
-        raise ValueError(f"{name} must be a mask of shape ({length},), got shape {raw.shape}")
+        raise ValueError(
+            f"{name} must be a mask of shape ({length},), got shape {raw.shape}; positions become a mask by "
+            f"numpy.isin(numpy.arange({length}), positions)"
+        )
+    if raw.dtype.kind == "O" and all(isinstance(entry, bool | np.bool_) for entry in raw):
+        raw = raw.astype(np.bool_)
     if raw.dtype.kind not in "biuf" or (raw.dtype.kind != "b" and not np.isin(raw, (0, 1)).all()):
         raise ValueError(f"{name} must hold booleans (or 0 and 1), got {_example(value)}")
     return raw.astype(np.bool_)
 
 
 def distribution(value: Any, name: str, length: int | None = None) -> FloatArray:
-    """`value` as a probability vector (entries >= 0, sum 1 within `SUM_TOLERANCE`)."""
-    array = float_array(value, name, ndim=1)
+    """`value` as a probability vector (entries >= 0 within `NEGATIVE_TOLERANCE`, sum 1 within `SUM_TOLERANCE`)."""
+    array = without_noise(float_array(value, name, ndim=1))
     if length is not None and array.shape != (length,):
         raise ValueError(f"{name} must have shape ({length},), got {array.shape}")
     if not array.size:
@@ -131,6 +142,26 @@ def distribution(value: Any, name: str, length: int | None = None) -> FloatArray
     if abs(total - 1.0) > SUM_TOLERANCE:
         raise ValueError(f"{name} sums to {total:.12g}, not 1; divide it by its sum if that is what you mean")
     return array
+
+
+def without_noise(probs: FloatArray) -> FloatArray:
+    """`probs` with what lies in [-`NEGATIVE_TOLERANCE`, 0) as 0; a row's sum is checked, and counted, after that."""
+    return np.where((probs < 0) & (probs >= -NEGATIVE_TOLERANCE), 0.0, probs)
+
+
+def refuse_masked(value: Any, name: str, depth: int = 4) -> None:
+    """Raise if something in `value` is masked: NumPy would go on with whatever number lies under the mask."""
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            where = np.argwhere(np.ma.getmaskarray(value))[0].tolist()
+            raise ValueError(
+                f"{name}{where if where else ''} is masked; leave masked entries out, or give them a value with "
+                ".filled(value)"
+            )
+    elif isinstance(value, list | tuple) and depth:
+        for entry in value:
+            if isinstance(entry, np.ma.MaskedArray | list | tuple):
+                refuse_masked(entry, name, depth - 1)
 
 
 def fraction(value: Any, name: str, *, open_low: bool = False, open_high: bool = False) -> FloatArray:

@@ -19,8 +19,9 @@ from distrl.models.laws import FiniteLaw, Law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.plan import build_plan
-from distrl.returns.brackets import BracketReturns, ConvexBrackets, StochasticBrackets, check_question
+from distrl.returns.brackets import BracketReturns, ConvexBrackets, StochasticBrackets
 from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.functionals import CDF, Functional, Quantile, Variance, parse
 from distrl.returns.grid import Grid
 from distrl.returns.particles import ParticleReturns
 from distrl.theory.bounds import fixed_point_w1
@@ -28,6 +29,7 @@ from distrl.theory.bounds import fixed_point_w1
 _EPS = float(np.finfo(np.float64).eps)
 _ORDERS = ("convex", "stochastic")
 _CLIPPED = 1e-12  # a mass off the grid below this is rounding of a CDF
+_FEWEST = 16  # sweeps below which brackets say less than a certificate
 _LONGEST = 100_000  # sweeps of a bracket, whatever the horizon: stopping early is valid, only wider
 
 
@@ -53,7 +55,7 @@ class Brackets:
         `atoms` is not used then (but for the first try at discount 1), and of `grid` only the interval. From a guess,
         spacing^2 / (4 (1 - discount^2)) against the target for the convex order, in proportion until it is met;
         `Solution.reason` says how many and why. With continuous rewards time grows with the square of the atoms.
-    functional, at, tail : str, float, str, optional
+    functional, at, tail : Functional or str, float, str, optional
         What the target is for: "cvar" and 0.1, say; see `BracketReturns.interval`.
 
     Raises
@@ -77,7 +79,7 @@ class Brackets:
     order: str = "convex"
     sweeps: int | None = None
     target_width: float | None = None
-    functional: str | None = None
+    functional: Functional | str | None = None
     at: float | None = None
     tail: str = "lower"
 
@@ -101,28 +103,33 @@ class Brackets:
                 raise ValueError(f"target_width must be positive, got {self.target_width:g}")
             if self.at is not None:
                 object.__setattr__(self, "at", real_number(self.at, "at"))
-            check_question(self.functional, self.at, self.tail)
+            self._question.single()
+
+    @property
+    def _question(self) -> Functional:
+        """What `target_width` is of."""
+        return parse(self.functional, self.at, self.tail)
 
     def _solve(self, model: MRP, run: Run) -> Solution:
         if self.target_width is None or self.functional is None:
             return self._enclose(model, run)
-        asked, width = (self.functional, self.at), self.target_width
+        asked, width = self._question, self.target_width
 
         def worst(solution: Solution) -> float:
             assert isinstance(solution.returns, BracketReturns)
-            return float(np.diff(solution.returns.interval(*asked, tail=self.tail)).max())
+            return float(np.diff(solution.returns.interval(asked)).max())
 
         def solve(grid: Grid) -> Solution:
             return replace(self, grid=grid)._enclose(model, run)
 
-        at = "" if self.at is None else f" at {self.at:g}"
-        linear = self.order == "stochastic" or self.functional in ("cdf", "quantile")
-        target = Target(f"target_width={width:g} of {self.functional}{at}", width, worst, order=1 if linear else 2)
+        at = "" if asked.points is None else f" at {asked.single():g}"
+        linear = self.order == "stochastic" or isinstance(asked, CDF | Quantile)
+        target = Target(f"target_width={width:g} of {asked.name}{at}", width, worst, order=1 if linear else 2)
         interval = Grid.covering(model, 2) if self.grid is None else self.grid
         first, g = self.atoms, model.discount
         if g < 1.0:  # shifts of spacing / (1 - g), or an added variance of spacing^2 / (4 (1 - g^2)), over the width
             rate = 1.0 / (1.0 - g) if self.order == "stochastic" else fixed_point_w1(1.0, g)
-            unit = interval.width ** {"variance": 2, "cdf": 0}.get(self.functional, 1)
+            unit = interval.width ** (2 if isinstance(asked, Variance) else 0 if isinstance(asked, CDF) else 1)
             first = enough_atoms(rate, width / unit, target.order)
         solution, how = solve_to_target(model, interval, first, target, solve, CategoricalFixedPoint()._arrays)
         return replace(solution, reason=f"{solution.reason}; {how}", method=self, elapsed=run.elapsed)
@@ -254,6 +261,18 @@ class Brackets:
             return 2
         needed = math.log(1e6 * (problem.grid.atoms - 1) ** power) / (-power * math.log(rate))
         return int(min(math.ceil(needed) + 2, _LONGEST))
+
+
+def brackets_within(model: MRP, grid: Grid, work: float) -> ConvexBrackets | None:
+    """Convex brackets on a grid, of as many sweeps as `work` (outcomes times atoms) pays for; None for too few."""
+    affordable = int(work / (len(model.outcomes.probs) * grid.atoms))
+    if affordable < _FEWEST:
+        return None
+    run = Run(None, None, np.random.default_rng(0), None)
+    needed = Brackets(grid=grid)._sweeps_needed(Problem.of(model, grid, grid.atoms, run), power=2)
+    returns = Brackets(grid=grid, sweeps=min(needed, affordable))._solve(model, run).returns
+    assert isinstance(returns, ConvexBrackets)
+    return returns
 
 
 def certified_mean(problem: Problem) -> tuple[FloatArray, FloatArray]:

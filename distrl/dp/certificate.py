@@ -1,6 +1,7 @@
 """How far a categorical or particle law can be from the true return law, for certain."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +14,13 @@ from distrl.returns.base import Returns
 
 _EPS = float(np.finfo(np.float64).eps)
 
+#: What a certificate is a distance to: see `Certificate.of`.
+TRUE_LAW, SAMPLES_LAW = "the true law", "the samples' own law"
+
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """An upper bound on the distance to the TRUE return law, numerical error included; all arrays (S,).
+    """An upper bound on the distance to a return law, that `of` names, numerical error included; all arrays (S,).
 
     Attributes
     ----------
@@ -28,6 +32,8 @@ class Certificate:
         `rounding` is all that one step changes, which adds in absolute value too, and `residual` that of floats
     clipped_mass : probability that one more application leaves the grid's interval
     confidence : None for a certain bound, else the probability with which it holds for a state
+    of : what it is a distance to: "the true law" of the model that was given, or "the samples' own law" where that was
+        an empirical model
     """
 
     w1: FloatArray
@@ -37,6 +43,12 @@ class Certificate:
     residual: FloatArray
     clipped_mass: FloatArray
     confidence: float | None = None
+    of: str = TRUE_LAW
+
+    def __getitem__(self, index: Any) -> "Certificate":
+        """The certificate of some of the states."""
+        parts = ("w1", "rounding", "overshoot", "residual", "clipped_mass")
+        return replace(self, **{name: getattr(self, name)[index] for name in parts})
 
     @property
     def cramer(self) -> FloatArray:
@@ -100,6 +112,7 @@ class Certifier:
             overshoot=overshoot,
             residual=residual,
             clipped_mass=image.clipped_mass,
+            of=below.of,
         )
 
 
@@ -132,9 +145,10 @@ class ParticleCertifier:
         """The certificate of laws of other sources, (state, action) pairs, whose targets are at `below`."""
         distance, slack = targets.distances(*below._rows(), *law._rows())
         onward = targets.table.continuation * targets.plan.discount
-        return _of_steps(
+        steps = _of_steps(
             distance + onward @ certificate.rounding, slack + onward @ certificate.residual, certificate.claim
         )
+        return replace(steps, of=certificate.of)
 
 
 def _of_steps(step: FloatArray, floats: FloatArray, claim: str) -> Certificate:
@@ -152,7 +166,7 @@ def float_slack(operator: CategoricalBellman) -> FloatArray:
 
     Sums of non-negative terms: at most (number of terms) * eps of the mass, over at most the grid's width; positions
     r + discount * z: a few eps of their size; rows that do not sum to 1 exactly: the defect times the width; laws
-    known by quadrature: their stated error in every cell.
+    in closed form or by a table: their rounding in every cell, and once the distance to the law that was given.
     """
     table, grid = operator.table, operator.grid
     outcomes = np.diff(table.indptr)
@@ -163,5 +177,5 @@ def float_slack(operator: CategoricalBellman) -> FloatArray:
     slack = terms * _EPS * grid.width + 4.0 * _EPS * size + np.abs(sums - 1.0) * grid.width
     for block in operator.law_blocks:
         share = np.asarray(block.continuing.sum(axis=1)).ravel() + block.ending
-        slack[block.sources] += share * 2.0 * grid.atoms * block.law.put_error(size)
-    return np.asarray(slack)
+        slack[block.sources] += share * 2.0 * grid.atoms * block.law.rounding(size)
+    return np.asarray(slack + table.law_errors)

@@ -3,10 +3,13 @@
 from dataclasses import replace
 from typing import Any, Protocol
 
+from distrl._steady import steady
 from distrl._validation import generator, real_number, whole_number
+from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.run import Run, progress_hook
 from distrl.dp.solution import Solution
 from distrl.dp.status import ConvergenceError, EvaluationInterrupted, Status
+from distrl.models.generative import EmpiricalMDP, EmpiricalMRP
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 
@@ -17,6 +20,7 @@ class Method(Protocol):
     def _solve(self, model: MRP, run: Run) -> Solution: ...
 
 
+@steady
 def evaluate(
     model: MRP | MDP,
     method: Method,
@@ -96,6 +100,8 @@ def evaluate(
     finally:
         close()
     solution = replace(solution, mdp=mdp)
+    if isinstance(model, EmpiricalMRP | EmpiricalMDP) and solution.certificate is not None:
+        solution = replace(solution, certificate=replace(solution.certificate, of=SAMPLES_LAW))
     if throw and solution.status is Status.INTERRUPTED:
         raise EvaluationInterrupted(solution)
     if throw and solution.status in (Status.MAX_ITERATIONS, Status.STALLED):

@@ -92,21 +92,24 @@ def _in_units_of_reward(moments: FloatArray, errors: FloatArray) -> FloatArray:
 
 
 def absolute_rewards(model: MRP) -> FloatArray:
-    """(S,) E|r|, a law counted by its mean: what rounding of mean one-step rewards is relative to."""
+    """(S,) E|r|: what rounding of mean one-step rewards is relative to."""
     table = model.outcomes
-    weights = table.probs * np.abs(table.rewards)
+    sizes = np.append(
+        [law.absolute_mean() for law in table.reward_laws], 0.0
+    )  # the last serves the constants' index -1
+    weights = table.probs * np.where(table.laws >= 0, sizes[table.laws], np.abs(table.rewards))
     return np.asarray(np.bincount(table.sources, weights=weights, minlength=table.n_sources), dtype=np.float64)
 
 
 def enclosed_mean(model: MRP, linear: Resolvent) -> tuple[FloatArray, FloatArray]:
     """Mean (S,) of the return, and a certain bound (S,) on its error.
 
-    The bound covers rounding of the one-step means, of the solve, and the defect of rows that do not sum to 1: these
-    are completed by the state's own loop, and any other reading of them is within the bound.
+    The bound covers rounding of the one-step means, what laws err in their own, the solve, and the defect of rows that
+    do not sum to 1: these are completed by the state's own loop, and any other reading of them is within the bound.
     """
     table = model.outcomes
     outcomes, rewards = np.diff(table.indptr) + 2.0, absolute_rewards(model)
-    mean, error = linear.enclose(model.expected_rewards, outcomes * _EPS * rewards)
+    mean, error = linear.enclose(model.expected_rewards, outcomes * _EPS * rewards + table.law_errors)
     defect = np.abs(np.add.reduceat(table.probs, table.indptr[:-1]) - 1.0)
     defect[defect <= outcomes * _EPS] = 0.0  # rounding of one entry of the row
     if defect.any():

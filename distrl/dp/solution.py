@@ -7,10 +7,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from distrl._display import at_most
+from distrl._display import aligned, allowed, at_most, enclosed
+from distrl._steady import steady
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
+from distrl.dp.enclosure import CertifiedLaw, CertifiedMoments, certified_moments
+from distrl.dp.entropic import entropic_ends
 from distrl.dp.saving import save_solution
 from distrl.dp.status import Status
 from distrl.models.mdp import MDP
@@ -20,9 +24,26 @@ from distrl.operators.quantile import QuantileBellman
 from distrl.returns.base import Returns
 from distrl.returns.brackets import BracketReturns
 from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.functionals import (
+    CVaR,
+    EntropicRisk,
+    Functional,
+    Mean,
+    Quantile,
+    Std,
+    Variance,
+    intersection,
+    parse,
+)
+from distrl.returns.grid import Grid
 from distrl.returns.moments import MomentReturns
 from distrl.returns.particles import ParticleReturns
 from distrl.returns.quantile import QuantileReturns
+from distrl.theory.bounds import dkw_halfwidth
+
+_TABLE = (Mean(), Std(), Quantile(0.05), CVaR(0.05))  # of summaries and files
+_BLOCK = 16_384  # states whose intervals are worked out at once
+_WORK = 1e9  # updates of an atom beyond which brackets are not made on the way
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +70,7 @@ class Solution:
     elapsed : float
         Seconds.
     certificate : Certificate or None
-        Bound on the distance to the true law, per state (None for `Moments`, which give no law).
+        Bound on the distance to the law that `certificate.of` names, per state (None for `Moments`, which give no law).
     tol : float
         The tolerance used: what `bound` was to be at most.
     solver, reason : str
@@ -80,7 +101,9 @@ class Solution:
 
     def __repr__(self) -> str:
         left = "" if self.bounds is None else f", bound={at_most(self.bound)}"
-        worst = "" if self.certificate is None else f", certificate={float(self.certificate.w1.max()):.3g}"
+        worst = ""
+        if self.certificate is not None:
+            worst = f", W1 to {self.certificate.of}<={at_most(float(self.certificate.w1.max()))}"
         return (
             f"Solution({self.status.name}, states={self.model.n_states}, solver={self.solver!r}, "
             f"iterations={self.iterations}, residual={self.residual:.3g}{left}{worst})"
@@ -113,6 +136,7 @@ class Solution:
         return self.status in (Status.CONVERGED, Status.STEADY, Status.SAMPLED)
 
     @cached_property
+    @steady
     def _action_level(self) -> tuple[CategoricalReturns | QuantileReturns, Certificate]:
         if self.mdp is None:
             raise ValueError("action returns need an MDP and a policy; this solution is of an MRP")
@@ -150,6 +174,7 @@ class Solution:
         return self._action_level[1]
 
     @property
+    @steady
     def start(self) -> Returns:
         """The law of the return from the model's initial law (its `initial`): a mixture, one law.
 
@@ -168,48 +193,194 @@ class Solution:
             raise ValueError(f"{self.method!r} gives no law to mix; look at returns[state]")
         return CategoricalReturns._trusted(self.returns.grid, self.model.initial @ np.asarray(self.returns.probs))
 
+    # -- certified intervals ----------------------------------------------------------------------------------------
+
+    @steady
+    def interval(self, functional: Any, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
+        """Certified interval of a functional of the return law: the true value is inside, numerical error included.
+
+        The sharpest that the library knows: where what the method's certificate says (`CertifiedLaw`), the exact mean
+        and variance with what they imply (`CertifiedMoments`), and for laws on a grid the convex brackets on that grid
+        agree. Entropic risk has its own recursion, `distrl.dp.entropic`.
+
+        Parameters
+        ----------
+        functional : a `Functional` such as `distrl.CVaR(0.1)`, or "mean", "variance", "std", "stop_loss", "cvar",
+            "cdf", "quantile", "expectile" or "entropic_risk"
+        at : scalar or (K,)
+            For a short form: the level of "cvar", "quantile" and "expectile", the point of "cdf" and "stop_loss", the
+            beta of "entropic_risk".
+        tail : "lower" or "upper", for "cvar"
+
+        Returns
+        -------
+        array (S, 2), or (S, K, 2) for several `at`
+            Lower and upper end; infinite where nothing is known. For `MonteCarlo` the interval holds with
+            `certificate.confidence` for each state, for all functionals at once; all others are certain.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the functional is not known, or `at` is missing or out of range.
+        RuntimeError
+            If two proven bounds contradict each other: an error of the library, to be reported.
+
+        Notes
+        -----
+        The moments cost a few solves over states. The brackets cost about what the solution did, once; they are left
+        out beyond about a billion updates of an atom, for which `Brackets` may be asked.
+
+        Examples
+        --------
+        >>> import distrl
+        >>> mrp = distrl.MRP([[0.5, 0.5], [0.5, 0.5]], [2.0, -1.0], discount=0.9)
+        >>> low, high = distrl.evaluate(mrp, distrl.QuantileDP(100)).interval("mean")[0]
+        >>> bool(low <= 6.5 <= high), bool(high - low < 1e-12)
+        (True, True)
+        """
+        return self._certified(parse(functional, at, tail))
+
+    @steady
+    def enclosure(self, functional: Any, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
+        """What `interval` is on a `Solution`; on an `Estimate`, to the law that `certificate.of` names."""
+        return self._certified(parse(functional, at, tail))
+
+    def _certified(self, functional: Functional, states: Any = None) -> FloatArray:
+        """The interval, of some states if given: a block of states at a time, for memory."""
+        everyone = np.arange(self.model.n_states) if states is None else np.asarray(states, dtype=np.int64)
+        if isinstance(functional, EntropicRisk) and self._knows_model:
+            entropic = entropic_ends(self.model, functional, self._moments)
+        blocks = []
+        for first in range(0, max(len(everyone), 1), _BLOCK):
+            some = everyone[first : first + _BLOCK]
+            known = [source[some] for source in self._sources(functional)]
+            if isinstance(functional, EntropicRisk) and self._knows_model:
+                known.append(entropic[some])
+            support = (-np.inf, np.inf) if not self._knows_model else (self._moments.low, self._moments.high)
+            blocks.append(intersection(known, functional, support))
+        return np.concatenate(blocks)
+
+    def _sources(self, functional: Functional) -> list[Any]:
+        """What is known that can say something of the functional."""
+        sources: list[Any] = [self._moments] if self._knows_model else []
+        if isinstance(self.returns, BracketReturns):
+            return [*sources, self.returns]
+        if self._certified_law is not None:
+            sources.append(self._certified_law)
+        if self._knows_model and not isinstance(functional, Mean | Variance | Std | EntropicRisk):
+            sources += [] if self._brackets is None else [self._brackets]
+        return sources
+
+    @property
+    def _knows_model(self) -> bool:
+        """Whether `model` may be asked: rollouts of an `Estimate` only sample it."""
+        return True
+
+    @cached_property
+    def _moments(self) -> CertifiedMoments:
+        return certified_moments(self.model)
+
+    @cached_property
+    def _certified_law(self) -> CertifiedLaw | None:
+        if self.certificate is None or isinstance(self.returns, MomentReturns):
+            return None
+        if self.certificate.confidence is None:
+            return CertifiedLaw(self.returns, self.certificate)
+        sampled = dkw_halfwidth(self.method.episodes, self.certificate.confidence)
+        return CertifiedLaw(self.returns, self.certificate, np.full(self.model.n_states, sampled))
+
+    @cached_property
+    def _brackets(self) -> Any:
+        """Laws on the solution's grid that enclose the true one in convex order, of second order in the spacing where
+        the certificate is of first; None where there is no grid, or they are too expensive."""
+        from distrl.dp.brackets import brackets_within
+
+        if isinstance(self.returns, CategoricalReturns):
+            return brackets_within(self.model, self.returns.grid, _WORK)
+        if isinstance(self.returns, ParticleReturns) and hasattr(self.method, "grid"):
+            grid = self.method.grid or Grid.covering(self.model, self.method.atoms)
+            return brackets_within(self.model, grid, _WORK)
+        return None
+
+    # -- for people to read -----------------------------------------------------------------------------------------
+
+    @steady
     def table(self) -> dict[str, FloatArray]:
-        """Columns of one row a state: mean, sd, VaR and CVaR of the worst 5%, certificate; for brackets, intervals."""
-        returns = self.returns
-        if isinstance(returns, BracketReturns):
-            sd, cvar = returns.interval("std"), returns.interval("cvar", 0.05)
-            ends = {"sd >=": sd[:, 0], "sd <=": sd[:, 1], "CVaR 5% >=": cvar[:, 0], "CVaR 5% <=": cvar[:, 1]}
-            return {"mean": self.values, **ends}
-        columns = {"mean": self.values}
-        if isinstance(returns, MomentReturns) and returns.order < 2:
-            return columns
-        columns["sd"] = np.asarray(returns.std())
-        try:
-            columns["VaR 5%"] = np.asarray(returns.quantile(0.05))
-            columns["CVaR 5%"] = np.asarray(returns.cvar(0.05))
-        except TypeError:  # moments alone have no tail
-            pass
+        """Columns of one row a state: mean, sd, VaR and CVaR of the worst 5%, each with the ends of its certified
+        interval ("mean >=", "mean <="), and the certificate, whose heading says to which law it is.
+
+        For brackets, which are no single law, the ends alone; for `Moments`, values of the moments that were solved.
+        """
+        columns: dict[str, FloatArray] = {}
+        for functional in _TABLE:
+            value, ends = self._value(functional), self._certified(functional)
+            if value is not None:
+                columns[functional.label] = value
+            columns[f"{functional.label} >="], columns[f"{functional.label} <="] = ends[:, 0], ends[:, 1]
         if self.certificate is not None:
-            columns["W1 bound"] = self.certificate.w1
+            columns[f"W1 to {self.certificate.of} <="] = self.certificate.w1
         return columns
 
+    def _value(self, functional: Functional) -> FloatArray | None:
+        """The method's own number, None where it has none."""
+        if isinstance(functional, Mean):
+            return self.values
+        if isinstance(self.returns, MomentReturns):
+            return functional.value(self.returns) if isinstance(functional, Std) and self.returns.order > 1 else None
+        return None if isinstance(self.returns, BracketReturns) else functional.value(self.returns)
+
+    def _shown(self, states: Any) -> list[int]:
+        """The states of a summary: those given, or the first of those that the model starts in."""
+        if states is not None:
+            return [int(s) for s in np.arange(self.model.n_states)[np.atleast_1d(states)]]
+        initial = self.model.initial
+        first = np.arange(self.model.n_states) if initial is None else np.flatnonzero(initial)
+        return [int(s) for s in first[:8]]
+
+    def _cells(self, functional: Functional, states: list[int]) -> list[str]:
+        """`value [low, high]` of some states, with the digits that the interval allows."""
+        ends, value = self._certified(functional, states), self._value(functional)
+        cells = []
+        for row, state in enumerate(states):
+            low, high = (float(end) for end in ends[row])
+            number = "" if value is None else f"{allowed(float(value[state]), low, high)} "
+            cells.append(number + enclosed(low, high))
+        return cells
+
+    @property
+    def _kind(self) -> str:
+        """What the intervals of `interval` are."""
+        sure = None if self.certificate is None else self.certificate.confidence
+        if sure is None:
+            return "certified: the true value is inside, numerical error included"
+        return f"statistical: each state's hold with confidence {sure:g}"
+
+    def _lines(self, states: list[int]) -> list[str]:
+        """The table of a summary, and what its intervals are."""
+        columns = {functional.label: self._cells(functional, states) for functional in _TABLE}
+        if self.certificate is not None:
+            columns["W1 <="] = [at_most(float(self.certificate.w1[s])) for s in states]
+        return ["", f"intervals are {self._kind}", *aligned({"state": [str(s) for s in states], **columns})]
+
+    def _certificate_line(self) -> list[str]:
+        if self.certificate is None:
+            return []
+        worst = int(np.argmax(self.certificate.w1))
+        sure = "" if self.certificate.confidence is None else f" with confidence {self.certificate.confidence:g}"
+        return [
+            f"certificate{sure}: W1 to {self.certificate.of} <= {at_most(self.certificate.w1[worst])} "
+            f"(state {worst}, the worst) [{self.certificate.claim}]"
+        ]
+
+    @steady
     def summary(self, states: Any = None) -> str:
-        """What a person wants to read: how it ended, the bound, and a risk table of the first states (or `states`)."""
-        if states is None:
-            initial = self.model.initial
-            first = np.arange(self.model.n_states) if initial is None else np.flatnonzero(initial)
-            shown = first[:8]
-        else:
-            shown = np.atleast_1d(states)
+        """What a person wants to read: how it ended, the bound and the law it is to, and a risk table of the first
+        states (or `states`), every number with its interval and no digit that the interval does not allow."""
+        shown = self._shown(states)
         lines = [f"{self.method!r} on {self.model!r}", self.status.value]
         lines.append(f"solver {self.solver}: {self.iterations} applications, {self.elapsed:.3g} s ({self.reason})")
         lines.append(f"{self.ended}, clipped mass {self.clipped_mass:.3g}")
-        if self.certificate is not None:
-            worst = int(np.argmax(self.certificate.w1))
-            sure = "" if self.certificate.confidence is None else f" with confidence {self.certificate.confidence:g}"
-            lines.append(
-                f"certificate{sure}: W1 to the true law <= {at_most(self.certificate.w1[worst])} "
-                f"(state {worst}, the worst) [{self.certificate.claim}]"
-            )
-        columns = self.table()
-        lines.append("")
-        lines.append(f"{'state':>8}" + "".join(f"{name:>14}" for name in columns))
-        lines += [f"{s:>8}" + "".join(f"{column[s]:>14.6g}" for column in columns.values()) for s in shown]
+        lines += [*self._certificate_line(), *self._lines(shown)]
         left_out = self.model.n_states - len(shown)
         if left_out > 0:
             lines.append(f"... and {left_out} more state(s); summary(states=...) shows any of them")

@@ -1,7 +1,7 @@
 """How a run of `evaluate` ends."""
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from distrl.dp.solution import Solution
@@ -30,6 +30,10 @@ class ConvergenceError(RuntimeError):
         )
         self.solution = solution
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # an error is made again from what it was made of, not from its sentence: else a pool of processes hangs
+        return type(self), (self.solution,), self.__dict__
+
 
 class EvaluationInterrupted(KeyboardInterrupt):
     """Ctrl-C during `evaluate(..., throw=True)`; `.solution` holds the last iterate, certified."""
@@ -37,3 +41,6 @@ class EvaluationInterrupted(KeyboardInterrupt):
     def __init__(self, solution: "Solution") -> None:
         super().__init__(solution.status.value)
         self.solution = solution
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.solution,), self.__dict__

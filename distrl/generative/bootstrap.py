@@ -1,13 +1,13 @@
 """The model bootstrap: empirical models redrawn from an empirical model, solved from its solution on."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy import linalg
+from scipy.linalg import lapack
 
-from distrl._threads import check_threads, default_threads
+from distrl._threads import check_threads, side_by_side
 from distrl._validation import FloatArray
 from distrl.dp.run import Run
 from distrl.generative.resampling import Resampler
@@ -41,14 +41,18 @@ def replicates(
     """
     one = _deviating(empirical, policy, returns, linear) if isinstance(returns, CategoricalReturns) else None
 
-    def replicate(child: np.random.Generator) -> Any:
-        if one is not None:
-            return statistic(one(child))
-        return statistic(method._solve(_under(empirical.redrawn(child), policy), Run(None, None, child, None)).returns)
+    found: list[Any] = [None] * count
 
-    workers = check_threads(threads) or default_threads()
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        return list(pool.map(replicate, rng.spawn(count)))
+    def replicate(place: int, child: np.random.Generator) -> None:
+        if one is not None:
+            returns = one(child)
+        else:
+            returns = method._solve(_under(empirical.redrawn(child), policy), Run(None, None, child, None)).returns
+        found[place] = statistic(returns)
+
+    tasks = [partial(replicate, place, child) for place, child in enumerate(rng.spawn(count))]
+    side_by_side(tasks, check_threads(threads))
+    return found
 
 
 def _under(model: Any, policy: FloatArray | None) -> Any:
@@ -90,14 +94,14 @@ def _deviating(
         return apply
 
     own = linear_part(operator(None)) if linear else None
-    factors = _factors(own, cdf.shape) if own is not None and cdf.size <= _DENSE else None
+    solve = _solver(own, cdf.shape) if own is not None and cdf.size <= _DENSE else None
 
     def one(child: np.random.Generator) -> CategoricalReturns:
         redrawn = operator(child)
         moved = redrawn(cdf) - cdf
         moved[:, -1] = 0.0
-        if factors is not None:
-            deviation = linalg.lu_solve(factors, moved.ravel()).reshape(cdf.shape)
+        if solve is not None:
+            deviation = solve(moved.ravel()).reshape(cdf.shape)
         else:
             deviation = solve_contraction(linear_part(redrawn) if own is None else own, moved, tol=_TOL)
         return CategoricalReturns._trusted(grid, np.diff(cdf + deviation, axis=1, prepend=0.0))
@@ -105,8 +109,11 @@ def _deviating(
     return one
 
 
-def _factors(apply: Callable[[FloatArray], FloatArray], shape: tuple[int, ...]) -> Any:
-    """LU factors of I - A, from A's images of unit vectors."""
+def _solver(apply: Callable[[FloatArray], FloatArray], shape: tuple[int, ...]) -> Callable[[FloatArray], FloatArray]:
+    """x -> (I - A)^{-1} x by LU, from A's images of unit vectors."""
     size = int(np.prod(shape))
     units = np.eye(size)
-    return linalg.lu_factor(units - np.stack([apply(unit.reshape(shape)).ravel() for unit in units], axis=1))
+    system = units - np.stack([apply(unit.reshape(shape)).ravel() for unit in units], axis=1)
+    factors, pivots, _ = lapack.dgetrf(system)
+    # SciPy's getrs shifts the pivots by one for the time of the call: threads must not share them
+    return lambda rhs: np.asarray(lapack.dgetrs(factors, pivots.copy(), rhs)[0])

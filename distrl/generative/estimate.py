@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from distrl._steady import steady
 from distrl._validation import FloatArray, generator, whole_number
 from distrl.dp.categorical import CategoricalFixedPoint
+from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.evaluate import Method, evaluate
 from distrl.dp.monte_carlo import MonteCarlo
 from distrl.dp.run import Run
@@ -26,6 +28,7 @@ from distrl.theory.bounds import dkw_halfwidth
 _ALLOCATIONS = ("uniform", "adaptive")
 
 
+@steady
 def estimate(
     model: MRP | MDP | GenerativeModel,
     method: Method | TDMethod,
@@ -37,7 +40,7 @@ def estimate(
     step_size: Any = 0.1,
     budget: int | None = None,
     allocate: str = "uniform",
-    functional: str = "mean",
+    functional: Any = "mean",
     at: float | None = None,
     state: int | None = None,
     batches: int = 5,
@@ -150,6 +153,8 @@ def _solved(empirical: Any, method: Any, policy: Any, rng: np.random.Generator, 
 
 def _estimate(solution: Solution, empirical: Any, policy: Any) -> Estimate:
     columns = {field.name: getattr(solution, field.name) for field in fields(Solution)}
+    if empirical is not None and solution.certificate is not None:
+        columns["certificate"] = replace(solution.certificate, of=SAMPLES_LAW)
     return Estimate(**columns, empirical=empirical, policy=policy)
 
 

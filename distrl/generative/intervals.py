@@ -7,27 +7,28 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
+from distrl._kernels import enclosure as kernels
+from distrl._steady import steady
 from distrl._validation import BoolArray, FloatArray, IntArray, generator, int_array, real_number, whole_number
-from distrl.dp.brackets import Brackets
-from distrl.dp.evaluate import evaluate
-from distrl.dp.moments import mean_and_variance
+from distrl.dp.enclosure import CertifiedLaw
 from distrl.dp.solution import Solution
 from distrl.generative.bootstrap import replicates
 from distrl.generative.concentration import mean_radius, w1_radius
-from distrl.generative.functionals import Functional, natural_range, quantiles
+from distrl.generative.functionals import Distance, asked
 from distrl.generative.influence import Influence, influence
 from distrl.models.generative import EmpiricalMDP
 from distrl.operators.categorical import CategoricalBellman
-from distrl.returns.brackets import BracketReturns
 from distrl.returns.categorical import CategoricalReturns
-from distrl.returns.metrics import kolmogorov, wasserstein
+from distrl.returns.functionals import Functional, Mean, Quantile, each, intersection, parse
+from distrl.returns.moments import MomentReturns
 from distrl.td.methods import TDMethod
 from distrl.theory.bounds import dkw_halfwidth
 
-_DISTANCES = {"w1": wasserstein, "ks": kolmogorov}
 _METHODS = ("delta", "bootstrap", "finite-sample")
+_LEVEL_TOLERANCE = 1e-9
 _KEPT = 2**25  # numbers of redrawn laws that are kept for the next functional: 256 MB
 
 
@@ -49,6 +50,7 @@ class Estimate(Solution):
     def __repr__(self) -> str:
         return super().__repr__().replace("Solution", "Estimate", 1)
 
+    @steady
     def summary(self, states: Any = None) -> str:
         """As of a `Solution`, with the number of samples first."""
         if self.empirical is None:
@@ -59,13 +61,16 @@ class Estimate(Solution):
 
     # -- intervals --------------------------------------------------------------------------------------------------
 
+    @steady
     def interval(
         self,
-        functional: str,
-        at: float | None = None,
+        functional: Any,
+        at: ArrayLike | None = None,
         level: float = 0.95,
         method: str = "delta",
         *,
+        tail: str = "lower",
+        confidence: float | None = None,
         states: Any = None,
         simultaneous: bool = False,
         numerical: bool = True,
@@ -77,12 +82,16 @@ class Estimate(Solution):
 
         Parameters
         ----------
-        functional : "mean", "variance", "quantile", "cvar" (lower tail), "cdf", "w1" or "ks"
+        functional : a `Functional`, the short form of one ("mean", "variance", "std", "cvar", "quantile", "cdf",
+            "stop_loss", "expectile", "entropic_risk"), "w1" or "ks"
             w1 and ks (Kolmogorov) are distances from the estimated law to the true one: the interval [0, r] says that
             the true law is within r of `returns[x]`.
-        at : float
-            Level of the quantile or CVaR, point of the CDF.
-        level : float in (0, 1)
+        at : float, or (K,)
+            For a short form: the level of "cvar", "quantile" and "expectile", the point of "cdf" and "stop_loss", the
+            beta of "entropic_risk".
+        level, confidence : float in (0, 1)
+            Of the interval; two names of one number.
+        tail : "lower" or "upper", for "cvar"
         method : "delta", "bootstrap" or "finite-sample"
             delta: normal, with the standard error of `standard_error`. A quantile inverts the CDF at its level -/+ the
             error of the CDF there (Woodruff); distances simulate the linearised fixed point.
@@ -103,8 +112,9 @@ class Estimate(Solution):
 
         Returns
         -------
-        (S, 2), or (K, 2) for K states.
-            A state that can reach a source of which nothing is known has the functional's whole range.
+        (S, 2), or as many rows as `states` has; with several `at`, (S, K, 2).
+            Statistical always; `enclosure` is the certified interval to the samples' own law. A state that can reach a
+            source of which nothing is known has the functional's whole range.
 
         Raises
         ------
@@ -112,17 +122,27 @@ class Estimate(Solution):
             Where a method has no interval, with what to use instead: CVaR by delta at a level that is a value of the
             CDF; delta for estimates that are not categorical.
         """
-        wanted = Functional.of(functional, at)
-        confidence = real_number(level, "level", low=0.0, high=1.0)
-        if confidence in (0.0, 1.0):
-            raise ValueError(f"level must lie in (0, 1), got {confidence:g}")
+        wanted = asked(functional, at, tail)
+        if confidence is not None:
+            if level != 0.95:
+                raise ValueError("level and confidence are two names of one number; give one of them")
+            level = confidence
+        sure = real_number(level, "level", low=0.0, high=1.0)
+        if sure in (0.0, 1.0):
+            raise ValueError(f"level must lie in (0, 1), got {sure:g}")
         if method not in _METHODS:
             raise ValueError(f"method must be one of {', '.join(_METHODS)}; got {method!r}")
-        chosen = self._states(states)
-        if method == "finite-sample":
-            if not numerical:
-                raise ValueError("finite-sample intervals are for the exact law; leave numerical out")
-            ends = self._finite_sample(wanted, confidence)[chosen]
+        if method == "finite-sample" and not numerical:
+            raise ValueError("finite-sample intervals are for the exact law; leave numerical out")
+        options = _Options(sure, method, simultaneous, numerical, resamples, rng, threads)
+        if isinstance(wanted, Distance) or wanted.points is None or not wanted.points.ndim:
+            return self._statistical(wanted, self._states(states), options)
+        return np.stack([self._statistical(one, self._states(states), options) for one in wanted.each()], axis=1)
+
+    def _statistical(self, wanted: Functional | Distance, chosen: IntArray, options: "_Options") -> FloatArray:
+        """(K, 2) the interval of some states, cut to what the functional can be."""
+        if options.method == "finite-sample":
+            ends = self._finite_sample(wanted, options.level)[chosen]
         elif self.empirical is None:
             raise ValueError("rollouts estimate no model; use method='finite-sample', or a method that estimates one")
         elif isinstance(self.method, TDMethod):
@@ -130,42 +150,40 @@ class Estimate(Solution):
                 f"{type(self.method).__name__} does not solve the empirical model; use method='finite-sample', or "
                 "CategoricalFixedPoint on the same samples"
             )
-        elif method == "bootstrap" or wanted.is_distance:
-            count = whole_number(resamples, "resamples", low=2)
-            linear = method == "delta" and self._categorical is not None  # refused for estimates that are not
-            centre = self._centre(wanted, numerical)[chosen]
-            ends = self._bootstrap(wanted, confidence, chosen, simultaneous, centre, count, rng, threads, linear)
+        elif options.method == "bootstrap" or isinstance(wanted, Distance):
+            ends = self._bootstrap(wanted, chosen, options)
         else:
-            ends = self._delta(wanted, confidence, chosen, simultaneous, numerical)
-        low, high = natural_range(wanted, None if self.empirical is None else self.empirical.return_range)
+            ends = self._delta(wanted, chosen, options)
+        support = None if self.empirical is None else self.empirical.return_range
+        low, high = wanted.natural_range(*((-np.inf, np.inf) if support is None else support))
         ends = np.clip(ends, low, high)
         ends[self._unknown[chosen]] = low, high
         return ends
 
-    def standard_error(self, functional: str, at: float | None = None, states: Any = None) -> FloatArray:
+    @steady
+    def standard_error(
+        self, functional: Any, at: float | None = None, states: Any = None, *, tail: str = "lower"
+    ) -> FloatArray:
         """(S,) or (K,) standard errors by the delta method: sqrt(sum over sources of Var h / N).
 
         h(o) = policy(a|x) <lambda(x), B^r F(y) + b^r> is the influence of an outcome o = (r, y) drawn at (x, a), lambda
         the adjoint (I - A)^{-T} grad. First order in 1 / sqrt(N); sampled rewards are included. inf where nothing is
         known, or where one sample stands for a source that matters.
         """
-        wanted = Functional.of(functional, at)
+        wanted = parse(functional, at, tail)
         chosen = self._states(states)
         gradients = wanted.gradient(self._categorical, chosen)
         return self._errors(gradients, chosen)
 
-    def influence(self, functional: str, at: float | None = None, state: int = 0) -> Influence:
+    @steady
+    def influence(self, functional: Any, at: float | None = None, state: int = 0, *, tail: str = "lower") -> Influence:
         """Mean and variance (1, sources) of the influence of each source's outcomes on the functional at `state`.
 
         Where CVaR has no derivative, of a one-sided one.
         """
         chosen = self._states([state])
-        gradient = Functional.of(functional, at).gradient(self._categorical, chosen, one_sided=True)
+        gradient = parse(functional, at, tail).gradient(self._categorical, chosen, one_sided=True)
         return self._influence(gradient, chosen)
-
-    def enclosure(self, functional: str, at: float | None = None) -> FloatArray:
-        """(S, 2) what the functional can be at the exact law of the empirical model: numerical error alone."""
-        return self._enclosure(Functional.of(functional, at))
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
@@ -218,87 +236,72 @@ class Estimate(Solution):
         errors = np.sqrt((variance / np.maximum(self.empirical.samples.totals, 1)).sum(axis=1))
         return np.where(self._unknown[states], np.inf, errors)
 
-    def _enclosure(self, functional: Functional) -> FloatArray:
-        if self.certificate is None:
+    @property
+    def _knows_model(self) -> bool:
+        return self.empirical is not None
+
+    def _enclosure(self, wanted: Functional | Distance) -> FloatArray:
+        if isinstance(wanted, Functional):
+            if self.certificate is None and not isinstance(self.returns, MomentReturns):
+                raise ValueError(f"{self.method!r} states no bound on its error")
+            return self._certified(wanted)
+        if self._certified_law is None:
             raise ValueError(f"{self.method!r} states no bound on its error")
-        exact = mean_and_variance(self.model)[1] if functional.name == "variance" else None
-        ends = functional.enclosure(self.returns, self.certificate, exact)
-        if functional.name == "cvar" and self._brackets is not None:
-            inner = self._brackets.interval("cvar", functional.at)
-            ends = np.stack([np.maximum(ends[:, 0], inner[:, 0]), np.minimum(ends[:, 1], inner[:, 1])], axis=1)
-        return ends
+        return wanted.enclosure(self._certified_law)
 
-    @cached_property
-    def _brackets(self) -> BracketReturns | None:
-        """Laws that enclose the empirical model's own in convex order: for CVaR of second order in the spacing, where
-        the certificate is of first. None for estimates that are not on a grid."""
-        if not isinstance(self.returns, CategoricalReturns):
-            return None
-        brackets = evaluate(self.model, Brackets(grid=self.returns.grid)).returns
-        assert isinstance(brackets, BracketReturns)
-        return brackets
-
-    def _centre(self, functional: Functional, numerical: bool) -> FloatArray:
+    def _centre(self, wanted: Functional | Distance, numerical: bool) -> FloatArray:
         """(S, 2) what sampling error is added to."""
         if numerical:
-            return self._enclosure(functional)
-        value = np.zeros(self.model.n_states) if functional.is_distance else np.asarray(functional.value(self.returns))
+            return self._enclosure(wanted)
+        none = np.zeros(self.model.n_states)
+        value = none if isinstance(wanted, Distance) else np.asarray(wanted.value(self.returns))
         return np.stack([value, value], axis=1)
 
-    def _delta(
-        self, functional: Functional, level: float, states: IntArray, simultaneous: bool, numerical: bool
-    ) -> FloatArray:
-        alpha = (1.0 - level) / (len(states) if simultaneous else 1)
+    def _delta(self, functional: Functional, states: IntArray, options: "_Options") -> FloatArray:
+        alpha = (1.0 - options.level) / (len(states) if options.simultaneous else 1)
         factor = float(-ndtri(alpha / 2.0))
-        if functional.name == "quantile":
-            return self._woodruff(functional, factor, states, numerical)
+        if isinstance(functional, Quantile):
+            return self._woodruff(functional, factor, states, options.numerical)
         half = factor * self._errors(functional.gradient(self._categorical, states), states)
-        return np.asarray(self._centre(functional, numerical)[states] + half[:, None] * np.array([-1.0, 1.0]))
+        return np.asarray(self._centre(functional, options.numerical)[states] + half[:, None] * np.array([-1.0, 1.0]))
 
-    def _woodruff(self, functional: Functional, factor: float, states: IntArray, numerical: bool) -> FloatArray:
-        returns = self._categorical
-        assert self.certificate is not None
+    def _woodruff(self, functional: Quantile, factor: float, states: IntArray, numerical: bool) -> FloatArray:
+        returns, level = self._categorical, functional.single()
         atoms = returns.grid.atoms
-        here = np.round((np.asarray(returns.quantile(functional.at)) - returns.grid.low) / returns.grid.spacing)
-        margin = np.zeros(self.model.n_states)
+        here = np.round((np.asarray(returns.quantile(level)) - returns.grid.low) / returns.grid.spacing)
+        margin = np.zeros(len(states))
         for shift in (-1, 0):  # the CDF passes the level between two atoms
             atom = np.clip(here[states].astype(np.int64) + shift, 0, atoms - 2)
             gradients = np.zeros((len(states), atoms))
             gradients[np.arange(len(states)), atom] = 1.0
-            margin[states] = np.maximum(margin[states], factor * self._errors(gradients, states))
-        if not numerical:
-            ends = [quantiles(returns, functional.at + side * margin)[states] for side in (-1.0, 1.0)]
-            return np.stack(ends, axis=1)
-        return functional._smeared(returns, self.certificate, margin)[states]
+            margin = np.maximum(margin, factor * self._errors(gradients, states))
+        if numerical:
+            assert self._certified_law is not None
+            low, high = self._certified_law[states].quantiles_near(np.array([level]), margin)
+            return np.concatenate([low, high], axis=1)
+        near = np.clip(level + np.outer(margin, [-1.0, 1.0]), 0.0, 1.0) - _LEVEL_TOLERANCE
+        return np.clip(each(returns[states], kernels.quantile_each, near), returns.atoms[0], returns.atoms[-1])
 
-    def _bootstrap(
-        self,
-        functional: Functional,
-        level: float,
-        states: IntArray,
-        simultaneous: bool,
-        outside: FloatArray,
-        count: int,
-        rng: Any,
-        threads: int | None,
-        linear: bool,
-    ) -> FloatArray:
-        centre, alpha = self.returns, 1.0 - level
+    def _bootstrap(self, functional: Functional | Distance, states: IntArray, options: "_Options") -> FloatArray:
+        count = whole_number(options.resamples, "resamples", low=2)
+        linear = options.method == "delta" and self._categorical is not None  # refused for estimates that are not
+        centre, level, alpha = self.returns, options.level, 1.0 - options.level
+        outside = self._centre(functional, options.numerical)[states]
 
         def statistic(returns: Any) -> FloatArray:
-            if functional.is_distance:
-                return np.asarray(_DISTANCES[functional.name](returns, centre))
+            if isinstance(functional, Distance):
+                return functional.between(returns, centre)
             return np.asarray(functional.value(returns))
 
-        drawn = self._redrawn(statistic, count, rng, threads, linear)[:, states]
-        if functional.is_distance:
-            scale = drawn.std(axis=0) if simultaneous else np.ones(len(states))
+        drawn = self._redrawn(statistic, count, options.rng, options.threads, linear)[:, states]
+        if isinstance(functional, Distance):
+            scale = drawn.std(axis=0) if options.simultaneous else np.ones(len(states))
             scale = np.where(scale > 0.0, scale, 1.0)
-            reach = (drawn / scale).max(axis=1, keepdims=True) if simultaneous else drawn
+            reach = (drawn / scale).max(axis=1, keepdims=True) if options.simultaneous else drawn
             outside[:, 1] += np.quantile(reach, level, axis=0, method="higher") * scale
             return outside
         value = np.asarray(functional.value(self.returns))[states]
-        if simultaneous:
+        if options.simultaneous:
             spread = drawn.std(axis=0)
             spread[spread == 0.0] = 1.0
             largest = (np.abs(drawn - value) / spread).max(axis=1)
@@ -323,16 +326,17 @@ class Estimate(Solution):
         if not isinstance(rng, int | np.integer) or numbers > _KEPT:
             return np.stack(redraw(statistic))
         key = (count, int(rng))
-        if linear not in self._last_laws or self._last_laws[linear][0] != key:
-            self._last_laws[linear] = key, redraw(lambda laws: laws)
-        return np.stack([statistic(laws) for laws in self._last_laws[linear][1]])
+        kept = self._last_laws.get(linear)  # once: another thread may put those of another seed there
+        if kept is None or kept[0] != key:
+            kept = self._last_laws[linear] = key, redraw(lambda laws: laws)
+        return np.stack([statistic(laws) for laws in kept[1]])
 
     @cached_property
     def _last_laws(self) -> dict[bool, tuple[Any, list[Any]]]:
         """The last redrawn laws, by whether they are linearised, with their number and seed."""
         return {}
 
-    def _finite_sample(self, functional: Functional, level: float) -> FloatArray:
+    def _finite_sample(self, functional: Functional | Distance, level: float) -> FloatArray:
         if self.certificate is None:
             raise ValueError(f"{self.method!r} states no bound on its error")
         if self.empirical is None:
@@ -345,31 +349,41 @@ class Estimate(Solution):
                 "below 1, or reward_range= for logged transitions"
             )
         low, high = self.empirical.return_range
-        totals = self.empirical.samples.totals
-        if functional.name == "mean":
-            radius = mean_radius(self.model, self._policy, totals, high - low, level)
-        else:
-            radius = w1_radius(self.model, self._policy, totals, high - low, level)
-        if functional.name == "variance":
-            # Var F - Var G = -int 2 (z - mid) (F - G) dz, mid between the means, is at most 2 (high - low) W1
-            half = 2.0 * (high - low) * radius
-            return np.asarray(self._enclosure(functional) + half[:, None] * np.array([-1.0, 1.0]))
-        if functional.name == "cvar":
-            return np.asarray(self._enclosure(functional) + np.outer(radius / functional.at, [-1.0, 1.0]))
+        radius_of = mean_radius if isinstance(functional, Mean) else w1_radius
+        radius = radius_of(self.model, self._policy, self.empirical.samples.totals, high - low, level)
+        if isinstance(functional, Functional):
+            moved = functional.moved(self._enclosure(functional), radius, high - low)
+            if moved is not None:
+                return moved
         wider = replace(
             self.certificate, overshoot=self.certificate.overshoot + radius, w1=self.certificate.w1 + radius
         )
-        return functional.enclosure(self.returns, wider)
+        return self._read(CertifiedLaw(self.returns, wider), functional)
 
-    def _rollouts(self, functional: Functional, level: float) -> FloatArray:
+    def _rollouts(self, functional: Functional | Distance, level: float) -> FloatArray:
         """From the band of Dvoretzky, Kiefer and Wolfowitz for all states at once, and what truncation left out."""
         assert self.certificate is not None
         episodes = self.method.episodes
         share = dkw_halfwidth(episodes, 1.0 - (1.0 - level) / self.model.n_states)
-        sampling = self.certificate.residual * (share / dkw_halfwidth(episodes, self.method.confidence))
+        given = dkw_halfwidth(episodes, self.method.confidence)
+        sampling = self.certificate.residual * (share / given)
         wider = replace(self.certificate, residual=sampling, w1=sampling + self.certificate.overshoot)
-        if functional.name != "variance":
-            return functional.enclosure(self.returns, wider)
-        full = sampling / share  # width of the range of returns
-        half = 2.0 * full * wider.w1
-        return np.asarray(functional.value(self.returns)[:, None] + half[:, None] * np.array([-1.0, 1.0]))
+        width = float(self.certificate.residual.max()) / given  # of the range of returns
+        return self._read(CertifiedLaw(self.returns, wider, np.full_like(sampling, share), width), functional)
+
+    @staticmethod
+    def _read(certified: CertifiedLaw, wanted: Functional | Distance) -> FloatArray:
+        return wanted.enclosure(certified) if isinstance(wanted, Distance) else intersection([certified], wanted)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """How an interval is made."""
+
+    level: float
+    method: str
+    simultaneous: bool
+    numerical: bool
+    resamples: int
+    rng: Any
+    threads: int | None

@@ -161,7 +161,7 @@ def garnet(
         sparse.csr_array((weights[a::n_actions].ravel(), successors[a::n_actions].ravel(), starts), shape=(n, n))
         for a in range(n_actions)
     ]
-    return MDP(p, _rewards(rewards, (n, n_actions), gen), discount)
+    return MDP(p, _rewards(rewards, (n, n_actions), gen), discount, axes="ass")
 
 
 def dirichlet(
@@ -225,7 +225,7 @@ def truncated_normal(
         [stats.truncnorm(-mean / spread, (1.0 - mean) / spread, mean, spread) for mean in row]
         for row in gen.random((n, n_actions))
     ]
-    return MDP(p / p.sum(axis=2, keepdims=True), laws, discount)
+    return MDP(p / p.sum(axis=2, keepdims=True), laws, discount, axes="ass")
 
 
 def gridworld(

@@ -14,7 +14,6 @@ from distrl._validation import (
     BoolArray,
     FloatArray,
     IntArray,
-    bool_array,
     float_array,
     generator,
     int_array,
@@ -24,6 +23,7 @@ from distrl.models.laws import FiniteLaw, Law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable, build_table
+from distrl.models.reading import transition_columns
 
 _REWARDS = ("sampled", "known")
 
@@ -344,10 +344,12 @@ class EmpiricalMRP(_Empirical, MRP):
     Parameters
     ----------
     transitions : DataFrame, mapping of columns, (n, 4) array or sequence of tuples
-        (state, reward, next_state, terminal); columns are taken by these names if they have names.
+        (state, reward, next_state, terminal); columns that have names are taken by name, see `MRP.from_outcomes`.
     discount : float in [0, 1]
     states : int, optional
         By default one more than the largest index in sight.
+    columns : {our name: theirs}, optional
+        Where a column has another name than these and their usual ones (done, terminated, obs, next_obs, ...).
     unvisited : "error", "unknown" or an MRP
         States without a transition. error: refuse them; unknown: `unknown` marks them, and intervals for states that
         can reach one say nothing; an MRP of as many states: its outcomes are taken for known there.
@@ -375,14 +377,15 @@ class EmpiricalMRP(_Empirical, MRP):
         discount: float,
         *,
         states: int | None = None,
+        columns: Mapping[str, str | None] | None = None,
         unvisited: Any = "error",
         reward_range: Any = None,
         initial: ArrayLike | None = None,
         layout: tuple[int, int] | None = None,
     ) -> None:
-        columns = _transition_columns(transitions, ("state", "reward", "next_state", "terminal"))
-        n = _count_of(states, "states", columns["state"], columns["next_state"])
-        self._fill(_observed(columns, columns["state"], n, n), unvisited, discount, initial, layout)
+        read = transition_columns(transitions, ("state", "reward", "next_state", "terminal"), columns)
+        n = _count_of(states, "states", read["state"], read["next_state"])
+        self._fill(_observed(read, read["state"], n, n), unvisited, discount, initial, layout)
         self.return_range, self.drawn_from = _return_range(reward_range, self.discount, self.samples), None
 
 
@@ -392,10 +395,10 @@ class EmpiricalMDP(_Empirical, MDP):
     Parameters
     ----------
     transitions : DataFrame, mapping of columns, (n, 5) array or sequence of tuples
-        (state, action, reward, next_state, terminal); columns are taken by these names if they have names.
+        (state, action, reward, next_state, terminal); columns that have names are taken by name.
     states, actions : int, optional
         By default one more than the largest index in sight.
-    discount, unvisited, reward_range, initial, layout
+    discount, columns, unvisited, reward_range, initial, layout
         As for `EmpiricalMRP`, `unvisited` for (state, action) pairs.
 
     Attributes
@@ -424,43 +427,19 @@ class EmpiricalMDP(_Empirical, MDP):
         *,
         states: int | None = None,
         actions: int | None = None,
+        columns: Mapping[str, str | None] | None = None,
         unvisited: Any = "error",
         reward_range: Any = None,
         initial: ArrayLike | None = None,
         layout: tuple[int, int] | None = None,
     ) -> None:
-        columns = _transition_columns(transitions, ("state", "action", "reward", "next_state", "terminal"))
-        n = _count_of(states, "states", columns["state"], columns["next_state"])
-        n_actions = _count_of(actions, "actions", columns["action"])
+        read = transition_columns(transitions, ("state", "action", "reward", "next_state", "terminal"), columns)
+        n = _count_of(states, "states", read["state"], read["next_state"])
+        n_actions = _count_of(actions, "actions", read["action"])
         check_memory(n, n_actions, 20.0, "give states= and actions=, or look for a stray index")
-        sources = columns["state"] * n_actions + columns["action"]
-        self._fill(_observed(columns, sources, n * n_actions, n), unvisited, discount, initial, layout)
+        sources = read["state"] * n_actions + read["action"]
+        self._fill(_observed(read, sources, n * n_actions, n), unvisited, discount, initial, layout)
         self.return_range, self.drawn_from = _return_range(reward_range, self.discount, self.samples), None
-
-
-def _transition_columns(rows: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    """Checked columns of logged transitions, by name where there are names."""
-    if isinstance(rows, Mapping) or hasattr(rows, "columns"):
-        missing = [name for name in names if name not in rows]
-        if missing:
-            raise ValueError(f"transitions have no column {missing[0]!r}; they need {', '.join(names)}")
-        raw = {name: np.asarray(rows[name]) for name in names}
-    else:
-        array = float_array(rows, "transitions", ndim=2)
-        if array.shape[1] != len(names):
-            raise ValueError(f"transitions have {array.shape[1]} columns; expected {', '.join(names)}")
-        raw = {name: array[:, k] for k, name in enumerate(names)}
-    columns: dict[str, Any] = {"reward": float_array(raw["reward"], "transitions: reward", ndim=1)}
-    n = len(columns["reward"])
-    if not n:
-        raise ValueError("transitions is empty; an empirical model needs at least one")
-    for name in ("state", "action", "next_state"):
-        if name in raw:
-            columns[name] = int_array(raw[name], f"transitions: {name}", low=0)
-            if len(columns[name]) != n:
-                raise ValueError(f"transitions: {name} has {len(columns[name])} entries, reward has {n}")
-    columns["terminal"] = bool_array(raw["terminal"], "transitions: terminal", n)
-    return columns
 
 
 def _count_of(given: Any, name: str, *indices: IntArray) -> int:
@@ -472,14 +451,14 @@ def _count_of(given: Any, name: str, *indices: IntArray) -> int:
     return count
 
 
-def _observed(columns: dict[str, Any], sources: IntArray, n_sources: int, n_states: int) -> Samples:
+def _observed(read: dict[str, Any], sources: IntArray, n_sources: int, n_states: int) -> Samples:
     return Samples.collect(
         n_sources,
         n_states,
         sources,
-        columns["next_state"],
-        columns["reward"] + 0.0,
-        columns["terminal"],
+        read["next_state"],
+        read["reward"] + 0.0,
+        read["terminal"],
         np.full(len(sources), -1),
         np.ones(len(sources), dtype=np.int64),
     )

@@ -1,6 +1,6 @@
 """Markov decision processes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from distrl._validation import (
     distribution,
     float_array,
     real_number,
+    without_noise,
 )
 from distrl.models.laws import Law
 from distrl.models.mrp import (
@@ -23,17 +24,16 @@ from distrl.models.mrp import (
     Arrays,
     check_layout,
     check_terminal_rows,
-    count_of,
     ending_states,
     holds_laws,
-    outcome_columns,
+    refuse_terminal_rewards,
     sparse_entries,
-    split_laws,
     table_to_sparse,
     terminal_sources,
     transition_rows,
 )
-from distrl.models.outcomes import OutcomeTable, build_table
+from distrl.models.outcomes import OutcomeTable, build_table, end_absorbing
+from distrl.models.reading import count_of, outcome_columns, split_laws
 
 
 class MDP:
@@ -41,12 +41,16 @@ class MDP:
 
     Parameters
     ----------
-    P : (A, S, S) array, or list of A scipy.sparse (S, S)
+    P : (A, S, S) array, or list of A matrices (S, S), dense or scipy.sparse
         Transition probabilities, rows sum to 1 within 1e-9.
     rewards : (S,) | (S, A) | (A, S, S) numbers, list of A sparse (S, S), or laws nested [state] or [state][action]
     discount : float in [0, 1]
         1 is accepted; whether the return ends surely is checked for the policy.
-    terminal, initial, layout
+    axes : "ass", "sas" or None
+        Order of the axes of arrays with three: (action, state, next state) or (state, action, next state), for `P` and
+        `rewards` alike. None: "ass", save that an array (n, n, n), in which it cannot be told which comes first, is
+        refused. A list holds one matrix for each action and needs no `axes`.
+    terminal, initial, layout, normalise
         As for `MRP`.
 
     Raises
@@ -69,15 +73,28 @@ class MDP:
         initial: ArrayLike | None = None,
         *,
         layout: tuple[int, int] | None = None,
+        axes: str | None = None,
+        normalise: bool = False,
     ) -> None:
-        state, action, successor, probs, n, n_actions = _transition_stack(P)
+        if axes not in ("ass", "sas", None):
+            raise ValueError(f"axes must be 'ass', 'sas' or None, got {axes!r}")
+        state, action, successor, probs, n, n_actions = _transition_stack(_actions_first(P, "P", axes))
         mask = np.zeros(n, dtype=bool) if terminal is None else bool_array(terminal, "terminal", n)
-        values, laws, given = _rewards_of_rows(rewards, state, action, successor, n, n_actions)
+        ends = np.flatnonzero(np.repeat(mask, n_actions))
+        bare = np.setdiff1d(ends, state * n_actions + action)  # a terminal state without a row stays where it is
+        states, actions = np.append(state, bare // n_actions), np.append(action, bare % n_actions)
+        given_rewards = _actions_first(rewards, "rewards", axes)
+        values, laws, given = _rewards_of_rows(
+            given_rewards, states, actions, np.append(successor, bare // n_actions), n, n_actions
+        )
+        refuse_terminal_rewards(
+            mask[states], values, laws, given, lambda row: f"state {states[row]}, action {actions[row]}"
+        )
+        values, laws = values[: len(state)], laws[: len(state)]
         live = ~mask[state]
         for a in range(n_actions):
             rows = ~live & (action == a)
             check_terminal_rows(state[rows], probs[rows], n, f"action {a}: state")
-        ends = np.flatnonzero(np.repeat(mask, n_actions))
         table = build_table(
             np.concatenate([(state * n_actions + action)[live], ends]),
             np.concatenate([probs[live], np.ones(len(ends))]),
@@ -89,6 +106,7 @@ class MDP:
             n_sources=n * n_actions,
             n_states=n,
             describe=_describe(n_actions),
+            normalise=normalise,
         )
         self._setup(table, discount, initial, layout)
 
@@ -105,6 +123,9 @@ class MDP:
         cls,
         rows: Any,
         discount: float,
+        columns: Mapping[str, str | None] | None = None,
+        absorbing: str | None = None,
+        normalise: bool = False,
         *,
         states: int | None = None,
         actions: int | None = None,
@@ -115,28 +136,58 @@ class MDP:
 
         Parameters
         ----------
-        rows : sequence of tuples, (n, 6) array or DataFrame
-            `reward` may be a law. Repeated rows of one (state, action, next state) add up; every (state, action)
-            needs rows; a terminal outcome ends the return after its reward.
+        rows : sequence of tuples, (n, 6) array, or a table whose columns have names
+            A data frame, a mapping of columns, a sequence of mappings or of named tuples, or a structured array has
+            names and is read by them: ours, or prob, new_state, done, terminated, idstatefrom, idaction, idstateto and
+            others in `distrl.models.reading.ALIASES`, whatever their case. Anything else is read by position. `reward`
+            may be a law. Repeated rows of one (state, action, next state) add up; every (state, action) needs rows; a
+            terminal outcome ends the return after its reward. Columns that are not needed are passed over, but for
+            `discount` and a varying `idoutcome`, which would change the model.
+        discount : float in [0, 1]
+        columns : {our name: theirs}, optional
+            For columns with other names. {"terminal": None}: there is no such column, and no outcome ends the return;
+            this is also what a table without such a column means that has no further columns.
+        absorbing : "end", "keep" or None
+            What becomes of a state whose every outcome is a loop of reward 0. end: it is terminal, and a move into it
+            ends the return after the move's reward, as with `MDP(terminal=mask)`; keep: it loops. The law of the
+            return is the same. None: "end" at discount 1, where a return has to end, else "keep".
+        normalise : bool
+            Divide the rows of a (state, action) that do not sum to 1 by their sum, with a UserWarning that says which
+            was furthest off, instead of refusing them.
         states, actions : int, optional
             Their numbers; by default one more than the largest index in sight.
+        initial, layout
+            As for `MRP`.
+
+        Returns
+        -------
+        MDP
+            Time O(n log n), memory O(n) in the number of rows.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the row, the column (with those there are), or the state and action.
         """
+        number = real_number(discount, "discount", low=0.0, high=1.0)
         names = ("state", "action", "probability", "next_state", "reward", "terminal")
-        columns, given = outcome_columns(rows, names)
-        n = count_of(states, "states", columns["state"], columns["next_state"])
-        n_actions = count_of(actions, "actions", columns["action"])
+        read, given = outcome_columns(rows, names, columns)
+        n = count_of(states, "states", read["state"], read["next_state"])
+        n_actions = count_of(actions, "actions", read["action"])
         table = build_table(
-            columns["state"] * n_actions + columns["action"],
-            columns["probability"],
-            columns["next_state"],
-            columns["reward"],
-            columns["terminal"],
-            columns["law"],
+            read["state"] * n_actions + read["action"],
+            read["probability"],
+            read["next_state"],
+            read["reward"],
+            read["terminal"],
+            read["law"],
             given,
             n_sources=n * n_actions,
             n_states=n,
             describe=_describe(n_actions),
+            normalise=normalise,
         )
+        table = end_absorbing(table, absorbing, number, _describe(n_actions))
         return cls._from_table(table, discount, initial, layout)
 
     def _setup(self, table: OutcomeTable, discount: float, initial: Any, layout: tuple[int, int] | None) -> None:
@@ -189,7 +240,7 @@ class MDP:
                     f"policy {policy!r} is not known; give 'uniform', (S,) actions or (S, A) probabilities"
                 )
             return np.full(shape, 1.0 / self.n_actions)
-        array = float_array(policy, "policy", ndim=(1, 2))
+        array = without_noise(float_array(policy, "policy", ndim=(1, 2)))
         if array.ndim == 1:
             if array.shape != (self.n_states,):
                 raise ValueError(f"policy must have shape ({self.n_states},) or {shape}, got {array.shape}")
@@ -254,6 +305,38 @@ class MDP:
 
 def _describe(n_actions: int) -> Any:
     return lambda source: f"state {source // n_actions}, action {source % n_actions}"
+
+
+def _actions_first(given: Any, name: str, axes: str | None) -> Any:
+    """An array of three axes as (action, state, next state); anything else as it is.
+
+    An (n, n, n) array whose order nobody gave, and whose two readings differ, is refused: rows sum to 1 in both.
+    """
+    listed = isinstance(given, Sequence) and not isinstance(given, str | bytes)
+    if sparse.issparse(given) or (listed and any(sparse.issparse(matrix) for matrix in given)):
+        if axes == "sas":
+            raise ValueError(f"axes='sas' is for arrays; sparse {name} are a list of one (S, S) matrix for each action")
+        return given
+    if holds_laws(given):
+        return given
+    array = float_array(given, name)
+    if array.ndim != 3:
+        return array
+    if axes == "sas":
+        return array.transpose(1, 0, 2)
+    first, second, last = array.shape
+    if axes is None and first == last != second:
+        raise ValueError(
+            f"{name} has shape {array.shape}, which is not (action, state, next state); "
+            "give axes='sas' if it is (state, action, next state)"
+        )
+    ambiguous = axes is None and not listed and first == second == last
+    if ambiguous and not np.array_equal(array, array.transpose(1, 0, 2)):
+        raise ValueError(
+            f"{name} has shape {array.shape}, so it cannot be told whether actions or states come first; "
+            "give axes='ass' for (action, state, next state) or axes='sas' for (state, action, next state)"
+        )
+    return array
 
 
 def _transition_stack(P: Any) -> tuple[IntArray, IntArray, IntArray, FloatArray, int, int]:

@@ -1,6 +1,6 @@
 """Markov reward processes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,14 +16,14 @@ from distrl._validation import (
     float_array,
     int_array,
     real_number,
-    whole_number,
 )
-from distrl.models.laws import Law, as_law
-from distrl.models.outcomes import OutcomeTable, build_table
+from distrl.models.laws import Law
+from distrl.models.outcomes import OutcomeTable, build_table, end_absorbing
+from distrl.models.reading import count_of, outcome_columns, split_laws
 
 
 class Arrays(NamedTuple):
-    """A model as (P, R, terminal): `MRP(P, R, discount, terminal)` or `MDP(...)` gives it back."""
+    """A model as (P, R, terminal): `MRP(P, R, discount, terminal)` or `MDP(P, R, discount, terminal, axes="ass")`."""
 
     P: Any
     R: Any
@@ -39,18 +39,23 @@ class MRP:
     Parameters
     ----------
     P : (S, S) array or scipy.sparse
-        Transition probabilities, rows sum to 1 within 1e-9 (never renormalised).
+        Transition probabilities, rows sum to 1 within 1e-9 (what they lack is counted in certificates). Entries in
+        [-1e-12, 0) are arithmetic's noise and count as 0.
     rewards : (S,) or (S, S) array or scipy.sparse, or a sequence of S numbers or laws
         Reward on leaving a state, or on each transition; a law is a `FiniteLaw` or a frozen `scipy.stats` law.
     discount : float in [0, 1]
         1 is accepted when every state surely ends.
     terminal : (S,) mask, optional
         The return from these states is 0; moving into one ends the return after the move's reward. Their rows of `P`
-        may be zero or a distribution and are not used.
+        may be zero or a distribution and are not used; a reward there would be lost, so one that is not 0 is refused.
+        Positions are not taken for a mask: `numpy.isin(numpy.arange(S), positions)`.
     initial : (S,) distribution, optional
         Law of the first state, used by summaries and trajectories.
     layout : (rows, columns), optional
         Shape of the map that the states make, row by row, for plots.
+    normalise : bool
+        Divide rows that do not sum to 1 by their sum, with a UserWarning that says which was furthest off, instead of
+        refusing them.
 
     Raises
     ------
@@ -77,13 +82,18 @@ class MRP:
         initial: ArrayLike | None = None,
         *,
         layout: tuple[int, int] | None = None,
+        normalise: bool = False,
     ) -> None:
         sources, successors, probs, n = transition_rows(P, "P")
         mask = np.zeros(n, dtype=bool) if terminal is None else bool_array(terminal, "terminal", n)
-        values, laws, given = _rewards_of_rows(rewards, sources, successors, n)
+        ends = np.flatnonzero(mask)
+        bare = np.setdiff1d(ends, sources)  # a terminal state without a row stays where it is
+        states = np.concatenate([sources, bare])
+        values, laws, given = _rewards_of_rows(rewards, states, np.concatenate([successors, bare]), n)
+        refuse_terminal_rewards(mask[states], values, laws, given, lambda row: f"state {states[row]}")
         live = ~mask[sources]
         check_terminal_rows(sources[~live], probs[~live], n, "state")
-        ends = np.flatnonzero(mask)
+        values, laws = values[: len(sources)], laws[: len(sources)]
         table = build_table(
             np.concatenate([sources[live], ends]),
             np.concatenate([probs[live], np.ones(len(ends))]),
@@ -94,7 +104,8 @@ class MRP:
             given,
             n_sources=n,
             n_states=n,
-            describe=lambda source: f"state {source}",
+            describe=describe_state,
+            normalise=normalise,
         )
         self._setup(table, discount, initial, layout)
 
@@ -111,6 +122,9 @@ class MRP:
         cls,
         rows: Any,
         discount: float,
+        columns: Mapping[str, str | None] | None = None,
+        absorbing: str | None = None,
+        normalise: bool = False,
         *,
         states: int | None = None,
         initial: ArrayLike | None = None,
@@ -118,23 +132,26 @@ class MRP:
     ) -> "MRP":
         """From rows of (state, probability, next_state, reward, terminal); `reward` may be a law.
 
-        `states` is the number of states, by default one more than the largest index in sight.
+        All arguments are as for `MDP.from_outcomes`.
         """
-        columns, given = outcome_columns(rows, ("state", "probability", "next_state", "reward", "terminal"))
-        state, successor = columns["state"], columns["next_state"]
-        n = count_of(states, "states", state, successor)
+        number = real_number(discount, "discount", low=0.0, high=1.0)
+        names = ("state", "probability", "next_state", "reward", "terminal")
+        read, given = outcome_columns(rows, names, columns)
+        n = count_of(states, "states", read["state"], read["next_state"])
         table = build_table(
-            state,
-            columns["probability"],
-            successor,
-            columns["reward"],
-            columns["terminal"],
-            columns["law"],
+            read["state"],
+            read["probability"],
+            read["next_state"],
+            read["reward"],
+            read["terminal"],
+            read["law"],
             given,
             n_sources=n,
             n_states=n,
-            describe=lambda source: f"state {source}",
+            describe=describe_state,
+            normalise=normalise,
         )
+        table = end_absorbing(table, absorbing, number, describe_state)
         return cls._from_table(table, discount, initial, layout)
 
     def _setup(self, table: OutcomeTable, discount: float, initial: Any, layout: tuple[int, int] | None) -> None:
@@ -184,13 +201,18 @@ class MRP:
             state whose own return is not 0.
         """
         ends = ending_states(self.outcomes, self.terminal)
-        p, r = table_to_sparse(self.outcomes, ends, lambda source: f"state {source}")
+        p, r = table_to_sparse(self.outcomes, ends, describe_state)
         return Arrays(p, r, ends)
 
     def to_dense(self) -> Arrays:
         """(P, R, terminal) as arrays of shape (S, S), (S, S), (S,); see `to_sparse`. Memory O(S^2)."""
         p, r, terminal = self.to_sparse()
         return Arrays(p.toarray(), r.toarray(), terminal)
+
+
+def describe_state(source: int) -> str:
+    """A row of an MRP's table in words."""
+    return f"state {source}"
 
 
 def transition_rows(P: Any, name: str) -> tuple[IntArray, IntArray, FloatArray, int]:
@@ -205,6 +227,9 @@ def transition_rows(P: Any, name: str) -> tuple[IntArray, IntArray, FloatArray, 
         dense = float_array(P, name, ndim=2)
         sources, successors = np.nonzero(dense)
         probs, shape = dense[sources, successors], dense.shape
+    stored = probs != 0.0
+    if not stored.all():
+        sources, successors, probs = sources[stored], successors[stored], probs[stored]
     if shape[0] != shape[1] or shape[0] == 0:
         raise ValueError(f"{name} must be square with at least one state, got shape {shape}")
     return sources, successors, probs, int(shape[0])
@@ -219,6 +244,21 @@ def check_terminal_rows(sources: IntArray, probs: FloatArray, n: int, what: str)
         raise ValueError(
             f"{what} {state} is terminal but its row sums to {sums[state]:.12g} or has a negative entry; "
             "give zeros or a distribution there"
+        )
+
+
+def refuse_terminal_rewards(
+    ends: BoolArray, values: FloatArray, laws: IntArray, given: Sequence[Law], describe: Callable[[int], str]
+) -> None:
+    """The return from a terminal state is 0: a reward on a row marked in `ends` would be lost without a word."""
+    nothing = np.array([law.support == (0.0, 0.0) for law in given] + [True])  # the last serves the numbers' index -1
+    lost = ends & ((values != 0.0) | ~nothing[laws])
+    if lost.any():
+        row = int(np.argmax(lost))
+        reward = f"{values[row]:g}" if laws[row] < 0 else repr(given[laws[row]])
+        raise ValueError(
+            f"{describe(row)} is terminal, and its reward of {reward} would be lost, since the return from there is 0; "
+            "put the reward on the transitions into the state, or set it to 0"
         )
 
 
@@ -258,62 +298,12 @@ def sparse_entries(matrix: Any, name: str, n: int, rows: IntArray, columns: IntA
     """Entries of an (n, n) sparse reward matrix at (rows, columns); what is not stored is 0."""
     if matrix.shape != (n, n):
         raise ValueError(f"{name} must have shape ({n}, {n}), got {matrix.shape}")
-    csr = sparse.csr_array(matrix)
-    float_array(csr.data, f"{name}.data", ndim=1)
+    coo = sparse.coo_array(matrix)
+    data = float_array(coo.data, f"{name}.data", ndim=1)  # duplicates add up, which small integers may not hold
+    csr = sparse.csr_array((data, (coo.row, coo.col)), shape=(n, n))
     if not len(rows):
         return np.empty(0)  # SciPy answers an empty selection with a sparse array
     return np.asarray(csr[rows, columns], dtype=np.float64).reshape(-1)
-
-
-def split_laws(entries: Sequence[Any], name: str) -> tuple[FloatArray, IntArray, list[Law]]:
-    """Numbers, law indices (-1: a number) and laws of a flat sequence that mixes both."""
-    values = np.zeros(len(entries))
-    index = np.full(len(entries), -1)
-    laws: list[Law] = []
-    for position, entry in enumerate(entries):
-        if isinstance(entry, Law) or hasattr(entry, "cdf"):
-            index[position] = len(laws)
-            laws.append(as_law(entry, f"{name}[{position}]"))
-        else:
-            values[position] = real_number(entry, f"{name}[{position}]")
-    return values, index, laws
-
-
-def outcome_columns(rows: Any, names: tuple[str, ...]) -> tuple[dict[str, Any], list[Law]]:
-    """Columns of outcome rows as checked arrays, `law` and the laws among the rewards."""
-    if hasattr(rows, "to_numpy"):  # a DataFrame iterates over its column names, not its rows
-        rows = rows.to_numpy()
-    try:
-        listed = [tuple(row) for row in rows]
-    except TypeError as error:
-        raise TypeError(f"rows must be a sequence of ({', '.join(names)}), got {rows!r}") from error
-    if not listed:
-        raise ValueError("rows is empty; a model needs at least one outcome")
-    for number, row in enumerate(listed):
-        if len(row) != len(names):
-            raise ValueError(f"rows[{number}] has {len(row)} entries; expected ({', '.join(names)})")
-    raw = dict(zip(names, zip(*listed, strict=True), strict=True))
-    columns: dict[str, Any] = {}
-    for name in ("state", "action", "next_state"):
-        if name in raw:
-            columns[name] = int_array(raw[name], f"rows: {name}", low=0)
-    columns["probability"] = float_array(raw["probability"], "rows: probability", ndim=1)
-    columns["terminal"] = bool_array(raw["terminal"], "rows: terminal", len(listed))
-    columns["reward"], columns["law"], laws = split_laws(raw["reward"], "rows: reward")
-    return columns, laws
-
-
-def count_of(given: Any, name: str, sources: IntArray, *others: IntArray) -> int:
-    """A number of states or actions, as given or one more than the largest index; each needs a row in `sources`."""
-    largest = max(int(index.max()) for index in (sources, *others))
-    count = largest + 1 if given is None else whole_number(given, name, low=1)
-    if largest >= count:
-        raise ValueError(f"rows name index {largest}, but {name}={count}")
-    if count > len(sources):  # before any arithmetic with a stray index of 1e15
-        present = np.append(np.unique(sources), -1)
-        missing = int(np.argmax(present != np.arange(len(present))))
-        raise ValueError(f"{name.removesuffix('s')} {missing} has no outcome; every one needs rows that sum to 1")
-    return count
 
 
 def check_layout(layout: Any, n: int) -> tuple[int, int] | None:

@@ -4,6 +4,7 @@ A source is a state of an MRP, or a (state, action) pair of an MDP. A row is (pr
 terminal): collapsing rows to an expected reward would keep the mean return and destroy its distribution.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from distrl._validation import LARGEST_NUMBER, SUM_TOLERANCE, BoolArray, FloatArray, IntArray
+from distrl._validation import LARGEST_NUMBER, SUM_TOLERANCE, BoolArray, FloatArray, IntArray, without_noise
 from distrl.models.laws import Law
 
 
@@ -70,6 +71,12 @@ class OutcomeTable:
         """(sources,) mean one-step reward."""
         return _sum_by(self.sources, self.probs * self.rewards, self.n_sources)
 
+    @cached_property
+    def law_errors(self) -> FloatArray:
+        """(sources,) W1 between one step's reward and that of the laws as they were given, at most."""
+        errors = np.array([*(law.error for law in self.reward_laws), 0.0])  # the last serves the constants' index -1
+        return _sum_by(self.sources, self.probs * errors[self.laws], self.n_sources)
+
     def reward_ranges(self, tail: float | None = None) -> tuple[FloatArray, FloatArray]:
         """(n,) smallest and largest reward of each row; unbounded laws are cut at their `tail` quantiles if given."""
         low, high = self.rewards.copy(), self.rewards.copy()
@@ -108,16 +115,22 @@ def build_table(
     n_sources: int,
     n_states: int,
     describe: Callable[[int], str],
+    normalise: bool | None = None,
 ) -> OutcomeTable:
     """Validate, merge and sort raw rows into an `OutcomeTable`.
 
-    `describe(source)` names a source in errors. Time O(n log n), memory O(n).
+    `describe(source)` names a source in errors. Probabilities in [-1e-12, 0) count as 0. `normalise=True` divides the
+    rows of a source by their sum where that is not 1 within 1e-9, with a warning; None: no such choice is offered to
+    the user. Time O(n log n), memory O(n).
 
     Raises
     ------
     ValueError
         A negative probability, a source without rows, or rows that do not sum to 1.
     """
+    if not (normalise is None or isinstance(normalise, bool)):
+        raise TypeError(f"normalise must be True or False, got {normalise!r}")
+    probs = without_noise(probs)
     if (probs < 0).any():
         row = int(np.argmax(probs < 0))
         raise ValueError(
@@ -131,11 +144,21 @@ def build_table(
         raise ValueError(f"{describe(missing)} has no outcome; every one needs rows that sum to 1")
     sums = _sum_by(sources, probs, n_sources)
     wrong = np.abs(sums - 1.0) > SUM_TOLERANCE
-    if wrong.any():
+    if wrong.any() and normalise and np.isfinite(sums).all() and (sums > 0.0).all():
+        source = int(np.argmax(np.abs(sums - 1.0)))
+        warnings.warn(
+            f"normalise: {np.count_nonzero(wrong)} of {n_sources} rows did not sum to 1 within {SUM_TOLERANCE:g} and "
+            f"were divided by their sum; the largest defect: {describe(source)} summed to {sums[source]:.12g}",
+            UserWarning,
+            stacklevel=3,
+        )
+        probs = np.where(wrong[sources], probs / sums[sources], probs)
+    elif wrong.any():
         source = int(np.argmax(wrong))
+        offer = "" if normalise is None else ", or pass normalise=True, which does it for all rows and says so"
         raise ValueError(
             f"the probabilities of {describe(source)} sum to {sums[source]:.12g}, not 1 "
-            f"(tolerance {SUM_TOLERANCE:g}); add the missing outcomes or divide the row by its sum"
+            f"(tolerance {SUM_TOLERANCE:g}); add the missing outcomes or divide the row by its sum{offer}"
         )
     if (np.abs(rewards) > LARGEST_NUMBER).any():
         row = int(np.argmax(np.abs(rewards) > LARGEST_NUMBER))
@@ -162,6 +185,39 @@ def build_table(
         terminals=terminals[first],
         laws=laws[first],
         reward_laws=distinct,
+    )
+
+
+def end_absorbing(
+    table: OutcomeTable, choice: str | None, discount: float, describe: Callable[[int], str]
+) -> OutcomeTable:
+    """`table`, with returns that end in its absorbing states: those whose every row is a loop of reward 0.
+
+    Parameters
+    ----------
+    choice : "end", "keep" or None
+        end: such a state is terminal, as in `MRP(terminal=mask)`: a move into it ends the return after the move's
+        reward. keep: it loops. The law of the return is the same. None: "end" at discount 1, where a return has to
+        end, else "keep".
+    """
+    if choice not in ("end", "keep", None):
+        raise ValueError(f"absorbing must be 'end', 'keep' or None, got {choice!r}")
+    if choice == "keep" or (choice is None and discount != 1.0):
+        return table
+    states = table.sources // (table.n_sources // table.n_states)
+    loop = (table.next_states == states) & (table.rewards == 0.0) & (table.laws == -1) & ~table.terminals
+    absorbing = np.bincount(states, weights=~loop, minlength=table.n_states) == 0
+    return build_table(
+        table.sources,
+        table.probs,
+        table.next_states,
+        table.rewards,
+        table.terminals | absorbing[table.next_states],
+        table.laws,
+        table.reward_laws,
+        n_sources=table.n_sources,
+        n_states=table.n_states,
+        describe=describe,
     )
 
 

@@ -7,11 +7,15 @@
     .trew   the header and lines of the .tra, with rewards for probabilities
     .lab    `0="init" 1="deadlock" 2="goal"`, then lines `state: label label ...`
 
-Lines that begin with `#` are comments. Format: the appendix "Explicit Model Files" of the PRISM manual.
+Lines that begin with `#` are comments; a reward file may name its structure in one, `# Reward structure "steps"`, with
+or without a colon. Any file may be compressed (`.tra.gz`, ...). Format: the appendix "Explicit Model Files" of the
+PRISM manual.
 """
 
+import gzip
 import os
 import re
+import zlib
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -31,10 +35,11 @@ _MATRIX = {2: ("source", "target"), 3: ("source", "choice", "target")}
 def read_prism(
     path: str | os.PathLike[str],
     discount: float,
-    *,
+    rewards: int | str | None = None,
     terminal: str | None = None,
-    initial_label: str | None = "init",
-    reward_structure: int | None = None,
+    initial: str | None = "init",
+    *,
+    normalise: bool = False,
 ) -> MRP | MDP:
     """Read an explicit PRISM model: an `MRP` from a DTMC's files, an `MDP` from an MDP's.
 
@@ -43,14 +48,20 @@ def read_prism(
     Parameters
     ----------
     path : path
-        The .tra file, or its stem (the path without ".tra"); companions are looked for beside it.
+        The .tra or .tra.gz file, or its stem (the path without that); companions are looked for beside it. A file that
+        is there both plain and compressed is read plain.
     discount : float in [0, 1]
+    rewards : int or str, optional
+        Which reward structure, by its number or its name: PRISM numbers the files of a model that has several, so that
+        2 reads stem2.srew and stem2.trew, and writes the name into them. Not needed where there is one; without any
+        file all rewards are 0.
     terminal : str, optional
         States with this label are terminal: their return is 0, and what the files say about leaving them is not used.
-    initial_label : str, optional
-        `initial` is uniform over the states with this label; None, or no "init" in the label file: no initial law.
-    reward_structure : int, optional
-        PRISM numbers the files of a model with several reward structures: 2 reads stem2.srew and stem2.trew.
+        Their own rewards are not collected, as in PRISM's `R=? [ F "label" ]`.
+    initial : str, optional
+        The label over whose states the initial law is uniform; None, or no "init" in the label file: no initial law.
+    normalise : bool
+        As for `MRP`.
 
     Returns
     -------
@@ -60,44 +71,42 @@ def read_prism(
     Raises
     ------
     ValueError, TypeError
-        Naming the file, the line and what was expected there; for rows that do not sum to 1 (rates of a CTMC are not
+        Naming the file, the line and what was expected there; for several reward structures of which none was chosen,
+        listing them; for rows that do not sum to 1 (rates of a CTMC are not
         probabilities); for a state without transitions that is not terminal; for an MDP whose states differ in their
         number of choices.
     """
     real_number(discount, "discount", low=0.0, high=1.0)
-    for name, label in (("terminal", terminal), ("initial_label", initial_label)):
+    for name, label in (("terminal", terminal), ("initial", initial)):
         if label is not None and not isinstance(label, str):
             raise TypeError(f"{name} must be the name of a label, got {label!r}")
     stem = _stem(path)
-    tra = _read(Path(f"{stem}.tra"), _MATRIX, "probability")
-    number = "" if reward_structure is None else str(whole_number(reward_structure, "reward_structure", low=1))
-    srew, trew = Path(f"{stem}{number}.srew"), Path(f"{stem}{number}.trew")
-    if number and not (os.path.exists(srew) or os.path.exists(trew)):  # Path.exists raises on a long name
-        raise ValueError(f"neither {srew} nor {trew} exists, so there is no reward structure {number}")
-    labels = _read_labels(Path(f"{stem}.lab"), tra.header[0])
+    tra = _read(_there(Path(f"{stem}.tra")) or Path(f"{stem}.tra"), _MATRIX, "probability")
+    structure = _chosen_structure(stem, rewards)
+    labels = _read_labels(stem, tra.header[0])
     ends = np.empty(0, dtype=np.int64) if terminal is None else labels.states(terminal)
     starts = np.empty(0, dtype=np.int64)
-    if initial_label is not None and (initial_label != "init" or "init" in labels.members):
-        starts = labels.states(initial_label)
+    if initial is not None and (initial != "init" or "init" in labels.members):
+        starts = labels.states(initial)
     n, n_actions, keys, probs = _transitions(tra, ends)
     mask = np.zeros(n, dtype=np.bool_)
     mask[ends] = True
-    rewards = _rewards(srew, trew, tra, keys, n, n_actions, mask)
-    initial = None
+    values = _rewards(structure, tra, keys, n, n_actions, mask)
+    law = None
     if starts.size:
-        initial = np.zeros(n)
-        initial[starts] = 1.0 / len(starts)
+        law = np.zeros(n)
+        law[starts] = 1.0 / len(starts)
     pair, target = keys // n, keys % n
     p, r = [], []
     for action in range(n_actions):
         rows = pair % n_actions == action
         where = (pair[rows] // n_actions, target[rows])
         p.append(sparse.coo_array((probs[rows], where), shape=(n, n)))
-        r.append(sparse.coo_array((rewards[rows], where), shape=(n, n)))
+        r.append(sparse.coo_array((values[rows], where), shape=(n, n)))
     try:
         if len(tra.header) == 2:
-            return MRP(p[0], r[0], discount, mask, initial)
-        return MDP(p, r, discount, mask, initial)
+            return MRP(p[0], r[0], discount, mask, law, normalise=normalise)
+        return MDP(p, r, discount, mask, law, normalise=normalise)
     except ValueError as error:
         raise ValueError(f"{tra.path}: {error}") from error
 
@@ -122,6 +131,8 @@ def write_prism(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(model, MRP | MDP):
         raise TypeError(f"model must be an MRP or an MDP, got {model!r}")
+    if str(path).endswith(".gz"):
+        raise ValueError(f"{path}: the files are written plain; leave .gz out and compress them afterwards")
     stem = _stem(path)
     p, r, terminal = model.to_sparse()
     matrices, rewards = ([p], [r]) if isinstance(model, MRP) else (p, r)
@@ -165,6 +176,19 @@ class _Entries:
 
 
 @dataclass(frozen=True)
+class _Structure:
+    """A reward structure: the number in its files' names, the name written into them, and its files."""
+
+    number: int | None
+    name: str
+    files: dict[str, Path]
+
+    def __str__(self) -> str:
+        named = f" {self.name!r}" if self.name else ""
+        return f"{self.number or 'without a number'}{named} ({', '.join(path.name for path in self.files.values())})"
+
+
+@dataclass(frozen=True)
 class _Labels:
     path: Path
     members: dict[str, IntArray]
@@ -183,18 +207,77 @@ def _stem(path: Any) -> str:
     text = os.fspath(path)
     if not isinstance(text, str):
         raise TypeError(f"path must be text, got {path!r}")
-    return text.removesuffix(".tra")
+    return text.removesuffix(".gz").removesuffix(".tra") if text.endswith((".tra", ".tra.gz")) else text
+
+
+def _there(path: Path) -> Path | None:
+    """The file itself, else its compressed form, if there is one."""
+    found = (candidate for candidate in (path, Path(f"{path}.gz")) if os.path.exists(candidate))
+    return next(found, None)  # Path.exists raises on a long name, os.path.exists does not
+
+
+def _structures(stem: str) -> list[_Structure]:
+    """The reward structures beside a .tra file, in the order of their numbers."""
+    folder, base = os.path.split(stem)
+    files: dict[int, dict[str, Path]] = {}
+    try:
+        names = sorted(os.listdir(folder or os.curdir))
+    except OSError as error:
+        raise ValueError(f"the folder of {stem}.tra cannot be listed for reward files: {error}") from error
+    for name in names:  # a plain file comes before its compressed form
+        found = re.fullmatch(re.escape(base) + r"([1-9]\d*)?(\.[st]rew)(?:\.gz)?", name)
+        # the files of another model may look like numbered ones: of m12 beside m1
+        if found and not (found[1] and _there(Path(f"{stem}{found[1]}.tra"))):
+            files.setdefault(int(found[1] or 0), {}).setdefault(found[2], Path(folder, name))
+    return [_Structure(number or None, _name_of(files[number]), files[number]) for number in sorted(files)]
+
+
+def _name_of(files: dict[str, Path]) -> str:
+    names = []
+    for path in files.values():
+        for line in _text(path).split("\n")[:2]:
+            if found := re.fullmatch(r"#\s*Reward structure:?\s*\"?([^\"]*?)\"?\s*", line):
+                names.append(found[1])
+    if len(set(names)) > 1:
+        raise ValueError(f"{' and '.join(map(str, files.values()))} name two reward structures, {', '.join(names)}")
+    return names[0] if names else ""
+
+
+def _chosen_structure(stem: str, choice: Any) -> _Structure:
+    if not (choice is None or isinstance(choice, str)):
+        choice = whole_number(choice, "rewards", low=1)
+    there = _structures(stem)
+    listed = f"{stem}.tra has the reward structures {'; '.join(map(str, there))}"
+    if choice is None:
+        if len(there) > 1:
+            raise ValueError(f"{listed}; choose one with rewards=, by its number or its name")
+        return there[0] if there else _Structure(None, "", {})
+    fitting = [each for each in there if choice in (each.number, each.name or None)]
+    if not fitting and choice == 1 and len(there) == 1 and there[0].number is None:
+        fitting = there
+    if not fitting:
+        raise ValueError(f"{listed if there else f'{stem}.tra has no reward files'}; there is no {choice!r}")
+    if len(fitting) > 1:
+        raise ValueError(f"{listed}; {choice!r} is the name of several, choose by number")
+    return fitting[0]
+
+
+def _text(path: Path) -> str:
+    """What a plain or compressed text file holds, without a byte order mark."""
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path, "rt", encoding="utf-8-sig") as file:
+                return file.read()
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} does not exist") from error
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} cannot be read as text: {error}") from error
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """(line number, line) without blank lines and comments."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ValueError(f"{path} does not exist") from error
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as text: {error}") from error
-    numbered = ((number, line.strip()) for number, line in enumerate(text.split("\n"), start=1))
+    numbered = ((number, line.strip()) for number, line in enumerate(_text(path).split("\n"), start=1))
     return [(number, line) for number, line in numbered if line and not line.startswith("#")]
 
 
@@ -259,9 +342,10 @@ def _read(path: Path, names: dict[int, tuple[str, ...]], what: str) -> _Entries:
     )
 
 
-def _read_labels(path: Path, states: int) -> _Labels:
-    if not os.path.exists(path):
-        return _Labels(path, {})
+def _read_labels(stem: str, states: int) -> _Labels:
+    path = _there(Path(f"{stem}.lab"))
+    if path is None:
+        return _Labels(Path(f"{stem}.lab"), {})
     lines = _lines(path)
     if not lines:
         raise ValueError(f'{path} is empty; expected a first line such as 0="init" 1="deadlock"')
@@ -319,10 +403,10 @@ def _transitions(tra: _Entries, ends: IntArray) -> tuple[int, int, IntArray, Flo
     return n, n_actions, keys, np.bincount(inverse, weights=probs, minlength=len(keys)).astype(np.float64)
 
 
-def _rewards(srew: Path, trew: Path, tra: _Entries, keys: IntArray, n: int, n_actions: int, mask: Any) -> FloatArray:
+def _rewards(structure: _Structure, tra: _Entries, keys: IntArray, n: int, n_actions: int, mask: Any) -> FloatArray:
     """(keys,) rewards of the live transitions."""
     rewards = np.zeros(len(keys))
-    if os.path.exists(srew):
+    if srew := structure.files.get(".srew"):
         file = _read(srew, {2: ("state",)}, "reward")
         _same_size(file, tra, 1)
         state = file.index[:, 0]
@@ -330,7 +414,7 @@ def _rewards(srew: Path, trew: Path, tra: _Entries, keys: IntArray, n: int, n_ac
         per_state = np.zeros(n)
         per_state[state] = file.values
         rewards += per_state[keys // n // n_actions]
-    if os.path.exists(trew):
+    if trew := structure.files.get(".trew"):
         file = _read(trew, {len(tra.header): _MATRIX[len(tra.header)]}, "reward")
         _same_size(file, tra, len(tra.header) - 1)
         rows = np.flatnonzero(~mask[file.index[:, 0]])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from distrl._validation import bool_array, float_array, int_array, whole_number
-from distrl.models.laws import FiniteLaw, Law, ScipyLaw, as_law
+from distrl.models.laws import FiniteLaw, LatticeLaw, Law, ScipyLaw, as_law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import build_table
@@ -45,7 +45,7 @@ def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
         raise TypeError(f"model must be an MRP or an MDP, got {model!r}")
     target = _path(path)
     table = model.outcomes
-    finite = [law for law in table.reward_laws if isinstance(law, FiniteLaw)]
+    finite = [law for law in table.reward_laws if isinstance(law, FiniteLaw) and not isinstance(law, LatticeLaw)]
     fields: dict[str, Any] = {
         "format": np.array(_FORMAT),
         "version": np.array(_VERSION),
@@ -171,17 +171,18 @@ def _build(fields: dict[str, Any]) -> MRP | MDP:
 
 def _describe(law: Law) -> dict[str, Any] | None:
     """A law as JSON: None for a finite one (its arrays are stored), else name and parameters."""
-    if isinstance(law, FiniteLaw):
+    if isinstance(law, FiniteLaw) and not isinstance(law, LatticeLaw):
         return None
-    if isinstance(law, ScipyLaw):
+    if isinstance(law, ScipyLaw | LatticeLaw):
         from scipy import stats  # slow to import; loaded already when there is such a law
 
-        dist = getattr(law.frozen, "dist", None)
+        frozen: Any = law.frozen
+        dist = getattr(frozen, "dist", None)
         name = getattr(dist, "name", None)
         # a user's own distribution may carry a SciPy name
         if isinstance(name, str) and type(getattr(stats, name, None)) is type(dist):
             try:
-                args, kwds = map(_plain, law.frozen.args), law.frozen.kwds.items()
+                args, kwds = map(_plain, frozen.args), frozen.kwds.items()
                 return {"name": name, "args": list(args), "kwds": {key: _plain(value) for key, value in kwds}}
             except (TypeError, ValueError):
                 pass

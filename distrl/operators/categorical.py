@@ -229,19 +229,7 @@ class CategoricalBellman:
 
     def linear_operator(self) -> LinearOperator:
         """The linear part A of F = A F + b as a matrix-free scipy operator; index state * (m - 1) + atom."""
-        n, m = self.table.n_states, self.grid.atoms
-
-        def matvec(vector: FloatArray) -> FloatArray:
-            padded, out = np.zeros((n, m)), np.empty((self.table.n_sources, m))
-            padded[:, :-1] = vector.reshape(n, m - 1)
-            self.apply_cdf(padded, out, affine=False)
-            return out[:, :-1].ravel()
-
-        def rmatvec(vector: FloatArray) -> Any:
-            return self.matrix().T @ vector.ravel()
-
-        shape = (self.table.n_sources * (m - 1), n * (m - 1))
-        return LinearOperator(shape, matvec=matvec, rmatvec=rmatvec, dtype=np.float64)
+        return _LinearPart(self)
 
     def matrix(self) -> sparse.csr_array:
         """The linear part A of F = A F + b as a sparse matrix; index state * (m - 1) + atom.
@@ -282,3 +270,23 @@ def plan_matrix(plan: Plan, atoms: int, n_states: int) -> sparse.csr_array:
     count = matrix_entries(plan, atoms, rows, columns, values)
     shape = ((len(plan.group_ptr) - 1) * last, n_states * last)
     return sparse.coo_array((values[:count], (rows[:count], columns[:count])), shape=shape).tocsr()
+
+
+class _LinearPart(LinearOperator):  # type: ignore[misc]
+    """v -> A v without a matrix; a class, so that it can be pickled."""
+
+    def __init__(self, operator: CategoricalBellman) -> None:
+        self.operator = operator
+        last = operator.grid.atoms - 1
+        super().__init__(np.dtype(np.float64), (operator.table.n_sources * last, operator.table.n_states * last))
+
+    def _matvec(self, vector: FloatArray) -> FloatArray:
+        operator = self.operator
+        n, m = operator.table.n_states, operator.grid.atoms
+        padded, out = np.zeros((n, m)), np.empty((operator.table.n_sources, m))
+        padded[:, :-1] = vector.reshape(n, m - 1)
+        operator.apply_cdf(padded, out, affine=False)
+        return out[:, :-1].ravel()
+
+    def _rmatvec(self, vector: FloatArray) -> Any:
+        return self.operator.matrix().T @ vector.ravel()

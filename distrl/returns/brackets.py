@@ -1,39 +1,23 @@
 """A pair of laws that encloses the true one, and intervals for what can be read from it."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._validation import BoolArray, FloatArray, float_array, fraction
+from distrl._kernels import enclosure as kernels
+from distrl._steady import steady
+from distrl._validation import BoolArray, FloatArray
 from distrl.returns.base import Returns, state_index
 from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.functionals import Enclosing, Ends, each, intersection, parse
 from distrl.returns.particles import ParticleReturns
 
-_FUNCTIONALS = ("mean", "variance", "std", "stop_loss", "cvar", "cdf", "quantile")
 _STEPS = 40  # widths h tried for a CDF interval from stop-loss transforms
 
 
-def check_question(functional: str, at: ArrayLike | None, tail: str) -> FloatArray | None:
-    """The points or levels of a question to `BracketReturns.interval`, None where it has none; raises as that does."""
-    if functional not in _FUNCTIONALS:
-        raise ValueError(f"functional must be one of {', '.join(_FUNCTIONALS)}; got {functional!r}")
-    if tail not in ("lower", "upper"):
-        raise ValueError(f"tail must be 'lower' or 'upper', got {tail!r}")
-    if functional in ("mean", "variance", "std"):
-        if at is not None:
-            raise ValueError(f"{functional} takes no point or level; leave `at` out")
-        return None
-    if at is None:
-        raise ValueError(f"{functional} needs a {'level' if functional in ('cvar', 'quantile') else 'point'}: at=")
-    if functional in ("cvar", "quantile"):
-        return fraction(at, "at", open_low=functional == "cvar")
-    return float_array(at, "at", ndim=(0, 1))
-
-
-class BracketReturns(Returns):
+class BracketReturns(Returns, Enclosing):
     """Return laws known to lie between two others: in convex or in stochastic order.
 
     Attributes
@@ -84,43 +68,48 @@ class BracketReturns(Returns):
         """The exact means, by a linear solve; `interval("mean")` has the solve's error."""
         return self._mean
 
-    def interval(self, functional: str, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
-        """Certified interval of a functional of the true law, numerical error included.
+    @steady
+    def interval(self, functional: Any, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
+        """Certified interval of a functional of the true law, numerical error included: what these two laws say.
 
         Parameters
         ----------
-        functional : "mean", "variance", "std", "stop_loss", "cvar", "cdf" or "quantile"
+        functional : a `Functional`, or "mean", "variance", "std", "stop_loss", "cvar", "cdf", "quantile", "expectile"
+            or "entropic_risk"
         at : scalar or (K,)
-            The point of "stop_loss" and "cdf", the level of "cvar" and "quantile"; none for the others.
+            The point of "stop_loss" and "cdf", the level of "cvar", "quantile" and "expectile", the beta of
+            "entropic_risk"; none for the others.
         tail : "lower" or "upper", for "cvar"
 
         Returns
         -------
         array, batch + (2,) or batch + (K, 2)
-            Lower and upper end.
+            Lower and upper end. `Solution.interval` intersects them with what else is known.
 
         Raises
         ------
         ValueError, TypeError
             If the functional is not known, or `at` is missing or out of range.
         """
-        points = check_question(functional, at, tail)
-        if points is None:
-            if functional == "mean":
-                ends = self._mean - self._mean_error, self._mean + self._mean_error
-            else:
-                low, high = self._variance()
-                ends = (low, high) if functional == "variance" else (np.sqrt(low), np.sqrt(high))
-            return np.stack(ends, axis=-1)
-        reader: dict[str, Callable[[FloatArray], tuple[FloatArray, FloatArray]]] = {
-            "stop_loss": self._stop_loss,
-            "cvar": lambda levels: self._cvar(levels, tail),
-            "cdf": self._cdf,
-            "quantile": self._quantile,
-        }
-        low, high = reader[functional](np.atleast_1d(points))
-        both = np.stack([np.minimum(low, high), np.maximum(low, high)], axis=-1)
-        return both if points.ndim else both[..., 0, :]
+        return intersection([self], parse(functional, at, tail))
+
+    def mean_ends(self) -> Ends:
+        return self._mean - self._mean_error, self._mean + self._mean_error
+
+    def variance_ends(self) -> Ends:
+        return self._variance()
+
+    def stop_loss_ends(self, points: FloatArray) -> Ends:
+        return self._stop_loss(points)
+
+    def cvar_ends(self, levels: FloatArray, tail: str) -> Ends:
+        return self._cvar(levels, tail)
+
+    def cdf_ends(self, points: FloatArray) -> Ends:
+        return self._cdf(points)
+
+    def quantile_ends(self, levels: FloatArray) -> Ends:
+        return self._quantile(levels)
 
     @abstractmethod
     def _variance(self) -> tuple[FloatArray, FloatArray]:
@@ -209,6 +198,16 @@ class ConvexBrackets(BracketReturns):
             above[..., k] = np.where(reached.any(axis=-1), grid.points[reached.argmax(axis=-1)], np.inf)
         return below, above
 
+    def expectile_ends(self, taus: FloatArray) -> Ends:
+        # the root of (2 tau - 1) E (G - e)+ - (1 - tau) (e - E G), which has a slope of at least min(tau, 1 - tau)
+        narrow, wide = np.asarray(self.lower.expectile(taus)), np.asarray(self.upper.expectile(taus))
+        pull, slope = np.abs(2.0 * taus - 1.0), np.minimum(taus, 1.0 - taus)
+        lower_slack, upper_slack = self.slack_lower[..., None], self.slack_upper[..., None]
+        off = [np.abs(law.mean() - self._mean) + self._mean_error for law in (self.lower, self.upper)]
+        less = (pull * lower_slack + (1.0 - taus) * off[0][..., None]) / slope
+        more = (pull * upper_slack + (1.0 - taus) * off[1][..., None]) / slope
+        return np.where(taus >= 0.5, narrow - less, wide - more), np.where(taus >= 0.5, wide + more, narrow + less)
+
 
 class StochasticBrackets(BracketReturns):
     """Laws between two others in stochastic order: F_upper <= F <= F_lower. Widths O(s / (1 - discount)).
@@ -263,11 +262,18 @@ class StochasticBrackets(BracketReturns):
 
     def _cdf(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         mass = self.slack_mass[..., None]
-        low = np.stack([self.upper.cdf(points - shift) for shift in np.unique(self.slack_upper)]).min(axis=0)
-        high = np.stack([self.lower.cdf(points + shift) for shift in np.unique(self.slack_lower)]).max(axis=0)
+        low = each(self.upper, kernels.cdf_each, points - self.slack_upper[..., None])
+        high = each(self.lower, kernels.cdf_each, points + self.slack_lower[..., None])
         return np.maximum(low - mass, 0.0), np.minimum(high + mass, 1.0)
 
     def _quantile(self, levels: FloatArray) -> tuple[FloatArray, FloatArray]:
         mass = float(np.max(self.slack_mass)) + 1e-9  # quantile() itself compares with this tolerance
         low = self.lower.quantile(np.maximum(levels - mass, 0.0)) - self.slack_lower[..., None]
         return low, self.upper.quantile(np.minimum(levels + mass, 1.0)) + self.slack_upper[..., None]
+
+    def expectile_ends(self, taus: FloatArray) -> Ends:
+        # increasing with the law, and moves by at most max(tau, 1 - tau) / min(tau, 1 - tau) times the distance
+        steep = np.maximum(taus, 1.0 - taus) / np.minimum(taus, 1.0 - taus)
+        moved = self.slack_mass[..., None] * self.upper.grid.width * steep
+        low = np.asarray(self.lower.expectile(taus)) - self.slack_lower[..., None] - moved
+        return low, np.asarray(self.upper.expectile(taus)) + self.slack_upper[..., None] + moved

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from distrl._kernels import metrics as kernels
+from distrl._steady import steady
 from distrl._validation import FloatArray, IntArray
-from distrl.models.laws import FiniteLaw, LatticeLaw, Law, as_law
+from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.returns import _continuous
 from distrl.returns.base import Returns, as_rows
 
@@ -185,6 +186,7 @@ class _Laws:
             yield np.array(states), self.laws[states[0]]
 
 
+@steady
 def _distance(
     a: Any,
     b: Any,
@@ -229,8 +231,6 @@ def _to_law(
         out.fill(np.inf)
     elif isinstance(law, FiniteLaw):
         finite(rows, (as_rows(law.values), as_rows(law.probs)), out)
-    elif isinstance(law, LatticeLaw):
-        finite(rows, _lattice(law), out)
     else:
         values, weights = rows
         step = max(1, _CHUNK // values.shape[1])
@@ -323,23 +323,6 @@ def _wasserstein_1(x: Rows, y: Rows, out: FloatArray) -> None:
         kernels.ordered_wasserstein_1(order, np.diff(atoms[order]), x[1], y[1], out)
     else:
         kernels.merged_wasserstein_1(*x, *y, out)
-
-
-def _lattice(law: LatticeLaw) -> Rows:
-    """The law's integers up to a mass of about 1e-16 at either end; what is beyond counts at the end itself."""
-    centre, reach = float(law.quantile(0.5)), 64.0
-    while law.cdf(centre - reach) > 1e-16 or 1.0 - law.cdf(centre + reach) > 3e-16:
-        reach *= 2.0  # not by quantiles, which SciPy searches value by value
-        if reach > _LARGEST_LATTICE:
-            raise ValueError(
-                f"{law!r} has mass beyond {_LARGEST_LATTICE} integers, so its tail is too heavy for a distance in "
-                "floating point; rescale it or cut its tail: a distrl.FiniteLaw of its first values"
-            )
-    values = centre + np.arange(-reach, reach + 1.0)
-    masses = law.masses(values)
-    masses[0] += law.cdf_left(values[0])
-    masses[-1] += law.survival(values[-1] + 0.5)
-    return as_rows(values), as_rows(masses)
 
 
 def _has_moment(law: Law, p: float) -> bool:

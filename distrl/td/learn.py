@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from distrl._memory import check_memory
+from distrl._steady import steady
 from distrl._threads import check_threads, side_by_side
 from distrl._validation import FloatArray, IntArray, int_array, whole_number
 from distrl.dp.run import ProgressHook, progress_hook
@@ -22,6 +23,7 @@ _PAUSE = 0.25  # seconds between two looks at the keyboard
 _GROWTH = 8  # how much longer one stretch of updates may be than the one before
 
 
+@steady
 def learn(
     model: MRP | MDP,
     method: TDMethod,

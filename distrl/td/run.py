@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from distrl._steady import steady
 from distrl._validation import FloatArray, IntArray, generator, real_number, whole_number
 from distrl.dp.solution import Solution
 from distrl.models.mrp import MRP
@@ -71,6 +72,7 @@ class LearningRun:
         return len(self._kept)
 
     @cached_property
+    @steady
     def values(self) -> FloatArray:
         """(T, R, S) means of the estimates, in units of reward."""
         shape = (0, self.replications, self.model.n_states)
@@ -95,6 +97,7 @@ class LearningRun:
         return self.method._returns(self._records[place[0]])
 
     @cached_property
+    @steady
     def final(self) -> Any:
         """The estimates after all updates that were made, as `at` gives them."""
         return self.method._returns(np.stack([self.method._estimates(kept.memory) for kept in self._kept]))
@@ -113,6 +116,7 @@ class LearningRun:
         negative = [np.minimum(record, 0.0).sum(axis=-1).min(axis=-1) for record in self._records]
         return np.abs(np.reshape(negative, shape))
 
+    @steady
     def errors(
         self, truth: Any, metric: Callable[..., FloatArray] = wasserstein, over: str | None = "max"
     ) -> FloatArray:
@@ -159,6 +163,7 @@ class LearningRun:
             return per_state
         return np.asarray(per_state.max(axis=-1) if over == "max" else per_state.mean(axis=-1))
 
+    @steady
     def interval(
         self,
         truth: Any,
@@ -218,6 +223,7 @@ class LearningRun:
         ).confidence_interval
         return np.stack([found.low, found.high], axis=-1)
 
+    @steady
     def summary(self, states: Any = None) -> str:
         """What a person wants to read: how it ended, how steps were taken, and the means of some states.
 

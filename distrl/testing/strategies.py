@@ -68,7 +68,9 @@ def mrps(
         rewards = np.array(draw(st.lists(value, min_size=n * n, max_size=n * n))).reshape(n, n)
     else:
         rewards = [draw(st.one_of(value, finite_laws(magnitude=magnitude))) for _ in range(n)]
-    mask = draw(st.lists(st.booleans(), min_size=n, max_size=n)) if terminals else None
+    mask = draw(st.lists(st.booleans(), min_size=n, max_size=n)) if terminals else [False] * n
+    for state in np.flatnonzero(mask):
+        rewards[state] = 0.0 if kind != "transition" else np.zeros(n)
     return MRP(p, rewards, draw(discounts), terminal=mask)
 
 
@@ -78,8 +80,9 @@ def mdps(draw: Any, max_states: int = 4, max_actions: int = 3, discounts: st.Sea
     n, a = draw(st.integers(1, max_states)), draw(st.integers(1, max_actions))
     p = np.stack([draw(transition_matrices(n)) for _ in range(a)])
     rewards = np.array(draw(st.lists(_reward_values(5.0), min_size=a * n * n, max_size=a * n * n))).reshape(a, n, n)
-    mask = draw(st.lists(st.booleans(), min_size=n, max_size=n))
-    return MDP(p, rewards, draw(discounts), terminal=mask)
+    mask = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    rewards[:, mask] = 0.0
+    return MDP(p, rewards, draw(discounts), terminal=mask, axes="ass")
 
 
 @st.composite

@@ -31,7 +31,10 @@ def random_mrp(seed: int) -> MRP:
         rewards = [stats.uniform(rng.normal(), 1.0) if rng.random() < 0.5 else float(rng.normal()) for _ in range(n)]
     discount = float(rng.choice([0.0, 0.3, 0.8, 0.9, 0.97]))
     matrix = sparse.csr_array(p) if seed % 2 else p
-    return MRP(matrix, rewards, discount, terminal=rng.random(n) < 0.2)
+    terminal = rng.random(n) < 0.2
+    for state in np.flatnonzero(terminal):
+        rewards[state] = np.zeros_like(rewards[state]) if kind < 2 else 0.0
+    return MRP(matrix, rewards, discount, terminal=terminal)
 
 
 def rational_case(seed: int):
@@ -151,7 +154,7 @@ def test_a_geometric_end_gives_the_geometric_return_law():
 
 @pytest.mark.fast
 def test_terminal_rewards_are_exact_where_the_grid_has_them():
-    model = MRP([[0.0, 1.0], [0.0, 0.0]], [3.0, 7.0], 0.9, terminal=[False, True])
+    model = MRP([[0.0, 1.0], [0.0, 0.0]], [3.0, 0.0], 0.9, terminal=[False, True])
     sol = evaluate(model, CategoricalFixedPoint(4))
     np.testing.assert_allclose(sol.returns.probs, [[0, 0, 0, 1], [1, 0, 0, 0]], atol=1e-14)
     assert sol.returns.grid == Grid(0.0, 3.0, 4)

@@ -23,7 +23,8 @@ def test_normal_rewards_give_normal_samples():
 
 def test_the_certificate_and_the_band_hold_against_the_fixed_point():
     rng = np.random.default_rng(0)
-    model = MRP(rng.dirichlet(np.ones(4), 4), rng.normal(size=(4, 4)), 0.9, terminal=[False, False, False, True])
+    p, rewards = rng.dirichlet(np.ones(4), 4), rng.normal(size=(4, 4)) * [[1], [1], [1], [0]]
+    model = MRP(p, rewards, 0.9, terminal=[False, False, False, True])
     exact = evaluate(model, CategoricalFixedPoint(2001))
     sol = evaluate(model, MonteCarlo(2000, confidence=0.9999), rng=3)
     distance = distrl.wasserstein(sol.returns, exact.returns)

@@ -6,7 +6,7 @@ from scipy import stats
 
 import distrl
 from distrl import MRP, CategoricalFixedPoint, GenerativeModel, Grid, environments, estimate, evaluate
-from distrl.generative.functionals import Functional
+from distrl.returns.functionals import parse
 
 
 def random_mrp(seed, n=2, discount=0.7):
@@ -30,7 +30,7 @@ def test_delta_intervals_cover_on_the_published_design(discount):
     for _ in range(50):
         est = estimate(source, method, "uniform", 150, rng)
         for name, at in (("variance", None), ("cvar", 0.25)):
-            functional = Functional.of(name, at)
+            functional = parse(name, at)
             low, high = est.interval(name, at, states=0, numerical=False)[0]
             hits[name].append(low <= functional.value(truth)[0] <= high)
     assert enough(hits["variance"], 0.95) and enough(hits["cvar"], 0.95)
@@ -45,7 +45,7 @@ def test_bootstrap_intervals_cover():
     for _ in range(25):
         est = estimate(model, method, samples_per_state=100, rng=rng)
         for name, at in (("variance", None), ("cvar", 0.25)):
-            functional = Functional.of(name, at)
+            functional = parse(name, at)
             ends = est.interval(name, at, method="bootstrap", rng=rng, resamples=50, numerical=False)
             hits[name].append((ends[:, 0] <= functional.value(truth)) & (functional.value(truth) <= ends[:, 1]))
         distance = distrl.wasserstein(est.returns, truth)

@@ -23,7 +23,7 @@ from distrl import (
     theory,
 )
 from distrl.generative import neyman_allocation
-from distrl.generative.functionals import Functional
+from distrl.returns.functionals import parse
 from distrl.testing import strategies
 
 ALL = [("mean", None), ("variance", None), ("quantile", 0.3), ("cvar", 0.3), ("cdf", 1.7), ("w1", None), ("ks", None)]
@@ -86,7 +86,7 @@ def test_what_the_solver_loses_is_enclosed():
     for method in (CategoricalFixedPoint(31), CategoricalFixedPoint(grid=Grid(2, 6, 31)), ParticleDP(31)):
         est = estimate(empirical, method)
         for name, at in [("mean", None), ("variance", None), ("quantile", 0.3), ("cvar", 0.2), ("cdf", 4.0)]:
-            value, ends = Functional.of(name, at).value(fine), est.enclosure(name, at)
+            value, ends = parse(name, at).value(fine), est.enclosure(name, at)
             slack = 0.01 if name == "cdf" else 0.005  # the fine law's own error
             assert (ends[:, 0] - slack <= value).all() and (value <= ends[:, 1] + slack).all(), (method, name)
 
@@ -113,7 +113,7 @@ def test_sampling_alone_is_the_interval_less_the_solvers_error():
             if name != "variance":  # the exact one is known, and the grid's is larger
                 assert (whole[:, 0] <= alone[:, 0] + 1e-9).all() and (alone[:, 1] <= whole[:, 1] + 1e-9).all()
             if name not in ("w1", "ks", "quantile"):
-                added = est.enclosure(name, at) - Functional.of(name, at).value(est.returns)[:, None]
+                added = est.enclosure(name, at) - parse(name, at).value(est.returns)[:, None]
                 clipped = np.clip(alone + added, 0.0, 1.0) if name == "cdf" else alone + added
                 np.testing.assert_allclose(whole, clipped, atol=1e-9)
     with pytest.raises(ValueError, match="leave numerical out"):
@@ -130,7 +130,7 @@ def test_intervals_hold_the_truth(name, at, method):
     ends = est.interval(name, at, **options)
     together = est.interval(name, at, simultaneous=True, **options)
     distances = {"w1": distrl.wasserstein, "ks": distrl.kolmogorov}
-    value = distances[name](truth, est.returns) if name in distances else Functional.of(name, at).value(truth)
+    value = distances[name](truth, est.returns) if name in distances else parse(name, at).value(truth)
     slack = 0.005  # of the fine law
     assert (together[:, 0] - slack <= value).all() and (value <= together[:, 1] + slack).all()
     assert (ends[:, 0] <= ends[:, 1]).all()
@@ -256,9 +256,9 @@ def test_wrong_arguments_are_refused():
         (lambda: estimate(model, method, budget=10, allocate="adaptive", state=0), "raise budget"),
         (lambda: estimate(est.empirical, method, budget=10), "logged"),
         (lambda: est.interval("median"), "functional must be"),
-        (lambda: est.interval("cvar"), "needs at"),
-        (lambda: est.interval("mean", 0.5), "takes no argument"),
-        (lambda: est.interval("cvar", 1.5), "level of cvar"),
+        (lambda: est.interval("cvar"), "needs a level"),
+        (lambda: est.interval("mean", 0.5), "takes no point"),
+        (lambda: est.interval("cvar", 1.5), "at must lie in"),
         (lambda: est.interval("mean", level=1.0), "level must lie"),
         (lambda: est.interval("mean", method="normal"), "method must be"),
         (lambda: est.interval("mean", states=[2]), "states"),

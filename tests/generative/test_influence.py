@@ -9,9 +9,9 @@ from scipy import stats
 
 import distrl
 from distrl import MDP, MRP, CategoricalFixedPoint, EmpiricalMRP, FiniteLaw, GenerativeModel, Grid, estimate
-from distrl.generative.functionals import Functional
 from distrl.generative.influence import adjoint_image, adjoints
 from distrl.operators import CategoricalBellman
+from distrl.returns.functionals import parse
 from distrl.testing import strategies
 
 FUNCTIONALS = [("mean", None), ("variance", None), ("cvar", 0.3), ("cdf", 1.7)]
@@ -60,7 +60,7 @@ def test_the_adjoint_predicts_a_change_of_the_model(name, at):
     here, there = random_mrp(0), random_mrp(1)
     grid = Grid(0, 5, 23)
     solve = CategoricalFixedPoint(grid=grid, solver="direct")
-    functional = Functional.of(name, at)
+    functional = parse(name, at)
 
     def value(e):
         rows = [
@@ -86,14 +86,14 @@ def test_the_adjoint_predicts_a_change_of_the_model(name, at):
 def test_influence_is_the_dense_formula_outcome_by_outcome(name, at):
     rng = np.random.default_rng(3)
     rewards = [[FiniteLaw(rng.normal(size=4)), 0.5], [stats.norm(1, 1), FiniteLaw([0, 2])]]
-    mdp = MDP(rng.dirichlet(np.ones(2), (2, 2)), rewards, 0.7)
+    mdp = MDP(rng.dirichlet(np.ones(2), (2, 2)), rewards, 0.7, axes="ass")
     policy = np.array([[0.3, 0.7], [1.0, 0.0]])
     empirical = GenerativeModel(mdp).sample([[30, 20], [40, 10]], rng=0)
     grid = Grid(-8, 8, 33)
     est = estimate(empirical, CategoricalFixedPoint(grid=grid), policy)
     operator = CategoricalBellman(est.model, grid)
     dense = np.linalg.inv(np.eye(64) - operator.matrix().toarray()).T
-    functional, probs = Functional.of(name, at), np.asarray(est.returns.probs)
+    functional, probs = parse(name, at), np.asarray(est.returns.probs)
     drawn = empirical.samples
     for state in range(2):
         gradient = np.zeros((2, 32))
@@ -130,7 +130,7 @@ def test_known_reward_laws_leave_only_the_successor_to_vary():
 
 @pytest.mark.parametrize(("name", "at"), FUNCTIONALS)
 def test_the_delta_variance_is_that_of_repeated_estimates(name, at):
-    model, grid, functional = random_mrp(4, discount=0.7), Grid(0, 10 / 3, 25), Functional.of(name, at)
+    model, grid, functional = random_mrp(4, discount=0.7), Grid(0, 10 / 3, 25), parse(name, at)
     source, method = GenerativeModel(model), CategoricalFixedPoint(grid=grid, solver="direct")
     rng, count = np.random.default_rng(0), 300
     runs = [estimate(source, method, samples_per_state=300, rng=rng) for _ in range(count)]

@@ -61,7 +61,9 @@ def arrays(draw, actions=None):
     shape = (n, n) if actions is None else (actions, n, n)
     size = int(np.prod(shape))
     r = np.array(draw(st.lists(st.integers(-3, 3), min_size=size, max_size=size))).reshape(shape) / 2
-    return draw(rows(shape)), r, np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    terminal = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    r[..., terminal, :] = 0.0
+    return draw(rows(shape)), r, terminal
 
 
 def expected_rows(p, r, terminal):
@@ -88,7 +90,7 @@ def test_mrp_dense_sparse_and_outcomes_are_one_model(model):
 @given(st.data(), st.integers(1, 3))
 def test_mdp_dense_sparse_and_outcomes_are_one_model(data, actions):
     p, r, terminal = data.draw(arrays(actions))
-    dense = MDP(p, r, 0.9, terminal)
+    dense = MDP(p, r, 0.9, terminal, axes="ass")
     assert dense.n_actions == actions and dense.n_states == p.shape[1]
     same(dense, MDP([sparse.csr_array(m) for m in p], [sparse.csr_array(m) for m in r], 0.9, terminal))
     by_action = [(s, a, *rest) for a in range(actions) for s, *rest in expected_rows(p[a], r[a], terminal)]
@@ -112,9 +114,9 @@ def test_a_state_that_only_moves_to_the_end_keeps_its_row():
 
 @given(arrays(2))
 def test_mdp_round_trips_through_arrays(model):
-    first = MDP(*model[:2], 0.9, model[2])
+    first = MDP(*model[:2], 0.9, model[2], axes="ass")
     for back in (first.to_sparse(), first.to_dense()):
-        same(first, MDP(back.P, back.R, 0.9, back.terminal))
+        same(first, MDP(back.P, back.R, 0.9, back.terminal, axes="ass"))
 
 
 @given(st.data())
@@ -125,7 +127,7 @@ def test_under_mixes_the_actions_outcomes(data):
     for a in range(2):
         for s, probability, successor, reward, ends in expected_rows(p[a], r[a], terminal):
             expected[s][successor, reward, ends] += policy[s, a] * probability
-    assert_laws(MDP(p, r, 0.9, terminal).under(policy), expected)
+    assert_laws(MDP(p, r, 0.9, terminal, axes="ass").under(policy), expected)
 
 
 @given(st.data())
@@ -134,7 +136,7 @@ def test_a_deterministic_policy_is_a_selection(data):
     n = p.shape[1]
     policy = data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
     chosen = MRP(p[policy, range(n)], r[policy, range(n)], 0.9, terminal)
-    same(MDP(p, r, 0.9, terminal).under(policy), chosen)
+    same(MDP(p, r, 0.9, terminal, axes="ass").under(policy), chosen)
 
 
 def test_uniform_is_the_even_mixture():
@@ -155,7 +157,7 @@ def test_rows_that_differ_in_reward_or_flag_stay_apart():
 
 
 def test_moving_into_a_terminal_state_ends_the_return_after_the_reward():
-    model = MRP([[0.0, 1.0], [0.3, 0.7]], [3.0, 5.0], 0.9, terminal=[False, True])
+    model = MRP([[0.0, 1.0], [0.3, 0.7]], [3.0, 0.0], 0.9, terminal=[False, True])
     assert laws_of(model) == [{(1, 3.0, True): 1.0}, {(1, 0.0, True): 1.0}]
     assert model.terminal.tolist() == [False, True]
     assert model.continuation.nnz == 0
@@ -164,7 +166,7 @@ def test_moving_into_a_terminal_state_ends_the_return_after_the_reward():
 
 @pytest.mark.parametrize("row", [[0.0, 0.0], [0.3, 0.7]])
 def test_a_terminal_states_row_is_not_used(row):
-    same(MRP([[0.5, 0.5], row], 1.0 * np.ones(2), 0.9, [0, 1]), MRP([[0.5, 0.5], [0, 1]], [1.0, 7.0], 0.9, [0, 1]))
+    same(MRP([[0.5, 0.5], row], [1.0, 0.0], 0.9, [0, 1]), MRP([[0.5, 0.5], [0, 1]], [1.0, 0.0], 0.9, [0, 1]))
 
 
 def test_rewards_by_state_and_by_transition_agree():
@@ -233,7 +235,7 @@ def mrp(P=COIN, rewards=(1.0, 2.0), discount=0.9, **others):
 
 
 def mdp(P=(COIN, STAY), rewards=(1.0, 2.0), discount=0.9, **others):
-    return lambda: MDP(np.array(P) if isinstance(P, tuple) else P, rewards, discount, **others)
+    return lambda: MDP(P, rewards, discount, **others)
 
 
 def under(policy):
@@ -271,7 +273,10 @@ BAD = {
     "a terminal mask of a wrong shape": (mrp(terminal=[True]), r"mask of shape \(2,\), got shape \(1,\)"),
     "a terminal mask of indices": (mrp(terminal=[2, 3]), "booleans"),
     "a terminal mask of text": (mrp(terminal=["0", "1"]), "booleans"),
-    "a broken terminal row": (mrp([[0.5, 0.5], [0.5, 0.4]], terminal=[0, 1]), "state 1 is terminal but its row sums"),
+    "a broken terminal row": (
+        mrp([[0.5, 0.5], [0.5, 0.4]], [1.0, 0.0], terminal=[0, 1]),
+        "state 1 is terminal but its row sums",
+    ),
     "an initial law of a wrong shape": (mrp(initial=[1.0]), r"initial must have shape \(2,\)"),
     "an initial law that does not sum to 1": (mrp(initial=[0.5, 0.4]), "initial sums to 0.9"),
     "a layout that does not fit": (mrp(layout=(2, 2)), "rows \\* columns = 2"),

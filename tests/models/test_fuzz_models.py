@@ -147,7 +147,7 @@ def law(values, probs):
 #: constructor -> arguments that work
 CALLS = {
     MRP: {"P": COIN, "rewards": [1.0, 2.0], "discount": 0.9, "terminal": None, "initial": [0.5, 0.5], "layout": (1, 2)},
-    MDP: {"P": [COIN, STAY], "rewards": [[1, 2], [3, 4]], "discount": 0.9, "terminal": [False, True], "initial": None},
+    MDP: {"P": [COIN, STAY], "rewards": [[1, 2], [0, 0]], "discount": 0.9, "terminal": [False, True], "initial": None},
     MRP.from_outcomes: {"rows": ROWS, "discount": 1.0, "states": 2, "initial": None, "layout": None},
     MDP.from_outcomes: {"rows": MDP_ROWS, "discount": 0.9, "states": None, "actions": 1, "initial": [1, 0]},
     under: {"policy": [[0.5, 0.5], [1.0, 0.0]], "discount": 0.5},
@@ -279,7 +279,7 @@ def test_junk_for_files(tmp_path_factory, model, path, discount, option):
         write_prism(whole, "whole")
         attempt(read_prism, path=path, discount=0.9)
         attempt(read_prism, path="whole", discount=discount)
-        for name in ("terminal", "initial_label", "reward_structure"):
+        for name in ("terminal", "initial", "rewards", "normalise"):
             attempt(read_prism, path="whole", discount=0.9, **{name: option})
     finally:
         os.chdir(previous)

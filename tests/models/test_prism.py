@@ -1,5 +1,7 @@
 """PRISM's explicit files: hand-written ones are understood, ours read back bit for bit, damage is located."""
 
+import gzip
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -77,8 +79,8 @@ def test_the_label_of_the_terminal_states_ends_the_return(put):
     stem = put(DTMC)
     mrp = read_prism(stem, 1.0, terminal="goal")
     assert rows(mrp)[3] == (1, 0.75, 3, 2.0, True) and mrp.terminal.tolist() == [False] * 3 + [True]
-    assert read_prism(stem, 0.9, initial_label="goal").initial.tolist() == [0, 0, 0, 1]
-    assert read_prism(stem, 0.9, initial_label=None).initial is None
+    assert read_prism(stem, 0.9, initial="goal").initial.tolist() == [0, 0, 0, 1]
+    assert read_prism(stem, 0.9, initial=None).initial is None
 
 
 def test_an_mdp_keeps_its_choices_in_order(put):
@@ -107,9 +109,9 @@ def test_one_of_several_reward_structures_is_chosen_by_its_number(put):
     stem = put({".tra": "1 1\n0 0 1\n"})
     for number in (1, 2):
         stem.with_name(f"{stem.name}{number}.srew").write_text(f"1 1\n0 {number}\n")
-    assert read_prism(stem, 0.5, reward_structure=2).expected_rewards.tolist() == [2]
-    with pytest.raises(ValueError, match="no reward structure 3"):
-        read_prism(stem, 0.5, reward_structure=3)
+    assert read_prism(stem, 0.5, rewards=2).expected_rewards.tolist() == [2]
+    with pytest.raises(ValueError, match="there is no 3"):
+        read_prism(stem, 0.5, rewards=3)
 
 
 def test_repeated_transitions_add_up(put):
@@ -136,14 +138,16 @@ def arrays(draw):
     mask = draw(st.lists(st.booleans(), min_size=n, max_size=n))
     starts = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)), dtype=float)
     initial = starts / starts.sum() if starts.any() else None
-    return p, np.reshape(r, (actions, n, n)), mask, initial
+    r = np.reshape(r, (actions, n, n))
+    r[:, np.array(mask)] = 0.0
+    return p, r, mask, initial
 
 
 @given(arrays(), st.booleans())
 @example((np.ones((2, 1, 1)), np.zeros((2, 1, 1)), [True], None), False)
 def test_what_is_written_reads_back_bit_for_bit(tmp_path_factory, model, chain):
     p, r, mask, initial = model
-    first = MRP(p[0], r[0], 0.5, mask, initial) if chain else MDP(p, r, 0.5, mask, initial)
+    first = MRP(p[0], r[0], 0.5, mask, initial) if chain else MDP(p, r, 0.5, mask, initial, axes="ass")
     stem = tmp_path_factory.mktemp("prism") / "m"
     write_prism(first, stem)
     same(first, read_prism(stem, 0.5, terminal="terminal"))
@@ -158,7 +162,7 @@ def test_named_environments_round_trip(tmp_path, model):
 
 
 def test_the_written_files_are_prisms(tmp_path):
-    write_prism(MRP([[0.5, 0.5], [0, 1]], [1.0, 2.0], 0.9, [0, 1], [1, 0]), tmp_path / "m")
+    write_prism(MRP([[0.5, 0.5], [0, 1]], [1.0, 0.0], 0.9, [0, 1], [1, 0]), tmp_path / "m")
     assert (tmp_path / "m.tra").read_text() == "2 3\n0 0 0.5\n0 1 0.5\n1 1 1.0\n"
     assert (tmp_path / "m.trew").read_text() == "2 2\n0 0 1.0\n0 1 1.0\n"
     assert (tmp_path / "m.srew").read_text() == "2 0\n"
@@ -241,7 +245,7 @@ def test_a_label_that_is_not_there_is_named_with_those_that_are(put):
     with pytest.raises(ValueError, match=r"no label 'end' \(labels: 'init', 'deadlock', 'goal'\)"):
         read_prism(stem, 0.9, terminal="end")
     with pytest.raises(ValueError, match="no label 'start'"):
-        read_prism(stem, 0.9, initial_label="start")
+        read_prism(stem, 0.9, initial="start")
 
 
 def test_a_file_that_is_no_text_is_refused(put):
@@ -274,3 +278,113 @@ def test_frozen_lake_round_trips_where_arrays_can_say_it(tmp_path):
     lake = from_gymnasium("FrozenLake-v1", 0.9)
     write_prism(lake, tmp_path / "lake")
     same(lake, read_prism(tmp_path / "lake", 0.9, terminal="terminal"))
+
+
+ONE_STATE = {".tra": "1 1\n0 0 1\n"}
+
+
+def structures(*files):
+    """{suffix: text} of a state with rewards: (number, header, reward) or (number, header, reward, '.trew')."""
+    found = dict(ONE_STATE)
+    for number, header, reward, *suffix in files:
+        entry = f"1 1\n0 0 {reward}\n" if suffix else f"1 1\n0 {reward}\n"
+        found[f"{number}{suffix[0] if suffix else '.srew'}"] = f"{header}{entry}"
+    return found
+
+
+def write(folder, files):
+    for suffix, text in files.items():
+        (folder / f"m{suffix}").write_text(text)
+    return folder / "m"
+
+
+NAMED = '# Reward structure: "{}"\n# State rewards\n'
+OLDER = '# Reward structure "{}"\n# State rewards\n'
+
+
+def test_several_reward_structures_are_listed_and_none_is_taken_for_zeros(tmp_path):
+    stem = write(tmp_path, structures((1, NAMED.format("time"), 3), (2, OLDER.format("energy"), 5), (10, "", 7)))
+    with pytest.raises(ValueError, match=r"1 'time' \(m1\.srew\); 2 'energy' \(m2\.srew\); 10 \(m10\.srew\); choose"):
+        read_prism(stem, 0.5)
+    for choice, reward in (("time", 3), ("energy", 5), (1, 3), (2, 5), (10, 7)):
+        assert read_prism(stem, 0.5, choice).expected_rewards.tolist() == [reward]
+    for choice in (3, "steps", "", "2"):
+        with pytest.raises(ValueError, match=rf"1 'time' .*there is no {choice!r}"):
+            read_prism(stem, 0.5, choice)
+    with pytest.raises(TypeError, match="rewards must be a whole number"):
+        read_prism(stem, 0.5, 1.5)
+
+
+def test_a_lone_reward_structure_needs_no_choice_whatever_its_number(tmp_path):
+    for k, files in enumerate([(("", NAMED.format("r"), 3),), ((1, OLDER.format("r"), 3),), ((2, "", 3),)]):
+        folder = tmp_path / str(k)
+        folder.mkdir()
+        stem = write(folder, structures(*files))
+        for choice in (None, "r", 1)[: 3 - k]:
+            assert read_prism(stem, 0.5, choice).expected_rewards.tolist() == [3]
+    (tmp_path / "bare").mkdir()
+    bare = write(tmp_path / "bare", ONE_STATE)
+    with pytest.raises(ValueError, match=r"m\.tra has no reward files; there is no 'r'"):
+        read_prism(bare, 0.5, "r")
+
+
+def test_a_structure_has_state_and_transition_rewards_of_one_name(tmp_path):
+    stem = write(tmp_path, structures((1, NAMED.format("a"), 3), (1, NAMED.format("a"), 4, ".trew"), (2, "", 9)))
+    assert read_prism(stem, 0.5, "a").expected_rewards.tolist() == [7]
+    write(tmp_path, structures((2, NAMED.format("a"), 3)))
+    with pytest.raises(ValueError, match="'a' is the name of several, choose by number"):
+        read_prism(stem, 0.5, "a")
+    assert read_prism(stem, 0.5, 2).expected_rewards.tolist() == [3]
+    write(tmp_path, structures((1, NAMED.format("b"), 4, ".trew")))
+    with pytest.raises(ValueError, match="name two reward structures"):
+        read_prism(stem, 0.5, 1)
+
+
+def test_a_file_without_a_number_is_not_passed_over_for_those_with_one(tmp_path):
+    stem = write(tmp_path, structures(("", NAMED.format("own"), 1), (1, NAMED.format("other"), 2)))
+    with pytest.raises(ValueError, match=r"without a number 'own' \(m\.srew\); 1 'other' \(m1\.srew\)"):
+        read_prism(stem, 0.5)
+    assert read_prism(stem, 0.5, "own").expected_rewards.tolist() == [1]
+    assert read_prism(stem, 0.5, 1).expected_rewards.tolist() == [2]
+
+
+def test_files_of_another_model_are_no_structures_of_this_one(tmp_path):
+    stem = write(tmp_path, {**structures(("", "", 1)), "2.tra": "2 2\n0 0 1\n1 1 1\n", "2.srew": "2 1\n1 5\n"})
+    assert read_prism(stem, 0.5).expected_rewards.tolist() == [1]
+    assert read_prism(f"{stem}2", 0.5).expected_rewards.tolist() == [0, 5]
+
+
+def test_a_reward_on_a_target_is_not_collected_as_in_prism(put):
+    files = {".tra": "2 2\n0 1 1\n1 1 1\n", ".srew": "2 2\n0 3\n1 9\n", ".lab": '0="end"\n1: 0\n'}
+    assert read_prism(put(files), 1.0, terminal="end").expected_rewards.tolist() == [3, 0]
+
+
+@pytest.mark.parametrize("files", [DTMC, MDP_FILES], ids=["dtmc", "mdp"])
+def test_compressed_files_and_byte_order_marks_change_nothing(tmp_path, put, files):
+    plain = read_prism(put(files), 0.9)
+    for suffix, text in files.items():
+        with gzip.open(tmp_path / f"z{suffix}.gz", "wt", encoding="utf-8-sig", newline="\r\n") as file:
+            file.write(text)
+        (tmp_path / f"b{suffix}").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    for path in ("z", "z.tra", "z.tra.gz", "b"):
+        same(plain, read_prism(tmp_path / path, 0.9))
+    (tmp_path / "z.tra").write_text(files[".tra"])  # some plain, some not
+    same(plain, read_prism(tmp_path / "z", 0.9))
+
+
+def test_a_damaged_archive_is_named(tmp_path):
+    whole = gzip.compress(DTMC[".tra"].encode())
+    for content in (whole[:-9], b"4 6\n0 1 1\n", whole[:12] + b"\xff" * 9 + whole[21:]):
+        (tmp_path / "m.tra.gz").write_bytes(content)
+        with pytest.raises(ValueError, match=r"m\.tra\.gz cannot be read as text"):
+            read_prism(tmp_path / "m", 0.9)
+    with pytest.raises(ValueError, match="written plain"):
+        write_prism(environments.cycle(), tmp_path / "m.tra.gz")
+
+
+def test_rounded_probabilities_are_divided_on_demand(put):
+    stem = put({".tra": "2 4\n0 0 0.333\n0 1 0.666\n1 0 0.5\n1 1 0.5\n"})
+    with pytest.raises(ValueError, match=r"state 0 sum to 0\.999.*normalise=True"):
+        read_prism(stem, 0.9)
+    with pytest.warns(UserWarning, match="state 0 summed to 0.999"):
+        assert read_prism(stem, 0.9, normalise=True).outcomes.probs.tolist() == pytest.approx([1 / 3, 2 / 3, 0.5, 0.5])

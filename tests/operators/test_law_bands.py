@@ -20,6 +20,7 @@ def problems(draw):
     spread = draw(st.sampled_from([0.1, 1.0, 30.0]))  # within a cell, some cells, far beyond the grid
     laws = [FiniteLaw(draw(st.integers(-2, 2)) + spread * rng.normal(size=values).round(1)) for _ in range(n)]
     terminal = np.arange(n) == (1 if draw(st.booleans()) else n)
+    laws = [0.0 if ends else law for law, ends in zip(laws, terminal, strict=True)]
     discount = draw(st.sampled_from([0.0, 0.3, 0.5, 0.9, 0.99]))
     model = MRP(rng.dirichlet(np.ones(n), n), laws, discount, terminal=terminal)
     grid = Grid(-3.0, draw(st.sampled_from([-1.0, 2.7, 40.0])), draw(st.integers(2, 40)))

@@ -17,7 +17,10 @@ from distrl.testing import strategies
 
 def garnet(seed, discount=0.8, terminal=None):
     rng = np.random.default_rng(seed)
-    return MRP(rng.dirichlet(np.ones(3), 3), rng.uniform(size=(3, 3)), discount, terminal=terminal)
+    p, rewards = rng.dirichlet(np.ones(3), 3), rng.uniform(size=(3, 3))
+    if terminal is not None:
+        rewards[terminal] = 0.0
+    return MRP(p, rewards, discount, terminal=terminal)
 
 
 def dense_outcomes(model, grid):

@@ -1,0 +1,349 @@
+"""What a certificate, or exact moments, say for certain of every functional of the true return law."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from distrl._kernels import enclosure as kernels
+from distrl._validation import FloatArray
+from distrl.dp.certificate import Certificate
+from distrl.dp.resolvent import Resolvent
+from distrl.models.laws import FiniteLaw
+from distrl.models.mrp import MRP
+from distrl.returns.base import Returns
+from distrl.returns.functionals import Enclosing, Ends, each
+
+_EPS = float(np.finfo(np.float64).eps)
+_WIDER = "certificate-martingale-coupling"  # the certified law is the true one and martingale errors
+_NARROWER = "particles-martingale"  # the true law is the certified one and martingale errors
+_STRETCHES = np.geomspace(1.0, 1e8, 160)
+
+
+@dataclass(frozen=True, eq=False)
+class CertifiedLaw(Enclosing):
+    """What a certified law F says of the true law G of each state.
+
+    On one probability space G_F = G + M + A (or G = G_F + M + A where particles were merged), E[M | .] = 0, E M^2 <=
+    t^2, E|A| <= a; t is the certificate's rounding part and a the others, or t = 0 and a the whole bound. So means
+    differ by a at most; E(k - G_F)+ exceeds E(k - G)+ by at most t / 2 + a and falls below by at most a (the other way
+    round for merged particles), which CVaR_q = max_k k - E(k - G)+ / q divides by q; and P(|G_F - G| > h) <= tail(h) =
+    min((t + a) / h, (2 t / h)^2 + 2 a / h), which gives F(x) <= F_F(x + h) + tail(h) and quantile(q) <=
+    quantile_F(q + tail(h)) + h for every h, and so below. An expectile at tau is the root of a function of slope at
+    least min(tau, 1 - tau), which moves by what stop-loss and mean move.
+
+    Attributes
+    ----------
+    law : Returns, batch (S,)
+    certificate : Certificate
+    band : (S,)
+        For sampled laws: what bounds |F_F - F| before anything else moves, see `MonteCarlo`; `certificate.residual`
+        follows from it then.
+    width : float
+        Of an interval that holds the values of both laws; inf where none is known.
+    """
+
+    law: Returns
+    certificate: Certificate
+    band: FloatArray | None = None
+    width: float = np.inf
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.law.batch_shape
+
+    def __getitem__(self, index: Any) -> "CertifiedLaw":
+        band = None if self.band is None else self.band[index]
+        return CertifiedLaw(self.law[index], self.certificate[index], band, self.width)
+
+    @property
+    def _size(self) -> FloatArray:
+        """(S,) what reading a functional can cost in float64."""
+        values, _ = self.law.support_weights()
+        return np.asarray(np.abs(values).max(axis=-1) * ((values.shape[-1] + 16.0) * _EPS))
+
+    @property
+    def _parts(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """How far stop-loss transforms of the law exceed the true ones, fall below, and how far means differ."""
+        sure = self.certificate
+        if sure.claim not in (_WIDER, _NARROWER):
+            alpha = sure.w1 + self._size
+            return alpha, alpha, alpha
+        alpha = sure.overshoot + sure.residual + self._size
+        half = alpha + 0.5 * sure.rounding
+        return (half, alpha, alpha) if sure.claim == _WIDER else (alpha, half, alpha)
+
+    def mean_ends(self) -> Ends:
+        value, alpha = np.asarray(self.law.mean()), self._parts[2]
+        return value - alpha, value + alpha
+
+    def variance_ends(self) -> Ends:
+        # Var F - Var G = -int 2 (z - mid) (F - G) dz, mid between the means: at most 2 width W1
+        with np.errstate(invalid="ignore"):
+            half = np.where(np.isfinite(self.width), 2.0 * self.width * (self.certificate.w1 + self._size), np.inf)
+        value = np.asarray(self.law.var())
+        return value - half, value + half
+
+    def stop_loss_ends(self, points: FloatArray) -> Ends:
+        above, below, _ = self._parts
+        value = np.asarray(self.law.stop_loss(points))
+        return value - above[..., None], value + below[..., None]
+
+    def cvar_ends(self, levels: FloatArray, tail: str) -> Ends:
+        above, below, _ = (part[..., None] / levels for part in self._parts)
+        value = np.asarray(self.law.cvar(levels, tail))
+        return (value - below, value + above) if tail == "lower" else (value - above, value + below)
+
+    def expectile_ends(self, taus: FloatArray) -> Ends:
+        above, below, alpha = (part[..., None] for part in self._parts)
+        up = taus >= 0.5
+        more, less = np.where(up, below, above), np.where(up, above, below)
+        pull, slope = np.abs(2.0 * taus - 1.0), np.minimum(taus, 1.0 - taus)
+        value = np.asarray(self.law.expectile(taus))
+        rest = (1.0 - taus) * alpha
+        return value - (pull * less + rest) / slope, value + (pull * more + rest) / slope
+
+    def cdf_ends(self, points: FloatArray) -> Ends:
+        low, high = np.zeros((*self.batch_shape, len(points))), np.ones((*self.batch_shape, len(points)))
+        h, tail, margin = self.smear
+        for k, point in enumerate(points):
+            below = self._cdf(np.nextafter(point - h, -np.inf)) - tail - margin
+            above = self._cdf(np.nextafter(point + h, np.inf)) + tail + margin
+            low[..., k], high[..., k] = below.max(axis=-1), above.min(axis=-1)
+        return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+
+    def quantile_ends(self, levels: FloatArray) -> Ends:
+        return self.quantiles_near(levels, np.zeros(self.batch_shape))
+
+    def quantiles_near(self, levels: FloatArray, margins: FloatArray) -> Ends:
+        """Ends of the quantiles at every level within `margins` (batch) of `levels` (K,)."""
+        low, high = self._nothing(len(levels))
+        h, tail, margin = self.smear
+        margin = margin + margins[..., None]
+        for k, level in enumerate(levels):
+            low[..., k] = (self._quantile(level - tail - margin) - h).max(axis=-1)
+            above = level + tail + margin
+            high[..., k] = np.where(above < 1.0, self._quantile(above) + h, np.inf).min(axis=-1)
+        return low - self._size[..., None], high + self._size[..., None]
+
+    @property
+    def smear(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Distances h (S, n), the tails of the coupling beyond them, and what the CDF may be off by anyhow (S, 1)."""
+        sure = self.certificate
+        sampled = np.zeros(self.batch_shape) if self.band is None else self.band
+        martingale = sure.claim in (_WIDER, _NARROWER)
+        spread = sure.rounding if martingale else np.zeros_like(sure.w1)
+        moved = sure.overshoot if self.band is not None else sure.w1 - spread
+        scale = (spread + moved)[..., None]
+        h = scale * _STRETCHES
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            square = (2.0 * spread[..., None] / h) ** 2 + 2.0 * moved[..., None] / h
+            tail = np.where(scale > 0.0, np.minimum(1.0 / _STRETCHES, square), 0.0)
+        tail = np.where(np.isfinite(h), np.nan_to_num(tail, nan=1.0), 1.0)
+        values, _ = self.law.support_weights()
+        return np.where(np.isfinite(h), h, 0.0), tail, (sampled + (values.shape[-1] + 8.0) * _EPS)[..., None]
+
+    def _cdf(self, points: FloatArray) -> FloatArray:
+        return self._each(kernels.cdf_each, points)
+
+    def _quantile(self, levels: FloatArray) -> FloatArray:
+        return self._each(kernels.quantile_each, levels)
+
+    def _each(self, kernel: Any, arguments: FloatArray) -> FloatArray:
+        return each(self.law, kernel, arguments)
+
+
+@dataclass(frozen=True, eq=False)
+class CertifiedMoments(Enclosing):
+    """What mean, variance and range of the true laws say: the sharp inequalities of Cantelli, Scarf and Jensen.
+
+    With m the mean, s the standard deviation: P(G <= x) <= s^2 / (s^2 + (m - x)^2) below the mean, and so above it;
+    the quantile at q lies within m - s sqrt((1-q)/q) and m + s sqrt(q/(1-q)), the CVaR of the worst q within the former
+    and m; E(G - k)+ <= (sqrt(s^2 + (m - k)^2) + m - k) / 2, and at least (m - k)+; the expectile at tau is within
+    s (2 tau - 1) / (2 sqrt(tau (1 - tau))) of m, on its side.
+
+    Attributes
+    ----------
+    mean, mean_error, variance_low, variance_high : (S,)
+    low, high : float
+        An interval that holds every return, infinite where none is known.
+    """
+
+    mean: FloatArray
+    mean_error: FloatArray
+    variance_low: FloatArray
+    variance_high: FloatArray
+    low: float
+    high: float
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.mean.shape
+
+    @property
+    def _sd(self) -> FloatArray:
+        return np.sqrt(self.variance_high) * (1.0 + 4.0 * _EPS)
+
+    def __getitem__(self, index: Any) -> "CertifiedMoments":
+        arrays = (self.mean, self.mean_error, self.variance_low, self.variance_high)
+        mean, error, least, most = (array[index] for array in arrays)
+        return CertifiedMoments(mean, error, least, most, self.low, self.high)
+
+    def mean_ends(self) -> Ends:
+        return self.mean - self.mean_error, self.mean + self.mean_error
+
+    def variance_ends(self) -> Ends:
+        return self.variance_low, self.variance_high
+
+    def stop_loss_ends(self, points: FloatArray) -> Ends:
+        least, most = (end[..., None] - points for end in self.mean_ends())
+        size = (np.abs(self.mean)[..., None] + np.abs(points)) * 8.0 * _EPS
+        over = np.hypot(self._sd[..., None], most) + most
+        # far above the mean the sum cancels: it is the variance over the difference
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            far = self.variance_high[..., None] / (np.hypot(self._sd[..., None], most) - most)
+        high = 0.5 * np.where((most < 0.0) & np.isfinite(far), far, over) * (1.0 + 8.0 * _EPS)
+        return np.maximum(least - size, 0.0), high + np.where(most < 0.0, 0.0, size)
+
+    def cvar_ends(self, levels: FloatArray, tail: str) -> Ends:
+        low, high = (end[..., None] for end in self.mean_ends())
+        reach = self._times(np.sqrt((1.0 - levels) / levels))
+        shape = np.broadcast(low, reach).shape
+        if tail == "lower":
+            return low - reach, np.broadcast_to(high, shape)
+        return np.broadcast_to(low, shape), high + reach
+
+    def expectile_ends(self, taus: FloatArray) -> Ends:
+        low, high = (end[..., None] for end in self.mean_ends())
+        reach = self._times((2.0 * taus - 1.0) / (2.0 * np.sqrt(taus * (1.0 - taus))))
+        return low + np.minimum(reach, 0.0), high + np.maximum(reach, 0.0)
+
+    def cdf_ends(self, points: FloatArray) -> Ends:
+        least, most = (end[..., None] for end in self.mean_ends())
+        v = self.variance_high[..., None]
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            under, over = (least - points) * (1.0 - 4.0 * _EPS), (points - most) * (1.0 - 4.0 * _EPS)
+            high = np.where(under > 0.0, _share(v, under), 1.0)
+            low = np.where(over > 0.0, 1.0 - _share(v, over), np.where((v == 0.0) & (over >= 0.0), 1.0, 0.0))
+            if np.isfinite(self.high):
+                high = np.minimum(high, np.where(under > 0.0, (self.high - least) / (self.high - points), 1.0))
+            if np.isfinite(self.low):
+                low = np.maximum(low, np.where(over > 0.0, 1.0 - (most - self.low) / (points - self.low), 0.0))
+        room = 16.0 * _EPS
+        return np.maximum(low - room * (low < 1.0), 0.0), np.minimum(high * (1.0 + room), 1.0)
+
+    def quantile_ends(self, levels: FloatArray) -> Ends:
+        low, high = (end[..., None] for end in self.mean_ends())
+        with np.errstate(divide="ignore"):
+            down, up = np.sqrt((1.0 - levels) / levels), np.sqrt(levels / (1.0 - levels))
+        return low - self._times(down), high + self._times(up)
+
+    def _times(self, factors: FloatArray) -> FloatArray:
+        """(S, K) the standard deviation times factors, rounded away from 0; nothing where it is 0."""
+        sd = self._sd[..., None]
+        with np.errstate(invalid="ignore"):
+            product = sd * factors * (1.0 + 8.0 * _EPS)
+        return np.where((sd == 0.0) | (factors == 0.0), 0.0, product) + np.sign(factors) * self._room[..., None]
+
+    @property
+    def _room(self) -> FloatArray:
+        return 8.0 * _EPS * np.abs(self.mean)
+
+
+def _share(variance: FloatArray, distance: FloatArray) -> FloatArray:
+    """variance / (variance + distance^2), 1 for an infinite one."""
+    ratio = distance / np.sqrt(variance)
+    return np.where(np.isinf(variance), 1.0, np.where(variance == 0.0, 0.0, 1.0 / (1.0 + ratio * ratio)))
+
+
+def certified_moments(model: MRP) -> CertifiedMoments:
+    """Mean and variance of every state's return by two linear systems, with bounds on their errors, and their range.
+
+    A defect d of V = r + g P V moves V by (I - g P)^{-1} |d| at most. The variance solves v = s + g^2 P v, s(x) =
+    E[(R + g V(y) - V(x))^2] over outcomes; its defect, the sums' rounding, the laws' own errors and what the mean's
+    error does to s go through (I - g^2 P)^{-1}. Rows are read as divided by their sums. Time: a few solves over states.
+
+    The variance's upper end is inf where a reachable reward law's variance is.
+    """
+    table, g = model.outcomes, model.discount
+    linear, square = Resolvent(model.continuation, g), Resolvent(model.continuation, g * g)
+    n = model.n_states
+    probs, sources, following = table.probs, table.sources, table.next_states
+    terms = (np.diff(table.indptr) + 8.0) * _EPS
+    defect_of_rows = np.abs(_sums(probs, sources, n) - 1.0) + terms
+    mean = linear.solve(model.expected_rewards)
+    onward = np.where(table.terminals, 0.0, g * mean[following])
+    blur = _law_blur(model)
+    size = _sums(probs * (np.abs(table.rewards) + np.abs(onward)), sources, n)
+    defect = np.abs(_sums(probs * (table.rewards + onward), sources, n) - mean)
+    error = linear.upper(defect + terms * size + defect_of_rows * np.abs(mean) + _sums(probs * blur[0], sources, n))
+    error = error * (1.0 + 1e-6) + 4.0 * _EPS * np.abs(mean)
+
+    shift = table.rewards + onward - mean[sources]
+    moved = error[sources] + np.where(table.terminals, 0.0, g * error[following]) + blur[0]
+    moved += 4.0 * _EPS * (np.abs(table.rewards) + np.abs(onward) + np.abs(mean[sources]))
+    own = np.array([0.0, *(law.variance for law in table.reward_laws)])[table.laws + 1]
+    heavy = _sums(np.where(np.isfinite(own), 0.0, 1.0), sources, n) > 0.0
+    own = np.where(np.isfinite(own), own, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        source = _sums(probs * (shift**2 + own), sources, n)
+        source_error = _sums(probs * (2.0 * np.abs(shift) * moved + moved**2 + blur[1]), sources, n)
+        variance = np.maximum(square.solve(source), 0.0)
+        left = np.abs(source + g * g * (model.continuation @ variance) - variance)
+        inflow = source + g * g * (model.continuation @ variance)
+        ends = square.upper(left + source_error + (terms + defect_of_rows) * inflow) * (1.0 + 1e-6)
+        ends = ends + 4.0 * _EPS * variance
+    unknown = ~np.isfinite(variance) | ~np.isfinite(ends) | _reaching(model, heavy)
+    low, high = return_range(model)
+    return CertifiedMoments(
+        mean=mean,
+        mean_error=np.where(np.isfinite(error), error, np.inf),
+        variance_low=np.where(unknown, 0.0, np.maximum(variance - ends, 0.0)),
+        variance_high=np.where(unknown, np.inf, variance + ends),
+        low=low,
+        high=high,
+    )
+
+
+def _sums(values: FloatArray, sources: Any, n: int) -> FloatArray:
+    return np.asarray(np.bincount(sources, weights=values, minlength=n), dtype=np.float64)
+
+
+def _law_blur(model: MRP) -> tuple[FloatArray, FloatArray]:
+    """(rows,) how far a reward law's stated mean, and its variance, may be off."""
+    table = model.outcomes
+    means, variances = [0.0], [0.0]
+    for law in table.reward_laws:
+        finite = isinstance(law, FiniteLaw)
+        spread = float(np.sqrt(law.variance)) if np.isfinite(law.variance) else law.absolute_mean()
+        means.append(law.put_error(abs(law.mean) + spread))
+        count = len(law.values) if isinstance(law, FiniteLaw) else 0
+        known = law.variance if np.isfinite(law.variance) else 0.0
+        variances.append(known * ((count + 8.0) * _EPS if finite else 1e-10) + 4.0 * _EPS * means[-1] * spread)
+    return np.array(means)[table.laws + 1], np.array(variances)[table.laws + 1]
+
+
+def _reaching(model: MRP, marked: Any) -> Any:
+    """(S,) the states from which a marked one can be reached."""
+    while model.discount > 0.0:
+        wider = marked | (model.continuation @ marked.astype(np.float64) > 0.0)
+        if np.array_equal(wider, marked):
+            break
+        marked = wider
+    return marked
+
+
+def return_range(model: MRP) -> tuple[float, float]:
+    """An interval that holds every return: of outcomes r that end, and r / (1 - g) of those that go on.
+
+    At discount 1 rewards of one sign bound returns on one side; infinite where nothing is known.
+    """
+    table = model.outcomes
+    lows, highs = table.reward_ranges(None)
+    if model.discount < 1.0:
+        share = np.where(table.terminals, 1.0, 1.0 - model.discount)
+        with np.errstate(over="ignore"):
+            low, high = float((lows / share).min()), float((highs / share).max())
+        room = 8.0 * _EPS
+        return low - room * abs(low), high + room * abs(high)
+    return 0.0 if (lows >= 0.0).all() else -np.inf, 0.0 if (highs <= 0.0).all() else np.inf

@@ -1,0 +1,133 @@
+"""SciPy's objects, read: their names, parameters and functions, whichever of its two generations they belong to."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from distrl._validation import FloatArray
+
+Function = Callable[[FloatArray], FloatArray]
+
+
+def describe(frozen: Any) -> str:
+    """A law as a user wrote it."""
+    if not hasattr(frozen, "dist"):
+        try:
+            return " ".join(repr(frozen).split())
+        except Exception:  # a user's class, or a transformed law that cannot be printed
+            return type(frozen).__name__
+    parameters = [f"{value}" for value in frozen.args] + [f"{key}={value}" for key, value in frozen.kwds.items()]
+    return f"{frozen.dist.name}({', '.join(parameters)})"
+
+
+def own_parameters(frozen: Any) -> tuple[str, tuple[float, ...], float, float] | None:
+    """(name, shapes, loc, scale) of a frozen law of which these four say all; None for any other object.
+
+    They do not for a user's own class, nor for one of SciPy's with another support, or another parameterisation.
+    """
+    from scipy import stats  # loaded already, by whoever froze the law
+
+    dist: Any = getattr(frozen, "dist", None)
+    template: Any = getattr(stats, str(getattr(dist, "name", None)), None)
+    if dist is None or type(template) is not type(dist):
+        return None
+    if _constructed(dist) != _constructed(template) or getattr(dist, "parameterization", "S1") != "S1":
+        return None
+    try:
+        shapes, loc, scale = frozen.dist._parse_args(*frozen.args, **frozen.kwds)
+        return dist.name, tuple(map(float, shapes)), float(loc), float(scale)
+    except (TypeError, ValueError):
+        return None
+
+
+def _constructed(dist: Any) -> tuple[Any, ...]:
+    return tuple(getattr(dist, name, None) for name in ("a", "b", "badvalue", "inc", "momtype", "shapes"))
+
+
+def functions(law: Any) -> tuple[Function, Function | None, Function | None]:
+    """CDF, survival function and quantiles, the last two where there are any, for arrays whatever the object takes."""
+    survival = getattr(law, "sf", None) or getattr(law, "ccdf", None)
+    quantile = getattr(law, "ppf", None) or getattr(law, "icdf", None)
+    return _for_arrays(law.cdf), survival and _for_arrays(survival), quantile and _for_arrays(quantile)
+
+
+def _for_arrays(function: Any) -> Function:
+    def call(x: FloatArray) -> FloatArray:
+        try:
+            values = np.asarray(function(x), dtype=np.float64)
+        except (TypeError, ValueError):  # a user's function of one number
+            values = np.empty(0)
+        if values.shape != x.shape:
+            values = np.array([float(function(point)) for point in x.ravel().tolist()]).reshape(x.shape)
+        return values
+
+    return call
+
+
+def stated_mean(law: Any) -> float | None:
+    """The mean by a formula; None where SciPy would integrate, which can take minutes, and be wrong."""
+    dist = getattr(law, "dist", None)
+    try:
+        with np.errstate(all="ignore"):
+            if dist is not None:
+                shapes, loc, scale = dist._parse_args(*law.args, **law.kwds)
+                standard = dist._stats(*shapes, **({"moments": "m"} if dist._stats_has_moments else {}))[0]
+                if standard is None and is_discrete(law) and says_itself(dist, "_munp"):
+                    standard = dist._munp(1, *shapes)
+                mean = None if standard is None else float(standard) * float(scale) + float(loc)
+            elif hasattr(law, "icdf"):
+                mean = float(law.moment(1, "raw", method="formula"))
+            else:
+                mean = float(law.mean()) if hasattr(law, "mean") else None
+    except Exception:  # a formula that fails is none: the CDF decides
+        return None
+    return None if mean is None or np.isnan(mean) else mean
+
+
+def says_itself(dist: Any, method: str) -> bool:
+    """Whether a family overrides what its base class does for every law."""
+    from scipy import stats
+
+    base = stats.rv_continuous if isinstance(dist, stats.rv_continuous) else stats.rv_discrete
+    return getattr(type(dist), method, None) is not getattr(base, method, None)
+
+
+def legacy(law: Any) -> Any:
+    """SciPy's new `Normal`, `Uniform`, `Logistic`, `Binomial` as the frozen laws that they are; others as they are.
+
+    A new-style object changes when it is pickled (SciPy 1.17: `Normal(mu=1)` comes back as another law); a frozen one
+    is its parameters.
+    """
+    from scipy import stats
+
+    if hasattr(law, "dist") or not type(law).__module__.startswith("scipy.stats."):
+        return law
+    kind = type(law).__name__
+    try:
+        if kind == "ShiftedScaledDistribution":
+            inner, loc, scale = legacy(law._dist), float(law.loc), float(law.scale)
+            if hasattr(inner, "dist") and inner.dist.name in ("norm", "logistic"):
+                _, at, unit = inner.dist._parse_args(*inner.args, **inner.kwds)
+                return inner.dist(loc=loc + scale * at, scale=abs(scale) * unit)  # both are symmetric
+        elif kind in ("Normal", "StandardNormal"):
+            return stats.norm(float(law.mu), float(law.sigma))
+        elif kind == "Logistic":
+            return stats.logistic()
+        elif kind == "Uniform":
+            return stats.uniform(float(law.a), float(law.b) - float(law.a))
+        elif kind == "Binomial":
+            return stats.binom(int(law.n), float(law.p))
+    except (AttributeError, TypeError, ValueError):  # arrays of parameters, or another SciPy: `as_law` has a sentence
+        pass
+    return law
+
+
+def is_discrete(law: Any) -> bool:
+    """Whether a law has masses. (SciPy's new classes have a pdf and a pmf, whatever their kind.)"""
+    if not hasattr(law, "pmf"):
+        return False
+    names = {parent.__name__ for parent in type(law).__mro__}
+    if "Mixture" in names or "ContinuousDistribution" in names:
+        return False
+    return "DiscreteDistribution" in names or not hasattr(law, "pdf")

@@ -1,0 +1,247 @@
+"""Tables of rows in, checked columns out: by name where the columns have names, by position elsewhere.
+
+A data frame, a mapping of columns, a structured array, and a sequence of mappings or of named tuples have names. Case,
+blanks and a byte order mark make no difference to a name. What is looked for is our name first, then the ones in
+`ALIASES`: those of Gymnasium's tables, of logs of transitions, and of the CSV files of CRAAM and its relatives.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from distrl._validation import (
+    FloatArray,
+    IntArray,
+    bool_array,
+    float_array,
+    int_array,
+    real_number,
+    refuse_masked,
+    whole_number,
+)
+from distrl.models.laws import Law, as_law
+
+ALIASES = {
+    "state": ("states", "obs", "observation", "observations", "idstatefrom"),
+    "action": ("actions", "idaction"),
+    "probability": ("probabilities", "prob"),
+    "next_state": ("next_states", "new_state", "next_obs", "next_observation", "next_observations", "idstateto"),
+    "reward": ("rewards",),
+    "terminal": ("terminals", "terminated", "terminations", "done", "dones"),
+}
+#: Columns that say something about the model, and so are not passed over as other columns are.
+_TELLING = {
+    "discount": "a discount for each row is not supported; give one discount for the model and leave the column out",
+    "idoutcome": "it tells several possible laws of one (state, action) apart; keep the rows of one of them",
+}
+
+
+def outcome_columns(
+    rows: Any, names: tuple[str, ...], columns: Mapping[str, str | None] | None = None
+) -> tuple[dict[str, Any], list[Law]]:
+    """Columns of outcome rows as checked arrays, `law` (an index, -1 for a number) and the laws among the rewards."""
+    rows = _listed(rows)
+    raw = _named_columns(rows, names, columns, "rows", may_lack_terminal=True)
+    if raw is None:
+        raw = _columns_in_order(rows, names)
+    read: dict[str, Any] = {"probability": float_array(raw["probability"], "rows: probability", ndim=1)}
+    length = len(read["probability"])
+    if not length:
+        raise ValueError("rows is empty; a model needs at least one outcome")
+    for name in ("state", "action", "next_state"):
+        if name in raw:
+            read[name] = _indices(raw[name], f"rows: {name}", length)
+    for name in ("state", "action"):
+        if name in raw and read[name].min() == 1:  # every position needs rows, so this is a numbering from 1
+            raise ValueError(
+                f"{name} 0 has no outcome: {name}s are counted from 1 here, positions begin at 0; subtract 1"
+            )
+    read["terminal"] = bool_array(raw["terminal"], "rows: terminal", length)
+    read["reward"], read["law"], laws = split_laws(raw["reward"], "rows: reward")
+    if len(read["reward"]) != length:
+        raise ValueError(f"rows: reward has {len(read['reward'])} entries, probability has {length}")
+    return read, laws
+
+
+def transition_columns(
+    rows: Any, names: tuple[str, ...], columns: Mapping[str, str | None] | None = None
+) -> dict[str, Any]:
+    """Columns of logged transitions as checked arrays."""
+    rows = _listed(rows)
+    raw = _named_columns(rows, names, columns, "transitions", may_lack_terminal=False)
+    if raw is None:
+        array = float_array(rows, "transitions", ndim=2)
+        if array.shape[1] != len(names):
+            raise ValueError(f"transitions have {array.shape[1]} columns; expected {', '.join(names)}")
+        raw = {name: array[:, k] for k, name in enumerate(names)}
+    read: dict[str, Any] = {"reward": float_array(raw["reward"], "transitions: reward", ndim=1)}
+    length = len(read["reward"])
+    if not length:
+        raise ValueError("transitions is empty; an empirical model needs at least one")
+    for name in ("state", "action", "next_state"):
+        if name in raw:
+            read[name] = _indices(raw[name], f"transitions: {name}", length)
+    read["terminal"] = bool_array(raw["terminal"], "transitions: terminal", length)
+    return read
+
+
+def split_laws(entries: Sequence[Any], name: str) -> tuple[FloatArray, IntArray, list[Law]]:
+    """Numbers, law indices (-1: a number) and laws of a flat sequence that mixes both."""
+    if isinstance(entries, np.ndarray) and entries.dtype.kind in "iuf":
+        return float_array(entries, name, ndim=1), np.full(len(entries), -1), []
+    if not hasattr(entries, "__len__"):
+        raise TypeError(f"{name} must be a column of numbers or laws, got {entries!r}")
+    values = np.zeros(len(entries))
+    index = np.full(len(entries), -1)
+    laws: list[Law] = []
+    for position, entry in enumerate(entries):
+        if isinstance(entry, Law) or hasattr(entry, "cdf"):
+            index[position] = len(laws)
+            laws.append(as_law(entry, f"{name}[{position}]"))
+        else:
+            values[position] = real_number(entry, f"{name}[{position}]")
+    return values, index, laws
+
+
+def count_of(given: Any, name: str, sources: IntArray, *others: IntArray) -> int:
+    """A number of states or actions, as given or one more than the largest index; each needs a row in `sources`."""
+    largest = max(int(index.max()) for index in (sources, *others))
+    count = largest + 1 if given is None else whole_number(given, name, low=1)
+    if largest >= count:
+        raise ValueError(f"rows name index {largest}, but {name}={count}")
+    if count > len(sources):  # before any arithmetic with a stray index of 1e15
+        present = np.append(np.unique(sources), -1)
+        missing = int(np.argmax(present != np.arange(len(present))))
+        raise ValueError(f"{name.removesuffix('s')} {missing} has no outcome; every one needs rows that sum to 1")
+    return count
+
+
+def _indices(column: Any, name: str, length: int) -> IntArray:
+    indices = int_array(column, name, low=0)
+    if len(indices) != length:
+        raise ValueError(f"{name} has {len(indices)} entries, other columns have {length}")
+    return indices
+
+
+def _listed(rows: Any) -> Any:
+    """Iterators and views as lists; what has columns, positions or a shape stays."""
+    lasting = isinstance(rows, Mapping | Sequence | np.ndarray) or hasattr(rows, "columns") or hasattr(rows, "shape")
+    return rows if lasting or not hasattr(rows, "__iter__") else list(rows)
+
+
+def _columns_in_order(rows: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    refuse_masked(rows, "rows")
+    try:
+        listed = [tuple(row) for row in rows]
+    except TypeError as error:
+        raise TypeError(f"rows must be a sequence of ({', '.join(names)}), got {rows!r}") from error
+    if not listed:
+        raise ValueError("rows is empty; a model needs at least one outcome")
+    for number, row in enumerate(listed):
+        if len(row) != len(names):
+            raise ValueError(f"rows[{number}] has {len(row)} entries; expected ({', '.join(names)})")
+    return dict(zip(names, zip(*listed, strict=True), strict=True))
+
+
+def _named_columns(
+    rows: Any, names: tuple[str, ...], columns: Any, what: str, *, may_lack_terminal: bool
+) -> dict[str, Any] | None:
+    """{our name: column}, or None where the columns have no names."""
+    table = _with_headers(rows, what)
+    if table is None:
+        if columns is not None:
+            raise ValueError(f"columns is for a table whose columns have names; these {what} are read by position")
+        return None
+    headers = _headers(table, names, columns, what, may_lack_terminal)
+    found = {name: _column(table, header) for name, header in headers.items() if header is not None}
+    if "terminal" not in found:
+        found["terminal"] = np.zeros(len(found["probability"]), dtype=np.bool_)
+    return found
+
+
+def _with_headers(rows: Any, what: str) -> Any:
+    """What gives a column for a header, or None where there are no headers."""
+    if isinstance(rows, Mapping) or (hasattr(rows, "columns") and hasattr(rows, "__getitem__")):
+        return rows
+    if isinstance(rows, np.ndarray):
+        return None if rows.dtype.names is None else {name: rows[name] for name in rows.dtype.names}
+    if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
+        return None
+    named = [isinstance(row, Mapping) or hasattr(row, "_fields") for row in rows]
+    if not any(named):
+        return None
+    if not all(named):
+        odd = named.index(not named[0])
+        raise TypeError(
+            f"{what}[{odd}] is unlike {what}[0]: either all {what} have names for their entries, or none has"
+        )
+    return _Records(row if isinstance(row, Mapping) else dict(zip(row._fields, row, strict=True)) for row in rows)
+
+
+class _Records:
+    """Rows that are mappings, as columns."""
+
+    def __init__(self, rows: Iterable[Mapping[Any, Any]]) -> None:
+        self.rows = list(rows)
+        self.columns = list(dict.fromkeys(header for row in self.rows for header in row))
+
+    def __getitem__(self, header: Any) -> list[Any]:
+        for number, row in enumerate(self.rows):
+            if header not in row:
+                raise ValueError(f"row {number} has no {header!r}, though other rows have")
+        return [row[header] for row in self.rows]
+
+
+def _headers(table: Any, names: tuple[str, ...], columns: Any, what: str, may_lack_terminal: bool) -> dict[str, Any]:
+    """{our name: the table's}, None for a `terminal` that is False throughout."""
+    headers = list(table.columns if hasattr(table, "columns") else table)
+    listed = f"the columns of {what} are {', '.join(map(str, headers)) or 'none'}"
+    chosen = {} if columns is None else columns
+    if not isinstance(chosen, Mapping) or not set(chosen) <= set(names):
+        raise ValueError(
+            f"columns must map some of {', '.join(names)} to names of the table's columns, got {columns!r}"
+        )
+    plain = [_plain(header) for header in headers]
+    found: dict[str, Any] = {}
+    for name in names:
+        if name not in chosen:
+            own = [header for header, text in zip(headers, plain, strict=True) if text == name]
+            fitting = own or [header for header, text in zip(headers, plain, strict=True) if text in ALIASES[name]]
+        elif chosen[name] is None and name == "terminal" and may_lack_terminal:
+            found[name] = None
+            continue
+        else:
+            fitting = [header for header in headers if header == chosen[name]]
+            if not fitting:
+                raise ValueError(f"no column {chosen[name]!r}, which columns= gives for {name}: {listed}")
+        if len(fitting) > 1:
+            both = " and ".join(map(repr, fitting))
+            raise ValueError(f"{both} may both be {name}: say which in columns=, or rename one")
+        if fitting:
+            found[name] = fitting[0]
+    rest = [header for header in headers if header not in found.values()]
+    if missing := [name for name in names if name not in found]:
+        if missing != ["terminal"] or not may_lack_terminal:
+            absent = " and ".join(map(repr, missing))
+            raise ValueError(f"no column {absent}: {listed}; give columns={{{missing[0]!r}: its name there}}")
+        if rest:  # one of them may say where returns end
+            raise ValueError(
+                f"no column 'terminal': {listed}; give columns={{'terminal': its name there}}, or None for a name if "
+                "no outcome ends the return"
+            )
+        found["terminal"] = None
+    for header in rest:
+        text = _plain(header)
+        if text == "discount" or (text == "idoutcome" and len(set(np.asarray(table[header]).tolist())) > 1):
+            raise ValueError(f"the column {header!r} of {what} cannot be read: {_TELLING[text]}")
+    return found
+
+
+def _plain(header: Any) -> str:
+    return str(header).strip("\ufeff\"' \t\r\n").casefold().replace(" ", "_")
+
+
+def _column(table: Any, header: Any) -> Any:
+    column = table[header]
+    return column.to_numpy() if hasattr(column, "to_numpy") else column
