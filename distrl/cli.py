@@ -7,12 +7,14 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import numpy as np
 
 import distrl
+from distrl._compiling import NOTE, watch
 from distrl._display import at_most
 from distrl._validation import FloatArray
 from distrl.dp.run import progress_hook
@@ -114,7 +116,15 @@ Normalise = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
-Atoms = Annotated[int, typer.Option(help="Number of atoms of the grid.", rich_help_panel=_METHOD)]
+Atoms = Annotated[
+    int | None,
+    typer.Option(
+        help="Number of atoms of the grid. Default: rounding to them is at most 1% of the standard deviation of every "
+        "return, 51 to 2,001.",
+        show_default=False,
+        rich_help_panel=_METHOD,
+    ),
+]
 GridOption = Annotated[
     tuple[float, float] | None,
     typer.Option(
@@ -236,7 +246,7 @@ def evaluate(
     terminal: Terminal = None,
     rewards: Rewards = None,
     normalise: Normalise = False,
-    atoms: Atoms = 201,
+    atoms: Atoms = None,
     grid: GridOption = None,
     tight: Tight = False,
     tail: Tail = None,
@@ -250,7 +260,7 @@ def evaluate(
     save: SaveOption = None,
     progress: ProgressOption = None,
 ) -> None:
-    with _one_sentence():
+    with _one_sentence(), watch.told_to(_once(f"note: {NOTE}")):
         # everything that can be refused is refused before the work
         if not 0.0 < level < 1.0:
             raise ValueError(f"--level must lie in (0, 1), got {level:g}")
@@ -262,9 +272,11 @@ def evaluate(
         shown = _which_states(states, mrp)
         method: Any
         if quantiles is None:
-            method = distrl.CategoricalFixedPoint(atoms, _grid(mrp, atoms, grid, tight, tail), solver)
-        elif grid is not None or tight or tail is not None or solver != "auto":
-            raise ValueError("--quantiles needs no grid; leave out --grid, --tight, --tail and --solver")
+            method = distrl.CategoricalFixedPoint(solver=solver)
+            ends = _grid(mrp, 2 if atoms is None else atoms, grid, tight, tail)
+            method = replace(method, interval=(ends.low, ends.high)) if atoms is None else replace(method, grid=ends)
+        elif atoms is not None or grid is not None or tight or tail is not None or solver != "auto":
+            raise ValueError("--quantiles needs no grid; leave out --atoms, --grid, --tight, --tail and --solver")
         else:
             method = distrl.QuantileDP(quantiles)
         with _progress(progress) as hook:
@@ -283,6 +295,15 @@ def evaluate(
     if not solution.converged:
         _say(solution.status.value)
         raise typer.Exit(NOT_CONVERGED)
+
+
+@app.command("warm-up")
+def warm_up(
+    verbs: Annotated[list[str] | None, typer.Argument(help="evaluate, estimate, learn; all by default.")] = None,
+) -> None:
+    """Compile what the verbs need, so that nothing waits for it later: a minute or two, once on each machine."""
+    with _one_sentence():
+        distrl.warm_up(verbs)
 
 
 def _say(message: str) -> None:
@@ -477,19 +498,16 @@ def _drawing() -> "Callable[[distrl.Solution, list[int], Path], None]":
 @contextmanager
 def _progress(asked: bool | None) -> Iterator[Any]:
     """A hook for `progress=`, or None: a live bar on a terminal, tqdm's lines where a log was asked for."""
-    if not sys.stderr.isatty():
+    if asked is False or not sys.stderr.isatty():
         hook, close = progress_hook(bool(asked))
         try:
             yield hook
         finally:
             close()
         return
-    if asked is False:
-        yield None
-        return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("preparing (compiles for some seconds the first time)", total=None)
+        task = bar.add_task("preparing", total=None)
         last = 0.0
 
         def show(share: float, applications: int, bound: float) -> None:
@@ -498,7 +516,22 @@ def _progress(asked: bool | None) -> Iterator[Any]:
                 last = now
                 bar.update(task, total=1.0, completed=share, description=f"solving: error bound {bound:.2g}")
 
-        yield show
+        def compiling(kernel: str) -> None:
+            bar.update(task, description=f"compiling {kernel}, once")
+
+        with watch.told_to(compiling):
+            yield show
+
+
+def _once(sentence: str) -> Callable[[str], None]:
+    """Say the sentence at the first of many calls."""
+    waiting = [sentence]
+
+    def tell(kernel: str) -> None:
+        if waiting:
+            _say(waiting.pop())
+
+    return tell
 
 
 def _print(solution: "distrl.Solution", title: str, states: list[int], level: float, wants_start: bool) -> None:

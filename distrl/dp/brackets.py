@@ -7,8 +7,9 @@ import numpy as np
 
 from distrl._kernels import brackets as kernels
 from distrl._validation import FloatArray, real_number, whole_number
-from distrl.dp.categorical import CategoricalFixedPoint, check_atoms_and_grid
+from distrl.dp.categorical import CategoricalFixedPoint, OnGrid, check_atoms_and_grid
 from distrl.dp.certificate import Certificate, float_slack
+from distrl.dp.moments import enclosed_mean
 from distrl.dp.problem import Problem
 from distrl.dp.ranges import unknown_mass
 from distrl.dp.refine import Target, enough_atoms, solve_to_target
@@ -34,7 +35,7 @@ _LONGEST = 100_000  # sweeps of a bracket, whatever the horizon: stopping early 
 
 
 @dataclass(frozen=True)
-class Brackets:
+class Brackets(OnGrid):
     """Two laws that enclose the true return law, and certified intervals for what users read from it.
 
     Parameters
@@ -299,10 +300,8 @@ def brackets_around(
 
 
 def certified_mean(problem: Problem) -> tuple[FloatArray, FloatArray]:
-    """Exact means (S,) by a linear solve, and a bound on their error: a defect d moves V by (I - g P)^{-1} |d|."""
-    linear = problem.certifier.linear
-    mean = linear.solve(problem.model.expected_rewards)
-    return mean, linear.upper(mean_defect(problem.model, mean))
+    """Means (S,) by a linear solve, and a bound on their error; see `enclosed_mean`."""
+    return enclosed_mean(problem.model, problem.certifier.linear)
 
 
 def mean_defect(model: MRP, mean: FloatArray) -> FloatArray:
