@@ -7,7 +7,7 @@ import numpy as np
 
 from distrl._kernels import brackets as kernels
 from distrl._validation import FloatArray, real_number, whole_number
-from distrl.dp.categorical import CategoricalFixedPoint, check_atoms_and_grid
+from distrl.dp.categorical import CategoricalFixedPoint, OnGrid, check_atoms_and_grid
 from distrl.dp.certificate import Certificate, float_slack
 from distrl.dp.problem import Problem
 from distrl.dp.ranges import unknown_mass
@@ -34,7 +34,7 @@ _LONGEST = 100_000  # sweeps of a bracket, whatever the horizon: stopping early 
 
 
 @dataclass(frozen=True)
-class Brackets:
+class Brackets(OnGrid):
     """Two laws that enclose the true return law, and certified intervals for what users read from it.
 
     Parameters

@@ -7,7 +7,7 @@ import numpy as np
 
 from distrl._validation import whole_number
 from distrl.dp.brackets import Brackets, certified_mean
-from distrl.dp.categorical import check_atoms_and_grid
+from distrl.dp.categorical import OnGrid, check_atoms_and_grid
 from distrl.dp.certificate import Certificate
 from distrl.dp.moments import mean_and_variance
 from distrl.dp.problem import Problem
@@ -19,7 +19,7 @@ from distrl.returns.grid import Grid
 
 
 @dataclass(frozen=True)
-class ParticleDP:
+class ParticleDP(OnGrid):
     """The Bellman operator without a projection, from the Diracs of the exact means: atoms + 1 particles a state.
 
     After every sweep the particles in one cell of the grid merge into their mean. Run on an empirical model it is the

@@ -52,7 +52,7 @@ class Problem:
             # to nine, where float64 allows it; the bound also counts what rounding may add at every application
             reach = 16 * _EPS * certifier.gain * chosen.width
             tol = max(min(1e-12 * chosen.width, 2e-10 * chosen.spacing), reach) + certifier.floor
-        return cls(model, chosen, operator, certifier, certifier.gain, tol, run.tol is not None)
+        return cls(model, chosen, operator, certifier, certifier.gain, tol, run.given)
 
     def stop(self, run: Run) -> Stop:
         """The stopping rule: the residual that meets the tolerance, what rounding adds to the bound taken off.

@@ -23,6 +23,7 @@ class Run:
     started: float = field(default_factory=time.perf_counter)
     iterations: int = 0
     interrupted: bool = False
+    given: bool = False  # whether `tol` is the user's, who wants to know if float64 does not reach it
     _first: float = math.nan
 
     @property
