@@ -30,11 +30,9 @@ NEGATIVE_TOLERANCE = 1e-12
 LARGEST_NUMBER = 1e100
 
 
-def read_only(array: FloatArray) -> FloatArray:
-    """A contiguous view that cannot be written: kernels know two kinds of array, and are compiled for one of them."""
-    view = np.ascontiguousarray(array)[...]
-    view.flags.writeable = False
-    return view
+def plain(array: FloatArray) -> FloatArray:
+    """`array`, or a copy if it is locked or not contiguous: kernels are compiled anew for each such kind of array."""
+    return np.require(array, np.float64, ["C_CONTIGUOUS", "WRITEABLE"])
 
 
 def real_number(value: Any, name: str, *, low: float = -math.inf, high: float = math.inf) -> float:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 import numpy as np
 
 import distrl
+from distrl._compiling import NOTE, watch
 from distrl._display import at_most
 from distrl._validation import FloatArray
 from distrl.dp.run import progress_hook
@@ -259,7 +260,7 @@ def evaluate(
     save: SaveOption = None,
     progress: ProgressOption = None,
 ) -> None:
-    with _one_sentence():
+    with _one_sentence(), watch.told_to(_once(f"note: {NOTE}")):
         # everything that can be refused is refused before the work
         if not 0.0 < level < 1.0:
             raise ValueError(f"--level must lie in (0, 1), got {level:g}")
@@ -294,6 +295,15 @@ def evaluate(
     if not solution.converged:
         _say(solution.status.value)
         raise typer.Exit(NOT_CONVERGED)
+
+
+@app.command("warm-up")
+def warm_up(
+    verbs: Annotated[list[str] | None, typer.Argument(help="evaluate, estimate, learn; all by default.")] = None,
+) -> None:
+    """Compile what the verbs need, so that nothing waits for it later: a minute or two, once on each machine."""
+    with _one_sentence():
+        distrl.warm_up(verbs)
 
 
 def _say(message: str) -> None:
@@ -488,19 +498,16 @@ def _drawing() -> "Callable[[distrl.Solution, list[int], Path], None]":
 @contextmanager
 def _progress(asked: bool | None) -> Iterator[Any]:
     """A hook for `progress=`, or None: a live bar on a terminal, tqdm's lines where a log was asked for."""
-    if not sys.stderr.isatty():
+    if asked is False or not sys.stderr.isatty():
         hook, close = progress_hook(bool(asked))
         try:
             yield hook
         finally:
             close()
         return
-    if asked is False:
-        yield None
-        return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("preparing (compiles for some seconds the first time)", total=None)
+        task = bar.add_task("preparing", total=None)
         last = 0.0
 
         def show(share: float, applications: int, bound: float) -> None:
@@ -509,7 +516,22 @@ def _progress(asked: bool | None) -> Iterator[Any]:
                 last = now
                 bar.update(task, total=1.0, completed=share, description=f"solving: error bound {bound:.2g}")
 
-        yield show
+        def compiling(kernel: str) -> None:
+            bar.update(task, description=f"compiling {kernel}, once")
+
+        with watch.told_to(compiling):
+            yield show
+
+
+def _once(sentence: str) -> Callable[[str], None]:
+    """Say the sentence at the first of many calls."""
+    waiting = [sentence]
+
+    def tell(kernel: str) -> None:
+        if waiting:
+            _say(waiting.pop())
+
+    return tell
 
 
 def _print(solution: "distrl.Solution", title: str, states: list[int], level: float, wants_start: bool) -> None:
