@@ -65,7 +65,7 @@ class Problem:
         probs = outcome.cdf
         Workers(threads, probs.size).rows(len(probs), cdf_to_pmf, probs)
         certificate, residual = self.certifier.certify(probs, threads)
-        status = outcome.status
+        status, how = outcome.status, self.certifier.linear.how
         if status is Status.SWEEPS_DONE and residual * self.gain <= self.tol:
             status = Status.CONVERGED
         return Solution(
@@ -78,7 +78,7 @@ class Problem:
             certificate=certificate,
             tol=self.tol,
             solver=solver,
-            reason=reason,
+            reason=reason if how == "elimination" else f"{reason}; the certificate's systems by {how}",
             model=self.model,
             method=method,
             bounds=certificate.residual,
