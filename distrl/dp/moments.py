@@ -63,7 +63,7 @@ class Moments:
         left = model.expected_rewards - linear.apply(moments[1])
         tol = run.tol
         if tol is None:
-            tol = 1e-9 * float(linear.upper(absolute_rewards(model, of_laws=True)).max()) or 1e-300
+            tol = 1e-9 * float(linear.solve(absolute_rewards(model, of_laws=True)).max()) or 1e-300
             if model.outcomes.defects.any() and np.isfinite(bounds).all():
                 tol = max(tol, float(bounds.max()))  # nothing finer can be had of rows with a defect
         return Solution(
