@@ -232,8 +232,8 @@ class Solution:
         Notes
         -----
         The moments cost a few solves over states. The brackets' other law is iterated for half a billion updates of an
-        atom at most (1 s), once; `Brackets` may be asked for more. An interval may be narrower than what `Brackets` alone
-        would say.
+        atom at most (1 s), once; `Brackets` may be asked for more. An interval may be narrower than what `Brackets`
+        alone would say.
 
         Examples
         --------
