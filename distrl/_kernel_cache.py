@@ -6,12 +6,14 @@ Numba refuses to decorate a function for which it finds no folder that it can wr
 
 import hashlib
 import logging
+import os
 import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import Any
 
+from numba.core import ir
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.serialize import dumps
 
@@ -37,6 +39,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The code for these types, or None: it is then compiled."""
+        _do_without_a_working_folder()
         try:
             return super().load_overload(sig, target_context)
         except Exception:  # unpickling damaged bytes raises anything
@@ -57,6 +60,14 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
     def _forget(self) -> None:
         with suppress(OSError):  # cannot be written: compile it every time
             self.flush()
+
+
+def _do_without_a_working_folder() -> None:
+    """Numba states places in the source relative to the working folder, and fails where that was deleted."""
+    try:
+        os.getcwd()
+    except OSError:
+        ir.Loc._get_path = lambda place: place.filename
 
 
 def cached(dispatcher: Any, function: Callable[..., Any]) -> Any:

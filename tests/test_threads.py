@@ -94,15 +94,21 @@ def test_two_threads_read_the_redrawn_laws_of_their_own_seed():
 
 
 NESTED = """
+import threading
 import numpy as np
 from distrl import _threads
 _threads.PARALLEL_SIZE = 0
 filled = np.zeros((16, 64))
+together = threading.Barrier(16)  # all threads of the pool are at work before the first one asks
 
 def kernel(row, start, stop):
     row[start:stop] = 1.0
 
-tasks = [lambda row=row: _threads.Workers(16, 64).rows(64, kernel, row) for row in filled]
+def task(row):
+    together.wait()
+    _threads.Workers(16, 64).rows(64, kernel, row)
+
+tasks = [lambda row=row: task(row) for row in filled]
 _threads.side_by_side(tasks, 16)
 assert filled.all()
 print("done")

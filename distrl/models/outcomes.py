@@ -6,7 +6,7 @@ terminal): collapsing rows to an expected reward would keep the mean return and 
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -38,6 +38,8 @@ class OutcomeTable:
         Index into `reward_laws`, -1 for a constant reward.
     reward_laws : tuple of Law
         Distinct laws; equal ones are stored once.
+    known_defects : (sources,) float or None
+        The `defects` of the rows that `probs` was made from, where it no longer shows them.
     """
 
     n_states: int
@@ -48,6 +50,7 @@ class OutcomeTable:
     terminals: BoolArray
     laws: IntArray
     reward_laws: tuple[Law, ...]
+    known_defects: FloatArray | None = None
 
     @property
     def n_sources(self) -> int:
@@ -72,10 +75,40 @@ class OutcomeTable:
         return _sum_by(self.sources, self.probs * self.rewards, self.n_sources)
 
     @cached_property
+    def defects(self) -> FloatArray:
+        """(sources,) how far the rows sum from 1, rounding of their entries aside: mass of which nothing is known."""
+        if self.known_defects is not None:
+            return self.known_defects
+        defects = np.abs(np.add.reduceat(self.probs, self.indptr[:-1]) - 1.0)
+        rounding = np.finfo(np.float64).eps * (8.0 + np.diff(self.indptr))
+        return np.where(defects > rounding, defects, 0.0)
+
+    @cached_property
+    def whole(self) -> "OutcomeTable":
+        """The table with rows that sum to 1 to rounding, and the `defects` of this one, which certificates count.
+
+        A row p that lacks the mass d is part of some row q: p / (1 - d) and q differ by d in total variation, whatever
+        q is; likewise for a row with d too much.
+        """
+        if not self.defects.any():
+            return self
+        sums = np.add.reduceat(self.probs, self.indptr[:-1])
+        scale = np.where(self.defects > 0.0, sums, 1.0)
+        return replace(self, probs=self.probs / scale[self.sources], known_defects=self.defects)
+
+    @cached_property
     def law_errors(self) -> FloatArray:
         """(sources,) W1 between one step's reward and that of the laws as they were given, at most."""
-        errors = np.array([*(law.error for law in self.reward_laws), 0.0])  # the last serves the constants' index -1
-        return _sum_by(self.sources, self.probs * errors[self.laws], self.n_sources)
+        return self._of_laws([law.error for law in self.reward_laws])
+
+    @cached_property
+    def law_cdf_errors(self) -> FloatArray:
+        """(sources,) the same for the largest difference of the CDFs."""
+        return self._of_laws([law.cdf_error for law in self.reward_laws])
+
+    def _of_laws(self, numbers: list[float]) -> FloatArray:
+        each = np.array([*numbers, 0.0])[self.laws]  # the last serves the constants' index -1
+        return _sum_by(self.sources, self.probs * each, self.n_sources)
 
     def reward_ranges(self, tail: float | None = None) -> tuple[FloatArray, FloatArray]:
         """(n,) smallest and largest reward of each row; unbounded laws are cut at their `tail` quantiles if given."""
@@ -116,6 +149,7 @@ def build_table(
     n_states: int,
     describe: Callable[[int], str],
     normalise: bool | None = None,
+    tolerance: float = SUM_TOLERANCE,
 ) -> OutcomeTable:
     """Validate, merge and sort raw rows into an `OutcomeTable`.
 
@@ -143,11 +177,11 @@ def build_table(
         missing = int(gaps[0]) if gaps.size else len(present)
         raise ValueError(f"{describe(missing)} has no outcome; every one needs rows that sum to 1")
     sums = _sum_by(sources, probs, n_sources)
-    wrong = np.abs(sums - 1.0) > SUM_TOLERANCE
+    wrong = np.abs(sums - 1.0) > tolerance
     if wrong.any() and normalise and np.isfinite(sums).all() and (sums > 0.0).all():
         source = int(np.argmax(np.abs(sums - 1.0)))
         warnings.warn(
-            f"normalise: {np.count_nonzero(wrong)} of {n_sources} rows did not sum to 1 within {SUM_TOLERANCE:g} and "
+            f"normalise: {np.count_nonzero(wrong)} of {n_sources} rows did not sum to 1 within {tolerance:g} and "
             f"were divided by their sum; the largest defect: {describe(source)} summed to {sums[source]:.12g}",
             UserWarning,
             stacklevel=3,
@@ -158,7 +192,7 @@ def build_table(
         offer = "" if normalise is None else ", or pass normalise=True, which does it for all rows and says so"
         raise ValueError(
             f"the probabilities of {describe(source)} sum to {sums[source]:.12g}, not 1 "
-            f"(tolerance {SUM_TOLERANCE:g}); add the missing outcomes or divide the row by its sum{offer}"
+            f"(tolerance {tolerance:g}); add the missing outcomes or divide the row by its sum{offer}"
         )
     if (np.abs(rewards) > LARGEST_NUMBER).any():
         row = int(np.argmax(np.abs(rewards) > LARGEST_NUMBER))

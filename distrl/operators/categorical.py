@@ -12,7 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 from distrl._kernels import categorical as kernels
 from distrl._kernels.matrix import matrix_entries
 from distrl._threads import Workers
-from distrl._validation import FloatArray, float_array
+from distrl._validation import FloatArray, float_array, plain
 from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
@@ -123,7 +123,8 @@ class CategoricalBellman:
         out = np.empty((self.table.n_sources, self.grid.atoms))
         spread = np.empty((self.table.n_sources, 3))
         slack = _CLIP_SLACK * (self.grid.atoms - 1)
-        kernels.apply_pmf(np.ascontiguousarray(probs), self.plan, slack, out, spread)
+        probs = plain(probs)
+        kernels.apply_pmf(probs, self.plan, slack, out, spread, np.empty(0), 0, len(out))
         for block in self.law_blocks:
             mixed = block.continuing @ probs
             block.add_image(probs, out, pmf=True)
@@ -149,12 +150,14 @@ class CategoricalBellman:
         distance, spread = np.empty(n), np.empty((n, 3))
         slack = _CLIP_SLACK * (self.grid.atoms - 1)
         workers = Workers(threads, 4 * len(self.table.probs) * self.grid.atoms)
-        workers.rows(n, kernels.pmf_losses, np.ascontiguousarray(probs), self.plan, slack, distance, spread)
+        nothing = np.empty((0, self.grid.atoms))
+        workers.rows(n, kernels.apply_pmf, plain(probs), self.plan, slack, nothing, spread, distance)
         return distance * spacing, spread[:, 0] * spacing**2, spread[:, 1] * spacing, spread[:, 2].copy()
 
     def apply_cdf(self, cdf: FloatArray, out: FloatArray, *, affine: bool = True) -> None:
         """CDF form into `out` without checks; `affine=False` is the linear part, for differences of CDFs."""
         nothing = np.empty((0, self.grid.atoms))
+        cdf = plain(cdf)
         kernels.apply_cdf(cdf, self.plan, affine, nothing, out, np.empty(0), 0, len(out))
         self.add_law_blocks(cdf, out, affine=affine)
 

@@ -120,9 +120,9 @@ class System:
         """
         arguments = (cdf, self.plan, self._offset, self._edges, forward, relax, out, self.sums)
         if times > 1:
-            kernels.sweep_repeatedly(*arguments, times)
+            kernels.sweep_blocks(*arguments, times, 0, len(self._edges) - 1)
         else:
-            self.workers.rows(len(self._edges) - 1, kernels.sweep_blocks, *arguments)
+            self.workers.rows(len(self._edges) - 1, kernels.sweep_blocks, *arguments, 1)
         return (self.plan.discount + abs(1.0 - 1.0 / relax)) * largest(self.sums)
 
     def linear(self, vector: FloatArray, out: FloatArray) -> None:
@@ -136,7 +136,8 @@ class System:
         """out = one Gauss-Seidel sweep from `vector` for x = A x + rhs; within blocks, as in `gauss_seidel`."""
         plan = self.plan._replace(end_ptr=np.zeros_like(self.plan.end_ptr))
         count = len(self._edges) - 1
-        self.workers.rows(count, kernels.sweep_blocks, vector, plan, rhs, self._edges, forward, 1.0, out, self.sums)
+        arguments = (vector, plan, rhs, self._edges, forward, 1.0, out, self.sums)
+        self.workers.rows(count, kernels.sweep_blocks, *arguments, 1)
 
     def matrix(self) -> sparse.csr_array:
         """A on the first m - 1 atoms, index state * (m - 1) + atom."""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -11,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from distrl._files import path_of
 from distrl._steady import steady
 from distrl._validation import FloatArray, IntArray, generator, real_number, whole_number
 from distrl.dp.solution import Solution
 from distrl.models.mrp import MRP
+from distrl.returns.base import Returns
 from distrl.returns.metrics import wasserstein
 from distrl.td.methods import CategoricalTD, TDMethod, ValueEstimates
 from distrl.td.replication import Kept
@@ -147,7 +148,7 @@ class LearningRun:
         n = self.model.n_states
         means = None
         if isinstance(self.final, ValueEstimates):
-            means = truth.values if isinstance(truth, Solution) else truth.mean() if hasattr(truth, "mean") else truth
+            means = laws.mean() if isinstance(laws, Returns | ValueEstimates) else laws
         elif isinstance(laws, np.ndarray) and laws.dtype != object:
             means = laws
         if means is not None:
@@ -264,14 +265,16 @@ class LearningRun:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what was recorded to `.npz`, atomically: updates, values, estimates (T, R, S, ...), visits, settings.
 
-        To resume in another session, pickle the run itself.
+        `distrl.load` gives the run back, to be looked at or resumed in another session.
 
         Raises
         ------
         ValueError
-            If the name does not end in .npz.
+            If the name does not end in .npz, or the file cannot be written, naming it.
         """
-        target = pathlib.Path(path)
+        from distrl._records import write_result  # it knows all classes of results
+
+        target = path_of(path)
         if target.suffix != ".npz":
             raise ValueError(f"cannot tell the format of {str(target)!r}; end its name in .npz")
         settings = {
@@ -291,7 +294,4 @@ class LearningRun:
         if self._records:
             arrays["estimates"] = np.stack(self._records)
             arrays.update(self.method._axis())
-        partial = target.with_name(target.name + ".partial")
-        with open(partial, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(partial, target)
+        write_result(target, self, arrays, {"estimates": self._records})
