@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import linalg
 
+from distrl._lazy import linalg, sparse
 from distrl._validation import FloatArray
 from distrl.dp.enclosure import CertifiedMoments
 from distrl.models.laws import FiniteLaw, Law

@@ -84,6 +84,7 @@ class Problem:
         certificate, residual = self.certifier.certify(probs, threads)
         bounds = certificate.residual
         status, tol = self.settled(outcome.status, float(bounds.max()))
+        how = self.certifier.linear.how
         return Solution(
             returns=CategoricalReturns._trusted(self.grid, probs),
             status=status,
@@ -94,7 +95,7 @@ class Problem:
             certificate=certificate,
             tol=tol,
             solver=solver,
-            reason=reason,
+            reason=reason if how == "elimination" else f"{reason}; the certificate's systems by {how}",
             model=self.model,
             method=method,
             bounds=bounds,

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri
 
 from distrl._kernels import enclosure as kernels
+from distrl._lazy import special
 from distrl._steady import steady
 from distrl._validation import BoolArray, FloatArray, IntArray, generator, int_array, real_number, whole_number
 from distrl.dp.certificate import SAMPLES_LAW
@@ -313,7 +313,7 @@ class Estimate(Solution):
 
     def _delta(self, functional: Functional, states: IntArray, options: "_Options") -> FloatArray:
         alpha = (1.0 - options.level) / (len(states) if options.simultaneous else 1)
-        factor = float(-ndtri(alpha / 2.0))
+        factor = float(-special.ndtri(alpha / 2.0))
         if isinstance(functional, Quantile):
             return self._woodruff(functional, factor, states, options.numerical)
         half = factor * self._errors(functional.gradient(self._categorical, states), states)
