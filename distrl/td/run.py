@@ -31,7 +31,7 @@ class LearningStatus(Enum):
 
 @dataclass(frozen=True, eq=False)
 class LearningRun:
-    """R independent replications of a method, recorded at T update counts; it can be pickled and resumed.
+    """R independent replications of a method, recorded at T update counts; it can be saved and resumed.
 
     Attributes
     ----------
