@@ -6,6 +6,7 @@ stream of transitions), and in later releases `optimize` (which policy is best f
 
 from distrl import operators, td, theory
 from distrl._records import load, save
+from distrl._warm_up import warm_up
 from distrl.dp import (
     Brackets,
     CategoricalDP,
@@ -132,6 +133,7 @@ __all__ = [
     "save",
     "td",
     "theory",
+    "warm_up",
     "wasserstein",
     "write_prism",
 ]

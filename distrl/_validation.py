@@ -30,11 +30,9 @@ NEGATIVE_TOLERANCE = 1e-12
 LARGEST_NUMBER = 1e100
 
 
-def read_only(array: FloatArray) -> FloatArray:
-    """A contiguous view that cannot be written: kernels know two kinds of array, and are compiled for one of them."""
-    view = np.ascontiguousarray(array)[...]
-    view.flags.writeable = False
-    return view
+def plain(array: FloatArray) -> FloatArray:
+    """`array`, or a copy if it is locked or not contiguous: kernels are compiled anew for each such kind of array."""
+    return np.require(array, np.float64, ["C_CONTIGUOUS", "WRITEABLE"])
 
 
 def real_number(value: Any, name: str, *, low: float = -math.inf, high: float = math.inf) -> float:
@@ -191,7 +189,7 @@ def refuse_other_order(value: Any, name: str) -> None:
                 f"read; sort it, or give {name}.to_numpy() if the positions are right"
             )
     index, columns = labels.get("index"), labels.get("columns")
-    if index != columns and Counter(map(str, index or ())) == Counter(map(str, columns or ())):
+    if index and columns and index != columns and Counter(map(str, index)) == Counter(map(str, columns)):
         raise ValueError(f"the index and the columns of {name} name the same things in another order; sort both")
 
 

@@ -26,6 +26,8 @@ SLOW_HORIZON = 60.0
 LONG_HORIZON = 300.0
 #: Sparse LU: non-zeros up to 500, 5 h or h^2 / 20, h the horizon; at most this many, three times that for cycles.
 DIRECT_NONZEROS = 10_000
+#: ... and unknowns up to so many for each step of the horizon where reward laws make the matrix dense.
+LAW_UNKNOWNS = 2.5
 #: Differences between states shrink at least this much a step, discount included: fast mixing.
 FAST_MIXING = 0.8
 #: A coarse correction: its inverse costs at most this share of what iterating would.
@@ -54,6 +56,7 @@ class Traits:
     discount: float
     atoms: int
     gain: float
+    laws: bool = False  # whether reward laws apply as matrices, which Gauss-Seidel and coarse corrections cannot use
 
     @property
     def nonzeros(self) -> int:
@@ -134,13 +137,19 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
 
     banded (elimination along a narrow chain), direct (sparse LU), gauss-seidel, two-grid (sweeps with a coarse
     correction, a vector for each cluster; BiCGSTAB with it where that is slow), krylov-groups (BiCGSTAB with a solve on
-    groups of neighbouring states) or krylov (BiCGSTAB alone).
+    groups of neighbouring states) or krylov (BiCGSTAB alone). Where reward laws apply as matrices: sweeps, banded,
+    direct or krylov; `benchmarks/continuous_rewards.py` measures it.
     """
     steps = f"effective horizon {traits.gain:.3g} steps"
     if traits.gain <= SHORT_HORIZON / 2:
-        return "gauss-seidel", f"{steps}, at most {SHORT_HORIZON / 2:g}"
+        return "sweeps" if traits.laws else "gauss-seidel", f"{steps}, at most {SHORT_HORIZON / 2:g}"
     if traits.narrow is not None:
         return "banded", f"{steps}, and in some order states lead at most {traits.narrow[1]} places"
+    if traits.laws:
+        unknowns = traits.matrix.shape[0] * (traits.atoms - 1)
+        if unknowns <= min(LAW_UNKNOWNS * traits.gain, DIRECT_NONZEROS / 10):
+            return "direct", f"a small system ({unknowns} unknowns, with rewards that have a density) and {steps}"
+        return "krylov", f"{steps}, and rewards have a density"
     fill = 0.3 if traits.matrix.nnz <= 1.5 * traits.matrix.shape[0] else 1.0
     worth = min(max(500.0, 5.0 * traits.gain, 0.05 * traits.gain**2), DIRECT_NONZEROS)
     if fill * traits.nonzeros <= worth:
@@ -211,10 +220,8 @@ def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) 
     if system.states is not None:
         gain, mean = gain[system.states], mean[system.states]
         matrix = sparse.csr_array(matrix[system.states][:, system.states])
-    traits = Traits(matrix, problem.model.discount, problem.grid.atoms, float(gain.max()))
+    traits = Traits(matrix, problem.model.discount, problem.grid.atoms, float(gain.max()), system.has_law_blocks)
     name, reason = choose_solver(traits)
-    if system.has_law_blocks and name not in ("direct", "banded"):
-        name = "sweeps" if name == "gauss-seidel" else "krylov"
     if name == "direct":
         return direct(system, cdf, stop), name, reason
     if name == "banded":

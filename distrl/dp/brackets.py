@@ -7,7 +7,7 @@ import numpy as np
 
 from distrl._kernels import brackets as kernels
 from distrl._validation import FloatArray, real_number, whole_number
-from distrl.dp.categorical import CategoricalFixedPoint, check_atoms_and_grid
+from distrl.dp.categorical import CategoricalFixedPoint, OnGrid, check_atoms_and_grid
 from distrl.dp.certificate import Certificate, expected_sizes, float_slack, row_sums, row_terms
 from distrl.dp.moments import enclosed_mean
 from distrl.dp.problem import Problem
@@ -35,7 +35,7 @@ _LONGEST = 100_000  # sweeps of a bracket, whatever the horizon: stopping early 
 
 
 @dataclass(frozen=True)
-class Brackets:
+class Brackets(OnGrid):
     """Two laws that enclose the true return law, and certified intervals for what users read from it.
 
     Parameters

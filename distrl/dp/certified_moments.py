@@ -12,6 +12,7 @@ from distrl.models.laws import FiniteLaw
 from distrl.models.mrp import MRP
 
 _EPS = float(np.finfo(np.float64).eps)
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 def certified_moments(model: MRP) -> CertifiedMoments:
@@ -70,7 +71,8 @@ def _variance(
     moved = error[table.sources] + np.where(table.terminals, 0.0, g * error[table.next_states])
     moved += 4.0 * _EPS * (np.abs(table.rewards) + np.abs(onward) + np.abs(mean[table.sources]))
     source = _sums(table.probs * (shift**2 + own), table.sources, n)
-    room = _sums(table.probs * (2.0 * np.abs(shift) * moved + moved**2), table.sources, n)
+    lost = np.where(shift != 0.0, 4.0 * _TINY, 0.0)  # of squares that are no normal numbers any more
+    room = _sums(table.probs * (2.0 * np.abs(shift) * moved + moved**2 + lost), table.sources, n)
     return square.enclose(source, room + (np.diff(table.indptr) + 8.0) * _EPS * source)
 
 

@@ -113,7 +113,9 @@ class CertifiedLaw(Enclosing):
         pull, slope = np.abs(2.0 * taus - 1.0), np.minimum(taus, 1.0 - taus)
         value = np.asarray(self.law.expectile(taus))
         rest = (1.0 - taus) * alpha
-        return value - (pull * less + rest) / slope, value + (pull * more + rest) / slope
+        with np.errstate(invalid="ignore"):  # 0 times an unbounded certificate
+            less, more = (np.where(pull > 0.0, pull * part, 0.0) for part in (less, more))
+        return value - (less + rest) / slope, value + (more + rest) / slope
 
     def cdf_ends(self, points: FloatArray) -> Ends:
         low, high = np.zeros((*self.batch_shape, len(points))), np.ones((*self.batch_shape, len(points)))
@@ -145,7 +147,7 @@ class CertifiedLaw(Enclosing):
         sampled = np.zeros(self.batch_shape) if self.band is None else self.band
         martingale = sure.claim in (_WIDER, _NARROWER)
         spread = sure.rounding if martingale else np.zeros_like(sure.w1)
-        moved = sure.overshoot if self.band is not None else sure.w1 - spread
+        moved = sure.overshoot if self.band is not None else sure.overshoot + sure.residual if martingale else sure.w1
         scale = (spread + moved)[..., None]
         h = scale * _STRETCHES
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):

@@ -8,7 +8,7 @@ import numpy as np
 
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.brackets import Brackets, MergeSlack
-from distrl.dp.categorical import check_atoms_and_grid
+from distrl.dp.categorical import OnGrid, check_atoms_and_grid
 from distrl.dp.certificate import Certificate
 from distrl.dp.certified_moments import certified_moments
 from distrl.dp.enclosure import CertifiedMoments
@@ -25,7 +25,7 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
-class ParticleDP:
+class ParticleDP(OnGrid):
     """The Bellman operator without a projection, from the Diracs of the exact means: atoms + 1 particles a state.
 
     After every sweep the particles in one cell of the grid merge into their mean. Run on an empirical model it is the

@@ -52,7 +52,7 @@ class Problem:
             # to nine, where float64 allows it; the bound also counts what rounding may add at every application
             reach = 16 * _EPS * certifier.gain * chosen.width
             tol = max(min(1e-12 * chosen.width, 2e-10 * chosen.spacing), reach) + certifier.floor
-        return cls(model, chosen, operator, certifier, certifier.gain, tol, run.tol is not None)
+        return cls(model, chosen, operator, certifier, certifier.gain, tol, run.given)
 
     def stop(self, run: Run) -> Stop:
         """The stopping rule: the residual that meets the tolerance, what rounding adds to the bound taken off.
@@ -130,4 +130,5 @@ def enough_sweeps(discount: float, gain: float, ratio: float) -> int:
     if rate <= 0.0:
         return 100  # one is enough for sweeps, but over-relaxed ones err by a fifth of the error before
     ratio = max(ratio, 2.0)
-    return int(min(2.0 * math.log(ratio) / -math.log1p(rate - 1.0) + 100, 1e9)) if rate < 1.0 else 10**6
+    decay = -math.log(rate) if rate < 0.5 else -math.log1p(rate - 1.0)  # 1e-180 - 1 is -1
+    return int(min(2.0 * math.log(ratio) / decay + 100, 1e9)) if rate < 1.0 else 10**6

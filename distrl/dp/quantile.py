@@ -107,7 +107,7 @@ class QuantileDP:
                 run.iterations += 1
                 bound = gain * (search.residual + rounding)
                 run.report(bound, tol)
-                if bound <= tol or (search.residual <= rounding and run.tol is not None and tol <= gain * rounding):
+                if bound <= tol or (search.residual <= rounding and run.given and tol <= gain * rounding):
                     status = Status.CONVERGED
                     break
                 if search.stalled:
@@ -118,7 +118,7 @@ class QuantileDP:
         returns = QuantileReturns._trusted(search.values)
         bounds = np.full(model.n_states, search.residual + rounding)
         bounds = certifier.linear.upper(bounds) if model.discount == 1.0 else gain * bounds
-        status, tol = settle(status, float(bounds.max()), tol, run.tol is not None, gain * rounding, loose)
+        status, tol = settle(status, float(bounds.max()), tol, run.given, gain * rounding, loose)
         certificate = certifier.certify(returns)
         if status is Status.CONVERGED and model.discount == 1.0:
             status = Status.STEADY if np.isfinite(certificate.w1).all() else Status.UNCERTIFIED

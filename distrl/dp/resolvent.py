@@ -93,9 +93,14 @@ class Resolvent:
 
     # -- the two ways -----------------------------------------------------------------------------------------------
 
-    def _eliminated(self, budget: int) -> Elimination | None:
+    @property
+    def data(self) -> tuple[sparse.csr_array, FloatArray, float]:
+        """What `Elimination.of` takes: f P off the diagonal, row excesses, and the rounding of both over all rows."""
         matrix = sparse.csr_array((self._values, self._columns, self._pointers), shape=(self.n, self.n))
-        return Elimination.of(matrix, self.excess, float(self._data_error.sum()), budget)
+        return matrix, self.excess, float(self._data_error.sum())
+
+    def _eliminated(self, budget: int) -> Elimination | None:
+        return Elimination.of(*self.data, budget)
 
     @cached_property
     def _factors(self) -> Elimination | None:
@@ -155,8 +160,12 @@ class Resolvent:
         return self._iterated_gain(quick=True)
 
     def _iterated_gain(self, quick: bool) -> FloatArray:
-        """h with (I - f P) h >= 1 from an approximate solution, its residual's rounding counted; inf if none is."""
+        """h with (I - f P) h >= 1 from an iterated solution."""
         steps = np.maximum(self._iterate(np.ones(self.n), quick), 1.0)
+        return self._raised(steps)
+
+    def _raised(self, steps: FloatArray) -> FloatArray:
+        """`steps`, about (I - f P)^{-1} 1, raised until (I - f P) h >= 1 is certain; inf where nothing is."""
         left, room = self._defect(np.ones(self.n), steps)
         worst = 1.0 - float((left + room).max())
         return steps / worst * (1.0 + 4.0 * _EPS) if worst > 0.0 else np.full(self.n, np.inf)
@@ -165,11 +174,15 @@ class Resolvent:
         """rhs - (I - f P) solution, and a bound on its rounding that grows with the length of a row."""
         left, size = np.empty(self.n), np.empty(self.n)
         defect_of(self._pointers, self._columns, self._values, self.excess, rhs, solution, left, size)
-        return left, (self._lengths + self._data_error) * _EPS * size
+        floats = (self._lengths + self._data_error) * _EPS * size
+        return left, floats + 2.0**-1074 * self._lengths * np.abs(solution).max()  # of denormal data
+
+    def _approximate(self, rhs: FloatArray) -> FloatArray:
+        return self._iterate(rhs, quick=False) if self._factors is None else self._factors.solve(rhs)
 
     def apply(self, vector: FloatArray) -> FloatArray:
         """(I - f P) vector, without differences of large numbers where `vector` is nearly constant."""
-        return -self._defect(np.zeros(self.n), vector)[0]
+        return np.asarray(-self._defect(np.zeros(self.n), vector)[0])
 
     # -- what is asked for ------------------------------------------------------------------------------------------
 
@@ -181,8 +194,8 @@ class Resolvent:
         ValueError
             If it is beyond float64 (discount 1 and an end too improbable to matter).
         """
-        factors = self._factors
-        solution = self._iterate(rhs, quick=False) if factors is None else factors.solve(rhs)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            solution = self._approximate(rhs)
         if not np.isfinite(solution).all():
             raise ValueError(
                 "the states' linear system is singular to working precision: some state ends with a probability "
@@ -215,8 +228,12 @@ class Resolvent:
             assert self._factors is not None
             return np.minimum(self._factors.solve(np.ones(self.n)) * (1.0 + self.relative_error + _EPS), plain)
         with np.errstate(over="ignore", invalid="ignore"):
-            found = self._quick_gain
-            return np.asarray(np.fmin(found if np.isfinite(found).all() else self._iterated_gain(quick=False), plain))
+            if self._factors is not None:
+                found = self._raised(self._factors.solve(np.ones(self.n)))
+            else:
+                found = self._quick_gain
+                found = found if np.isfinite(found).all() else self._iterated_gain(quick=False)
+            return np.asarray(np.fmin(found, plain))
 
     @property
     def _underflow(self) -> FloatArray:
@@ -233,7 +250,7 @@ class Resolvent:
             return np.asarray(self._factors.solve(rhs) * (1.0 + self.relative_error + _EPS) + self._underflow)
         if np.isinf(self.gain).any() or not np.isfinite(rhs).all():
             return np.full(self.n, np.inf)
-        guess = np.maximum(self._iterate(rhs, quick=False), rhs)
+        guess = np.maximum(self._approximate(rhs), rhs)
         left, room = self._defect(rhs, guess)  # any u with u >= rhs + f P u is a bound
         return np.asarray((guess + max(float((left + room).max()), 0.0) * self.gain) * (1.0 + 2.0 * _EPS))
 

@@ -69,7 +69,7 @@ class Solution:
     clipped_mass : float
         Largest probability, over states, that one more application leaves the grid's interval.
     elapsed : float
-        Seconds.
+        Seconds, without those that compiling took.
     certificate : Certificate or None
         Bound on the distance to the law that `certificate.of` names, per state (None for `Moments`, which give no law).
     tol : float
@@ -82,6 +82,8 @@ class Solution:
         The decision process it came from.
     history : object or None
         What the method recorded on the way (`CategoricalDP`).
+    compiled : float
+        Seconds that compiling took before or during the call, 0 once everything is compiled.
     """
 
     returns: Returns
@@ -99,6 +101,7 @@ class Solution:
     mdp: MDP | None = None
     history: Any = field(default=None, repr=False)
     bounds: FloatArray | None = field(default=None, repr=False)
+    compiled: float = 0.0
 
     def __repr__(self) -> str:
         left = "" if self.bounds is None else f", bound={at_most(self.bound)}"
@@ -418,6 +421,8 @@ class Solution:
         shown = self._shown(states)
         lines = [f"{self.method!r} on {self.model!r}", self.status.value]
         lines.append(f"solver {self.solver}: {self.iterations} applications, {self.elapsed:.3g} s ({self.reason})")
+        if self.compiled > 0.0:
+            lines.append(f"and {self.compiled:.2g} s to compile, once")
         lines.append(f"{self.ended}, clipped mass {self.clipped_mass:.3g}")
         lines += [*self._certificate_line(), *self._lines(shown)]
         left_out = self.model.n_states - len(shown)

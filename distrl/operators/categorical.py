@@ -11,8 +11,9 @@ from scipy.sparse.linalg import LinearOperator
 
 from distrl._kernels import categorical as kernels
 from distrl._kernels.matrix import matrix_entries
+from distrl._steady import steady
 from distrl._threads import Workers
-from distrl._validation import FloatArray, float_array, read_only
+from distrl._validation import FloatArray, float_array, plain
 from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
@@ -82,6 +83,7 @@ class CategoricalBellman:
         operator._setup(table, discount, grid)
         return operator
 
+    @steady
     def _setup(self, table: OutcomeTable, discount: float, grid: Grid) -> None:
         if not isinstance(grid, Grid):
             raise TypeError(f"grid must be a distrl.Grid, got {grid!r}")
@@ -93,6 +95,7 @@ class CategoricalBellman:
 
     # -- one application --------------------------------------------------------------------------------------------
 
+    @steady
     def __call__(self, probs: Any) -> Any:
         """PMF form: (S, m) probabilities, or `CategoricalReturns` on this grid, to the same kind."""
         if isinstance(probs, CategoricalReturns):
@@ -101,12 +104,14 @@ class CategoricalBellman:
             return CategoricalReturns._trusted(self.grid, self.apply(np.asarray(probs.probs)).probs)
         return self.apply(self._checked(probs, "probs")).probs
 
+    @steady
     def cdf(self, values: ArrayLike) -> FloatArray:
         """CDF form: (S, m) CDF values at the atoms (last column 1) to the same."""
         out = np.empty((self.table.n_sources, self.grid.atoms))
         self.apply_cdf(self._checked(values, "values"), out)
         return out
 
+    @steady
     def stop_loss(self, values: ArrayLike) -> FloatArray:
         """Stop-loss form: (S, m) values E[(G - z_i)+] at the atoms (last column 0) to the same."""
         given = self._checked(values, "values")
@@ -123,7 +128,8 @@ class CategoricalBellman:
         out = np.empty((self.table.n_sources, self.grid.atoms))
         spread = np.empty((self.table.n_sources, 3))
         slack = _CLIP_SLACK * (self.grid.atoms - 1)
-        kernels.apply_pmf(read_only(probs), self.plan, slack, out, spread, np.empty(0), 0, len(out))
+        probs = plain(probs)
+        kernels.apply_pmf(probs, self.plan, slack, out, spread, np.empty(0), 0, len(out))
         for block in self.law_blocks:
             mixed = block.continuing @ probs
             block.add_image(probs, out, pmf=True)
@@ -150,12 +156,13 @@ class CategoricalBellman:
         slack = _CLIP_SLACK * (self.grid.atoms - 1)
         workers = Workers(threads, 4 * len(self.table.probs) * self.grid.atoms)
         nothing = np.empty((0, self.grid.atoms))
-        workers.rows(n, kernels.apply_pmf, read_only(probs), self.plan, slack, nothing, spread, distance)
+        workers.rows(n, kernels.apply_pmf, plain(probs), self.plan, slack, nothing, spread, distance)
         return distance * spacing, spread[:, 0] * spacing**2, spread[:, 1] * spacing, spread[:, 2].copy()
 
     def apply_cdf(self, cdf: FloatArray, out: FloatArray, *, affine: bool = True) -> None:
         """CDF form into `out` without checks; `affine=False` is the linear part, for differences of CDFs."""
         nothing = np.empty((0, self.grid.atoms))
+        cdf = plain(cdf)
         kernels.apply_cdf(cdf, self.plan, affine, nothing, out, np.empty(0), 0, len(out))
         self.add_law_blocks(cdf, out, affine=affine)
 
@@ -166,6 +173,7 @@ class CategoricalBellman:
             if affine:
                 out[block.sources] += np.outer(block.ending, block.ending_cdf)
 
+    @steady
     def apply_to(self, law: Any) -> CategoricalReturns:
         """The projected image of laws that need not live on the grid.
 
@@ -248,6 +256,7 @@ class CategoricalBellman:
             matrix = matrix + sparse.kron(lift.tocsr() @ block.continuing, columns_of_f, format="csr")
         return matrix
 
+    @steady
     def offset(self) -> FloatArray:
         """b of F = A F + b, (S * (m - 1),): the image of 0 mass below the last atom."""
         cdf = np.zeros((self.table.n_states, self.grid.atoms))

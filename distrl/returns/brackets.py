@@ -126,7 +126,8 @@ class BracketReturns(Returns, Enclosing):
         return self._cdf(points)
 
     def quantile_ends(self, levels: FloatArray) -> Ends:
-        return self._quantile(levels)
+        low, high = self._quantile(np.maximum(levels, 1e-15))  # at 0 it is the smallest value
+        return np.where(levels > 0.0, low, -np.inf), high
 
     @abstractmethod
     def _variance(self) -> tuple[FloatArray, FloatArray]:

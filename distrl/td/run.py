@@ -15,6 +15,7 @@ from distrl._steady import steady
 from distrl._validation import FloatArray, IntArray, generator, real_number, whole_number
 from distrl.dp.solution import Solution
 from distrl.models.mrp import MRP
+from distrl.returns.base import Returns
 from distrl.returns.metrics import wasserstein
 from distrl.td.methods import CategoricalTD, TDMethod, ValueEstimates
 from distrl.td.replication import Kept
@@ -147,7 +148,7 @@ class LearningRun:
         n = self.model.n_states
         means = None
         if isinstance(self.final, ValueEstimates):
-            means = truth.values if isinstance(truth, Solution) else truth.mean() if hasattr(truth, "mean") else truth
+            means = laws.mean() if isinstance(laws, Returns | ValueEstimates) else laws
         elif isinstance(laws, np.ndarray) and laws.dtype != object:
             means = laws
         if means is not None:
