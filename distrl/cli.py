@@ -444,16 +444,25 @@ def _progress(asked: bool | None) -> Iterator[Any]:
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("preparing (compiles for some seconds the first time)", total=None)
-        last = 0.0
+        yield _Live(bar)
 
-        def show(share: float, applications: int, bound: float) -> None:
-            nonlocal last
-            if (now := time.monotonic()) - last > 0.1:
-                last = now
-                bar.update(task, total=1.0, completed=share, description=f"solving: error bound {bound:.2g}")
 
-        yield show
+class _Live:
+    """A hook that shows the phase, the bound and the time left on a live bar."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar, self._last, self._words = bar, 0.0, "preparing"
+        self._task = bar.add_task("preparing (compiles for some seconds the first time)", total=None)
+
+    def __call__(self, share: float, applications: int, bound: float) -> None:
+        if (now := time.monotonic()) - self._last > 0.1:
+            self._last = now
+            known = f": error bound {bound:.2g}" if bound == bound else ""
+            self._bar.update(self._task, total=1.0, completed=share, description=self._words + known)
+
+    def phase(self, words: str) -> None:
+        self._words = words
+        self._bar.update(self._task, total=None, description=words)
 
 
 def _print(solution: "distrl.Solution", title: str, states: list[int], level: float, wants_start: bool) -> None:

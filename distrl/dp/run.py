@@ -26,6 +26,12 @@ class Run:
     given: bool = False  # whether `tol` is the user's, who wants to know if float64 does not reach it
     _first: float = math.nan
 
+    def enter(self, phase: str) -> None:
+        """Say what begins, to a progress hook that has an attribute `phase`: a callable that takes such words."""
+        announce = getattr(self.progress, "phase", None)
+        if announce is not None:
+            announce(phase)
+
     @property
     def elapsed(self) -> float:
         """Seconds since the call."""
@@ -60,10 +66,19 @@ def progress_hook(
         from tqdm.auto import tqdm
     except ImportError as error:
         raise ModuleNotFoundError("progress=True needs tqdm: pip install 'distrl[cli]'") from error
-    bar = tqdm(total=100.0, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}")
+    bar = _Bar(tqdm(total=100.0, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}"), describe)
+    return bar, bar.close
 
-    def show(share: float, iterations: int, bound: float) -> None:
-        bar.update(100.0 * share - bar.n)
-        bar.set_postfix_str(describe(iterations, bound), refresh=False)
 
-    return show, bar.close
+class _Bar:
+    """A tqdm bar as a hook, described by the phase that the work is in."""
+
+    def __init__(self, bar: Any, describe: Callable[[int, float], str]) -> None:
+        self._bar, self._describe, self.close = bar, describe, bar.close
+
+    def __call__(self, share: float, iterations: int, bound: float) -> None:
+        self._bar.update(100.0 * share - self._bar.n)
+        self._bar.set_postfix_str(self._describe(iterations, bound), refresh=False)
+
+    def phase(self, words: str) -> None:
+        self._bar.set_description_str(words)
