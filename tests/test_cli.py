@@ -13,6 +13,7 @@ from scipy import stats
 
 import distrl
 from distrl import cli
+from distrl._compiling import NOTE
 from distrl._display import at_most
 
 
@@ -26,6 +27,7 @@ def run(monkeypatch, capsys, tmp_path):
         with pytest.raises(SystemExit) as end:
             cli.main()
         out, err = capsys.readouterr()
+        err = err.replace(f"distrl: note: {NOTE}\n", "")  # where the cache of kernels is still empty
         return int(end.value.code or 0), out, err
 
     return call
@@ -176,7 +178,7 @@ def test_unconverged_solution_is_shown_saved_and_status_1(run, chain, tmp_path):
     )
     assert status == 1
     assert err == f"distrl: {distrl.Status.MAX_ITERATIONS.value}\n"
-    assert "W1 bound" in out
+    assert "W1 <=" in out
     assert (tmp_path / "x.csv").exists()
 
 
@@ -264,7 +266,7 @@ def test_installed_command_line_in_a_process(chain, tmp_path):
         [sys.executable, "-m", "distrl", "evaluate", str(chain)], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 0
-    assert done.stderr == ""
+    assert done.stderr in ("", f"distrl: note: {NOTE}\n")
     assert "certificate" in done.stdout
 
 

@@ -180,7 +180,8 @@ def prolong(
     for x in range(start, stop):
         k = shift[x]
         first, end = max(0, -k), min(last, last - k)
-        out[x] = vector[x]
+        for j in range(last + 1):
+            out[x, j] = vector[x, j]
         target = out[x, first + k : end + k]
         source = coarse[label[x], first:end]
         for j in range(len(target)):

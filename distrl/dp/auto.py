@@ -1,13 +1,15 @@
 """The rule of `solver="auto"`, and what it does with it."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
 from distrl._kernels.categorical import solve_states
+from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.aggregation import GROUP_UNKNOWNS, Aggregation, groups_of
 from distrl.dp.banded import banded, narrow_order

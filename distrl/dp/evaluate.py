@@ -63,8 +63,9 @@ def evaluate(
     throw : bool
         Raise `ConvergenceError` if the tolerance is not met (its `.solution` holds what there is).
     progress : bool or callable
-        True shows a bar with the time left, and what the work is at; a callable is called with (share done,
-        applications, bound). If it has an attribute `phase`, that is called with words for what begins.
+        True shows a bar with the time left, what the work is at, and says so if kernels are compiled first; a callable
+        is called with (share done, applications, bound). If it has an attribute `phase`, that is called with words for
+        what begins.
 
     Returns
     -------
@@ -125,11 +126,12 @@ def solve(
     if max_iterations is not None:
         max_iterations = whole_number(max_iterations, "max_iterations", low=1)
     hook, close = progress_hook(progress)
+    run = Run(tol, max_iterations, generator(rng), hook, given=given)
     try:
-        solution = method._solve(mrp._whole(), Run(tol, max_iterations, generator(rng), hook, given=given))
+        solution = method._solve(mrp._whole(), run)
     finally:
         close()
-    solution = replace(solution, mdp=mdp)
+    solution = replace(solution, mdp=mdp, compiled=run.compiled)
     if isinstance(model, EmpiricalMRP | EmpiricalMDP) and solution.certificate is not None:
         solution = replace(solution, certificate=replace(solution.certificate, of=SAMPLES_LAW))
     if throw and solution.status is Status.INTERRUPTED:

@@ -87,6 +87,7 @@ class Problem:
         certificate, residual = self.certifier.certify(probs, threads)
         bounds = certificate.residual
         status, tol = self.settled(outcome.status, float(bounds.max()))
+        how = self.certifier.linear.how
         return Solution(
             returns=CategoricalReturns._trusted(self.grid, probs),
             status=status,
@@ -97,7 +98,7 @@ class Problem:
             certificate=certificate,
             tol=tol,
             solver=solver,
-            reason=reason,
+            reason=reason if how == "elimination" else f"{reason}; the certificate's systems by {how}",
             model=self.model,
             method=method,
             bounds=bounds,
@@ -133,4 +134,5 @@ def enough_sweeps(discount: float, gain: float, ratio: float) -> int:
     if rate <= 0.0:
         return 100  # one is enough for sweeps, but over-relaxed ones err by a fifth of the error before
     ratio = max(ratio, 2.0)
-    return int(min(2.0 * math.log(ratio) / -math.log1p(rate - 1.0) + 100, 1e9)) if rate < 1.0 else 10**6
+    decay = -math.log(rate) if rate < 0.5 else -math.log1p(rate - 1.0)  # 1e-180 - 1 is -1
+    return int(min(2.0 * math.log(ratio) / decay + 100, 1e9)) if rate < 1.0 else 10**6

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
+from distrl._lazy import special
 from distrl._memory import check_memory
 from distrl._threads import check_threads
 from distrl._validation import FloatArray, real_number, whole_number

@@ -3,10 +3,13 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from distrl._compiling import watch
 
 #: Called with (share of the work done, applications so far, current bound).
 ProgressHook = Callable[[float, int, float], None]
@@ -21,6 +24,7 @@ class Run:
     rng: np.random.Generator
     progress: ProgressHook | None
     started: float = field(default_factory=time.perf_counter)
+    compiled_before: float = field(default_factory=lambda: watch.seconds)
     iterations: int = 0
     interrupted: bool = False
     given: bool = False  # whether `tol` is the user's, who wants to know if float64 does not reach it
@@ -34,8 +38,13 @@ class Run:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the call."""
-        return time.perf_counter() - self.started
+        """Seconds since the call, without those of compiling."""
+        return max(time.perf_counter() - self.started - self.compiled, 0.0)
+
+    @property
+    def compiled(self) -> float:
+        """Seconds of compiling since the call."""
+        return watch.seconds - self.compiled_before
 
     def report(self, bound: float, tol: float) -> None:
         """Progress of a contraction: the share of the way from the first bound to the tolerance, in logarithms."""
@@ -66,15 +75,18 @@ def progress_hook(
         from tqdm.auto import tqdm
     except ImportError as error:
         raise ModuleNotFoundError("progress=True needs tqdm: pip install 'distrl[cli]'") from error
-    bar = _Bar(tqdm(total=100.0, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}"), describe)
-    return bar, bar.close
+    closing = ExitStack()
+    closing.enter_context(watch.told_to(watch.say_aloud()))
+    bar = tqdm(total=100.0, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}")
+    closing.callback(bar.close)
+    return _Bar(bar, describe), closing.close
 
 
 class _Bar:
     """A tqdm bar as a hook, described by the phase that the work is in."""
 
     def __init__(self, bar: Any, describe: Callable[[int, float], str]) -> None:
-        self._bar, self._describe, self.close = bar, describe, bar.close
+        self._bar, self._describe = bar, describe
 
     def __call__(self, share: float, iterations: int, bound: float) -> None:
         self._bar.update(100.0 * share - self._bar.n)

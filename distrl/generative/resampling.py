@@ -4,7 +4,7 @@ import numpy as np
 
 from distrl._kernels import laws as kernels
 from distrl._kernels.categorical import apply_cdf
-from distrl._validation import FloatArray, IntArray
+from distrl._validation import FloatArray, IntArray, plain
 from distrl.models.generative import Samples
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.plan import build_plan, reached, worth_a_matrix
@@ -90,7 +90,8 @@ class Weighted:
 
     def apply(self, cdf: FloatArray, *, affine: bool = True) -> FloatArray:
         """CDF form (S, m) to the same; the linear part alone if not `affine`."""
-        of, out = self._of, np.empty_like(cdf)
+        of, cdf = self._of, plain(cdf)
+        out = np.empty_like(cdf)
         apply_cdf(cdf, self._plan, affine, np.empty((0, cdf.shape[1])), out, np.empty(0), 0, len(out))
         kernels.add_bands(cdf, of._sources, of._successors, of._first, self._bands, out)
         return out

@@ -4,6 +4,8 @@ A source is a state of an MRP, or a (state, action) pair of an MDP. A row is (pr
 terminal): collapsing rows to an expected reward would keep the mean return and destroy its distribution.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +13,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import csgraph
 
+from distrl._lazy import csgraph, sparse
 from distrl._validation import LARGEST_NUMBER, SUM_TOLERANCE, BoolArray, FloatArray, IntArray, without_noise
 from distrl.models.laws import Law
 
@@ -84,7 +85,7 @@ class OutcomeTable:
         return np.where(defects > rounding, defects, 0.0)
 
     @cached_property
-    def whole(self) -> "OutcomeTable":
+    def whole(self) -> OutcomeTable:
         """The table with rows that sum to 1 to rounding, and the `defects` of this one, which certificates count.
 
         A row p that lacks the mass d is part of some row q: p / (1 - d) and q differ by d in total variation, whatever
@@ -99,8 +100,16 @@ class OutcomeTable:
     @cached_property
     def law_errors(self) -> FloatArray:
         """(sources,) W1 between one step's reward and that of the laws as they were given, at most."""
-        errors = np.array([*(law.error for law in self.reward_laws), 0.0])  # the last serves the constants' index -1
-        return _sum_by(self.sources, self.probs * errors[self.laws], self.n_sources)
+        return self._of_laws([law.error for law in self.reward_laws])
+
+    @cached_property
+    def law_cdf_errors(self) -> FloatArray:
+        """(sources,) the same for the largest difference of the CDFs."""
+        return self._of_laws([law.cdf_error for law in self.reward_laws])
+
+    def _of_laws(self, numbers: list[float]) -> FloatArray:
+        each = np.array([*numbers, 0.0])[self.laws]  # the last serves the constants' index -1
+        return _sum_by(self.sources, self.probs * each, self.n_sources)
 
     def reward_ranges(self, tail: float | None = None) -> tuple[FloatArray, FloatArray]:
         """(n,) smallest and largest reward of each row; unbounded laws are cut at their `tail` quantiles if given."""
@@ -141,6 +150,7 @@ def build_table(
     n_states: int,
     describe: Callable[[int], str],
     normalise: bool | None = None,
+    tolerance: float = SUM_TOLERANCE,
 ) -> OutcomeTable:
     """Validate, merge and sort raw rows into an `OutcomeTable`.
 
@@ -168,11 +178,11 @@ def build_table(
         missing = int(gaps[0]) if gaps.size else len(present)
         raise ValueError(f"{describe(missing)} has no outcome; every one needs rows that sum to 1")
     sums = _sum_by(sources, probs, n_sources)
-    wrong = np.abs(sums - 1.0) > SUM_TOLERANCE
+    wrong = np.abs(sums - 1.0) > tolerance
     if wrong.any() and normalise and np.isfinite(sums).all() and (sums > 0.0).all():
         source = int(np.argmax(np.abs(sums - 1.0)))
         warnings.warn(
-            f"normalise: {np.count_nonzero(wrong)} of {n_sources} rows did not sum to 1 within {SUM_TOLERANCE:g} and "
+            f"normalise: {np.count_nonzero(wrong)} of {n_sources} rows did not sum to 1 within {tolerance:g} and "
             f"were divided by their sum; the largest defect: {describe(source)} summed to {sums[source]:.12g}",
             UserWarning,
             stacklevel=3,
@@ -183,7 +193,7 @@ def build_table(
         offer = "" if normalise is None else ", or pass normalise=True, which does it for all rows and says so"
         raise ValueError(
             f"the probabilities of {describe(source)} sum to {sums[source]:.12g}, not 1 "
-            f"(tolerance {SUM_TOLERANCE:g}); add the missing outcomes or divide the row by its sum{offer}"
+            f"(tolerance {tolerance:g}); add the missing outcomes or divide the row by its sum{offer}"
         )
     if (np.abs(rewards) > LARGEST_NUMBER).any():
         row = int(np.argmax(np.abs(rewards) > LARGEST_NUMBER))

@@ -7,7 +7,7 @@ import numpy as np
 
 from distrl._kernels import quantile as kernels
 from distrl._threads import Workers
-from distrl._validation import FloatArray, IntArray
+from distrl._validation import FloatArray, IntArray, plain
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.plan import values_of
@@ -71,12 +71,12 @@ class Mixture:
         """E[(Z - k)+], of the shape of k."""
         return np.maximum(self.put(k) - (k - self.mean), 0.0)
 
-    def put_error(self, reach: float) -> float:
-        """Bound on the error of `put` at points up to `reach` in size: the laws' own, and that of the sums."""
+    def rounding(self, reach: float) -> float:
+        """Bound on the rounding of `put` at points up to `reach` in size: the laws' own, and that of the sums."""
         error = 0.0
         for law, shifts, weights in self._parts:
             far = reach + float(np.abs(shifts).max(initial=0.0))
-            own = 4.0 * _EPS * far if law is None else law.put_error(far)
+            own = 4.0 * _EPS * far if law is None else law.rounding(far)
             error += float(weights.sum()) * (own + 8.0 * _EPS * far)
         return error
 
@@ -210,7 +210,7 @@ class LawTarget:
         cumulative[-1] = 1.0
         distance = float(wasserstein_1(law[None], cumulative[None], mixture)[0])
         reach = float(np.abs(law).max() + np.abs(values).max(initial=0.0))
-        slack = 2.0 * mixture.inversion_error + (4.0 * mixture.put_error(reach) + 4.0 * _EPS * reach) * len(law)
+        slack = 2.0 * mixture.inversion_error + (4.0 * mixture.rounding(reach) + 4.0 * _EPS * reach) * len(law)
         return distance, slack
 
     def mixture(self, values: FloatArray, weights: FloatArray, tol: float, near: FloatArray | None = None) -> Mixture:
@@ -295,11 +295,12 @@ class Targets:
             int |F - G| by a merge, time as for an application; for continuous targets through E[(k - Z)+] at the laws'
             particles and the target's quantiles in between. Slack, to first order in eps: positions r + discount * v
             are rounded, compensated sums of masses err by a few eps, the sum of the pieces by eps for each; masses that
-            do not sum to 1 count with the defect times the width.
+            do not sum to 1 count with the defect times the width, laws known by quadrature with their `error`.
         """
         workers = Workers(self.threads, 8 * len(self.plan.shift) * values.shape[1])
         both = np.empty((self.table.n_sources, 2))
-        workers.rows(len(both), kernels.distances, values, weights, self.plan, laws, law_weights, both)
+        given, beside = (plain(values), plain(weights)), (plain(laws), plain(law_weights))
+        workers.rows(len(both), kernels.distances, *given, self.plan, *beside, both)
         distance, width = both[:, 0].copy(), both[:, 1]
         defect = np.abs(np.add.reduceat(self.table.probs, self.table.indptr[:-1]) - 1.0)
         defect += np.abs(weights.sum(axis=1) - 1.0).max() + np.abs(law_weights.sum(axis=1) - 1.0)
@@ -311,4 +312,4 @@ class Targets:
             own = law_weights[x if len(law_weights) > 1 else 0]
             distance[x], error = target.distance(values, weights, laws[x], own)
             slack[x] = error + defect[x] * 2.0 * size
-        return distance, np.asarray(slack)
+        return distance, np.asarray(slack + self.table.law_errors)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from distrl._files import path_of
 from distrl._steady import steady
 from distrl._validation import FloatArray, IntArray, float_array, generator, real_number, whole_number
 from distrl.dp.solution import Solution
@@ -263,14 +263,16 @@ class LearningRun:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what was recorded to `.npz`, atomically: updates, values, estimates (T, R, S, ...), visits, settings.
 
-        To resume in another session, pickle the run itself.
+        `distrl.load` gives the run back, to be looked at or resumed in another session.
 
         Raises
         ------
         ValueError
-            If the name does not end in .npz.
+            If the name does not end in .npz, or the file cannot be written, naming it.
         """
-        target = pathlib.Path(path)
+        from distrl._records import write_result  # it knows all classes of results
+
+        target = path_of(path)
         if target.suffix != ".npz":
             raise ValueError(f"cannot tell the format of {str(target)!r}; end its name in .npz")
         settings = {
@@ -290,10 +292,7 @@ class LearningRun:
         if self._records:
             arrays["estimates"] = np.stack(self._records)
             arrays.update(self.method._axis())
-        partial = target.with_name(target.name + ".partial")
-        with open(partial, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(partial, target)
+        write_result(target, self, arrays, {"estimates": self._records})
 
 
 def _holds_laws(truth: Any) -> bool:
@@ -305,7 +304,7 @@ def _holds_laws(truth: Any) -> bool:
 
 def _means(truth: Any) -> FloatArray:
     """Means of laws, or the numbers themselves."""
-    if isinstance(truth, Returns):
+    if isinstance(truth, Returns | ValueEstimates):
         return np.asarray(truth.mean(), dtype=np.float64)
     if hasattr(truth, "__len__") and not isinstance(truth, str) and _holds_laws(truth):
         return np.array([as_law(law, f"truth[{state}]").mean for state, law in enumerate(truth)])

@@ -144,7 +144,7 @@ class CdfTable:
     jumps, sizes : (j,) the atoms
     mean : float
     error : W1 between this law and the given one
-    cdf_error : largest difference of the CDFs, but for panels of no length that hold a singularity
+    cdf_error : largest difference of the CDFs
     evaluations : number of values of F and S that were asked for
     """
 
