@@ -44,7 +44,9 @@ class Problem:
     @classmethod
     def of(cls, model: MRP, grid: Grid | None, atoms: int, run: Run) -> "Problem":
         chosen = Grid.covering(model, atoms) if grid is None else grid
+        run.enter("building the operator")
         operator = CategoricalBellman(model, chosen)
+        run.enter("bounding what errors add up to")
         certifier = Certifier(model, operator)
         tol = run.tol
         if tol is None:
@@ -79,6 +81,7 @@ class Problem:
         self, outcome: Outcome, run: Run, method: Any, solver: str, reason: str, threads: int | None = None
     ) -> Solution:
         """Turn CDF values (overwritten) into laws, negative rounding cut off, and certify exactly those."""
+        run.enter("certifying")
         probs = outcome.cdf
         Workers(threads, probs.size).rows(len(probs), cdf_to_pmf, probs)
         certificate, residual = self.certifier.certify(probs, threads)
