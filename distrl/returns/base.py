@@ -1,5 +1,6 @@
 """What every representation of return laws can be asked."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, Self
@@ -74,8 +75,15 @@ class Returns(ABC):
         return self._shaped(out, ())
 
     def std(self) -> FloatArray:
-        """sqrt(var), shape batch."""
-        return np.sqrt(self.var())
+        """sqrt(var), shape batch; where squares of the values would vanish, in units of the largest."""
+        values, weights = self._rows()
+        unit = float(np.abs(values).max(initial=0.0))
+        if not 0.0 < unit < 1e-140:
+            return np.sqrt(self.var())
+        out = np.empty(self._size)
+        power = 2.0 ** max(math.frexp(unit)[1], -1022)  # dividing by a power of two rounds nothing
+        kernels.variance(read_only(values / power), weights, out)
+        return self._shaped(np.sqrt(out) * power, ())
 
     def cdf(self, x: ArrayLike) -> FloatArray:
         """P(Z <= x).

@@ -579,7 +579,7 @@ def as_interval(low: FloatArray, high: FloatArray, functional: Functional) -> Fl
     """The ends side by side; ends that crossed by rounding hold both, by more they are an internal error."""
     low, high = np.broadcast_arrays(low, high)
     with np.errstate(invalid="ignore"):
-        room = 64.0 * _EPS * np.maximum(np.abs(low), np.abs(high))
+        room = 64.0 * _EPS * np.maximum(np.abs(low), np.abs(high)) + np.finfo(np.float64).tiny
         wrong = ~(low <= high + np.where(np.isfinite(room), room, 0.0))
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
