@@ -140,7 +140,7 @@ laws = [st.norm(0.0, 1.0), st.gamma(2.0)]
 model = MRP(P, [laws[k % 2] for k in range(n)], 0.97)
 grid = Grid(-80.0, 200.0, 281)
 found = verbs.all_jobs(1)
-for solver in ("auto", "krylov", "iterate"):
+for solver in ("auto", "krylov"):
     method = CategoricalFixedPoint(grid=grid, solver=solver)
     found[f"dense, {solver}"] = verbs.of_solution(evaluate(model, method, throw=False))
 numbers = MRP(P, rng.normal(size=n), 0.97)
@@ -152,6 +152,19 @@ found["learn"] = verbs.digest(run.values, run.negative_mass)
 est = estimate(numbers, CategoricalFixedPoint(9), samples_per_state=60, rng=0)
 found["ks"] = verbs.digest(est.interval("ks", rng=0, resamples=20), est.interval("mean"), est.enclosure("cvar", 0.1))
 found["start"] = verbs.digest(evaluate(MRP(P, rng.normal(size=n), 0.9, initial=P[3]), CategoricalFixedPoint(401)).start)
+values = rng.normal(size=60_000)
+weights = rng.random(60_000)
+long = FiniteLaw(values, weights / weights.sum())
+numbers_of_it = [long.mean, long.variance, long.moment(3), long.central_moment(3)]
+found["a law on many values"] = verbs.digest(np.array(numbers_of_it))
+T = operators.CategoricalBellman(model, grid)
+laws = np.full((n, 281), 1.0 / 281.0)
+found["an operator"] = verbs.digest(T(laws), T.cdf(np.cumsum(laws, axis=1)), T.offset())
+Phi = operators.StochasticCDFBellman(numbers, Grid.covering(numbers, 21))
+variations = Phi.local_variation(), Phi.global_variation()
+found["a stochastic operator"] = verbs.digest(Phi.mean(), Phi.sample(2, 0), *variations)
+mixed = MRP([[1.0]], [long], 0.9)
+found["their solution"] = verbs.of_solution(evaluate(mixed, CategoricalFixedPoint(51)))
 print(json.dumps([set_to, found]))
 """
 

@@ -1,13 +1,15 @@
 """Solving u = b + factor * P u over states, and bounding its solution for certain."""
 
+from __future__ import annotations
+
 import math
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
 from distrl._kernels.resolvent import bicgstab
 from distrl._kernels.resolvent import defect as defect_of
+from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.elimination import Elimination
 from distrl.models.mrp import MRP
@@ -83,7 +85,7 @@ class Resolvent:
         self.how = "elimination"
 
     @classmethod
-    def of(cls, model: MRP, power: int = 1) -> "Resolvent":
+    def of(cls, model: MRP, power: int = 1) -> Resolvent:
         """(I - g^power P)^{-1} of a model, ending probabilities summed over its outcomes."""
         table = model.outcomes
         ends = table.terminals
