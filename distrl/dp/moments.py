@@ -113,7 +113,7 @@ def enclosed_mean(model: MRP, linear: Resolvent) -> tuple[FloatArray, FloatArray
     is within the bound.
     """
     table = model.outcomes
-    outcomes, rewards = np.diff(table.indptr) + 2.0, absolute_rewards(model)
+    outcomes, rewards = np.diff(table.indptr) + 2.0, absolute_rewards(model, of_laws=True)
     mean, error = linear.enclose(model.expected_rewards, outcomes * _EPS * rewards + table.law_errors)
     defect = table.defects
     if defect.any():

@@ -12,6 +12,8 @@ or without a colon. Any file may be compressed (`.tra.gz`, ...). Format: the app
 PRISM manual.
 """
 
+from __future__ import annotations
+
 import gzip
 import os
 import re
@@ -22,9 +24,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from scipy import sparse
 
 from distrl._files import replacing
+from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray, real_number, whole_number
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
@@ -89,6 +91,10 @@ def read_prism(
     starts = np.empty(0, dtype=np.int64)
     if initial is not None and (initial != "init" or "init" in labels.members):
         starts = labels.states(initial)
+        if initial != "init" and not starts.size:
+            raise ValueError(
+                f"{labels.path}: no state has the label {initial!r}, so it gives no law of the first state"
+            )
     n, n_actions, keys, probs = _transitions(tra, ends)
     mask = np.zeros(n, dtype=np.bool_)
     mask[ends] = True

@@ -162,7 +162,7 @@ def _named_columns(
             raise ValueError(f"columns is for a table whose columns have names; these {what} are read by position")
         return None
     headers = _headers(table, names, columns, what, may_lack_terminal)
-    found = {name: _column(table, header) for name, header in headers.items() if header is not None}
+    found = {name: _column(table, header) for name, header in headers.items()}
     if "terminal" not in found:
         found["terminal"] = np.zeros(len(found["probability"]), dtype=np.bool_)
     return found
@@ -202,8 +202,9 @@ class _Records:
 
 
 def _headers(table: Any, names: tuple[str, ...], columns: Any, what: str, may_lack_terminal: bool) -> dict[str, Any]:
-    """{our name: the table's}, None for a `terminal` that is False throughout."""
-    headers = list(table.columns if hasattr(table, "columns") else table)
+    """{our name: the table's}, without `terminal` where that is False throughout."""
+    arrow = getattr(table, "column_names", None)  # of an Arrow table, whose `columns` are the data
+    headers = list(arrow if isinstance(arrow, list) else getattr(table, "columns", table))
     listed = f"the columns of {what} are {', '.join(map(str, headers)) or 'none'}"
     chosen = {} if columns is None else columns
     if not isinstance(chosen, Mapping) or not set(chosen) <= set(names):
@@ -213,7 +214,6 @@ def _headers(table: Any, names: tuple[str, ...], columns: Any, what: str, may_la
     found: dict[str, Any] = {}
     for name in names:
         if name == "terminal" and may_lack_terminal and chosen.get(name, name) is None:
-            found[name] = None
             continue
         fitting = _fitting(name, headers, chosen)
         if len(fitting) > 1:
@@ -228,16 +228,15 @@ def _headers(table: Any, names: tuple[str, ...], columns: Any, what: str, may_la
     others = [header for header in headers if header not in found.values()]
     _refuse_telling(table, others, what)
     missing = [name for name in names if name not in found]
-    if missing == ["terminal"] and may_lack_terminal:
-        if any(_plain(header) not in _TELLING for header in others):  # it may well say where returns end
-            raise ValueError(
-                f"no column 'terminal': {listed}; give columns={{'terminal': its name there}}, or None for a name if "
-                "no outcome ends the return"
-            )
-        found["terminal"] = None
-    elif missing:
+    if missing and (missing != ["terminal"] or not may_lack_terminal):
         absent = " and ".join(map(repr, missing))
         raise ValueError(f"no column {absent}: {listed}; give columns={{{missing[0]!r}: its name there}}")
+    unknown = [header for header in others if _plain(header) not in _TELLING]
+    if missing and unknown and "terminal" not in chosen:  # one of them may well say where returns end
+        raise ValueError(
+            f"no column 'terminal': {listed}; give columns={{'terminal': its name there}}, or None for a name if no "
+            "outcome ends the return"
+        )
     return found
 
 

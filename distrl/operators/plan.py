@@ -1,13 +1,15 @@
 """From an outcome table and a grid to the arrays that kernels read, and the matrices of continuous reward laws."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from scipy import sparse
 
 from distrl._kernels import laws as kernels
+from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.outcomes import OutcomeTable

@@ -92,7 +92,7 @@ def test_w1_moves_a_functional_by_no_more_than_it_says(functional, name, at, opt
         (lambda: parse("cvar", 0.0), "at must lie in"),
         (lambda: parse("expectile", 1.0), "at must lie in"),
         (lambda: parse("quantile", 1.5), "at must lie in"),
-        (lambda: parse("cdf", np.nan), "at is nan"),
+        (lambda: parse("cdf", np.nan), "at is NaN"),
         (lambda: parse("cvar", 0.1, "left"), "tail must be"),
         (lambda: parse(CVaR(0.1), 0.2), "leave `at` and `tail` out"),
         (lambda: CVaR(2.0), "level must lie in"),

@@ -1,5 +1,6 @@
 """A law on finitely many values."""
 
+import math
 from collections.abc import Hashable
 from typing import Any
 
@@ -49,7 +50,7 @@ class FiniteLaw(Law):
         self.values, self.probs = self.values[kept], self.probs[kept]
         self._cumulative = np.cumsum(self.probs)
         self._partial = np.cumsum(self.probs * self.values)
-        self.mean = float(self.probs @ self.values)
+        self.mean = math.fsum(self.probs * self.values)  # rounded once, however many values there are
         with np.errstate(over="ignore"):
             self.variance = float(self.probs @ (self.values - self.mean) ** 2)
         self.support = (float(self.values[0]), float(self.values[-1]))
