@@ -134,5 +134,7 @@ def enough_sweeps(discount: float, gain: float, ratio: float) -> int:
     if rate <= 0.0:
         return 100  # one is enough for sweeps, but over-relaxed ones err by a fifth of the error before
     ratio = max(ratio, 2.0)
-    decay = -math.log(rate) if rate < 0.5 else -math.log1p(rate - 1.0)  # 1e-180 - 1 is -1
-    return int(min(2.0 * math.log(ratio) / decay + 100, 1e9)) if rate < 1.0 else 10**6
+    if rate >= 1.0:
+        return 10**6
+    decay = -math.log(rate) if rate < 0.5 else -math.log1p(rate - 1.0)  # 1e-17 - 1 is -1, and has no logarithm
+    return int(min(2.0 * math.log(ratio) / decay + 100, 1e9))

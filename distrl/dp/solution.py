@@ -432,9 +432,7 @@ class Solution:
         return "\n".join(lines)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to `.npz` (all of it: `distrl.load` gives it back) or `.csv` (the table, one row a state).
-
-        The file appears whole or not at all.
+        """Write to `.npz` (all of it: `distrl.load` gives it back) or `.csv` (the table), whole or not at all.
 
         Raises
         ------

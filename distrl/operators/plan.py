@@ -20,6 +20,11 @@ Losses: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]  # variance, overs
 _SUBCELLS = 4  # pieces of a cell in the upper bound on the variance that rounding adds
 
 
+#: A discount up to this is none: what comes later moves a return by less than float64 can tell from its reward, and
+#: kernels divide by the discount.
+NO_DISCOUNT = 1e-290
+
+
 class Plan(NamedTuple):
     """Kernel input; positions in units of the spacing from the first atom, see `distrl._kernels.categorical`.
 
@@ -118,7 +123,7 @@ def build_plan(
             "fewer atoms, or FiniteLaw rewards"
         )
     as_reads = np.array([True, *finite])[np.where(table.laws >= 0, table.laws + 1, 0)]
-    going_on = ~table.terminals & (discount > 0.0)
+    going_on = ~table.terminals & (discount > NO_DISCOUNT)
     plan = _plan_of_reads(table, discount, grid, as_reads & going_on, as_reads & ~going_on)
     return plan, [_block(table, index, discount, grid, going_on) for index in dense]
 
