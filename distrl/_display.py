@@ -49,7 +49,8 @@ def _unit_of_ends(low: float, high: float, digits: int) -> int:
 
 def _unit(size: float, error: float, digits: int) -> int:
     """The power of ten of the last digit: not above the error, and at most so many digits of a number of that size."""
-    finest = -digits if size == 0.0 or not math.isfinite(size) else math.floor(math.log10(size)) - digits + 1
+    known = size > 0.0 and math.isfinite(size)  # 0.9999999 is written as 1
+    finest = math.floor(math.log10(size) + 0.5 * 10.0**-digits) - digits + 1 if known else -digits
     if not (math.isfinite(error) and error > 0.0):
         return finest
     return max(math.floor(math.log10(error)), finest)

@@ -1,7 +1,8 @@
 """Compiled kernels in files: where no file can be written, or a file is damaged, kernels are compiled anew.
 
 Numba refuses to decorate a function for which it finds no folder that it can write to, and a file that was cut short
-(a full disk, a killed copy) fails at every later call. Here neither stops anybody.
+(a full disk, a killed copy) fails at every later call. Here neither stops anybody. And a fork waits until what other
+threads compile is done: the child would find Numba's lock held for ever by a thread that it does not have.
 """
 
 import hashlib
@@ -15,7 +16,15 @@ from typing import Any
 
 from numba.core import ir
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 
 class _Checked(CompileResultCacheImpl):  # type: ignore[misc]

@@ -189,7 +189,7 @@ def refuse_other_order(value: Any, name: str) -> None:
                 f"read; sort it, or give {name}.to_numpy() if the positions are right"
             )
     index, columns = labels.get("index"), labels.get("columns")
-    if index != columns and Counter(map(str, index or ())) == Counter(map(str, columns or ())):
+    if index and columns and index != columns and Counter(map(str, index)) == Counter(map(str, columns)):
         raise ValueError(f"the index and the columns of {name} name the same things in another order; sort both")
 
 

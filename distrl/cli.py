@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -107,7 +108,23 @@ Rewards = Annotated[
         help="PRISM: which of several reward structures, by number or name.", show_default=False, rich_help_panel=_MODEL
     ),
 ]
-Atoms = Annotated[int, typer.Option(help="Number of atoms of the grid.", rich_help_panel=_METHOD)]
+Normalise = Annotated[
+    bool,
+    typer.Option(
+        "--normalise",
+        help="PRISM: divide rows that do not sum to 1 by their sum; a note says how far off they were.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Atoms = Annotated[
+    int | None,
+    typer.Option(
+        help="Number of atoms of the grid. Default: rounding to them is at most 1% of the standard deviation of every "
+        "return, 51 to 2,001.",
+        show_default=False,
+        rich_help_panel=_METHOD,
+    ),
+]
 GridOption = Annotated[
     tuple[float, float] | None,
     typer.Option(
@@ -228,7 +245,8 @@ def evaluate(
     check: Check = True,
     terminal: Terminal = None,
     rewards: Rewards = None,
-    atoms: Atoms = 201,
+    normalise: Normalise = False,
+    atoms: Atoms = None,
     grid: GridOption = None,
     tight: Tight = False,
     tail: Tail = None,
@@ -249,14 +267,16 @@ def evaluate(
         _check_target(plot, (".png", ".pdf", ".svg"), "--plot")
         _check_target(save, (".npz", ".csv"), "--save")
         draw = None if plot is None else _drawing()
-        given = _read_model(model, discount, option or [], check, terminal, rewards)
+        given = _read_model(model, discount, option or [], check, terminal, rewards, normalise)
         mrp, described = _under(given, policy)
         shown = _which_states(states, mrp)
         method: Any
         if quantiles is None:
-            method = distrl.CategoricalFixedPoint(atoms, _grid(mrp, atoms, grid, tight, tail), solver)
-        elif grid is not None or tight or tail is not None or solver != "auto":
-            raise ValueError("--quantiles needs no grid; leave out --grid, --tight, --tail and --solver")
+            method = distrl.CategoricalFixedPoint(solver=solver)
+            ends = _grid(mrp, 2 if atoms is None else atoms, grid, tight, tail)
+            method = replace(method, interval=(ends.low, ends.high)) if atoms is None else replace(method, grid=ends)
+        elif atoms is not None or grid is not None or tight or tail is not None or solver != "auto":
+            raise ValueError("--quantiles needs no grid; leave out --atoms, --grid, --tight, --tail and --solver")
         else:
             method = distrl.QuantileDP(quantiles)
         with _progress(progress) as hook:
@@ -323,14 +343,21 @@ def _check_target(path: Path | None, suffixes: tuple[str, ...], option: str) -> 
 
 
 def _read_model(
-    name: str, discount: float | None, options: list[str], check: bool, terminal: str | None, rewards: str | None
+    name: str,
+    discount: float | None,
+    options: list[str],
+    check: bool,
+    terminal: str | None,
+    rewards: str | None,
+    normalise: bool,
 ) -> "distrl.MRP | distrl.MDP":
     kind = ".tra" if name.endswith(".tra.gz") else Path(name).suffix
     if (options or not check) and kind in (".npz", ".tra"):
         raise ValueError("--option is for gymnasium.make and --no-check for its environments; a file takes none")
-    if (terminal is not None or rewards is not None) and kind != ".tra":
-        what = "--rewards" if terminal is None else "--terminal"
-        raise ValueError(f"{what} is for PRISM files; other models know where they end and what they pay")
+    prism = {"--terminal": terminal is not None, "--rewards": rewards is not None, "--normalise": normalise}
+    if kind != ".tra" and any(prism.values()):
+        given = " and ".join(option for option, used in prism.items() if used)
+        raise ValueError(f"{given} is for PRISM files; other models know where they end and what they pay")
     if kind == ".npz":
         model = distrl.load(name)
         if not isinstance(model, distrl.MRP | distrl.MDP):
@@ -344,7 +371,7 @@ def _read_model(
         raise ValueError(f"{name} does not say how returns are discounted; give --discount, for example 0.99")
     if kind == ".tra":
         which = int(rewards) if rewards is not None and re.fullmatch("[0-9]{1,9}", rewards) else rewards
-        return distrl.read_prism(name, discount, which, terminal)
+        return distrl.read_prism(name, discount, which, terminal, normalise=normalise)
     return distrl.from_gymnasium(name, discount, check, **_make_options(name, options))
 
 
@@ -480,20 +507,30 @@ def _progress(asked: bool | None) -> Iterator[Any]:
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("preparing", total=None)
-        last = 0.0
+        live = _Live(bar)
+        with watch.told_to(live.compiling):
+            yield live
 
-        def show(share: float, applications: int, bound: float) -> None:
-            nonlocal last
-            if (now := time.monotonic()) - last > 0.1:
-                last = now
-                bar.update(task, total=1.0, completed=share, description=f"solving: error bound {bound:.2g}")
 
-        def compiling(kernel: str) -> None:
-            bar.update(task, description=f"compiling {kernel}, once")
+class _Live:
+    """A hook that shows the phase, the bound and the time left on a live bar."""
 
-        with watch.told_to(compiling):
-            yield show
+    def __init__(self, bar: Progress) -> None:
+        self._bar, self._last, self._words = bar, 0.0, "preparing"
+        self._task = bar.add_task("preparing", total=None)
+
+    def __call__(self, share: float, applications: int, bound: float) -> None:
+        if (now := time.monotonic()) - self._last > 0.1:
+            self._last = now
+            known = f": error bound {bound:.2g}" if bound == bound else ""
+            self._bar.update(self._task, total=1.0, completed=share, description=self._words + known)
+
+    def phase(self, words: str) -> None:
+        self._words = words
+        self._bar.update(self._task, total=None, description=words)
+
+    def compiling(self, kernel: str) -> None:
+        self._bar.update(self._task, description=f"compiling {kernel}, once")
 
 
 def _once(sentence: str) -> Callable[[str], None]:

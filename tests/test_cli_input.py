@@ -123,6 +123,17 @@ def test_a_compressed_file_is_a_model_too(read, tmp_path):
     assert read("m.tra.gz", "--discount", 0.5).expected_rewards.tolist() == [4]
 
 
+def test_rounded_rows_are_divided_on_demand_with_a_note(read, tmp_path, capsys):
+    (tmp_path / "m.tra").write_text("1 2\n0 0 0.5\n0 0 0.49\n")
+    status, err = read("m.tra", "--discount", 0.5)
+    assert status == 2 and "sum to 0.99" in err and "normalise" in err
+    assert read("m.tra", "--discount", 0.5, "--normalise").outcomes.probs.tolist() == [1.0]
+    note = capsys.readouterr().err
+    assert note.startswith("distrl: note: normalise: 1 of 1 rows") and "state 0 summed to 0.99" in note
+    status, err = read("FrozenLake-v1", "--discount", 0.5, "--normalise")
+    assert status == 2 and "--normalise is for PRISM files" in err
+
+
 @pytest.mark.parametrize("name", ["p.csv", "p.txt"])
 def test_a_byte_order_mark_before_a_policy_is_passed_over(read, tmp_path, name):
     text = "\n".join("1" if name == "p.txt" else "0,1,0,0" for _ in range(16))

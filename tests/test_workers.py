@@ -7,6 +7,8 @@ import copy
 import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
@@ -108,6 +110,36 @@ def test_a_fork_while_other_threads_are_at_work(threads_at_work):
     context = multiprocessing.get_context("fork")
     with _threads._starting, context.Pool(1) as pool:  # forked with the lock held
         assert pool.apply_async(verbs.job, ("learn: TD", 4)).get(timeout=PATIENCE)
+
+
+COMPILING = """
+import os, signal, sys, threading, time
+import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
+from distrl._kernels.krylov import largest
+
+holding = threading.Event()
+
+def compile_something():
+    with global_compiler_lock:
+        holding.set()
+        time.sleep(1.0)
+
+thread = threading.Thread(target=compile_something)
+thread.start()
+holding.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)  # ends a child that hangs
+    os._exit(0 if largest(np.array([1.0, 3.0])) == 3.0 else 1)
+print(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+def test_a_fork_while_another_thread_compiles():
+    done = subprocess.run([sys.executable, "-c", COMPILING], capture_output=True, text=True, timeout=200)
+    assert done.stdout.strip() == "0", (done.stdout, done.stderr)
 
 
 # -- pickles and copies

@@ -10,6 +10,7 @@ from distrl._validation import FloatArray
 from distrl.dp.ranges import diameter, unknown_mass
 from distrl.dp.resolvent import Resolvent
 from distrl.models.mrp import MRP
+from distrl.models.outcomes import OutcomeTable
 from distrl.operators.categorical import Application, CategoricalBellman
 from distrl.operators.targets import Targets
 from distrl.returns.base import Returns
@@ -77,6 +78,8 @@ class Certifier:
         self.linear = Resolvent.of(model)
         self.square = Resolvent.of(model, power=2)
         self._slack = float_slack(operator)
+        self._relative = 1.0 + (row_terms(operator) + 4.0 * operator.grid.atoms) * _EPS  # of what is summed over a row
+        self._relative = 1.0 + (row_terms(operator) + 4.0 * operator.grid.atoms) * _EPS  # of what is summed over a row
 
     @cached_property
     def floor(self) -> float:
@@ -92,9 +95,9 @@ class Certifier:
         """The certificate of `probs` (S, m), and sup over states of rho without the float slack."""
         rho, variance, expected_overshoot, clipped = self.operator.losses(probs, threads)
         mass_defect = np.abs(probs.sum(axis=1) - 1.0) * self.operator.grid.width
-        rounding = np.sqrt(self.square.upper(variance))
-        overshoot = self.linear.upper(expected_overshoot)
-        residual = self.linear.upper(rho + mass_defect + self._slack)
+        rounding = np.sqrt(self.square.upper(self._relative * variance))
+        overshoot = self.linear.upper(self._relative * expected_overshoot)
+        residual = self.linear.upper(self._relative * (rho + mass_defect) + self._slack)
         certificate = Certificate(
             w1=rounding + overshoot + residual,
             claim=self.claim,
@@ -172,18 +175,44 @@ def float_slack(operator: CategoricalBellman) -> FloatArray:
     """(sources,) bound on the W1 error that float64 makes in one application, first order in eps.
 
     Sums of non-negative terms: at most (number of terms) * eps of the mass, over at most the grid's width; positions
-    r + discount * z: a few eps of their size; rows that do not sum to 1 exactly: the defect times the width; laws
-    in closed form or by a table: their rounding in every cell, and once the distance to the law that was given.
+    r + discount * z: a dozen roundings of their expected size; rows that do not sum to 1 exactly: the defect times the
+    width; laws in closed form or by a table: their rounding in every cell, and once the distance to the law given.
     """
     table, grid = operator.table, operator.grid
-    outcomes = np.diff(table.indptr)
-    collisions = min(1.0 / operator.discount, grid.atoms) if operator.discount > 0 else 1.0
-    terms = outcomes * (2.0 + collisions) + 8.0
-    size = max(abs(grid.low), abs(grid.high)) + np.abs(table.rewards).max(initial=0.0)
-    sums = np.add.reduceat(table.probs, table.indptr[:-1])
-    defects = np.abs(sums - 1.0) + table.defects * (table.known_defects is not None)
-    slack = terms * _EPS * grid.width + 4.0 * _EPS * size + defects * grid.width
+    size = max(abs(grid.low), abs(grid.high))
+    slack = row_terms(operator) * _EPS * grid.width + 12.0 * _EPS * (size + expected_sizes(table))
+    defects = np.abs(row_sums(table) - 1.0) + table.defects * (table.known_defects is not None)
+    slack += defects * grid.width
     for block in operator.law_blocks:
         share = np.asarray(block.continuing.sum(axis=1)).ravel() + block.ending
         slack[block.sources] += share * 2.0 * grid.atoms * block.law.rounding(size)
     return np.asarray(slack + table.law_errors)
+
+
+def row_terms(operator: CategoricalBellman) -> FloatArray:
+    """(sources,) how many terms are added up into one atom of an image at most, roundings of products included."""
+    plan, table = operator.plan, operator.table
+    successors = np.diff(plan.successor_ptr[plan.group_ptr])
+    reads = np.diff(plan.read_ptr[plan.group_ptr])
+    ends = np.diff(plan.end_ptr)
+    # of one read, atoms that lie within the two cells around an atom
+    collisions = min(1.0 / operator.discount, operator.grid.atoms) + 2.0 if operator.discount > 0 else 2.0
+    terms = successors + collisions * reads + 2.0 * ends + 8.0
+    for block in operator.law_blocks:
+        terms[block.sources] += operator.grid.atoms + np.bincount(
+            np.searchsorted(block.sources, table.sources[np.isin(table.sources, block.sources)]),
+            minlength=len(block.sources),
+        )
+    return np.asarray(terms)
+
+
+def row_sums(table: OutcomeTable) -> FloatArray:
+    """(sources,) the sums of the rows' probabilities, which are 1 within 1e-9."""
+    return np.asarray(np.add.reduceat(table.probs, table.indptr[:-1]))
+
+
+def expected_sizes(table: OutcomeTable) -> FloatArray:
+    """(sources,) E|R|: what the rounding of a reward costs on average is this times eps."""
+    laws = np.array([0.0, *(law.absolute_mean() for law in table.reward_laws)])[table.laws + 1]
+    sizes = np.where(table.laws >= 0, laws, np.abs(table.rewards))
+    return np.asarray(np.add.reduceat(table.probs * sizes, table.indptr[:-1]))

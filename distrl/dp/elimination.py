@@ -58,7 +58,7 @@ class Elimination:
         n, e, order = matrix.shape[0], excess.copy(), np.arange(matrix.shape[0])
         safe = not _tiny(matrix.data, e)
         if n <= _DENSE or _SHARE * matrix.nnz > n * n:
-            if n**3 // 24 > budget:
+            if n**3 // 300 > budget:
                 return None
             done, pivots, rest = 0, np.empty(n), matrix.toarray()
             at, states, factors = np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)

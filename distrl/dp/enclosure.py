@@ -113,7 +113,9 @@ class CertifiedLaw(Enclosing):
         pull, slope = np.abs(2.0 * taus - 1.0), np.minimum(taus, 1.0 - taus)
         value = np.asarray(self.law.expectile(taus))
         rest = (1.0 - taus) * alpha
-        return value - (pull * less + rest) / slope, value + (pull * more + rest) / slope
+        with np.errstate(invalid="ignore"):  # 0 times an unbounded certificate
+            less, more = (np.where(pull > 0.0, pull * part, 0.0) for part in (less, more))
+        return value - (less + rest) / slope, value + (more + rest) / slope
 
     def cdf_ends(self, points: FloatArray) -> Ends:
         low, high = np.zeros((*self.batch_shape, len(points))), np.ones((*self.batch_shape, len(points)))
@@ -145,7 +147,7 @@ class CertifiedLaw(Enclosing):
         sampled = np.zeros(self.batch_shape) if self.band is None else self.band
         martingale = sure.claim in (_WIDER, _NARROWER)
         spread = sure.rounding if martingale else np.zeros_like(sure.w1)
-        moved = sure.overshoot if self.band is not None else sure.w1 - spread
+        moved = sure.overshoot if self.band is not None else sure.overshoot + sure.residual if martingale else sure.w1
         scale = (spread + moved)[..., None]
         h = scale * _STRETCHES
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -177,7 +179,7 @@ class CertifiedMoments(Enclosing):
     Attributes
     ----------
     mean, mean_error, variance_low, variance_high : (S,)
-    low, high : float
+    low, high : (S,)
         An interval that holds every return, infinite where none is known.
     """
 
@@ -185,8 +187,8 @@ class CertifiedMoments(Enclosing):
     mean_error: FloatArray
     variance_low: FloatArray
     variance_high: FloatArray
-    low: float
-    high: float
+    low: FloatArray
+    high: FloatArray
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -199,7 +201,7 @@ class CertifiedMoments(Enclosing):
     def __getitem__(self, index: Any) -> "CertifiedMoments":
         arrays = (self.mean, self.mean_error, self.variance_low, self.variance_high)
         mean, error, least, most = (array[index] for array in arrays)
-        return CertifiedMoments(mean, error, least, most, self.low, self.high)
+        return CertifiedMoments(mean, error, least, most, self.low[index], self.high[index])
 
     def mixed(self, weights: FloatArray) -> "CertifiedMoments":
         """Of the mixture of these laws, batch (1,): variances mix, and the means' own variance adds."""
@@ -210,9 +212,8 @@ class CertifiedMoments(Enclosing):
         room = 8.0 * len(weights) * _EPS
         low = max((float(weights @ self.variance_low) + between) * (1.0 - room) - off, 0.0)
         high = (float(weights @ self.variance_high) + between) * (1.0 + room) + off
-        parts = (np.array([part]) for part in (mean, error, low, high))
-        one, wrong, least, most = parts
-        return CertifiedMoments(one, wrong, least, most, self.low, self.high)
+        ends = float(self.low.min()), float(self.high.max())
+        return CertifiedMoments(*(np.array([part]) for part in (mean, error, low, high, *ends)))
 
     def mean_ends(self) -> Ends:
         return self.mean - self.mean_error, self.mean + self.mean_error
@@ -250,10 +251,11 @@ class CertifiedMoments(Enclosing):
             under, over = (least - points) * (1.0 - 4.0 * _EPS), (points - most) * (1.0 - 4.0 * _EPS)
             high = np.where(under > 0.0, _share(v, under), 1.0)
             low = np.where(over > 0.0, 1.0 - _share(v, over), np.where((v == 0.0) & (over >= 0.0), 1.0, 0.0))
-            if np.isfinite(self.high):
-                high = np.minimum(high, np.where(under > 0.0, (self.high - least) / (self.high - points), 1.0))
-            if np.isfinite(self.low):
-                low = np.maximum(low, np.where(over > 0.0, 1.0 - (most - self.low) / (points - self.low), 0.0))
+            top, bottom = self.high[..., None], self.low[..., None]  # Markov's inequality from either end
+            share = np.where((under > 0.0) & np.isfinite(top), (top - least) / (top - points), 1.0)
+            high = np.minimum(high, share * (1.0 + 16.0 * _EPS))
+            share = np.where((over > 0.0) & np.isfinite(bottom), (most - bottom) / (points - bottom), 1.0)
+            low = np.maximum(low, 1.0 - share * (1.0 + 16.0 * _EPS))
         room = 16.0 * _EPS
         return np.maximum(low - room * (low < 1.0), 0.0), np.minimum(high * (1.0 + room), 1.0)
 

@@ -59,6 +59,7 @@ class MonteCarlo:
         active = np.arange(n * self.episodes)
         scale, steps, status = 1.0, 0, Status.SAMPLED
         enough = max(tol, _EPS * absolute)  # what is left is rounding from there on
+        run.enter("sampling")
         try:
             while active.size and scale * absolute > enough:
                 if steps >= limit:
@@ -83,7 +84,7 @@ class MonteCarlo:
         # what rounding adds to a sum of so many terms of total size E|G| at most, and what was cut
         bounds = cut + 2.0 * (steps + 1) * _EPS * absolute
         if status is Status.SAMPLED and bounds.max() > tol:
-            status = Status.SAMPLED if run.tol is None else Status.STALLED
+            status = Status.STALLED if run.given else Status.SAMPLED
         width = range_width(model)
         sampling = np.full(n, width * dkw_halfwidth(self.episodes, self.confidence)) if width > 0 else np.zeros(n)
         if status is Status.SAMPLED and not np.isfinite(sampling + truncation).all():

@@ -44,7 +44,9 @@ class Problem:
     @classmethod
     def of(cls, model: MRP, grid: Grid | None, atoms: int, run: Run) -> "Problem":
         chosen = Grid.covering(model, atoms) if grid is None else grid
+        run.enter("building the operator")
         operator = CategoricalBellman(model, chosen)
+        run.enter("bounding what errors add up to")
         certifier = Certifier(model, operator)
         tol = run.tol
         if tol is None:
@@ -52,7 +54,7 @@ class Problem:
             # to nine, where float64 allows it; the bound also counts what rounding may add at every application
             reach = 16 * _EPS * certifier.gain * chosen.width
             tol = max(min(1e-12 * chosen.width, 2e-10 * chosen.spacing), reach) + certifier.floor
-        return cls(model, chosen, operator, certifier, certifier.gain, tol, run.tol is not None)
+        return cls(model, chosen, operator, certifier, certifier.gain, tol, run.given)
 
     def stop(self, run: Run) -> Stop:
         """The stopping rule: the residual that meets the tolerance, what rounding adds to the bound taken off.
@@ -79,11 +81,13 @@ class Problem:
         self, outcome: Outcome, run: Run, method: Any, solver: str, reason: str, threads: int | None = None
     ) -> Solution:
         """Turn CDF values (overwritten) into laws, negative rounding cut off, and certify exactly those."""
+        run.enter("certifying")
         probs = outcome.cdf
         Workers(threads, probs.size).rows(len(probs), cdf_to_pmf, probs)
         certificate, residual = self.certifier.certify(probs, threads)
         bounds = certificate.residual
         status, tol = self.settled(outcome.status, float(bounds.max()))
+        how = self.certifier.linear.how
         return Solution(
             returns=CategoricalReturns._trusted(self.grid, probs),
             status=status,
@@ -94,7 +98,7 @@ class Problem:
             certificate=certificate,
             tol=tol,
             solver=solver,
-            reason=reason,
+            reason=reason if how == "elimination" else f"{reason}; the certificate's systems by {how}",
             model=self.model,
             method=method,
             bounds=bounds,

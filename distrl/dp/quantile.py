@@ -83,6 +83,7 @@ class QuantileDP:
 
     def _solve(self, model: MRP, run: Run) -> Solution:
         check_memory(model.n_states, self.quantiles, 12.0, "use fewer quantiles")
+        run.enter("building the operator")
         operator = QuantileBellman(model, self.quantiles, self.flat, self.threads)
         check_memory(len(operator.targets.plan.shift), self.quantiles, 1.0, "use fewer quantiles")
         if operator.targets.with_laws:
@@ -98,6 +99,7 @@ class QuantileDP:
         search = _Search(operator, start, tol / gain, 64.0 * _EPS * largest)
         limit = run.max_iterations
         status = Status.MAX_ITERATIONS
+        run.enter("solving for quantiles")
         if limit is None:
             limit = enough_sweeps(model.discount, gain, 4.0 * max(size, 1e-300) * gain / max(tol, gain * rounding))
             status = Status.STALLED if model.discount < 1.0 else status  # else the contraction is done, twice over
@@ -107,7 +109,7 @@ class QuantileDP:
                 run.iterations += 1
                 bound = gain * (search.residual + rounding)
                 run.report(bound, tol)
-                if bound <= tol or (search.residual <= rounding and run.tol is not None and tol <= gain * rounding):
+                if bound <= tol or (search.residual <= rounding and run.given and tol <= gain * rounding):
                     status = Status.CONVERGED
                     break
                 if search.stalled:
@@ -118,7 +120,8 @@ class QuantileDP:
         returns = QuantileReturns._trusted(search.values)
         bounds = np.full(model.n_states, search.residual + rounding)
         bounds = certifier.linear.upper(bounds) if model.discount == 1.0 else gain * bounds
-        status, tol = settle(status, float(bounds.max()), tol, run.tol is not None, gain * rounding, loose)
+        status, tol = settle(status, float(bounds.max()), tol, run.given, gain * rounding, loose)
+        run.enter("certifying")
         certificate = certifier.certify(returns)
         if status is Status.CONVERGED and model.discount == 1.0:
             status = Status.STEADY if np.isfinite(certificate.w1).all() else Status.UNCERTIFIED

@@ -222,7 +222,8 @@ def two_grid(
     """Sweeps, each followed by an exact solve of the slow part of its error; `otherwise` where that is not enough.
 
     F <- T F + P (E^-1 - I) R (T F - F), see `Coarse`, then a Gauss-Seidel sweep: two applications a round, two arrays.
-    Residuals are true ones; where a round keeps more than .4 of them, over four rounds, `otherwise` goes on.
+    Residuals are true ones; where a round keeps more than .4 of them, over four rounds, `otherwise` goes on. Not for
+    reward laws that apply as matrices.
     """
     run = stop.run
     image = np.empty_like(cdf)
@@ -241,10 +242,9 @@ def two_grid(
                 break
             coarse.correct_step(image, cdf)
             cdf, image = image, cdf
-            if not system.has_law_blocks:
-                system.gauss_seidel(cdf, image, forward=len(residuals) % 2 == 1)
-                run.iterations += 1
-                cdf, image = image, cdf
+            system.gauss_seidel(cdf, image, forward=len(residuals) % 2 == 1)
+            run.iterations += 1
+            cdf, image = image, cdf
     except KeyboardInterrupt:
         return Outcome(cdf, Status.INTERRUPTED)
     return otherwise(system, cdf, stop)

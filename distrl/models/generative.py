@@ -162,13 +162,15 @@ class Samples:
             columns = [np.concatenate([own, more[rows]]) for own, more in zip(columns, extra, strict=True)]
             laws.extend(known.reward_laws)
         columns.append(laws)
-        return build_table(
+        table = build_table(
             *columns,
             n_sources=self.n_sources,
             n_states=self.n_states,
             describe=describe,
             tolerance=MIXED_TOLERANCE,
         )
+        defects = np.zeros(self.n_sources) if known is None else np.where(self.totals == 0, known.defects, 0.0)
+        return replace(table.whole, known_defects=defects) if defects.any() else table
 
 
 class GenerativeModel:

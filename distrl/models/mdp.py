@@ -297,7 +297,10 @@ class MDP:
             describe=lambda source: f"state {source} under the policy",
             tolerance=MIXED_TOLERANCE,
         )
-        defects = (weights * table.defects).reshape(self.n_states, self.n_actions).sum(axis=1)
+        shape = (self.n_states, self.n_actions)
+        lacking = np.abs(weights.reshape(shape).sum(axis=1) - 1.0)  # what the policy lacks itself
+        lacking[lacking <= np.finfo(np.float64).eps * (8.0 + self.n_actions)] = 0.0
+        defects = lacking + (weights * table.defects).reshape(shape).sum(axis=1)
         if defects.any():  # those of two actions must not cancel
             mixed = replace(mixed.whole, known_defects=defects)
         return MRP._from_table(mixed, self.discount, self.initial, self.layout)

@@ -91,6 +91,10 @@ def read_prism(
     starts = np.empty(0, dtype=np.int64)
     if initial is not None and (initial != "init" or "init" in labels.members):
         starts = labels.states(initial)
+        if initial != "init" and not starts.size:
+            raise ValueError(
+                f"{labels.path}: no state has the label {initial!r}, so it gives no law of the first state"
+            )
     n, n_actions, keys, probs = _transitions(tra, ends)
     mask = np.zeros(n, dtype=np.bool_)
     mask[ends] = True

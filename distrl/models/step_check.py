@@ -31,8 +31,8 @@ def compare_steps(
 
     Random actions are taken in a deep copy of the environment, with fixed seeds. What the table gives probability 0 is
     certain evidence against it. Frequencies of outcomes are compared by exact binomial tests, pair by pair, and by
-    Hoeffding's bound for the first, second, ... outcome of all pairs together; a table that is right passes these with
-    probability 1 - 1e-9 (NumPy's generators taken for random).
+    Hoeffding's bound (for martingales) on the first, second, ... outcome of all pairs together; a table that is right
+    passes these with probability 1 - 1e-9 (NumPy's generators taken for random).
 
     Parameters
     ----------
@@ -161,7 +161,8 @@ def _check_frequencies(
         counted[: len(probs)] += counts
         for index, (count, prob) in enumerate(zip(counts, np.minimum(probs, 1.0), strict=True)):
             below, above = special.bdtr(count, len(indices), prob), special.bdtrc(count - 1, len(indices), prob)
-            if min(below, above if count else 1.0) < FALSE_ALARM / (4 * tests):
+            # how often a pair is visited depends on what came before: one test for each number of visits
+            if min(below, above if count else 1.0) < FALSE_ALARM / (4 * tests * STEPS):
                 _, successor, reward, _ = rows[pair][index]
                 raise ValueError(
                     f"{name}: its step does not follow its table P: in state {pair[0]}, action {pair[1]} it went to "

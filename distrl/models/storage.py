@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,8 @@ def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
     -----
     Format: version 1 holds the fields `format`, `version`, `kind`, `discount`, `n_states`, the columns of
     `model.outcomes`, `laws` (JSON: null for a finite law, else the name and parameters of a scipy.stats law), the
-    finite laws' values and probabilities end to end, and `initial` and `layout` where the model has them.
+    finite laws' values and probabilities end to end, and `initial`, `layout` and `defects` (what the rows lacked of 1
+    before they were mixed) where the model has them.
     """
     if not isinstance(model, MRP | MDP):
         raise TypeError(f"model must be an MRP or an MDP, got {model!r}")
@@ -66,6 +68,8 @@ def fields_of(model: MRP | MDP) -> dict[str, Any]:
         "finite_values": np.concatenate([np.empty(0), *(law.values for law in finite)]),
         "finite_probs": np.concatenate([np.empty(0), *(law.probs for law in finite)]),
     }
+    if table.known_defects is not None:
+        fields["defects"] = table.known_defects
     if model.initial is not None:
         fields["initial"] = model.initial
     if model.layout is not None:
@@ -136,6 +140,11 @@ def build(fields: dict[str, Any]) -> MRP | MDP:
         describe=lambda source: f"source {source}",
         tolerance=MIXED_TOLERANCE,
     )
+    if "defects" in fields:
+        defects = float_array(fields["defects"], "defects", ndim=1)
+        if len(defects) != sources or (defects < 0.0).any():
+            raise ValueError(f"defects must be {sources} numbers >= 0")
+        table = replace(table, known_defects=defects)
     layout = fields.get("layout")
     model = MRP if kind == "MRP" else MDP
     return model._from_table(table, fields["discount"], fields.get("initial"), layout)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from distrl._kernels import categorical as kernels
 from distrl._kernels.matrix import matrix_entries
 from distrl._lazy import sparse
+from distrl._steady import steady
 from distrl._threads import Workers
 from distrl._validation import FloatArray, float_array, plain
 from distrl.models.laws import FiniteLaw, Law, as_law
@@ -83,6 +84,7 @@ class CategoricalBellman:
         operator._setup(table, discount, grid)
         return operator
 
+    @steady
     def _setup(self, table: OutcomeTable, discount: float, grid: Grid) -> None:
         if not isinstance(grid, Grid):
             raise TypeError(f"grid must be a distrl.Grid, got {grid!r}")
@@ -94,6 +96,7 @@ class CategoricalBellman:
 
     # -- one application --------------------------------------------------------------------------------------------
 
+    @steady
     def __call__(self, probs: Any) -> Any:
         """PMF form: (S, m) probabilities, or `CategoricalReturns` on this grid, to the same kind."""
         if isinstance(probs, CategoricalReturns):
@@ -102,12 +105,14 @@ class CategoricalBellman:
             return CategoricalReturns._trusted(self.grid, self.apply(np.asarray(probs.probs)).probs)
         return self.apply(self._checked(probs, "probs")).probs
 
+    @steady
     def cdf(self, values: ArrayLike) -> FloatArray:
         """CDF form: (S, m) CDF values at the atoms (last column 1) to the same."""
         out = np.empty((self.table.n_sources, self.grid.atoms))
         self.apply_cdf(self._checked(values, "values"), out)
         return out
 
+    @steady
     def stop_loss(self, values: ArrayLike) -> FloatArray:
         """Stop-loss form: (S, m) values E[(G - z_i)+] at the atoms (last column 0) to the same."""
         given = self._checked(values, "values")
@@ -169,6 +174,7 @@ class CategoricalBellman:
             if affine:
                 out[block.sources] += np.outer(block.ending, block.ending_cdf)
 
+    @steady
     def apply_to(self, law: Any) -> CategoricalReturns:
         """The projected image of laws that need not live on the grid.
 
@@ -253,6 +259,7 @@ class CategoricalBellman:
             matrix = matrix + sparse.kron(lift.tocsr() @ block.continuing, columns_of_f, format="csr")
         return matrix
 
+    @steady
     def offset(self) -> FloatArray:
         """b of F = A F + b, (S * (m - 1),): the image of 0 mass below the last atom."""
         cdf = np.zeros((self.table.n_states, self.grid.atoms))

@@ -250,6 +250,9 @@ def test_a_label_that_is_not_there_is_named_with_those_that_are(put):
     stem = put(DTMC)
     with pytest.raises(ValueError, match=r"no label 'end' \(labels: 'init', 'deadlock', 'goal'\)"):
         read_prism(stem, 0.9, terminal="end")
+    (stem.parent / "model.v1.lab").write_text('0="init" 1="empty"\n0: 0\n')
+    with pytest.raises(ValueError, match="no state has the label 'empty'"):
+        read_prism(stem, 0.9, initial="empty")
     with pytest.raises(ValueError, match="no label 'start'"):
         read_prism(stem, 0.9, initial="start")
 

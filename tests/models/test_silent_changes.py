@@ -346,19 +346,27 @@ def test_whether_to_normalise_is_yes_or_no():
 
 def test_what_is_accepted_goes_on_working():
     """A row and a policy that are both off by almost what is allowed: together they are off by twice that."""
-    short = 1 - 9e-10
-    mdp = MDP([[[short]], [[short]]], [1.0], 0.9)
-    policy = [[0.5 * short, 0.5 * short]]
-    model = mdp.under(policy)
-    assert model.outcomes.probs[0] == pytest.approx(short**2, abs=1e-15)
-    assert outcomes(EmpiricalMRP([(1, 0.0, 1, True)], 0.9, unvisited=MDP_OF_TWO.under([policy[0], [1, 0]])))[0][1] < 1
+    mixed = MDP_OF_TWO.under([[0.5 * SHORT, 0.5 * SHORT], [1, 0]])
+    assert mixed.outcomes.defects == pytest.approx([1.8e-9, 0.0], rel=1e-6)
+    empirical = EmpiricalMRP([(1, 0.0, 1, True)], 0.9, unvisited=mixed)
+    assert outcomes(empirical)[0] == outcomes(mixed)[0]
+    assert empirical.outcomes.defects.tolist() == mixed.outcomes.defects.tolist()
 
 
-def test_a_mixed_model_that_was_accepted_loads_again(tmp_path):
-    short = 1 - 9e-10
-    model = MDP([[[short]], [[short]]], [1.0], 0.9).under([[0.5 * short, 0.5 * short]])
+def test_what_a_policy_lacks_does_not_make_up_for_what_a_row_has_too_much():
+    d = 5e-10
+    mdp = MDP([[[1 + d]], [[1 + d]]], [1.0], 0.9)
+    for weights in ([0.5 * (1 - d)] * 2, [0.5 * (1 + d)] * 2):
+        assert mdp.under([weights]).outcomes.defects == pytest.approx([2 * d], rel=1e-5)
+    assert MDP([[[1.0]]] * 10, [1.0], 0.9).under("uniform").outcomes.defects.tolist() == [0.0]  # rounding is no defect
+
+
+def test_a_mixed_model_loads_again_with_what_it_lacks(tmp_path):
+    model = MDP_OF_TWO.under([[0.5 * SHORT, 0.5 * SHORT], [1, 0]])
     save(model, tmp_path / "m.npz")
-    assert outcomes(load(tmp_path / "m.npz")) == outcomes(model)
+    again = load(tmp_path / "m.npz")
+    assert outcomes(again) == outcomes(model)
+    assert again.outcomes.defects.tolist() == model.outcomes.defects.tolist() != [0.0, 0.0]
 
 
 # Masks, policies and discounts
