@@ -175,11 +175,11 @@ class Brackets:
         except KeyboardInterrupt:
             run.interrupted = True  # the last whole sweep is a valid lower law
         # a conditional mean is a quotient of two sums: the terms of one cell, and positions of some eps of their size
-        slack = float_slack(problem.operator) + 4 * _EPS * (grid.atoms + 8) * grid.spacing
+        slack = float_slack(problem.operator) + model.outcomes.law_errors + 4 * _EPS * (grid.atoms + 8) * grid.spacing
         for index, law in enumerate(model.outcomes.reward_laws):
             if not isinstance(law, FiniteLaw):
                 touched = np.unique(model.outcomes.sources[model.outcomes.laws == index])
-                slack[touched] += 2.0 * law.put_error(max(abs(grid.low), abs(grid.high)))
+                slack[touched] += 2.0 * law.rounding(max(abs(grid.low), abs(grid.high)))
         return ParticleReturns(grid.low + grid.spacing * positions, weights / weights.sum(1, keepdims=True)), slack
 
     # -- stochastic order -------------------------------------------------------------------------------------------
@@ -298,7 +298,9 @@ def _slack_of_upper(problem: Problem, probs: FloatArray) -> tuple[FloatArray, np
     put = np.cumsum(difference, axis=1)  # put transform of the image minus that of F, at the atoms
     excess = np.maximum(put.max(axis=1), (put - put[:, -1:]).max(axis=1))  # and the stop-loss transform's
     excess = np.maximum(np.maximum(excess, -put[:, -1]), 0.0)
-    slack = problem.certifier.linear.upper(excess + image.overshoot + float_slack(problem.operator))
+    slack = problem.certifier.linear.upper(
+        excess + image.overshoot + float_slack(problem.operator) + problem.model.outcomes.law_errors
+    )
     return slack, image.clipped_mass > _CLIPPED
 
 

@@ -28,7 +28,8 @@ class Certificate:
     cramer : bound on the Cramer distance (int (F - G)^2)^(1/2): at most sqrt(w1), since |F - G| <= 1
     claim : id of the claim that says so in `proofs_check`
     rounding, overshoot, residual : the three parts of `w1`: rounding to atoms adds in squares along a trajectory,
-        clipping and what is left of the iteration (rounding of floats included) add in absolute value; for particles
+        clipping (with what reward laws are off by, `Law.error`) and what is left of the iteration (with rounding of
+        floats) add in absolute value; for particles
         `rounding` is all that one step changes, which adds in absolute value too, and `residual` that of floats
     clipped_mass : probability that one more application leaves the grid's interval
     confidence : None for a certain bound, else the probability with which it holds for a state
@@ -65,7 +66,8 @@ class Certifier:
 
     Then W1(F(x), eta(x)) <= sqrt([(I - g^2 P)^{-1} delta](x)) + [(I - g P)^{-1} (o + rho)](x), eta the true law, g the
     discount, P the probabilities of going on. (Couple along one trajectory: rounding errors are martingale
-    differences.) Float errors of one application enter rho; the solves are bounded from above by superharmonic vectors.
+    differences.) Float errors of one application enter rho, what reward laws are off by (`Law.error`) enters o; the
+    solves are bounded from above by superharmonic vectors.
     """
 
     claim = "certificate-martingale-coupling"
@@ -86,7 +88,7 @@ class Certifier:
         rho, variance, expected_overshoot, clipped = self.operator.losses(probs, threads)
         mass_defect = np.abs(probs.sum(axis=1) - 1.0) * self.operator.grid.width
         rounding = np.sqrt(self.square.upper(variance))
-        overshoot = self.linear.upper(expected_overshoot)
+        overshoot = self.linear.upper(expected_overshoot + self.operator.table.law_errors)
         residual = self.linear.upper(rho + mass_defect + self._slack)
         certificate = Certificate(
             w1=rounding + overshoot + residual,
@@ -103,7 +105,7 @@ class Certifier:
         """The certificate of one more application, to other sources: (state, action) pairs."""
         continuation, g = operator.table.continuation, operator.discount
         variance = image.variance + g * g * (continuation @ below.rounding**2)
-        overshoot = image.overshoot + g * (continuation @ below.overshoot)
+        overshoot = image.overshoot + operator.table.law_errors + g * (continuation @ below.overshoot)
         residual = float_slack(operator) + g * (continuation @ below.residual)
         return Certificate(
             w1=np.sqrt(variance) + overshoot + residual,
@@ -166,7 +168,7 @@ def float_slack(operator: CategoricalBellman) -> FloatArray:
 
     Sums of non-negative terms: at most (number of terms) * eps of the mass, over at most the grid's width; positions
     r + discount * z: a few eps of their size; rows that do not sum to 1 exactly: the defect times the width; laws
-    in closed form or by a table: their rounding in every cell, and once the distance to the law that was given.
+    in closed form or by a table: their rounding in every cell.
     """
     table, grid = operator.table, operator.grid
     outcomes = np.diff(table.indptr)
@@ -178,4 +180,4 @@ def float_slack(operator: CategoricalBellman) -> FloatArray:
     for block in operator.law_blocks:
         share = np.asarray(block.continuing.sum(axis=1)).ravel() + block.ending
         slack[block.sources] += share * 2.0 * grid.atoms * block.law.rounding(size)
-    return np.asarray(slack + table.law_errors)
+    return np.asarray(slack)
