@@ -65,6 +65,20 @@ def test_table_shows_the_solution(run):
     assert solution.reason in out
 
 
+def test_options_of_a_grid_go_with_no_quantiles(run):
+    lake = ("evaluate", "FrozenLake-v1", "--discount", "0.9", "--quantiles", "20")
+    for option in (("--atoms", "51"), ("--grid", "0", "1"), ("--tight",), ("--solver", "direct")):
+        status, _, told = run(*lake, *option)
+        assert status == 2 and "--quantiles needs no grid" in told and option[0] in told
+
+
+def test_without_atoms_their_number_is_chosen_and_said(run):
+    status, told, _ = run("evaluate", "FrozenLake-v1", "--discount", "0.9", "--policy", "uniform")
+    assert status == 0 and "atoms: rounding to them adds at most" in told and "iteration error <=" in told
+    status, told, _ = run("evaluate", "FrozenLake-v1", "--discount", "0.9", "--grid", "0", "2", "--policy", "uniform")
+    assert status == 0 and "on [0, 2]" in told
+
+
 def test_quantiles_instead_of_a_grid(run, tmp_path):
     lake = ("evaluate", "FrozenLake-v1", "--discount", "0.99", "--quantiles", "20")
     status, out, err = run(*lake, "--save", "f.npz", "--plot", "f.png")

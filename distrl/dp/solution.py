@@ -432,11 +432,16 @@ class Solution:
         return "\n".join(lines)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to `.npz` (laws, certificate, settings) or `.csv` (the table, one row a state), atomically.
+        """Write to `.npz` (all of it: `distrl.load` gives it back) or `.csv` (the table), whole or not at all.
 
         Raises
         ------
         ValueError
-            If the name ends otherwise.
+            If the name ends otherwise, or the file cannot be written, naming it.
+
+        Warns
+        -----
+        UserWarning
+            If the model has a reward law of a user's own, or the method is one: the file then holds arrays only.
         """
         save_solution(self, path)

@@ -18,7 +18,7 @@ from distrl._validation import FloatArray, float_array, plain
 from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
-from distrl.operators.plan import Plan, build_plan, cumulative_projection
+from distrl.operators.plan import NO_DISCOUNT, Plan, build_plan, cumulative_projection
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
@@ -195,7 +195,7 @@ class CategoricalBellman:
         images = self._images(law)
         table, m = self.table, self.grid.atoms
         cdf = np.zeros((table.n_sources, m))
-        going_on = ~table.terminals & (self.discount > 0.0)
+        going_on = ~table.terminals & (self.discount > NO_DISCOUNT)
         for row in range(len(table.probs)):
             reward = table.reward_laws[table.laws[row]] if table.laws[row] >= 0 else float(table.rewards[row])
             successor = images[table.next_states[row]] if going_on[row] else 0.0

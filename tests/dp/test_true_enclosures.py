@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from distrl import MRP, Brackets, FiniteLaw, Grid, ParticleDP, evaluate
+from distrl import MRP, Brackets, FiniteLaw, Grid, Moments, ParticleDP, evaluate
 from distrl.dp.brackets import merged_law
 from distrl.models.laws import as_law
 from distrl.returns.functionals import CrossedEnds
@@ -298,3 +298,35 @@ def test_rows_of_many_outcomes_are_enclosed(order):
     levels = np.array([0.01, 0.5])
     ordered = np.sort(rewards)
     assert held(returns.interval("cvar", levels)[0], np.array([ordered[: n // 100].mean(), ordered[: n // 2].mean()]))
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("discount", [0.0, 0.9, 0.999])
+@ORDERS
+def test_a_mean_of_many_values_that_cancel_carries_their_rounding(discount, order):
+    rng = np.random.default_rng(8)
+    values, masses = rng.normal(size=10_000) * 1e6, rng.random(10_000)
+    values -= values @ masses / masses.sum()
+    law = FiniteLaw(values, masses / masses.sum())
+    mean = sum(Fraction(p) * Fraction(v) for p, v in zip(law.probs.tolist(), law.values.tolist(), strict=True))
+    exact = mean / (1 - Fraction(discount))
+    returns = evaluate(MRP([[1.0]], [law], discount), Brackets(5, order=order, sweeps=3)).returns
+    low, high = returns.interval("mean")[0]
+    # masses sum to 1 up to rounding, which may go to any of the values
+    room = abs(1 - sum(map(Fraction, law.probs.tolist()))) * Fraction(max(abs(values))) / (1 - Fraction(discount))
+    assert Fraction(float(low)) - room <= exact <= Fraction(float(high)) + room
+    assert high - low < 1e-8 / (1.0 - discount)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("discount", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize(
+    "law", [stats.norm(1e6, 1), stats.uniform(-1e9, 1), stats.expon(1e7, 2)], ids=["norm", "uniform", "expon"]
+)
+def test_the_kurtosis_of_a_return_does_not_know_where_its_rewards_lie(law, discount):
+    """Of sum g^t R_t the k-th cumulant is that of R over 1 - g^k."""
+    returns = evaluate(MRP([[1.0]], [law], discount), Moments(4)).returns
+    skewness, excess = (float(part) for part in law.stats("sk"))
+    spread = [1.0 - discount**k for k in (2, 3, 4)]
+    assert float(returns.skewness()[0]) == pytest.approx(skewness * spread[0] ** 1.5 / spread[1], abs=1e-6)
+    assert float(returns.kurtosis()[0]) == pytest.approx(3.0 + excess * spread[0] ** 2 / spread[2], abs=1e-6)
