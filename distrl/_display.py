@@ -24,9 +24,12 @@ def enclosed(low: float, high: float, digits: int = 6) -> str:
 def allowed(value: float, low: float, high: float, digits: int = 6) -> str:
     """`value` to the digits that an interval for the truth allows; "?" where it allows none.
 
-    The last digit's unit is at most how far the truth can be from the value; more digits are written, up to `digits`,
-    where rounding would put the value out of the interval, as `enclosed` writes it, that it is in.
+    A value outside, such as the standard deviation of a law that rounding to atoms has made a little wider, is moved to
+    the end that it lies beyond: nothing else can be true. The last digit's unit is at most how far the truth can be
+    from the value; more digits are written, up to `digits`, where rounding would put the value out of the interval, as
+    `enclosed` writes it.
     """
+    value = min(max(value, low), high)
     error = max(value - low, high - value)
     if not (math.isfinite(value) and math.isfinite(error)):
         return "?"
@@ -35,7 +38,7 @@ def allowed(value: float, low: float, high: float, digits: int = 6) -> str:
     unit, finest = _unit(abs(value), error, digits), _unit(abs(value), 0.0, digits)
     while unit > finest:
         number = float(_multiple(value, unit, ROUND_HALF_EVEN))
-        if low <= number <= high or not low <= value <= high:
+        if low <= number <= high:
             break
         unit -= 1
     return _rounded(value, unit, ROUND_HALF_EVEN)

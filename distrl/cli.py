@@ -507,20 +507,30 @@ def _progress(asked: bool | None) -> Iterator[Any]:
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("preparing", total=None)
-        last = 0.0
+        live = _Live(bar)
+        with watch.told_to(live.compiling):
+            yield live
 
-        def show(share: float, applications: int, bound: float) -> None:
-            nonlocal last
-            if (now := time.monotonic()) - last > 0.1:
-                last = now
-                bar.update(task, total=1.0, completed=share, description=f"solving: error bound {bound:.2g}")
 
-        def compiling(kernel: str) -> None:
-            bar.update(task, description=f"compiling {kernel}, once")
+class _Live:
+    """A hook that shows the phase, the bound and the time left on a live bar."""
 
-        with watch.told_to(compiling):
-            yield show
+    def __init__(self, bar: Progress) -> None:
+        self._bar, self._last, self._words = bar, 0.0, "preparing"
+        self._task = bar.add_task("preparing", total=None)
+
+    def __call__(self, share: float, applications: int, bound: float) -> None:
+        if (now := time.monotonic()) - self._last > 0.1:
+            self._last = now
+            known = f": error bound {bound:.2g}" if bound == bound else ""
+            self._bar.update(self._task, total=1.0, completed=share, description=self._words + known)
+
+    def phase(self, words: str) -> None:
+        self._words = words
+        self._bar.update(self._task, total=None, description=words)
+
+    def compiling(self, kernel: str) -> None:
+        self._bar.update(self._task, description=f"compiling {kernel}, once")
 
 
 def _once(sentence: str) -> Callable[[str], None]:

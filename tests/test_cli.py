@@ -27,6 +27,7 @@ def run(monkeypatch, capsys, tmp_path):
         with pytest.raises(SystemExit) as end:
             cli.main()
         out, err = capsys.readouterr()
+        err = err.replace(f"distrl: note: {NOTE}\n", "")  # where the cache of kernels is still empty
         return int(end.value.code or 0), out, err
 
     return call
@@ -62,6 +63,20 @@ def test_table_shows_the_solution(run):
     assert "[certificate-martingale-coupling]" in out
     assert "Converged" in out
     assert solution.reason in out
+
+
+def test_options_of_a_grid_go_with_no_quantiles(run):
+    lake = ("evaluate", "FrozenLake-v1", "--discount", "0.9", "--quantiles", "20")
+    for option in (("--atoms", "51"), ("--grid", "0", "1"), ("--tight",), ("--solver", "direct")):
+        status, _, told = run(*lake, *option)
+        assert status == 2 and "--quantiles needs no grid" in told and option[0] in told
+
+
+def test_without_atoms_their_number_is_chosen_and_said(run):
+    status, told, _ = run("evaluate", "FrozenLake-v1", "--discount", "0.9", "--policy", "uniform")
+    assert status == 0 and "atoms: rounding to them adds at most" in told and "iteration error <=" in told
+    status, told, _ = run("evaluate", "FrozenLake-v1", "--discount", "0.9", "--grid", "0", "2", "--policy", "uniform")
+    assert status == 0 and "on [0, 2]" in told
 
 
 def test_quantiles_instead_of_a_grid(run, tmp_path):

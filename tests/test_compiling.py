@@ -129,3 +129,10 @@ def test_without_anything_to_compile_nothing_is_said(caplog, capsys):
         again = distrl.evaluate(MODEL, distrl.CategoricalFixedPoint(11))
     assert again.compiled == 0.0 and watch.seconds == before
     assert not caplog.records and capsys.readouterr().err == ""
+
+
+def test_importing_loads_no_part_of_scipy_that_it_does_not_need():
+    names = "('scipy.sparse', 'scipy.linalg', 'scipy.special', 'scipy.stats')"
+    code = f"import sys, distrl; print(*(name for name in {names} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout.strip(), done.stderr, done.returncode) == ("", "", 0)

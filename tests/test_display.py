@@ -57,3 +57,9 @@ def test_an_interval_with_no_end_says_so():
 
 def test_columns_are_as_wide_as_they_need():
     assert aligned({"a": ["1", "100"], "long": ["2", "3"]}) == ["  a  long", "  1     2", "100     3"]
+
+
+@pytest.mark.parametrize(("value", "printed"), [(0.2160313, "0.216022"), (0.1, "0.216021"), (0.2160215, "0.216022")])
+def test_a_number_beside_its_interval_lies_in_it(value, printed):
+    """The method's own number may not: a standard deviation on a grid is a little too large."""
+    assert allowed(value, 0.2160214, 0.2160216) == printed

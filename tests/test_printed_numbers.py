@@ -292,7 +292,7 @@ def commanded(problem, tmp_path, monkeypatch, capsys, *options):
     assert not end.value.code
     out = capsys.readouterr().out
     method = distrl.QuantileDP(20) if options else distrl.CategoricalFixedPoint(grid=grid) if grid else None
-    solution = distrl.evaluate(model, method or distrl.CategoricalFixedPoint(201))
+    solution = distrl.evaluate(model, method or distrl.CategoricalFixedPoint())
     assert "certified" in out and "times as large" not in out
     found = []
     for row in printed_rows(out):

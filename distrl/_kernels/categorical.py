@@ -22,6 +22,7 @@ import numpy as np
 from distrl._numba import kernel
 from distrl._validation import FloatArray, IntArray
 
+_CELLS = 20_000_000  # a second's work
 _PAD = 3  # entries on either side of a step function: windows reach two atoms beyond it, and one is for rounding
 
 
@@ -298,7 +299,7 @@ def solve_states(cdf: FloatArray, plan: Any, states: IntArray) -> None:
     A self-loop that pays r maps position z to at + discount * z. Above the fixed point at/(1 - discount) of this map a
     cell reads only itself and higher cells, below it only itself and lower ones. So a pass down to it, a pass
     up to it and its own cell last solve the equation exactly, in O(m). With several rewards on the loop passes both
-    ways are repeated until nothing moves.
+    ways are repeated until nothing moves, 500 times at most, on many atoms as often as `_CELLS` cells allow.
     """
     atoms = cdf.shape[1]
     last = atoms - 1
@@ -339,7 +340,7 @@ def solve_states(cdf: FloatArray, plan: Any, states: IntArray) -> None:
             if 0 <= turn < last:
                 row[turn] = _solve_cell(row, known[turn], weights[:1], ats[:1], plan.discount, turn)
             continue
-        for _ in range(500):
+        for _ in range(min(500, max(_CELLS // (2 * last), 4))):
             moved = 0.0
             for step in range(2 * last):
                 i = step if step < last else 2 * last - 1 - step

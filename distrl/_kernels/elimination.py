@@ -101,8 +101,8 @@ def eliminate_sparse(
     """Eliminate states one by one, the one that fills in least first, until what is left is dense.
 
     The order is Markowitz's: (entries of the row) * (entries of the column), so that states that lead nowhere any more
-    cost nothing. `excess` and `order` are overwritten. Work is counted in entries touched, those of a dense rest at an
-    eighth; it is given up beyond `budget`.
+    cost nothing. `excess` and `order` are overwritten. Work is counted in entries touched, those of a dense rest,
+    which are touched in order, at a hundredth; it is given up beyond `budget`.
 
     Returns
     -------
@@ -231,7 +231,7 @@ def eliminate_sparse(
                 _file(y, key, keys, heads, after, before)
                 low = min(low, key)
     left = n - done
-    if work > budget or (left > 24 and work + left * left * left // 24 > budget):
+    if work > budget or (left > 24 and work + left * left * left // 300 > budget):
         return -1, safe, pivots, at, states, factors
     filled = 2 * done
     for x in range(n):

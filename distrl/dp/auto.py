@@ -1,13 +1,15 @@
 """The rule of `solver="auto"`, and what it does with it."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
 from distrl._kernels.categorical import solve_states
+from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.aggregation import GROUP_UNKNOWNS, Aggregation, groups_of
 from distrl.dp.banded import banded, narrow_order
@@ -45,6 +47,7 @@ _SMALL = 250_000  # non-zeros below which a coarse set-up takes longer than it s
 _MOST_STATES = 32  # in a group on average; with twice as many BiCGSTAB alone is as fast at a horizon of 100
 _NEIGHBOURS = 12.0  # groups a group leads to: more is a random graph, whose groups are no neighbourhoods
 _DENSE = 150  # states
+_AT_A_TIME = 2_000_000  # entries that are solved exactly between two looks at progress
 _CLUSTER = 100  # states a cluster must have on average for its own coarse vector to pay
 
 
@@ -193,9 +196,9 @@ def solve_by_rule(problem: Problem, system: System, stop: Stop) -> tuple[Outcome
     for part in work:
         if status is Status.INTERRUPTED:
             break
-        if len(part.exact):
-            solve_states(cdf, system.plan, part.exact)
-            stop.run.iterations += 1
+        if len(part.exact) and not _pass_exactly(system, cdf, part.exact, stop):
+            status = Status.INTERRUPTED
+            break
         if len(part.block):
             block = system.restricted(part.block, cdf)
             outcome, name, reason = _solve_block(problem, block, cdf[part.block], stop)
@@ -213,6 +216,21 @@ def solve_by_rule(problem: Problem, system: System, stop: Stop) -> tuple[Outcome
     return Outcome(cdf, status), "components" if len(work) > 1 or not exact else "exact", "; ".join(parts[:8])
 
 
+def _pass_exactly(system: System, cdf: FloatArray, states: IntArray, stop: Stop) -> bool:
+    """Solve `states` one after the other, so that it can be followed and interrupted; whether all of them are."""
+    run, some = stop.run, max(_AT_A_TIME // system.grid.atoms, 1)
+    run.enter(f"solving {len(states)} states one after the other")
+    try:
+        for first in range(0, len(states), some):
+            solve_states(cdf, system.plan, states[first : first + some])
+            if run.progress is not None:
+                run.progress(min(first + some, len(states)) / len(states), run.iterations, math.nan)
+    except KeyboardInterrupt:
+        return False
+    run.iterations += 1
+    return True
+
+
 def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) -> tuple[Outcome, str, str]:
     gain = problem.certifier.linear.gain
     mean = problem.moments[0]
@@ -222,6 +240,7 @@ def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) 
         matrix = sparse.csr_array(matrix[system.states][:, system.states])
     traits = Traits(matrix, problem.model.discount, problem.grid.atoms, float(gain.max()), system.has_law_blocks)
     name, reason = choose_solver(traits)
+    stop.run.enter(f"solving {system.n} states by {name}")
     if name == "direct":
         return direct(system, cdf, stop), name, reason
     if name == "banded":

@@ -171,6 +171,7 @@ class Brackets(OnGrid):
         positions[rows, home], weights[rows, home] = at, 1.0
         following, following_weights = np.empty_like(positions), np.empty_like(weights)
         total, farthest = self._sweeps_needed(problem, power=2), float(np.abs(at).max())
+        run.enter("sweeping the lower law")
         try:
             for done in range(total):
                 kernels.merge_sweep(positions, weights, plan, following, following_weights)
@@ -257,6 +258,7 @@ class Brackets(OnGrid):
             blocks.append((block, np.diff(cdf, axis=0, prepend=0.0)))
         following = np.empty_like(probs)
         total, moved = self._sweeps_needed(problem, power=1), math.inf
+        run.enter(f"sweeping the {'upper' if upwards else 'lower'} law")
         try:
             for done in range(total):
                 kernels.round_sweep(probs, operator.plan, upwards, near / grid.spacing, following)
@@ -333,6 +335,7 @@ def _slack_of_upper(problem: Problem, probs: FloatArray) -> FloatArray:
     excess = np.maximum(np.maximum(excess, -put[:, -1]), 0.0)
     floats = grid.atoms * _EPS * np.abs(change).sum(axis=1) + np.abs(probs.sum(axis=1) - 1.0)
     own = excess + image.overshoot + floats * grid.width + float_slack(problem.operator) + unknown_mass(problem.model)
+    own += problem.model.outcomes.law_errors
     return problem.certifier.linear.upper(own * (1.0 + (row_terms(problem.operator) + grid.atoms) * _EPS))
 
 

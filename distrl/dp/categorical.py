@@ -175,6 +175,7 @@ class CategoricalFixedPoint:
         system = System.whole(problem.operator, self.threads)
         stop = problem.stop(run)
         solver, reason = self.solver, "asked for"
+        run.enter(f"solving by {solver}")
         if solver != "iterate" and affords_direct(system):  # then sweeps without end are no last resort
             stop = stop._replace(enough=min(stop.enough, _MOST_SWEEPS))
         if solver == "iterate":
@@ -201,6 +202,7 @@ class CategoricalFixedPoint:
                 continue
             cdf = np.cumsum(solution.returns.arrays()["probs"], axis=1)
             cdf[:, -1] = 1.0
+            run.enter(f"trying {name}, since {solution.solver} stalled")
             told = f"{solution.reason}; it stalled at an error bound of {at_most(solution.bound)}, so {name} was tried"
             other = problem.solution(way(system, cdf, stop), run, self, name, told, self.threads)
             better = other.bound < solution.bound or other.status is Status.INTERRUPTED

@@ -7,9 +7,11 @@ import numpy as np
 from distrl._validation import FloatArray
 from distrl.dp.enclosure import CertifiedMoments
 from distrl.dp.moments import central_moments, enclosed_mean
+from distrl.dp.ranges import diameter
 from distrl.dp.resolvent import Resolvent
 from distrl.models.laws import FiniteLaw
 from distrl.models.mrp import MRP
+from distrl.returns.grid import return_ranges
 
 _EPS = float(np.finfo(np.float64).eps)
 _TINY = float(np.finfo(np.float64).tiny)
@@ -45,12 +47,10 @@ def certified_moments(model: MRP) -> CertifiedMoments:
         each_step = moved[sources] + np.where(table.terminals, 0.0, g * moved[following]) + blur
         wrong = wrong + square.upper(_sums(probs * (2.0 * shift * each_step + each_step**2 + blurred), sources, n))
         error = error + moved
-    defect = np.abs(_sums(probs, sources, n) - 1.0)
-    if (defect > np.diff(table.indptr) * _EPS).any():
-        with np.errstate(over="ignore", invalid="ignore"):
-            wrong = wrong + 2.0 * square.upper(defect * (_sums(probs * shift**2, sources, n) + np.abs(variance)))
+    if table.defects.any():  # a mass that may lead anywhere moves a squared one-step error
+        wrong = wrong + 2.0 * square.upper(table.defects * diameter(model) ** 2)
     unknown = ~np.isfinite(variance) | ~np.isfinite(wrong) | _reaching(model, heavy)
-    low, high = return_range(model)
+    low, high = return_ranges(model)
     return CertifiedMoments(
         mean=mean,
         mean_error=np.where(np.isfinite(error), error, np.inf),
@@ -102,19 +102,3 @@ def _reaching(model: MRP, marked: Any) -> Any:
             break
         marked = wider
     return marked
-
-
-def return_range(model: MRP) -> tuple[float, float]:
-    """An interval that holds every return: of outcomes r that end, and r / (1 - g) of those that go on.
-
-    At discount 1 rewards of one sign bound returns on one side; infinite where nothing is known.
-    """
-    table = model.outcomes
-    lows, highs = table.reward_ranges(None)
-    if model.discount < 1.0:
-        share = np.where(table.terminals, 1.0, 1.0 - model.discount)
-        with np.errstate(over="ignore"):
-            low, high = float((lows / share).min()), float((highs / share).max())
-        room = 8.0 * _EPS
-        return low - room * abs(low), high + room * abs(high)
-    return 0.0 if (lows >= 0.0).all() else -np.inf, 0.0 if (highs <= 0.0).all() else np.inf

@@ -181,7 +181,7 @@ class CertifiedMoments(Enclosing):
     Attributes
     ----------
     mean, mean_error, variance_low, variance_high : (S,)
-    low, high : float
+    low, high : (S,)
         An interval that holds every return, infinite where none is known.
     """
 
@@ -189,8 +189,8 @@ class CertifiedMoments(Enclosing):
     mean_error: FloatArray
     variance_low: FloatArray
     variance_high: FloatArray
-    low: float
-    high: float
+    low: FloatArray
+    high: FloatArray
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -203,7 +203,7 @@ class CertifiedMoments(Enclosing):
     def __getitem__(self, index: Any) -> "CertifiedMoments":
         arrays = (self.mean, self.mean_error, self.variance_low, self.variance_high)
         mean, error, least, most = (array[index] for array in arrays)
-        return CertifiedMoments(mean, error, least, most, self.low, self.high)
+        return CertifiedMoments(mean, error, least, most, self.low[index], self.high[index])
 
     def mixed(self, weights: FloatArray) -> "CertifiedMoments":
         """Of the mixture of these laws, batch (1,): variances mix, and the means' own variance adds."""
@@ -214,9 +214,8 @@ class CertifiedMoments(Enclosing):
         room = 8.0 * len(weights) * _EPS
         low = max((float(weights @ self.variance_low) + between) * (1.0 - room) - off, 0.0)
         high = (float(weights @ self.variance_high) + between) * (1.0 + room) + off
-        parts = (np.array([part]) for part in (mean, error, low, high))
-        one, wrong, least, most = parts
-        return CertifiedMoments(one, wrong, least, most, self.low, self.high)
+        ends = float(self.low.min()), float(self.high.max())
+        return CertifiedMoments(*(np.array([part]) for part in (mean, error, low, high, *ends)))
 
     def mean_ends(self) -> Ends:
         return self.mean - self.mean_error, self.mean + self.mean_error
@@ -254,11 +253,12 @@ class CertifiedMoments(Enclosing):
             under, over = (least - points) * (1.0 - 4.0 * _EPS), (points - most) * (1.0 - 4.0 * _EPS)
             high = np.where(under > 0.0, _share(v, under), 1.0)
             low = np.where(over > 0.0, 1.0 - _share(v, over), np.where((v == 0.0) & (over >= 0.0), 1.0, 0.0))
-            if np.isfinite(self.high):
-                high = np.minimum(high, np.where(under > 0.0, (self.high - least) / (self.high - points), 1.0))
-            if np.isfinite(self.low):
-                low = np.maximum(low, np.where(over > 0.0, 1.0 - (most - self.low) / (points - self.low), 0.0))
-        room, sure = 16.0 * _EPS, (over >= 0.0) & ((v == 0.0) | (most <= self.low))  # 1 less a tiny share is not 1
+            top, bottom = self.high[..., None], self.low[..., None]  # Markov's inequality from either end
+            share = np.where((under > 0.0) & np.isfinite(top), (top - least) / (top - points), 1.0)
+            high = np.minimum(high, share * (1.0 + 16.0 * _EPS))
+            share = np.where((over > 0.0) & np.isfinite(bottom), (most - bottom) / (points - bottom), 1.0)
+            low = np.maximum(low, 1.0 - share * (1.0 + 16.0 * _EPS))
+        room, sure = 16.0 * _EPS, (over >= 0.0) & ((v == 0.0) | (most <= bottom))  # 1 less a tiny share is not 1
         return np.maximum(np.where(sure, 1.0, low - room), 0.0), np.minimum(high * (1.0 + room), 1.0)
 
     def quantile_ends(self, levels: FloatArray) -> Ends:

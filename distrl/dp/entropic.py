@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import linalg
 
+from distrl._lazy import linalg, sparse
 from distrl._validation import FloatArray
 from distrl.dp.enclosure import CertifiedMoments
 from distrl.models.laws import FiniteLaw, Law
@@ -121,18 +120,15 @@ def _far_ends(steps: "_Steps", c: float, moments: CertifiedMoments) -> Ends:
     ahead = moments.high - low if sign > 0.0 else high - moments.low  # how far G may lie on the side that counts
     behind = high - moments.low if sign > 0.0 else moments.high - low
     more = _bennett(abs(c), moments.variance_high, ahead)
-    if np.isfinite(moments.high - moments.low):
-        more = np.minimum(more, abs(c) * (moments.high - moments.low) ** 2 / 8.0 * (1.0 + 8.0 * _EPS))
+    more = np.fmin(more, abs(c) * (moments.high - moments.low) ** 2 / 8.0 * (1.0 + 8.0 * _EPS))
     less = np.where(np.isfinite(behind), _bennett(abs(c), moments.variance_low, -behind) * (1.0 - 1e-9), 0.0)
     room = 8.0 * _EPS * (np.abs(low) + np.abs(high) + more)
     if sign > 0.0:
         low, high = low + less, high + more
-        if not np.isfinite(moments.high):
-            high = np.full_like(high, steps.largest_exponent(c) / (1.0 - steps.model.discount))
+        high = np.where(np.isfinite(moments.high), high, steps.largest_exponent(c) / (1.0 - steps.model.discount))
     else:
         low, high = low - more, high - less
-        if not np.isfinite(moments.low):
-            low = np.full_like(low, steps.largest_exponent(c) / (1.0 - steps.model.discount))
+        low = np.where(np.isfinite(moments.low), low, steps.largest_exponent(c) / (1.0 - steps.model.discount))
     return low - np.where(np.isfinite(room), room, 0.0), high + np.where(np.isfinite(room), room, 0.0)
 
 

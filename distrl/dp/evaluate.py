@@ -63,8 +63,9 @@ def evaluate(
     throw : bool
         Raise `ConvergenceError` if the tolerance is not met (its `.solution` holds what there is).
     progress : bool or callable
-        True shows a bar with the time left, and says so if kernels are compiled first; a callable is called with
-        (share done, applications, bound).
+        True shows a bar with the time left, what the work is at, and says so if kernels are compiled first; a callable
+        is called with (share done, applications, bound). If it has an attribute `phase`, that is called with words for
+        what begins.
 
     Returns
     -------

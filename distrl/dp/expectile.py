@@ -83,6 +83,7 @@ class ExpectileDP:
         weights, image = np.empty_like(values), np.empty_like(statistics)
         status, residual = Status.MAX_ITERATIONS, np.inf
         kernels.impute(statistics, mean, taus, values, weights)
+        run.enter("sweeping")
         try:
             while run.iterations < limit:
                 read_expectiles(targets, values, weights, statistics, taus, image)
@@ -98,6 +99,7 @@ class ExpectileDP:
             status = Status.INTERRUPTED
             kernels.impute(statistics, mean, taus, values, weights)
         returns = ParticleReturns(values, weights)
+        run.enter("certifying")
         certificate = certifier.certify(returns)
         if status is Status.STEADY and not np.isfinite(certificate.w1).all():
             status = Status.UNCERTIFIED

@@ -59,6 +59,7 @@ class MonteCarlo:
         active = np.arange(n * self.episodes)
         scale, steps, status = 1.0, 0, Status.SAMPLED
         enough = max(tol, _EPS * absolute)  # what is left is rounding from there on
+        run.enter("sampling")
         try:
             while active.size and scale * absolute > enough:
                 if steps >= limit:

@@ -44,7 +44,9 @@ class Problem:
     @classmethod
     def of(cls, model: MRP, grid: Grid | None, atoms: int, run: Run) -> "Problem":
         chosen = Grid.covering(model, atoms) if grid is None else grid
+        run.enter("building the operator")
         operator = CategoricalBellman(model, chosen)
+        run.enter("bounding what errors add up to")
         certifier = Certifier(model, operator)
         tol = run.tol
         if tol is None:
@@ -79,11 +81,13 @@ class Problem:
         self, outcome: Outcome, run: Run, method: Any, solver: str, reason: str, threads: int | None = None
     ) -> Solution:
         """Turn CDF values (overwritten) into laws, negative rounding cut off, and certify exactly those."""
+        run.enter("certifying")
         probs = outcome.cdf
         Workers(threads, probs.size).rows(len(probs), cdf_to_pmf, probs)
         certificate, residual = self.certifier.certify(probs, threads)
         bounds = certificate.residual
         status, tol = self.settled(outcome.status, float(bounds.max()))
+        how = self.certifier.linear.how
         return Solution(
             returns=CategoricalReturns._trusted(self.grid, probs),
             status=status,
@@ -94,7 +98,7 @@ class Problem:
             certificate=certificate,
             tol=tol,
             solver=solver,
-            reason=reason,
+            reason=reason if how == "elimination" else f"{reason}; the certificate's systems by {how}",
             model=self.model,
             method=method,
             bounds=bounds,
@@ -130,5 +134,7 @@ def enough_sweeps(discount: float, gain: float, ratio: float) -> int:
     if rate <= 0.0:
         return 100  # one is enough for sweeps, but over-relaxed ones err by a fifth of the error before
     ratio = max(ratio, 2.0)
-    decay = -math.log(rate) if rate < 0.5 else -math.log1p(rate - 1.0)  # 1e-180 - 1 is -1
-    return int(min(2.0 * math.log(ratio) / decay + 100, 1e9)) if rate < 1.0 else 10**6
+    if rate >= 1.0:
+        return 10**6
+    decay = -math.log(rate) if rate < 0.5 else -math.log1p(rate - 1.0)  # 1e-17 - 1 is -1, and has no logarithm
+    return int(min(2.0 * math.log(ratio) / decay + 100, 1e9))

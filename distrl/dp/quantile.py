@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
+from distrl._lazy import special
 from distrl._memory import check_memory
 from distrl._threads import check_threads
 from distrl._validation import FloatArray, real_number, whole_number
@@ -83,6 +83,7 @@ class QuantileDP:
 
     def _solve(self, model: MRP, run: Run) -> Solution:
         check_memory(model.n_states, self.quantiles, 12.0, "use fewer quantiles")
+        run.enter("building the operator")
         operator = QuantileBellman(model, self.quantiles, self.flat, self.threads)
         check_memory(len(operator.targets.plan.shift), self.quantiles, 1.0, "use fewer quantiles")
         if operator.targets.with_laws:
@@ -98,6 +99,7 @@ class QuantileDP:
         search = _Search(operator, start, tol / gain, 64.0 * _EPS * largest)
         limit = run.max_iterations
         status = Status.MAX_ITERATIONS
+        run.enter("solving for quantiles")
         if limit is None:
             limit = enough_sweeps(model.discount, gain, 4.0 * max(size, 1e-300) * gain / max(tol, gain * rounding))
             status = Status.STALLED if model.discount < 1.0 else status  # else the contraction is done, twice over
@@ -119,6 +121,7 @@ class QuantileDP:
         bounds = np.full(model.n_states, search.residual + rounding)
         bounds = certifier.linear.upper(bounds) if model.discount == 1.0 else gain * bounds
         status, tol = settle(status, float(bounds.max()), tol, run.given, gain * rounding, loose)
+        run.enter("certifying")
         certificate = certifier.certify(returns)
         if status is Status.CONVERGED and model.discount == 1.0:
             status = Status.STEADY if np.isfinite(certificate.w1).all() else Status.UNCERTIFIED

@@ -1,21 +1,23 @@
 """Solving u = b + factor * P u over states, and bounding its solution for certain."""
 
+from __future__ import annotations
+
 import math
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
 from distrl._kernels.resolvent import bicgstab
 from distrl._kernels.resolvent import defect as defect_of
+from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.elimination import Elimination
 from distrl.models.mrp import MRP
 
 _EPS = float(np.finfo(np.float64).eps)
 _AT_ONCE = 150  # states up to which elimination is the cheapest way
-_LIGHT = 20  # entries touched, for each one stored, up to which elimination costs less than iterating
-_HEAVY = 150_000_000  # entries touched up to which elimination is tried where iterating is not accurate: a second
+_LIGHT = 4  # entries touched, for each one stored, up to which elimination costs less than iterating
+_HEAVY = 20_000_000  # entries touched up to which elimination is tried where iterating is not accurate: a second
 _TRUSTED = 1e5  # gain up to which a residual of float64's size says enough
 _QUICK = 40  # BiCGSTAB iterations before a heavy elimination is tried
 _SWEEPS = 1_000_000
@@ -28,14 +30,14 @@ class Resolvent:
     is 1 less everything else, so that I - f P has the row excesses e = (1 - f) + f * ending, computed without a
     difference. `how` says which way was taken:
 
-    1. *Elimination without subtraction*, at once where it is cheap: up to 150 states, or while no more than 20 entries
+    1. *Elimination without subtraction*, at once where it is cheap: up to 150 states, or while no more than 4 entries
        are touched for each one stored (chains, trees, acyclic graphs, narrow maps). Its promise is relative: an
        error of at most `relative_error` * (I - f P)^{-1} |b|, whatever the discount.
     2. *Iteration*, BiCGSTAB in a fixed order, for larger graphs that fill in, where errors gain less than 10^5: a few
        products. The bound is that of the residual: |error| <= (I - f P)^{-1} |residual + its rounding|, as
        certain, but as wide as the condition number is large.
-    3. *Elimination after all* where iteration is not accurate enough and no more than 1.5 * 10^8 entries are touched
-       (1,500 states if dense, about a second); else more iteration, whose bound says what it is worth.
+    3. *Elimination after all* where iteration is not accurate enough and no more than 2 * 10^7 entries are touched
+       (1,800 states if dense, about a second); else more iteration, whose bound says what it is worth.
 
     Time of elimination: entries touched (S^3 / 3 if dense), a solve O(S + fill); of iteration O(nnz) a product. Factors
     are only read once they exist, so that threads may share a resolvent. (LAPACK's may not be: SciPy's `getrs` changes
@@ -83,7 +85,7 @@ class Resolvent:
         self.how = "elimination"
 
     @classmethod
-    def of(cls, model: MRP, power: int = 1) -> "Resolvent":
+    def of(cls, model: MRP, power: int = 1) -> Resolvent:
         """(I - g^power P)^{-1} of a model, ending probabilities summed over its outcomes."""
         table = model.outcomes
         ends = table.terminals
@@ -111,11 +113,11 @@ class Resolvent:
         if factors is not None:
             return factors
         if self._quick_gain.max() <= _TRUSTED:
-            self.how = f"iteration (elimination would touch more than {_LIGHT} entries for each one stored)"
+            self.how = f"iteration: elimination touches more than {_LIGHT} entries for each one stored"
             return None
         factors = self._eliminated(_HEAVY)
         if factors is None:
-            self.how = f"iteration (elimination would touch more than {_HEAVY:.2g} entries)"
+            self.how = f"iteration: elimination touches more than {_HEAVY:.2g} entries"
         return factors
 
     @property
@@ -123,6 +125,7 @@ class Resolvent:
         """Of every entry of (I - f P)^{-1}: what elimination promises; inf by iteration, which promises none."""
         return np.inf if self._factors is None else self._factors.relative_error
 
+    @cached_property
     def _scaled(self) -> tuple[FloatArray, FloatArray]:
         """The diagonal D of I - f P, and D^{-1} times the rest: states' loops, however slow, are gone from it."""
         sources = np.repeat(np.arange(self.n), np.diff(self._pointers))
@@ -131,27 +134,29 @@ class Resolvent:
 
     def _iterate(self, rhs: FloatArray, quick: bool) -> FloatArray:
         """BiCGSTAB with restarts; then, unless `quick`, sweeps, which contract."""
-        diagonal, values = self._scaled()
-        solution, step = rhs / diagonal, np.empty_like(rhs)
+        diagonal, values = self._scaled
+        scaled = rhs / diagonal
+        solution, step = scaled.copy(), np.empty_like(rhs)
+        left = self._defect(rhs, solution)[0] / diagonal
+        size = float(np.abs(left).max())
         for _ in range(2 if quick else 4):  # restarts double as refinement
-            left = self._defect(rhs, solution)[0] / diagonal
-            size, goal = float(np.abs(left).max()), _rounding(rhs / diagonal, solution)
+            goal = _rounding(scaled, solution)
             if not size > goal:
                 return solution
-            most = _QUICK if quick else 500
-            bicgstab(self._pointers, self._columns, values, left / size, 1e-10, most, step)
+            most, reduction = _QUICK if quick else 500, max(1e-10, 0.1 * goal / size)
+            bicgstab(self._pointers, self._columns, values, left / size, reduction, most, step)
             better = solution + size * step
-            if not (np.abs(self._defect(rhs, better)[0] / diagonal)).max() < size:
+            left_of_better = self._defect(rhs, better)[0] / diagonal
+            if not np.abs(left_of_better).max() < size:
                 break
-            solution = better
-        left = self._defect(rhs, solution)[0] / diagonal
-        size, goal = float(np.abs(left).max()), _rounding(rhs / diagonal, solution)
-        sweeps = 0 if quick or size <= 4.0 * goal else _SWEEPS
-        for _ in range(sweeps):
+            solution, left, size = better, left_of_better, float(np.abs(left_of_better).max())
+        if quick or size <= 4.0 * _rounding(scaled, solution):
+            return solution
+        for _ in range(_SWEEPS):
             solution = solution + left
             previous, left = size, self._defect(rhs, solution)[0] / diagonal
-            size, goal = float(np.abs(left).max()), _rounding(rhs / diagonal, solution)
-            if size <= goal or (size <= 1e-11 * float(np.abs(rhs / diagonal).max()) and size >= previous):
+            size = float(np.abs(left).max())
+            if size <= _rounding(scaled, solution) or (size <= 1e-11 * np.abs(scaled).max() and size >= previous):
                 break
         return solution
 

@@ -30,6 +30,12 @@ class Run:
     given: bool = False  # whether `tol` is the user's, who wants to know if float64 does not reach it
     _first: float = math.nan
 
+    def enter(self, phase: str) -> None:
+        """Say what begins, to a progress hook that has an attribute `phase`: a callable that takes such words."""
+        announce = getattr(self.progress, "phase", None)
+        if announce is not None:
+            announce(phase)
+
     @property
     def elapsed(self) -> float:
         """Seconds since the call, without those of compiling."""
@@ -72,10 +78,19 @@ def progress_hook(
     closing = ExitStack()
     closing.enter_context(watch.told_to(watch.say_aloud()))
     bar = tqdm(total=100.0, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}")
-
-    def show(share: float, iterations: int, bound: float) -> None:
-        bar.update(100.0 * share - bar.n)
-        bar.set_postfix_str(describe(iterations, bound), refresh=False)
-
     closing.callback(bar.close)
-    return show, closing.close
+    return _Bar(bar, describe), closing.close
+
+
+class _Bar:
+    """A tqdm bar as a hook, described by the phase that the work is in."""
+
+    def __init__(self, bar: Any, describe: Callable[[int, float], str]) -> None:
+        self._bar, self._describe = bar, describe
+
+    def __call__(self, share: float, iterations: int, bound: float) -> None:
+        self._bar.update(100.0 * share - self._bar.n)
+        self._bar.set_postfix_str(self._describe(iterations, bound), refresh=False)
+
+    def phase(self, words: str) -> None:
+        self._bar.set_description_str(words)

@@ -226,7 +226,7 @@ class Solution:
         ------
         ValueError, TypeError
             If the functional is not known, or `at` is missing or out of range.
-        RuntimeError
+        CrossedEnds
             If two proven bounds contradict each other: an error of the library, to be reported.
 
         Notes
@@ -262,7 +262,7 @@ class Solution:
             known = [source[some] for source in self._sources(functional)]
             if isinstance(functional, EntropicRisk) and self._knows_model:
                 known.append(entropic[some])
-            support = (-np.inf, np.inf) if not self._knows_model else (self._moments.low, self._moments.high)
+            support = (self._moments.low[some], self._moments.high[some]) if self._knows_model else (-np.inf, np.inf)
             blocks.append(intersection(known, functional, support))
         return np.concatenate(blocks)
 
@@ -321,10 +321,11 @@ class Solution:
         some = np.flatnonzero(initial)
         weights, law = initial[some], self.start
         certified = self._certified_law[some].mixed(weights, law)
-        known = [self._moments[some].mixed(weights), certified]
+        moments = self._moments[some].mixed(weights)
+        known = [moments, certified]
         row = {"state": "start", "W1 <=": at_most(float(certified.certificate.w1[0]))}
         for functional in functionals:
-            low, high = intersection(known, functional, (self._moments.low, self._moments.high))[0]
+            low, high = intersection(known, functional, (moments.low, moments.high))[0]
             value = float(functional.value(law))
             row[functional.label] = f"{allowed(value, float(low), float(high))} {enclosed(float(low), float(high))}"
         return row
@@ -431,11 +432,16 @@ class Solution:
         return "\n".join(lines)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to `.npz` (laws, certificate, settings) or `.csv` (the table, one row a state), atomically.
+        """Write to `.npz` (all of it: `distrl.load` gives it back) or `.csv` (the table), whole or not at all.
 
         Raises
         ------
         ValueError
-            If the name ends otherwise.
+            If the name ends otherwise, or the file cannot be written, naming it.
+
+        Warns
+        -----
+        UserWarning
+            If the model has a reward law of a user's own, or the method is one: the file then holds arrays only.
         """
         save_solution(self, path)

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import linalg
 
 from distrl._kernels import krylov as kernels
+from distrl._lazy import linalg, sparse
 from distrl._memory import available_memory
 from distrl._validation import FloatArray
 from distrl.dp.coarse import Coarse

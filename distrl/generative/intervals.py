@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri
 
 from distrl._kernels import enclosure as kernels
+from distrl._lazy import special
 from distrl._steady import steady
 from distrl._validation import BoolArray, FloatArray, IntArray, generator, int_array, real_number, whole_number
 from distrl.dp.certificate import SAMPLES_LAW
-from distrl.dp.certified_moments import return_range
 from distrl.dp.enclosure import CertifiedLaw
 from distrl.dp.solution import Solution
 from distrl.generative.bootstrap import replicates
@@ -25,6 +24,7 @@ from distrl.models.generative import EmpiricalMDP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals import Functional, Mean, Quantile, each, intersection, parse
+from distrl.returns.grid import return_ranges
 from distrl.returns.moments import MomentReturns
 from distrl.td.methods import TDMethod
 from distrl.theory.bounds import dkw_halfwidth
@@ -264,7 +264,8 @@ class Estimate(Solution):
     def _range(self) -> tuple[float, float]:
         """An interval that holds every return of the true model; one that is rolled out tells its rewards' range."""
         if self.empirical is None:
-            return return_range(self.model)
+            least, most = return_ranges(self.model)
+            return float(least.min()), float(most.max())
         known: tuple[float, float] | None = self.empirical.return_range
         return (-np.inf, np.inf) if known is None else known
 
@@ -313,7 +314,7 @@ class Estimate(Solution):
 
     def _delta(self, functional: Functional, states: IntArray, options: "_Options") -> FloatArray:
         alpha = (1.0 - options.level) / (len(states) if options.simultaneous else 1)
-        factor = float(-ndtri(alpha / 2.0))
+        factor = float(-special.ndtri(alpha / 2.0))
         if isinstance(functional, Quantile):
             return self._woodruff(functional, factor, states, options.numerical)
         half = factor * self._errors(functional.gradient(self._categorical, states), states)

@@ -7,7 +7,7 @@ from distrl._kernels.categorical import apply_cdf
 from distrl._validation import FloatArray, IntArray, plain
 from distrl.models.generative import Samples
 from distrl.models.outcomes import OutcomeTable
-from distrl.operators.plan import build_plan, reached, worth_a_matrix
+from distrl.operators.plan import NO_DISCOUNT, build_plan, reached, worth_a_matrix
 from distrl.returns.grid import Grid
 
 
@@ -42,7 +42,7 @@ class Resampler:
         rewards, group = samples.rewards[rows], np.cumsum(fresh) - 1
         distinct = np.add.reduceat(np.append(True, np.diff(rewards) != 0) | fresh, edges[:-1])
         reach = reached(rewards[edges[1:] - 1] - rewards[edges[:-1]], grid)
-        going_on = ~samples.terminals[rows[edges[:-1]]] & (discount > 0.0)
+        going_on = ~samples.terminals[rows[edges[:-1]]] & (discount > NO_DISCOUNT)
         banded = worth_a_matrix(distinct, reach) & going_on
 
         in_band = banded[group]
@@ -70,7 +70,7 @@ class Resampler:
             reward_laws=(),
         )
         self._plan = build_plan(table, discount, grid)[0]
-        self._going_on = ~table.terminals & (discount > 0.0)
+        self._going_on = ~table.terminals & (discount > NO_DISCOUNT)
 
     def weighted(self, counts: IntArray) -> "Weighted":
         """T_w, for counts (n,) with the same totals as the samples."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 
+from distrl._lazy import sparse
 from distrl._validation import (
     MIXED_TOLERANCE,
     SUM_TOLERANCE,

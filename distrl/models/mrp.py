@@ -1,13 +1,15 @@
 """Markov reward processes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 
+from distrl._lazy import sparse
 from distrl._validation import (
     BoolArray,
     FloatArray,
@@ -117,7 +119,7 @@ class MRP:
     @classmethod
     def _from_table(
         cls, table: OutcomeTable, discount: float, initial: Any = None, layout: tuple[int, int] | None = None
-    ) -> "MRP":
+    ) -> MRP:
         model = cls.__new__(cls)
         model._setup(table, discount, initial, layout)
         return model
@@ -134,7 +136,7 @@ class MRP:
         states: int | None = None,
         initial: ArrayLike | None = None,
         layout: tuple[int, int] | None = None,
-    ) -> "MRP":
+    ) -> MRP:
         """From rows of (state, probability, next_state, reward, terminal); `reward` may be a law.
 
         All arguments are as for `MDP.from_outcomes`.

@@ -4,6 +4,8 @@ A source is a state of an MRP, or a (state, action) pair of an MDP. A row is (pr
 terminal): collapsing rows to an expected reward would keep the mean return and destroy its distribution.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +13,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import csgraph
 
+from distrl._lazy import csgraph, sparse
 from distrl._validation import LARGEST_NUMBER, SUM_TOLERANCE, BoolArray, FloatArray, IntArray, without_noise
 from distrl.models.laws import Law
 
@@ -84,7 +85,7 @@ class OutcomeTable:
         return np.where(defects > rounding, defects, 0.0)
 
     @cached_property
-    def whole(self) -> "OutcomeTable":
+    def whole(self) -> OutcomeTable:
         """The table with rows that sum to 1 to rounding, and the `defects` of this one, which certificates count.
 
         A row p that lacks the mass d is part of some row q: p / (1 - d) and q differ by d in total variation, whatever

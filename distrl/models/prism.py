@@ -12,6 +12,8 @@ or without a colon. Any file may be compressed (`.tra.gz`, ...). Format: the app
 PRISM manual.
 """
 
+from __future__ import annotations
+
 import gzip
 import os
 import re
@@ -22,9 +24,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from scipy import sparse
 
 from distrl._files import replacing
+from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray, real_number, whole_number
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP

@@ -203,7 +203,8 @@ class _Records:
 
 def _headers(table: Any, names: tuple[str, ...], columns: Any, what: str, may_lack_terminal: bool) -> dict[str, Any]:
     """{our name: the table's}, without `terminal` where that is False throughout."""
-    headers = list(table.columns if hasattr(table, "columns") else table)
+    arrow = getattr(table, "column_names", None)  # of an Arrow table, whose `columns` are the data
+    headers = list(arrow if isinstance(arrow, list) else getattr(table, "columns", table))
     listed = f"the columns of {what} are {', '.join(map(str, headers)) or 'none'}"
     chosen = {} if columns is None else columns
     if not isinstance(chosen, Mapping) or not set(chosen) <= set(names):

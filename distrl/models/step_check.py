@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from scipy import special
 
+from distrl._lazy import special
 from distrl._validation import FloatArray
 
 #: Steps that are compared: a second at 2 ms each; a reward that every tenth step changes is missed with e^-50.

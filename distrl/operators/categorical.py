@@ -1,23 +1,24 @@
 """The categorical Bellman operator: one application, in every form."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
-from scipy.sparse.linalg import LinearOperator
 
 from distrl._kernels import categorical as kernels
 from distrl._kernels.matrix import matrix_entries
+from distrl._lazy import sparse
 from distrl._steady import steady
 from distrl._threads import Workers
 from distrl._validation import FloatArray, float_array, plain
 from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
-from distrl.operators.plan import Plan, build_plan, cumulative_projection
+from distrl.operators.plan import NO_DISCOUNT, Plan, build_plan, cumulative_projection
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
@@ -77,7 +78,7 @@ class CategoricalBellman:
         self._setup(model.outcomes, model.discount, grid)
 
     @classmethod
-    def for_table(cls, table: OutcomeTable, discount: float, grid: Grid) -> "CategoricalBellman":
+    def for_table(cls, table: OutcomeTable, discount: float, grid: Grid) -> CategoricalBellman:
         """The operator from laws of the table's states to laws of its sources, e.g. (state, action) pairs."""
         operator = cls.__new__(cls)
         operator._setup(table, discount, grid)
@@ -194,7 +195,7 @@ class CategoricalBellman:
         images = self._images(law)
         table, m = self.table, self.grid.atoms
         cdf = np.zeros((table.n_sources, m))
-        going_on = ~table.terminals & (self.discount > 0.0)
+        going_on = ~table.terminals & (self.discount > NO_DISCOUNT)
         for row in range(len(table.probs)):
             reward = table.reward_laws[table.laws[row]] if table.laws[row] >= 0 else float(table.rewards[row])
             successor = images[table.next_states[row]] if going_on[row] else 0.0
@@ -236,9 +237,11 @@ class CategoricalBellman:
 
     # -- the linear system ------------------------------------------------------------------------------------------
 
-    def linear_operator(self) -> LinearOperator:
-        """The linear part A of F = A F + b as a matrix-free scipy operator; index state * (m - 1) + atom."""
-        return _LinearPart(self)
+    def linear_operator(self) -> Any:
+        """The linear part A of F = A F + b as a scipy `LinearOperator`, matrix-free; index state * (m - 1) + atom."""
+        from distrl.operators.linear_part import LinearPart  # SciPy's half that not everybody needs
+
+        return LinearPart(self)
 
     def matrix(self) -> sparse.csr_array:
         """The linear part A of F = A F + b as a sparse matrix; index state * (m - 1) + atom.
@@ -280,23 +283,3 @@ def plan_matrix(plan: Plan, atoms: int, n_states: int) -> sparse.csr_array:
     count = matrix_entries(plan, atoms, rows, columns, values)
     shape = ((len(plan.group_ptr) - 1) * last, n_states * last)
     return sparse.coo_array((values[:count], (rows[:count], columns[:count])), shape=shape).tocsr()
-
-
-class _LinearPart(LinearOperator):  # type: ignore[misc]
-    """v -> A v without a matrix; a class, so that it can be pickled."""
-
-    def __init__(self, operator: CategoricalBellman) -> None:
-        self.operator = operator
-        last = operator.grid.atoms - 1
-        super().__init__(np.dtype(np.float64), (operator.table.n_sources * last, operator.table.n_states * last))
-
-    def _matvec(self, vector: FloatArray) -> FloatArray:
-        operator = self.operator
-        n, m = operator.table.n_states, operator.grid.atoms
-        padded, out = np.zeros((n, m)), np.empty((operator.table.n_sources, m))
-        padded[:, :-1] = vector.reshape(n, m - 1)
-        operator.apply_cdf(padded, out, affine=False)
-        return out[:, :-1].ravel()
-
-    def _rmatvec(self, vector: FloatArray) -> Any:
-        return self.operator.matrix().T @ vector.ravel()

@@ -1,13 +1,14 @@
 """The linear system F = A F + b in CDF form of all states, or of some while the states they lead to are known."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from distrl._kernels import categorical as kernels
 from distrl._kernels.krylov import largest
+from distrl._lazy import csgraph, sparse
 from distrl._threads import PARALLEL_SIZE, Workers
 from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.operators.categorical import CategoricalBellman, plan_matrix
@@ -49,12 +50,12 @@ class System:
         self._edges = np.array([self.n * k // blocks for k in range(blocks + 1)])
 
     @classmethod
-    def whole(cls, operator: CategoricalBellman, threads: int | None) -> "System":
+    def whole(cls, operator: CategoricalBellman, threads: int | None) -> System:
         """All states of an operator."""
         entries = len(operator.table.probs) * operator.grid.atoms
         return cls(operator, operator.plan, Workers(threads, entries))
 
-    def restricted(self, states: IntArray, cdf: FloatArray) -> "System":
+    def restricted(self, states: IntArray, cdf: FloatArray) -> System:
         """Only `states`; the others they lead to have the laws `cdf` (all states). Time O(their outcomes * m)."""
         inside, outside = split_plan(self.plan, states, self.n)
         offset = np.empty((len(states), self.grid.atoms))
@@ -81,7 +82,7 @@ class System:
         place = np.argsort(order)
         return order if np.mean(np.abs(place[source] - place[successor]) > reach) <= far / 2 else None
 
-    def reordered(self, order: IntArray) -> "System":
+    def reordered(self, order: IntArray) -> System:
         """The same equations, of state order[0] first. Time O(outcomes); reward laws must not apply as matrices."""
         inside, ends = split_plan(self.plan, order, self.n)
         plan = inside._replace(end_ptr=ends.end_ptr, end_prob=ends.end_prob, end_at=ends.end_at)

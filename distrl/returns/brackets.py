@@ -126,8 +126,29 @@ class BracketReturns(Returns, Enclosing):
         return self._cdf(points)
 
     def quantile_ends(self, levels: FloatArray) -> Ends:
-        low, high = self._quantile(np.maximum(levels, 1e-15))  # at 0 it is the smallest value
-        return np.where(levels > 0.0, low, -np.inf), high
+        return self._quantile(levels)
+
+    def entropic_ends(self, betas: FloatArray) -> Ends:
+        """From the laws, Jensen's inequality and the range; `Solution.interval` has a recursion that is sharper."""
+        mean_low, mean_high = (end[..., None] for end in self.mean_ends())
+        m, least, most = (np.asarray(end)[..., None] for end in (self._mean, self.least, self.most))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            small, large = self._exponential_ends(betas, m)
+            small, large = (m + np.log(np.maximum(end, 0.0)) / betas for end in (small, large))
+        small, large = (np.where(betas > 0.0, *pair) for pair in ((small, large), (large, small)))
+        low = np.maximum(np.where(betas >= 0.0, mean_low, least), np.where(np.isnan(small), -np.inf, small))
+        high = np.minimum(np.where(betas <= 0.0, mean_high, most), np.where(np.isnan(large), np.inf, large))
+        return np.where(betas == 0.0, mean_low, low), np.where(betas == 0.0, mean_high, high)
+
+    @abstractmethod
+    def _exponential_ends(self, betas: FloatArray, m: FloatArray) -> Ends:
+        """Ends of E exp(beta (G - m)), batch + (K,); NaN or infinite where floating point does not hold them."""
+
+    def _exponential(self, law: Returns, betas: FloatArray, m: FloatArray, side: float) -> FloatArray:
+        """E exp(beta (Z - m)) of one of the laws, moved to the given side by what rounding can have cost."""
+        size = np.abs(_hull(law)).max(axis=0)[..., None]
+        value = np.exp(betas * (law.entropic_risk(betas) - m))
+        return np.asarray(value * (1.0 + side * 4.0 * _relative(law)[..., None] * (1.0 + np.abs(betas) * size)))
 
     @abstractmethod
     def _variance(self) -> tuple[FloatArray, FloatArray]:
@@ -270,14 +291,28 @@ class ConvexBrackets(BracketReturns):
         atoms = self.upper.grid.points
         return self._quantiles_of(levels, atoms, *self._cdf(atoms))
 
+    def _exponential_ends(self, betas: FloatArray, m: FloatArray) -> Ends:
+        # exp(beta (x - m)) is its tangent at m and beta^2 int exp(beta (k - m)) (x - k)+ dk, a put below: convex
+        found = []
+        for law, slack, side in ((self.lower, self.slack_lower, -1.0), (self.upper, self.slack_upper, 1.0)):
+            low, high = (end[..., None] for end in _hull(law))
+            if side > 0.0:
+                low, high = np.minimum(low, self.least[..., None]), np.maximum(high, self.most[..., None])
+            off = (np.abs(law.mean() - self._mean) + self._mean_error)[..., None]
+            rise = np.abs(np.exp(betas * (high - m)) - np.exp(betas * (low - m)))
+            moved = np.abs(betas) * (slack[..., None] * rise + off)
+            found.append(self._exponential(law, betas, m, side) + side * moved)
+        return found[0], found[1]
+
     def expectile_ends(self, taus: FloatArray) -> Ends:
         # the root of (2 tau - 1) E (G - e)+ - (1 - tau) (e - E G), which has a slope of at least min(tau, 1 - tau)
         narrow, wide = np.asarray(self.lower.expectile(taus)), np.asarray(self.upper.expectile(taus))
         pull, slope = np.abs(2.0 * taus - 1.0), np.minimum(taus, 1.0 - taus)
         lower_slack, upper_slack = self.slack_lower[..., None], self.slack_upper[..., None]
         off = [np.abs(law.mean() - self._mean) + self._mean_error for law in (self.lower, self.upper)]
-        less = (pull * lower_slack + (1.0 - taus) * off[0][..., None]) / slope
-        more = (pull * upper_slack + (1.0 - taus) * off[1][..., None]) / slope
+        room = [(_relative(law) * np.abs(_hull(law)).max(axis=0))[..., None] for law in (self.lower, self.upper)]
+        less = (pull * lower_slack + (1.0 - taus) * off[0][..., None] + room[0]) / slope
+        more = (pull * upper_slack + (1.0 - taus) * off[1][..., None] + room[1]) / slope
         return np.where(taus >= 0.5, narrow - less, wide - more), np.where(taus >= 0.5, wide + more, narrow + less)
 
 
@@ -342,6 +377,22 @@ class StochasticBrackets(BracketReturns):
         low, _ = self._quantiles_of(levels, atoms, np.zeros(1), _cumulated(self.lower) + mass)
         _, high = self._quantiles_of(levels, atoms, _cumulated(self.upper) - mass, np.ones(1))
         return self._in_range(low - self.slack_lower[..., None], high + self.slack_upper[..., None])
+
+    def _exponential_ends(self, betas: FloatArray, m: FloatArray) -> Ends:
+        # increasing with the law for beta > 0 and falling for beta < 0; of slope |beta| exp(beta (x - m)) at most
+        grid = self.upper.grid
+        low = np.minimum(self.least, grid.low)[..., None]
+        high = np.maximum(self.most, grid.high)[..., None]
+        steep = np.abs(betas) * np.exp(np.maximum(betas * (high - m), betas * (low - m)))
+        moved = steep * self.slack_far[..., None]
+        falls = np.where(betas > 0.0, 1.0, -1.0)
+        ends = []
+        for law, shift, side in ((self.lower, -self.slack_lower, -falls), (self.upper, self.slack_upper, falls)):
+            moment = self._exponential(law, betas, m, 0.0) * np.exp(betas * shift[..., None])
+            size = np.maximum(np.abs(low), np.abs(high))
+            room = 4.0 * _relative(law)[..., None] * (1.0 + np.abs(betas) * size)
+            ends.append(moment * (1.0 + side * room) + side * moved)
+        return np.where(betas > 0.0, ends[0], ends[1]), np.where(betas > 0.0, ends[1], ends[0])
 
     def expectile_ends(self, taus: FloatArray) -> Ends:
         # increasing with the law, and moves by at most max(tau, 1 - tau) / min(tau, 1 - tau) times the distance

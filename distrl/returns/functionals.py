@@ -565,7 +565,7 @@ def parse(functional: Any, at: ArrayLike | None = None, tail: str = "lower") -> 
 
 
 def intersection(
-    sources: Iterable[Enclosing], functional: Functional, support: tuple[float, float] = (-math.inf, math.inf)
+    sources: Iterable[Enclosing], functional: Functional, support: tuple[Any, Any] = (-math.inf, math.inf)
 ) -> FloatArray:
     """batch + (2,) or batch + (K, 2): where all that is known of the functional agrees, for laws on `support`.
 

@@ -6,6 +6,7 @@ from scipy import stats
 
 import distrl
 from distrl import MRP, Brackets, CategoricalFixedPoint, CVaR, FiniteLaw, Grid, Moments, QuantileDP, evaluate
+from distrl.returns.functionals import CrossedEnds
 
 MODEL = MRP([[0.5, 0.5], [0.5, 0.5]], [2.0, -1.0], discount=0.9)
 ASKED = [("mean", None), ("std", None), ("cvar", 0.1), ("quantile", 0.3), ("cdf", 4.0), ("stop_loss", 4.0)]
@@ -17,7 +18,7 @@ def test_crossed_ends_are_an_internal_error_that_names_state_and_functional(monk
     returns = evaluate(MODEL, Brackets(31)).returns
     low, high = returns.interval("cvar", 0.1).T
     monkeypatch.setattr(type(returns), "_cvar", lambda self, levels, tail: (high[:, None], low[:, None]))
-    with pytest.raises(RuntimeError, match=r"CVaR\(level=0.1, tail='lower'\) at state 0 contradict each other"):
+    with pytest.raises(CrossedEnds, match=r"CVaR\(level=0.1, tail='lower'\) at state 0 contradict each other"):
         returns.interval("cvar", 0.1)
 
 
@@ -32,11 +33,11 @@ def test_sources_that_contradict_each_other_are_an_internal_error(monkeypatch):
     other = evaluate(MODEL, CategoricalFixedPoint(31))
     bad = lambda self: (np.asarray(self.law.mean()) + 1.0, np.asarray(self.law.mean()) + 2.0)  # noqa: E731
     monkeypatch.setattr(distrl.dp.enclosure.CertifiedLaw, "mean_ends", bad)
-    with pytest.raises(RuntimeError, match=r"Mean\(\) at state 0 contradict"):
+    with pytest.raises(CrossedEnds, match=r"Mean\(\) at state 0 contradict"):
         other.interval("mean")
     lost = lambda self: (np.full(2, np.nan), np.full(2, np.nan))  # noqa: E731
     monkeypatch.setattr(distrl.dp.enclosure.CertifiedLaw, "mean_ends", lost)
-    with pytest.raises(RuntimeError, match="contradict"):
+    with pytest.raises(CrossedEnds, match="contradict"):
         other.interval("mean")
 
 
@@ -160,3 +161,38 @@ def test_grids_that_clip_later_steps_do_not_mislead():
         low, high = evaluate(model, method).interval("variance")[0]
         exact = 0.25 * 0.01 * 0.99 * 1000.0**2
         assert low <= exact <= high and high - low < 1e-6
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("order", ["convex", "stochastic"])
+@pytest.mark.parametrize("beta", [-5.0, -0.3, 0.0, 0.3, 5.0, 1e9, -1e9])
+def test_brackets_alone_enclose_entropic_risk(order, beta):
+    """A coin at discount 1/2: uniform on [0, 2]; wider than the recursion, never in conflict with it."""
+    coin = MRP([[1.0]], [FiniteLaw([0.0, 1.0])], 0.5)
+    solution = evaluate(coin, Brackets(41, order=order))
+    low, high = solution.returns.interval("entropic_risk", beta)[0]
+    if abs(beta) > 100.0:
+        exact = (2.0 if beta > 0 else 0.0) - np.log(2.0 * abs(beta)) / beta
+    else:
+        exact = np.log(np.expm1(2.0 * beta) / (2.0 * beta)) / beta if beta else 1.0
+    assert low <= exact <= high
+    inner = solution.interval("entropic_risk", beta)[0]
+    assert low <= inner[0] <= inner[1] <= high
+    if 0.0 < abs(beta) < 1.0:
+        assert high - low < (0.01 if order == "convex" else 0.3)
+
+
+@pytest.mark.fast
+def test_rows_that_lack_mass_are_enclosed_whatever_it_does():
+    """A row of sum 1 - 5e-10, within what is accepted: what is missing may stay, move on, or end."""
+    missing = 5e-10
+    model = MRP([[0.5, 0.5 - missing], [0.0, 1.0]], [1.0, 0.0], 0.9, terminal=[False, True])
+    for method in (Moments(), CategoricalFixedPoint(31), Brackets(31)):
+        solution = evaluate(model, method, throw=False)
+        for p in (0.5, 0.5 + missing, 0.5 / (1.0 - missing)):
+            mean = 1.0 / (1.0 - 0.9 * p)
+            second = (1.0 + 2 * 0.9 * p * mean) / (1.0 - 0.81 * p)
+            for name, exact in (("mean", mean), ("variance", second - mean**2)):
+                low, high = solution.interval(name)[0]
+                assert low <= exact <= high, (method, name, p)
+        assert np.diff(solution.interval("mean")).max() < 1e-6

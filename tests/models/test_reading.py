@@ -79,6 +79,24 @@ def test_an_mrps_table_and_a_log_are_read_by_name_too(form):
     assert outcomes(EmpiricalMRP(log, 0.9)) == outcomes(EmpiricalMRP(without_action, 0.9))
 
 
+@pytest.mark.parametrize("attribute", ["columns", "column_names"])
+def test_any_frame_that_gives_columns_by_name_will_do(attribute):
+    """Polars has `columns`, an Arrow table `column_names`, whose `columns` are the data."""
+
+    class Frame:
+        columns = ([1.0], [2.0])
+
+        def __init__(self, table):
+            self.table = table
+            setattr(self, attribute, list(table))
+
+        def __getitem__(self, name):
+            return self.table[name]
+
+    table = Frame(mapping(*shuffled(NAMES, ROWS, (3, 5, 4, 2, 1, 0))))
+    assert outcomes(MDP.from_outcomes(table, 0.9)) == outcomes(MDP.from_outcomes(ROWS, 0.9))
+
+
 @given(st.permutations(range(6)), st.permutations(range(3)))
 def test_the_order_of_columns_and_rows_makes_no_difference(columns, rows):
     table = records(*shuffled(NAMES, [ROWS[k] for k in rows], columns))
