@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.direct_in_time import DirectInTime
 from benchmarks.problems import CHOSEN_ON, HELD_OUT, garnet, walk
+from benchmarks.test_elimination_cost import GRAPHS, against_splu
 from benchmarks.test_solver_ratios import against_quantecon, against_spsolve, against_sweeps, best_of, scipy_ways
 from benchmarks.test_speed_application import TRAFFIC, application_against_triad
 from benchmarks.test_speed_learning import SIZES, has_rlax, rlax_updates_a_second, updates_a_second
@@ -157,6 +158,18 @@ def table_of_means():
         print(f"{label:44} {1e3 * ours:8.2f} ms  {theirs / ours:.2f}x", flush=True)
 
 
+def table_of_elimination():
+    print(
+        "\nlinear systems over states at .99: times of SciPy's sparse LU over those of elimination without subtraction,"
+    )
+    print("factors and a solve, with the fill of both over the matrix; and over the library's own choice (`gain`)")
+    for label, make in GRAPHS.items():
+        row = against_splu(make(0.99))
+        cells = f"{1e3 * row.seconds:>9.2f} ms  factors {row.lu:5.2f}x  solve {row.solve:5.2f}x"
+        cells += f"  fill {row.fill:5.1f} (LU {row.lu_fill:5.1f})  chosen {row.over_default:6.2f}x {row.how.split()[0]}"
+        print(f"{label:20}{cells}", flush=True)
+
+
 def figure(results, path):
     """Speed-up over plain sweeps for each problem, logarithmic, a marker for each discount."""
     import matplotlib
@@ -204,6 +217,7 @@ def main():
     table_of_scaling()
     table_of_metrics()
     table_of_means()
+    table_of_elimination()
     figure(results, arguments.figure)
     table_of_learning()
 

@@ -5,6 +5,8 @@ stream of transitions), and in later releases `optimize` (which policy is best f
 """
 
 from distrl import operators, td, theory
+from distrl._records import load, save
+from distrl._warm_up import warm_up
 from distrl.dp import (
     Brackets,
     CategoricalDP,
@@ -32,9 +34,7 @@ from distrl.models import (
     GenerativeModel,
     environments,
     from_gymnasium,
-    load,
     read_prism,
-    save,
     write_prism,
 )
 from distrl.returns import (
@@ -133,6 +133,7 @@ __all__ = [
     "save",
     "td",
     "theory",
+    "warm_up",
     "wasserstein",
     "write_prism",
 ]

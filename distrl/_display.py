@@ -17,33 +17,43 @@ def at_most(bound: float, digits: int = 3) -> str:
 
 def enclosed(low: float, high: float, digits: int = 6) -> str:
     """`[low, high]`, rounded outwards: to a tenth of the width, and at most so many digits of the larger end."""
-    unit = _unit(max(abs(low), abs(high)), 0.1 * (high - low), digits)
+    unit = _unit_of_ends(low, high, digits)
     return f"[{_rounded(low, unit, ROUND_FLOOR)}, {_rounded(high, unit, ROUND_CEILING)}]"
 
 
 def allowed(value: float, low: float, high: float, digits: int = 6) -> str:
     """`value` to the digits that an interval for the truth allows; "?" where it allows none.
 
-    The last digit's unit is at most how far the truth can be from the value; more digits are written, up to `digits`,
-    where rounding would put the value out of the interval, as `enclosed` writes it, that it is in.
+    A value outside, such as the standard deviation of a law that rounding to atoms has made a little wider, is moved to
+    the end that it lies beyond: nothing else can be true. The last digit's unit is at most how far the truth can be
+    from the value; more digits are written, up to `digits`, where rounding would put the value out of the interval, as
+    `enclosed` writes it.
     """
+    value = min(max(value, low), high)
     error = max(value - low, high - value)
     if not (math.isfinite(value) and math.isfinite(error)):
         return "?"
-    ends = _unit(max(abs(low), abs(high)), 0.1 * (high - low), digits)
+    ends = _unit_of_ends(low, high, digits)
     low, high = float(_multiple(low, ends, ROUND_FLOOR)), float(_multiple(high, ends, ROUND_CEILING))
     unit, finest = _unit(abs(value), error, digits), _unit(abs(value), 0.0, digits)
     while unit > finest:
         number = float(_multiple(value, unit, ROUND_HALF_EVEN))
-        if low <= number <= high or not low <= value <= high:
+        if low <= number <= high:
             break
         unit -= 1
     return _rounded(value, unit, ROUND_HALF_EVEN)
 
 
+def _unit_of_ends(low: float, high: float, digits: int) -> int:
+    if not math.isfinite(high - low):  # one end, or none
+        return _unit(max((abs(end) for end in (low, high) if math.isfinite(end)), default=0.0), 0.0, 3)
+    return _unit(max(abs(low), abs(high)), 0.1 * (high - low), digits)
+
+
 def _unit(size: float, error: float, digits: int) -> int:
     """The power of ten of the last digit: not above the error, and at most so many digits of a number of that size."""
-    finest = -digits if size == 0.0 or not math.isfinite(size) else math.floor(math.log10(size)) - digits + 1
+    known = size > 0.0 and math.isfinite(size)  # 0.9999999 is written as 1
+    finest = math.floor(math.log10(size) + 0.5 * 10.0**-digits) - digits + 1 if known else -digits
     if not (math.isfinite(error) and error > 0.0):
         return finest
     return max(math.floor(math.log10(error)), finest)

@@ -1,19 +1,30 @@
 """Compiled kernels in files: where no file can be written, or a file is damaged, kernels are compiled anew.
 
 Numba refuses to decorate a function for which it finds no folder that it can write to, and a file that was cut short
-(a full disk, a killed copy) fails at every later call. Here neither stops anybody.
+(a full disk, a killed copy) fails at every later call. Here neither stops anybody. And a fork waits until what other
+threads compile is done: the child would find Numba's lock held for ever by a thread that it does not have.
 """
 
 import hashlib
 import logging
+import os
 import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import Any
 
+from numba.core import ir
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 
 class _Checked(CompileResultCacheImpl):  # type: ignore[misc]
@@ -37,6 +48,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The code for these types, or None: it is then compiled."""
+        _do_without_a_working_folder()
         try:
             return super().load_overload(sig, target_context)
         except Exception:  # unpickling damaged bytes raises anything
@@ -57,6 +69,14 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
     def _forget(self) -> None:
         with suppress(OSError):  # cannot be written: compile it every time
             self.flush()
+
+
+def _do_without_a_working_folder() -> None:
+    """Numba states places in the source relative to the working folder, and fails where that was deleted."""
+    try:
+        os.getcwd()
+    except OSError:
+        ir.Loc._get_path = lambda place: place.filename
 
 
 def cached(dispatcher: Any, function: Callable[..., Any]) -> Any:

@@ -4,8 +4,10 @@ Every public constructor goes through here, so that bad input never surfaces as 
 the argument, the offending index and the mend.
 """
 
+import itertools
 import math
 import operator
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,19 @@ BoolArray = NDArray[np.bool_]
 #: How far the probabilities of a row may sum from 1; certificates count the defect, nothing is renormalised.
 SUM_TOLERANCE = 1e-9
 
+#: How far rows may sum from 1 that mix accepted rows by accepted weights: what was accepted has to go on working.
+MIXED_TOLERANCE = 2.5 * SUM_TOLERANCE
+
 #: A probability of at least minus this is arithmetic's noise (1 - .9 - .1 is -2.8e-17) and counts as 0.
 NEGATIVE_TOLERANCE = 1e-12
 
 #: Largest reward or grid end accepted: squares, and sums over any horizon float64 can state, stay finite.
 LARGEST_NUMBER = 1e100
+
+
+def plain(array: FloatArray) -> FloatArray:
+    """`array`, or a copy if it is locked or not contiguous: kernels are compiled anew for each such kind of array."""
+    return np.require(array, np.float64, ["C_CONTIGUOUS", "WRITEABLE"])
 
 
 def real_number(value: Any, name: str, *, low: float = -math.inf, high: float = math.inf) -> float:
@@ -31,7 +41,7 @@ def real_number(value: Any, name: str, *, low: float = -math.inf, high: float = 
         raise TypeError(f"{name} must be a real number, got {value!r}")
     refuse_masked(value, name)
     if isinstance(value, np.ndarray | np.generic) and (value.ndim or value.dtype.kind not in "iuf"):
-        raise TypeError(f"{name} must be a real number, got {_example(value)}")  # float() would drop an imaginary part
+        raise TypeError(f"{name} must be a real number, got {shortened(value)}")  # float() would drop an imaginary part
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError) as error:
@@ -68,12 +78,12 @@ def float_array(value: Any, name: str, *, ndim: int | tuple[int, ...] | None = N
     if raw.dtype.kind == "O":
         # astype would read text, turn None into NaN and drop imaginary parts
         if any(entry is None or isinstance(entry, str | bytes | complex | np.complexfloating) for entry in raw.flat):
-            raise TypeError(f"{name} must hold real numbers, got {_example(value)}")
+            raise TypeError(f"{name} must hold real numbers, got {shortened(value)}")
         try:
             with np.errstate(over="ignore"):  # too large becomes inf, which is refused below
                 raw = raw.astype(np.float64)
         except (TypeError, ValueError, OverflowError) as error:
-            raise TypeError(f"{name} must hold real numbers, got {_example(value)}") from error
+            raise TypeError(f"{name} must hold real numbers, got {shortened(value)}") from error
     if raw.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got an array of dtype {raw.dtype}")
     with np.errstate(over="ignore"):
@@ -123,7 +133,7 @@ def bool_array(value: Any, name: str, length: int) -> BoolArray:
     if raw.dtype.kind == "O" and all(isinstance(entry, bool | np.bool_) for entry in raw):
         raw = raw.astype(np.bool_)
     if raw.dtype.kind not in "biuf" or (raw.dtype.kind != "b" and not np.isin(raw, (0, 1)).all()):
-        raise ValueError(f"{name} must hold booleans (or 0 and 1), got {_example(value)}")
+        raise ValueError(f"{name} must hold booleans (or 0 and 1), got {shortened(value)}")
     return raw.astype(np.bool_)
 
 
@@ -164,6 +174,25 @@ def refuse_masked(value: Any, name: str, depth: int = 4) -> None:
                 refuse_masked(entry, name, depth - 1)
 
 
+def refuse_other_order(value: Any, name: str) -> None:
+    """Raise if `value` is a pandas object whose labels say another order than its positions, by which it is read."""
+    labels: dict[str, list[Any]] = {}
+    for axis in ("index", "columns"):
+        found: Any = getattr(value, axis, None)
+        if hasattr(found, "__len__"):  # a list's `index` is a method
+            labels[axis] = list(found)
+    for axis, given in labels.items():
+        whole = all(isinstance(label, int | np.integer) for label in given)
+        if whole and any(after <= before for before, after in itertools.pairwise(given)):
+            raise ValueError(
+                f"the {axis} of {name} is {shortened(given)}, in another order than its positions, which are what is "
+                f"read; sort it, or give {name}.to_numpy() if the positions are right"
+            )
+    index, columns = labels.get("index"), labels.get("columns")
+    if index and columns and index != columns and Counter(map(str, index)) == Counter(map(str, columns)):
+        raise ValueError(f"the index and the columns of {name} name the same things in another order; sort both")
+
+
 def fraction(value: Any, name: str, *, open_low: bool = False, open_high: bool = False) -> FloatArray:
     """Scalar or 1-D array of levels in [0, 1]; open ends refuse 0 or 1."""
     array = float_array(value, name, ndim=(0, 1))
@@ -183,9 +212,10 @@ def generator(rng: Any) -> np.random.Generator:
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"rng must be None, a seed or a numpy Generator, got {_example(rng)}") from error
+        raise TypeError(f"rng must be None, a seed or a numpy Generator, got {shortened(rng)}") from error
 
 
-def _example(value: Any) -> str:
-    text = repr(value)
+def shortened(value: Any) -> str:
+    """`repr(value)` on one line of at most 60 characters, for errors."""
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."

@@ -7,15 +7,18 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import numpy as np
 
 import distrl
+from distrl._compiling import NOTE, watch
 from distrl._display import at_most
 from distrl._validation import FloatArray
 from distrl.dp.run import progress_hook
+from distrl.models.from_gymnasium import constructor_defaults
 
 try:
     import typer
@@ -38,11 +41,11 @@ app = typer.Typer(
 EVALUATE_HELP = """The return distribution of a known model under a policy, with a proven error bound.
 
 [bold]MODEL[/bold] is a Gymnasium id with a transition table (FrozenLake-v1, CliffWalking-v1, Taxi-v3), an .npz file
-made by distrl.save, or a PRISM .tra file with its companions (.srew, .trew, .lab) beside it.
+made by distrl.save, or a PRISM .tra (.tra.gz) file with its companions (.srew, .trew, .lab) beside it.
 
 Prints mean, sd, value at risk (the lower quantile) and conditional value at risk (the mean of the worst share) of the
-return at the start, and the certificate: a bound on the Wasserstein-1 distance to the true law, per state, numerical
-error included.
+return at the start, each with an interval that holds the true value, and the certificate: a bound on the Wasserstein-1
+distance to the true law, per state. Numerical error is included in both.
 
 [bold]Examples[/bold]
 
@@ -81,12 +84,47 @@ PolicyOption = Annotated[
 ]
 MakeOptions = Annotated[
     list[str] | None,
-    typer.Option("--option", help="KEY=VALUE for gymnasium.make; may be repeated.", rich_help_panel=_MODEL),
+    typer.Option(
+        "--option",
+        help="KEY=VALUE for gymnasium.make; may be repeated. VALUE: a number, a Python list or tuple, yes or no "
+        "(true, false, on, off), none, or text; in quotes it is always text.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Check = Annotated[
+    bool,
+    typer.Option(
+        "--check/--no-check",
+        help="Gymnasium: compare some hundred steps of the environment with its table.",
+        rich_help_panel=_MODEL,
+    ),
 ]
 Terminal = Annotated[
     str | None, typer.Option(help="PRISM: the label of the states where the return ends.", rich_help_panel=_MODEL)
 ]
-Atoms = Annotated[int, typer.Option(help="Number of atoms of the grid.", rich_help_panel=_METHOD)]
+Rewards = Annotated[
+    str | None,
+    typer.Option(
+        help="PRISM: which of several reward structures, by number or name.", show_default=False, rich_help_panel=_MODEL
+    ),
+]
+Normalise = Annotated[
+    bool,
+    typer.Option(
+        "--normalise",
+        help="PRISM: divide rows that do not sum to 1 by their sum; a note says how far off they were.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Atoms = Annotated[
+    int | None,
+    typer.Option(
+        help="Number of atoms of the grid. Default: rounding to them is at most 1% of the standard deviation of every "
+        "return, 51 to 2,001.",
+        show_default=False,
+        rich_help_panel=_METHOD,
+    ),
+]
 GridOption = Annotated[
     tuple[float, float] | None,
     typer.Option(
@@ -204,8 +242,11 @@ def evaluate(
     discount: Discount = None,
     policy: PolicyOption = None,
     option: MakeOptions = None,
+    check: Check = True,
     terminal: Terminal = None,
-    atoms: Atoms = 201,
+    rewards: Rewards = None,
+    normalise: Normalise = False,
+    atoms: Atoms = None,
     grid: GridOption = None,
     tight: Tight = False,
     tail: Tail = None,
@@ -219,21 +260,23 @@ def evaluate(
     save: SaveOption = None,
     progress: ProgressOption = None,
 ) -> None:
-    with _one_sentence():
+    with _one_sentence(), watch.told_to(_once(f"note: {NOTE}")):
         # everything that can be refused is refused before the work
         if not 0.0 < level < 1.0:
             raise ValueError(f"--level must lie in (0, 1), got {level:g}")
         _check_target(plot, (".png", ".pdf", ".svg"), "--plot")
         _check_target(save, (".npz", ".csv"), "--save")
         draw = None if plot is None else _drawing()
-        given = _read_model(model, discount, option or [], terminal)
+        given = _read_model(model, discount, option or [], check, terminal, rewards, normalise)
         mrp, described = _under(given, policy)
         shown = _which_states(states, mrp)
         method: Any
         if quantiles is None:
-            method = distrl.CategoricalFixedPoint(atoms, _grid(mrp, atoms, grid, tight, tail), solver)
-        elif grid is not None or tight or tail is not None or solver != "auto":
-            raise ValueError("--quantiles needs no grid; leave out --grid, --tight, --tail and --solver")
+            method = distrl.CategoricalFixedPoint(solver=solver)
+            ends = _grid(mrp, 2 if atoms is None else atoms, grid, tight, tail)
+            method = replace(method, interval=(ends.low, ends.high)) if atoms is None else replace(method, grid=ends)
+        elif atoms is not None or grid is not None or tight or tail is not None or solver != "auto":
+            raise ValueError("--quantiles needs no grid; leave out --atoms, --grid, --tight, --tail and --solver")
         else:
             method = distrl.QuantileDP(quantiles)
         with _progress(progress) as hook:
@@ -252,6 +295,15 @@ def evaluate(
     if not solution.converged:
         _say(solution.status.value)
         raise typer.Exit(NOT_CONVERGED)
+
+
+@app.command("warm-up")
+def warm_up(
+    verbs: Annotated[list[str] | None, typer.Argument(help="evaluate, estimate, learn; all by default.")] = None,
+) -> None:
+    """Compile what the verbs need, so that nothing waits for it later: a minute or two, once on each machine."""
+    with _one_sentence():
+        distrl.warm_up(verbs)
 
 
 def _say(message: str) -> None:
@@ -291,15 +343,25 @@ def _check_target(path: Path | None, suffixes: tuple[str, ...], option: str) -> 
 
 
 def _read_model(
-    name: str, discount: float | None, options: list[str], terminal: str | None
+    name: str,
+    discount: float | None,
+    options: list[str],
+    check: bool,
+    terminal: str | None,
+    rewards: str | None,
+    normalise: bool,
 ) -> "distrl.MRP | distrl.MDP":
-    kind = Path(name).suffix
-    if options and kind in (".npz", ".tra"):
-        raise ValueError("--option is for gymnasium.make; a file takes none")
-    if terminal is not None and kind != ".tra":
-        raise ValueError("--terminal is for PRISM files; other models know where they end")
+    kind = ".tra" if name.endswith(".tra.gz") else Path(name).suffix
+    if (options or not check) and kind in (".npz", ".tra"):
+        raise ValueError("--option is for gymnasium.make and --no-check for its environments; a file takes none")
+    prism = {"--terminal": terminal is not None, "--rewards": rewards is not None, "--normalise": normalise}
+    if kind != ".tra" and any(prism.values()):
+        given = " and ".join(option for option, used in prism.items() if used)
+        raise ValueError(f"{given} is for PRISM files; other models know where they end and what they pay")
     if kind == ".npz":
         model = distrl.load(name)
+        if not isinstance(model, distrl.MRP | distrl.MDP):
+            raise ValueError(f"{name} holds a {type(model).__name__}, not a model")
         if discount is None:
             return model
         return type(model)._from_table(model.outcomes, discount, model.initial, model.layout)
@@ -308,22 +370,37 @@ def _read_model(
     if discount is None:
         raise ValueError(f"{name} does not say how returns are discounted; give --discount, for example 0.99")
     if kind == ".tra":
-        return distrl.read_prism(name, discount, terminal=terminal)
-    return distrl.from_gymnasium(name, discount, **dict(_key_value(text) for text in options))
+        which = int(rewards) if rewards is not None and re.fullmatch("[0-9]{1,9}", rewards) else rewards
+        return distrl.read_prism(name, discount, which, terminal, normalise=normalise)
+    return distrl.from_gymnasium(name, discount, check, **_make_options(name, options))
 
 
-def _key_value(text: str) -> tuple[str, Any]:
-    """`map_name=8x8` or `is_slippery=true`: a Python literal where the value is one, else text."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.isidentifier():
-        raise ValueError(f"--option {text}: expected KEY=VALUE, for example map_name=8x8")
-    words = {"true": True, "false": False, "none": None}
-    if value.lower() in words:
-        return key, words[value.lower()]
+def _make_options(name: str, options: list[str]) -> dict[str, Any]:
+    """`map_name=8x8` and `is_slippery=no` as keywords of the environment's constructor."""
+    defaults = constructor_defaults(name) if options else {}
+    found: dict[str, Any] = {}
+    for text in options:
+        key, equals, value = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise ValueError(f"--option {text}: expected KEY=VALUE, for example map_name=8x8")
+        if key in found or key in ("discount", "check", "env_or_id"):
+            raise ValueError(f"--option {text}: {key} " + ("is given twice" if key in found else "is no option of it"))
+        found[key] = _option_value(value, defaults.get(key))
+    return found
+
+
+def _option_value(text: str, default: Any) -> Any:
+    """`text` as a literal where it is one; a parameter whose default is text takes text, unless it is "none"."""
+    words: dict[str, bool | None] = {"none": None}
+    if not isinstance(default, str):
+        words |= dict.fromkeys(("true", "yes", "on"), True) | dict.fromkeys(("false", "no", "off"), False)
+    if text.lower() in words:
+        return words[text.lower()]
     try:
-        return key, ast.literal_eval(value)
+        value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return key, value
+        return text
+    return value if isinstance(value, str) or not isinstance(default, str) else text
 
 
 def _under(model: "distrl.MRP | distrl.MDP", policy: str | None) -> "tuple[distrl.MRP, str]":
@@ -346,8 +423,8 @@ def _count(number: int, what: str) -> str:
 def _read_policy(path: Path) -> FloatArray:
     readers: dict[str, Callable[[], Any]] = {
         ".npy": lambda: np.load(path, allow_pickle=False),
-        ".csv": lambda: np.loadtxt(path, delimiter=","),
-        ".txt": lambda: np.loadtxt(path),
+        ".csv": lambda: np.loadtxt(path, delimiter=",", encoding="utf-8-sig"),
+        ".txt": lambda: np.loadtxt(path, encoding="utf-8-sig"),
     }
     if path.suffix not in readers:
         raise ValueError(f"--policy {path}: expected 'uniform' or a .npy, .csv or .txt file")
@@ -421,28 +498,50 @@ def _drawing() -> "Callable[[distrl.Solution, list[int], Path], None]":
 @contextmanager
 def _progress(asked: bool | None) -> Iterator[Any]:
     """A hook for `progress=`, or None: a live bar on a terminal, tqdm's lines where a log was asked for."""
-    if not sys.stderr.isatty():
+    if asked is False or not sys.stderr.isatty():
         hook, close = progress_hook(bool(asked))
         try:
             yield hook
         finally:
             close()
         return
-    if asked is False:
-        yield None
-        return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("preparing (compiles for some seconds the first time)", total=None)
-        last = 0.0
+        live = _Live(bar)
+        with watch.told_to(live.compiling):
+            yield live
 
-        def show(share: float, applications: int, bound: float) -> None:
-            nonlocal last
-            if (now := time.monotonic()) - last > 0.1:
-                last = now
-                bar.update(task, total=1.0, completed=share, description=f"solving: error bound {bound:.2g}")
 
-        yield show
+class _Live:
+    """A hook that shows the phase, the bound and the time left on a live bar."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar, self._last, self._words = bar, 0.0, "preparing"
+        self._task = bar.add_task("preparing", total=None)
+
+    def __call__(self, share: float, applications: int, bound: float) -> None:
+        if (now := time.monotonic()) - self._last > 0.1:
+            self._last = now
+            known = f": error bound {bound:.2g}" if bound == bound else ""
+            self._bar.update(self._task, total=1.0, completed=share, description=self._words + known)
+
+    def phase(self, words: str) -> None:
+        self._words = words
+        self._bar.update(self._task, total=None, description=words)
+
+    def compiling(self, kernel: str) -> None:
+        self._bar.update(self._task, description=f"compiling {kernel}, once")
+
+
+def _once(sentence: str) -> Callable[[str], None]:
+    """Say the sentence at the first of many calls."""
+    waiting = [sentence]
+
+    def tell(kernel: str) -> None:
+        if waiting:
+            _say(waiting.pop())
+
+    return tell
 
 
 def _print(solution: "distrl.Solution", title: str, states: list[int], level: float, wants_start: bool) -> None:
@@ -465,38 +564,30 @@ def _print(solution: "distrl.Solution", title: str, states: list[int], level: fl
         )
     worst = int(np.argmax(certificate.w1))
     console.print(
-        f"certificate: W1 to the true law <= {at_most(certificate.w1[worst], 4)} in every state (the worst is {worst}) "
-        f"\\[{certificate.claim}]"
+        f"certificate: W1 to {certificate.of} <= {at_most(certificate.w1[worst], 4)} in every state "
+        f"(the worst is {worst}) \\[{certificate.claim}]"
     )
     if certificate.overshoot[worst] > 0.5 * certificate.w1[worst]:
         console.print("most of it is clipping: a wider --grid makes it smaller")
-    console.print(_table(solution, certificate.w1, states, level, wants_start))
+    said, table = _table(solution, states, level, wants_start)
+    console.print(said)
+    console.print(table)
     left = solution.model.n_states - len(set(states))
     if left and not (wants_start and solution.model.initial is not None):
         console.print(f"and {_count(left, 'more state')}: --states all prints, --save keeps them")
-    console.print(
-        f"The bound holds for the mean too; for CVaR {100 * level:g}% it is {1 / level:.4g} times as large.",
-        style="dim",
-    )
 
 
-def _table(
-    solution: "distrl.Solution", bounds: FloatArray, states: list[int], level: float, wants_start: bool
-) -> Table:
-    table = Table()
-    names = ("mean", "sd", f"VaR {100 * level:g}%", f"CVaR {100 * level:g}%", "W1 bound")
-    for name in ("state", *names):
-        table.add_column(name, justify="right")
-
-    noise = 1e-10 * float(np.ptp(solution.returns.support_weights()[0]))
-
-    def add(name: str, law: Any, bound: float) -> None:
-        numbers = (float(x) for x in (law.mean(), law.std(), law.quantile(level), law.cvar(level)))
-        table.add_row(name, *("0" if abs(x) < noise else f"{x:.6g}" for x in numbers), at_most(bound))
-
+def _table(solution: "distrl.Solution", states: list[int], level: float, wants_start: bool) -> tuple[str, Table]:
+    """What the intervals are, and a row for the start and for every state: values over their intervals."""
+    functionals = (distrl.Mean(), distrl.Std(), distrl.Quantile(level), distrl.CVaR(level))
+    said, columns = solution._columns(states, functionals)
     initial = solution.model.initial
     if wants_start and initial is not None and np.count_nonzero(initial) > 1:
-        add("start", solution.start, float(initial @ bounds))
-    for state in states:
-        add(str(state), solution.returns[state], float(bounds[state]))
-    return table
+        first = solution._start_row(functionals)
+        columns = {name: [first[name], *cells] for name, cells in columns.items()}
+    table = Table()
+    for name in columns:
+        table.add_column(name, justify="right")
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*(cell.replace(", ", ",\n").replace(" [", "\n\\[") for cell in row))
+    return said, table

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._display import at_most
+from distrl._files import path_of, replacing
 from distrl._validation import BoolArray, FloatArray, bool_array, float_array
 from distrl.dp.certificate import Certificate
 from distrl.models.mrp import check_layout
@@ -78,7 +79,7 @@ def plot_returns(
     labels : str or sequence of str, optional
         One for each law; "state s" when left out.
     certificate : Certificate, optional
-        Of all the states of `returns`: each label then carries the bound on W1 to the true law.
+        Of all the states of `returns`: each label then carries the bound on W1, and to which law it is.
 
     Returns
     -------
@@ -105,9 +106,7 @@ def plot_returns(
         if len(names) != len(chosen):
             raise ValueError(f"labels holds {len(names)} entries for {len(chosen)} law(s)")
     if bounds is not None:
-        names = [
-            f"{name} ($W_1$ to the true law $\\leq$ {at_most(b, 2)})" for name, b in zip(names, bounds, strict=True)
-        ]
+        names = [f"{name} ({_bound(certificate, b)})" for name, b in zip(names, bounds, strict=True)]
     curves = [_support(law) for law in chosen]
     few = all(np.count_nonzero(_seen(w)) <= _FEW_ATOMS for _, w in curves)
     if kind == "auto":
@@ -254,11 +253,10 @@ def plot_errors(
 
 def save_figure(figure: Any, *paths: Any, dpi: int = 150) -> None:
     """Save a figure under each name (.png, .pdf, .svg), fonts embedded and without a date, so that runs compare."""
-    for path in map(str, paths):
+    for path in map(path_of, paths):
         dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
-        metadata = next((entry for suffix, entry in dates.items() if path.endswith(suffix)), None)
-        with plt.rc_context({**STYLE, "svg.hashsalt": "distrl"}):
-            figure.savefig(path, dpi=dpi, metadata=metadata)
+        with plt.rc_context({**STYLE, "svg.hashsalt": "distrl"}), replacing(path) as partial:
+            figure.savefig(partial, dpi=dpi, metadata=dates.get(path.suffix))
 
 
 @contextmanager
@@ -290,6 +288,12 @@ def _select(
     pairs = [(s, a) for s in (members if states is not None else members[:1]) for a in range(shape[1])]
     kept = None if bounds is None else np.array([bounds[s * shape[1] + a] for s, a in pairs])
     return [returns[pair] for pair in pairs], [f"state {s}, action {a}" for s, a in pairs], kept
+
+
+def _bound(certificate: Any, bound: float) -> str:
+    """What a legend says of a certificate."""
+    sure = "" if certificate.confidence is None else f", confidence {certificate.confidence:g}"
+    return f"$W_1$ to {certificate.of} $\\leq$ {at_most(bound, 2)}{sure}"
 
 
 def _as_index(states: Any, shape: tuple[int, ...]) -> Any:
@@ -327,7 +331,8 @@ def _visible_ends(curves: list[tuple[FloatArray, FloatArray]]) -> tuple[float, f
         place = np.searchsorted(np.cumsum(weights), [_VISIBLE, 1.0 - _VISIBLE])
         ends.append(values[np.minimum(place, len(values) - 1)])
     low, high = float(np.min(ends)), float(np.max(ends))
-    margin = 0.03 * (high - low) or 0.5
+    floats = 8.0 * float(np.spacing(max(abs(low), abs(high))))  # neighbours of a float, or of one that dwarfs 0.5
+    margin = max(0.03 * (high - low) or 0.5, floats)
     return low - margin, high + margin
 
 

@@ -1,24 +1,13 @@
-"""Files that are written whole or not at all."""
+"""Text files that are written whole or not at all, see `distrl._files`."""
 
 import csv
 import io
 import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to, of the same suffix; it takes the place of `path` if all went well."""
-    partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+from distrl._files import replacing
 
 
 def write_text(path: Path, text: str) -> None:

@@ -78,8 +78,10 @@ def bounded(name: str, measured: Iterable[float], bound: Iterable[float], slack:
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(right > 0.0, left / right, np.where(left > right, np.inf, -np.inf))
     worst = int(np.argmax(share))
-    holds = bool((left <= right + slack * np.maximum(1.0, np.abs(right))).all())
-    return Check(name, holds, f"tightest of {len(left)}: {left[worst]:.4g} <= {right[worst]:.4g}")
+    room = slack * np.maximum(1.0, np.abs(right))
+    holds = bool((left <= right + room).all())
+    rounding = f" + {room[worst]:.0e} for rounding" if left[worst] > right[worst] else ""
+    return Check(name, holds, f"tightest of {len(left)}: {left[worst]:.4g} <= {right[worst]:.4g}{rounding}")
 
 
 def units(part: pd.DataFrame, value: str, by: str) -> pd.DataFrame:

@@ -8,9 +8,9 @@ error raised, or a refutation that is no longer found.
 import contextlib
 import dataclasses
 import importlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -26,6 +26,7 @@ from distrl._kernels import stochastic as stochastic_kernels
 from distrl._validation import FloatArray
 from distrl.dp import certificate, moments
 from distrl.dp import problem as problems
+from distrl.dp.resolvent import Resolvent
 from distrl.models import generative
 from distrl.models.laws import ScipyLaw
 from distrl.operators import StochasticCDFBellman, categorical, quantile
@@ -78,7 +79,12 @@ def _table(**columns: Callable[[Any], Any]) -> Callable[[], AbstractContextManag
 def _pmf(split: Callable[[float, int], Sequence[tuple[int, float]]]) -> Callable[[], AbstractContextManager[Any]]:
     """Replace the projection in PMF form: `split` says where a mass at a position goes, in units of the spacing."""
 
-    def apply(probs: FloatArray, plan: Any, slack: float, out: FloatArray, spread: FloatArray) -> None:
+    whole = categorical_kernels.apply_pmf
+
+    def apply(probs: FloatArray, plan: Any, slack: float, out: FloatArray, spread: FloatArray, *rest: Any) -> None:
+        if not len(out):  # a certificate, which asks for no image, is spared
+            whole(probs, plan, slack, out, spread, *rest)
+            return
         out[:], spread[:] = 0.0, 0.0
         atoms = probs.shape[1]
         for x in range(len(out)):
@@ -140,6 +146,20 @@ def _given(owner: Any, name: str, change: Callable[..., tuple[Any, ...]]) -> Cal
         return original(*change(*arguments), **options)
 
     return lambda: mock.patch.object(owner, name, altered)
+
+
+def _solving(owner: Any, of: Callable[[Any, int], Resolvent]) -> Callable[[], AbstractContextManager[Any]]:
+    """Another system over states in a module."""
+    altered = SimpleNamespace(of=lambda model, power=1: of(model, power))
+    return lambda: mock.patch.object(owner, "Resolvent", altered)
+
+
+def _excess_by_subtraction() -> AbstractContextManager[Any]:
+    def altered(model: Any, power: int = 1) -> Resolvent:
+        ending = 1.0 - np.asarray(model.continuation.sum(axis=1)).ravel()
+        return Resolvent(model.continuation, model.discount, ending, power)
+
+    return mock.patch.object(Resolvent, "of", altered)
 
 
 def _flat_ignored() -> AbstractContextManager[Any]:
@@ -299,14 +319,20 @@ FAULTS = (
     Fault(
         "certificate-not-propagated",
         "errors of later steps are forgotten",
-        _given(certificate, "Resolvent", lambda p, factor: (p, 0.0)),
+        _solving(certificate, lambda model, power: Resolvent(model.continuation, 0.0)),
         ("certificate-martingale-coupling", "variance-inflation", "certificate-one-step-transport"),
     ),
     Fault(
         "variance-by-wrong-discount",
         "g in place of g^2 in the variance's system",
-        _given(moments, "Resolvent", lambda p, factor: (p, math.sqrt(factor) if factor < 0.999 else factor)),
+        _solving(moments, lambda model, power: Resolvent.of(model)),
         ("variance-by-linear-system",),
+    ),
+    Fault(
+        "excess-by-subtraction",
+        "the probability of ending is 1 less the row's sum",
+        _excess_by_subtraction,
+        ("elimination-relative-accuracy",),
     ),
     Fault(
         "w1-without-spacing",

@@ -9,6 +9,7 @@ from typing import Any
 from joblib import Parallel, delayed
 
 import distrl
+from distrl._files import replacing
 from proofs_check.case import Case
 from proofs_check.claim import Claim, find
 from proofs_check.search import DEFAULT, FULL, NIGHTLY, QUICK, Effort, Hunt, Result
@@ -40,10 +41,8 @@ def run(
     for data in _results(missing, effort, jobs, seed):
         result = from_json(data)
         if store is not None:
-            path = store / f"{result.claim.id}.json"
-            partial = path.with_suffix(".partial")
-            partial.write_text(json.dumps({"key": _key(effort, seed), **data}), encoding="utf-8")
-            partial.replace(path)
+            with replacing(store / f"{result.claim.id}.json") as partial:
+                partial.write_text(json.dumps({"key": _key(effort, seed), **data}), encoding="utf-8")
         kept[result.claim.id] = result
         done(result)
     return [kept[claim.id] for claim in claims]

@@ -15,6 +15,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from scipy import optimize
 
+from distrl._files import replacing
 from proofs_check.case import Case
 from proofs_check.claim import CASES, Claim, Reading
 
@@ -184,6 +185,5 @@ def keep(result: Result, folder: Path = KEPT) -> None:
     if result.case is None or result.claim.statistical or result.verdict == "undecided":
         return
     folder.mkdir(exist_ok=True)
-    partial = folder / f"{result.claim.id}.partial"
-    partial.write_text(json.dumps(result.case.to_json()) + "\n", encoding="utf-8")
-    partial.replace(folder / f"{result.claim.id}.json")
+    with replacing(folder / f"{result.claim.id}.json") as partial:
+        partial.write_text(json.dumps(result.case.to_json()) + "\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 """Textbook formulas, dense and slow, that share no code with the library."""
 
 from fractions import Fraction
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -121,3 +122,64 @@ def enumerated_law(model: Any, state: int, steps: int) -> tuple[np.ndarray, np.n
     values = np.array([*done, *(value for _, value in alive)])
     weights = np.array([*done.values(), *alive.values()])
     return values, weights, float(sum(alive.values()))
+
+
+def rational_resolvent(
+    rows: list[tuple[int, float, int, float, bool]], discount: float, power: int, *sides: list[Fraction]
+) -> list[list[Fraction]]:
+    """(I - g^power P)^{-1} b for several b, in rationals; a state's loop is 1 less everything else.
+
+    Gauss elimination of a sparse system, row by row as dicts.
+    """
+    n, factor = len(sides[0]), Fraction(discount) ** power
+    going = [dict[int, Fraction]() for _ in range(n)]
+    loops = [Fraction(1)] * n
+    for source, probability, successor, _, terminal in rows:
+        if terminal or successor != source:
+            loops[source] -= Fraction(probability)
+        if not terminal and successor != source:
+            going[source][successor] = going[source].get(successor, Fraction(0)) + Fraction(probability)
+    system = []
+    for x in range(n):
+        row = {y: -factor * p for y, p in going[x].items()}
+        row[x] = 1 - factor * loops[x]
+        system.append(row)
+    values = [list(column) for column in zip(*sides, strict=True)]
+    for k in range(n):
+        for x in range(n):
+            if x != k and k in system[x]:
+                share = system[x].pop(k) / system[k][k]
+                for y, entry in system[k].items():
+                    if y != k:
+                        system[x][y] = system[x].get(y, Fraction(0)) - share * entry
+                values[x] = [a - share * b for a, b in zip(values[x], values[k], strict=True)]
+    return [[values[x][j] / system[x][x] for x in range(n)] for j in range(len(sides))]
+
+
+def rational_central_moments(
+    rows: list[tuple[int, float, int, float, bool]], discount: float, order: int
+) -> list[list[Fraction]]:
+    """Central moments of the return from those about 0, for k = 0..order, in rationals; the loop as above.
+
+    Rewards are one a state, so that a loop's reward is its state's.
+    """
+    n = max(row[0] for row in rows) + 1
+    g = Fraction(discount)
+    rewards = {row[0]: Fraction(row[3]) for row in rows}
+    raw = [[Fraction(1)] * n]
+    for k in range(1, order + 1):
+        side = []
+        for x in range(n):
+            rest = [(Fraction(p), y, end) for a, p, y, _, end in rows if a == x and (end or y != x)]
+            rest.append((1 - sum(p for p, _, _ in rest), x, False))
+            total = Fraction(0)
+            for p, y, end in rest:
+                total += p * rewards[x] ** k
+                if not end:
+                    total += p * sum(comb(k, j) * g**j * rewards[x] ** (k - j) * raw[j][y] for j in range(1, k))
+            side.append(total)
+        raw.append(rational_resolvent(rows, discount, k, side)[0])
+    return [
+        [sum(comb(k, j) * raw[j][x] * (-raw[1][x]) ** (k - j) for j in range(k + 1)) for x in range(n)]
+        for k in range(order + 1)
+    ]

@@ -172,3 +172,28 @@ def test_missing_matplotlib_is_a_sentence_with_the_mend():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "plots need matplotlib: pip install 'distrl[plot]'"
+
+
+@pytest.mark.parametrize(
+    "values", [[1e15, 1e15 + 1], [1e17, 1e17 + 16], [1.0, 1.0 + 2**-52], [1e300], [5e-324, 1e-323]]
+)
+@pytest.mark.parametrize("kind", ["cdf", "pmf"])
+def test_laws_are_drawn_wherever_floats_are_that_near(values, kind, tmp_path):
+    """A margin of 3% of the gap, or of a half, was lost in rounding, and with it the steps."""
+    axes = plot_returns(distrl.ParticleReturns([values]), kind=kind)
+    save_figure(axes.figure, tmp_path / "law.png")
+    low, high = axes.get_xlim()
+    assert low < min(values) and max(values) < high
+    if kind == "cdf":
+        heights = axes.lines[0].get_ydata()
+        assert heights[0] == 0.0 and heights[-1] == 1.0 and len(np.unique(heights)) == len(values) + 1
+
+
+def test_a_legend_says_to_which_law_the_bound_is():
+    model = distrl.MRP([[0.5, 0.5], [0.5, 0.5]], [2.0, -1.0], discount=0.9)
+    est = distrl.estimate(model, distrl.CategoricalFixedPoint(31), samples_per_state=20, rng=0)
+    rolled = distrl.evaluate(model, distrl.MonteCarlo(50), rng=0)
+    exact = distrl.evaluate(model, distrl.CategoricalFixedPoint(31))
+    for solution, words in ((est, "to the samples' own law"), (exact, "to the true law"), (rolled, "confidence 0.95")):
+        axes = solution.returns.plot(certificate=solution.certificate)
+        assert all(words in text.get_text() for text in axes.get_legend().get_texts())

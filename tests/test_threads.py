@@ -3,6 +3,7 @@
 `HYPOTHESIS_PROFILE=nightly` repeats everything 200 times.
 """
 
+import copy
 import os
 import random
 import subprocess
@@ -54,11 +55,17 @@ def test_the_threads_of_a_program_share_models_solutions_and_estimates(threaded)
     def shared(seed):
         bootstrap = found.interval("mean", method="bootstrap", resamples=12, rng=seed)
         laws = solution.action_returns, solution.returns.cdf_values
-        return verbs.digest(bootstrap, found.interval("cvar", 0.1), solution.table()["CVaR 5%"], *laws)
+        certified = (
+            solution.interval("variance"),
+            solution.interval("cdf", [1.0, 2.0]),
+            found.enclosure("quantile", 0.3),
+        )
+        text = np.frombuffer((solution.summary() + found.summary()).encode(), dtype=np.uint8)
+        return verbs.digest(bootstrap, found.interval("cvar", 0.1), *certified, text, *laws)
 
+    untouched = copy.copy(solution), copy.copy(found)  # nothing is computed yet of what they keep
     expected = {seed: shared(seed) for seed in range(4)}
-    solution = evaluate(model, verbs.METHODS["fixed point"], policy=policy)  # nothing is computed yet that it keeps
-    found = estimate(model, verbs.METHODS["fixed point"], policy=policy, samples_per_state=40, rng=2)
+    solution, found = untouched
 
     def user(number):
         names = list(verbs.JOBS)
@@ -94,15 +101,21 @@ def test_two_threads_read_the_redrawn_laws_of_their_own_seed():
 
 
 NESTED = """
+import threading
 import numpy as np
 from distrl import _threads
 _threads.PARALLEL_SIZE = 0
 filled = np.zeros((16, 64))
+together = threading.Barrier(16)  # all threads of the pool are at work before the first one asks
 
 def kernel(row, start, stop):
     row[start:stop] = 1.0
 
-tasks = [lambda row=row: _threads.Workers(16, 64).rows(64, kernel, row) for row in filled]
+def task(row):
+    together.wait()
+    _threads.Workers(16, 64).rows(64, kernel, row)
+
+tasks = [lambda row=row: task(row) for row in filled]
 _threads.side_by_side(tasks, 16)
 assert filled.all()
 print("done")

@@ -22,7 +22,15 @@ import numpy as np
 from distrl._numba import kernel
 from distrl._validation import FloatArray, IntArray
 
+_CELLS = 20_000_000  # a second's work
 _PAD = 3  # entries on either side of a step function: windows reach two atoms beyond it, and one is for rounding
+
+
+@kernel
+def _copy(given: FloatArray, out: FloatArray) -> None:
+    """out = given, row by hand: see `distrl._numba`."""
+    for i in range(len(out)):
+        out[i] = given[i]
 
 
 @kernel
@@ -167,7 +175,7 @@ def apply_cdf(
     for x in range(start, stop):
         row = out[x]
         if affine and len(offset) > 0:
-            row[:] = offset[x]
+            _copy(offset[x], row)
         else:
             row[:] = 0.0
         for group in range(group_ptr[x], group_ptr[x + 1]):
@@ -185,64 +193,6 @@ def apply_cdf(
 
 @kernel
 def sweep_blocks(
-    old: FloatArray,
-    plan: Any,
-    offset: FloatArray,
-    edges: IntArray,
-    forward: bool,
-    relax: float,
-    new: FloatArray,
-    sums: FloatArray,
-    start: int,
-    stop: int,
-) -> None:
-    """Gauss-Seidel on blocks start to stop of states: rows of the own block that are done are read from `new`.
-
-    A row moves `relax` times as far as its equation says. Rows of other blocks are read from `old`, so that blocks can
-    run side by side; sums = rows' sums of |new - old|.
-    """
-    atoms = old.shape[1]
-    padded = np.zeros(atoms + 2 * _PAD)
-    mix = padded[_PAD : _PAD + atoms]
-    group_ptr, successor_ptr, read_ptr, end_ptr = plan.group_ptr, plan.successor_ptr, plan.read_ptr, plan.end_ptr
-    successor, successor_prob, discount = plan.successor, plan.successor_prob, plan.discount
-    read_at, read_prob, end_at, end_prob = plan.read_at, plan.read_prob, plan.end_at, plan.end_prob
-    for block in range(start, stop):
-        low, high = edges[block], edges[block + 1]
-        for step in range(high - low):
-            x = low + step if forward else high - 1 - step
-            first, end = (low, x) if forward else (x + 1, high)
-            row = new[x]
-            if len(offset) > 0:
-                row[:] = offset[x]
-            else:
-                row[:] = 0.0
-            for group in range(group_ptr[x], group_ptr[x + 1]):
-                mix[:] = 0.0
-                n, last = successor_ptr[group], successor_ptr[group + 1]
-                while n < last:  # two at a time; the second is the first again, with weight 0, where it is missing
-                    y, weight = successor[n], successor_prob[n]
-                    source = new[y] if first <= y < end else old[y]
-                    other_weight, other = 0.0, source
-                    if n + 1 < last:
-                        y, other_weight = successor[n + 1], successor_prob[n + 1]
-                        other = new[y] if first <= y < end else old[y]
-                    for j in range(atoms):
-                        mix[j] += weight * source[j] + other_weight * other[j]
-                    n += 2
-                padded[_PAD + atoms :] = mix[atoms - 1]
-                for k in range(read_ptr[group], read_ptr[group + 1]):
-                    _read(padded, read_at[k], discount, read_prob[k], row)
-            _add_ends(end_at, end_prob, end_ptr[x], end_ptr[x + 1], row)
-            if relax != 1.0:
-                here = old[x]
-                for j in range(atoms - 1):
-                    row[j] = here[j] + relax * (row[j] - here[j])
-            sums[x] = _row_distance(row, old[x])
-
-
-@kernel
-def sweep_repeatedly(
     first: FloatArray,
     plan: Any,
     offset: FloatArray,
@@ -252,13 +202,55 @@ def sweep_repeatedly(
     second: FloatArray,
     sums: FloatArray,
     times: int,
+    start: int,
+    stop: int,
 ) -> None:
-    """`times` sweeps of all blocks, an odd number, from `first` into `second` and back; sums are those of the last."""
-    blocks = len(edges) - 1
-    for _ in range(times // 2):
-        sweep_blocks(first, plan, offset, edges, forward, relax, second, sums, 0, blocks)
-        sweep_blocks(second, plan, offset, edges, forward, relax, first, sums, 0, blocks)
-    sweep_blocks(first, plan, offset, edges, forward, relax, second, sums, 0, blocks)
+    """Gauss-Seidel on blocks start to stop of states, an odd number of `times`: from `first` into `second` and back.
+
+    Rows of the own block that are done are read from the new array. A row moves `relax` times as far as its equation
+    says. Rows of other blocks are read from the old array, so that blocks can run side by side for one sweep; sums =
+    rows' sums of |new - old| of the last sweep.
+    """
+    atoms = first.shape[1]
+    padded = np.zeros(atoms + 2 * _PAD)
+    mix = padded[_PAD : _PAD + atoms]
+    group_ptr, successor_ptr, read_ptr, end_ptr = plan.group_ptr, plan.successor_ptr, plan.read_ptr, plan.end_ptr
+    successor, successor_prob, discount = plan.successor, plan.successor_prob, plan.discount
+    read_at, read_prob, end_at, end_prob = plan.read_at, plan.read_prob, plan.end_at, plan.end_prob
+    for turn in range(times):
+        old, new = (first, second) if turn % 2 == 0 else (second, first)
+        for block in range(start, stop):
+            low, high = edges[block], edges[block + 1]
+            for step in range(high - low):
+                x = low + step if forward else high - 1 - step
+                begin, end = (low, x) if forward else (x + 1, high)
+                row = new[x]
+                if len(offset) > 0:
+                    _copy(offset[x], row)
+                else:
+                    row[:] = 0.0
+                for group in range(group_ptr[x], group_ptr[x + 1]):
+                    mix[:] = 0.0
+                    n, last = successor_ptr[group], successor_ptr[group + 1]
+                    while n < last:  # two at a time; the second is the first again, with weight 0, where it is missing
+                        y, weight = successor[n], successor_prob[n]
+                        source = new[y] if begin <= y < end else old[y]
+                        other_weight, other = 0.0, source
+                        if n + 1 < last:
+                            y, other_weight = successor[n + 1], successor_prob[n + 1]
+                            other = new[y] if begin <= y < end else old[y]
+                        for j in range(atoms):
+                            mix[j] += weight * source[j] + other_weight * other[j]
+                        n += 2
+                    padded[_PAD + atoms :] = mix[atoms - 1]
+                    for k in range(read_ptr[group], read_ptr[group + 1]):
+                        _read(padded, read_at[k], discount, read_prob[k], row)
+                _add_ends(end_at, end_prob, end_ptr[x], end_ptr[x + 1], row)
+                if relax != 1.0:
+                    here = old[x]
+                    for j in range(atoms - 1):
+                        row[j] = here[j] + relax * (row[j] - here[j])
+                sums[x] = _row_distance(row, old[x])
 
 
 @kernel
@@ -307,7 +299,7 @@ def solve_states(cdf: FloatArray, plan: Any, states: IntArray) -> None:
     A self-loop that pays r maps position z to at + discount * z. Above the fixed point at/(1 - discount) of this map a
     cell reads only itself and higher cells, below it only itself and lower ones. So a pass down to it, a pass
     up to it and its own cell last solve the equation exactly, in O(m). With several rewards on the loop passes both
-    ways are repeated until nothing moves.
+    ways are repeated until nothing moves, 500 times at most, on many atoms as often as `_CELLS` cells allow.
     """
     atoms = cdf.shape[1]
     last = atoms - 1
@@ -329,7 +321,7 @@ def solve_states(cdf: FloatArray, plan: Any, states: IntArray) -> None:
                 for k in range(read_ptr[group], read_ptr[group + 1]):
                     _read(padded, read_at[k], discount, read_prob[k], known)
         _add_ends(end_at, end_prob, end_ptr[x], end_ptr[x + 1], known)
-        row[:] = known
+        _copy(known, row)
         loops = _self_loops(plan, x, weights, ats)
         if loops == 0:
             continue
@@ -348,7 +340,7 @@ def solve_states(cdf: FloatArray, plan: Any, states: IntArray) -> None:
             if 0 <= turn < last:
                 row[turn] = _solve_cell(row, known[turn], weights[:1], ats[:1], plan.discount, turn)
             continue
-        for _ in range(500):
+        for _ in range(min(500, max(_CELLS // (2 * last), 4))):
             moved = 0.0
             for step in range(2 * last):
                 i = step if step < last else 2 * last - 1 - step
@@ -376,42 +368,46 @@ def _split(at: float, mass: float, slack: float, out: FloatArray, spread: FloatA
 
 
 @kernel
-def _pmf_row(probs: FloatArray, plan: Any, x: int, slack: float, mix: FloatArray, row: FloatArray, spread: Any) -> None:
-    row[:] = 0.0
-    spread[:] = 0.0
-    for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
-        start, stop = plan.successor_ptr[group], plan.successor_ptr[group + 1]
-        _mix_rows(probs, plan.successor, plan.successor_prob, start, stop, mix)
-        for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
-            at, weight = plan.read_at[k], plan.read_prob[k]
-            for j in range(len(mix)):
-                if mix[j] != 0.0:
-                    _split(at + plan.discount * j, weight * mix[j], slack, row, spread)
-    for k in range(plan.end_ptr[x], plan.end_ptr[x + 1]):
-        _split(plan.end_at[k], plan.end_prob[k], slack, row, spread)
-
-
-@kernel
-def apply_pmf(probs: FloatArray, plan: Any, slack: float, out: FloatArray, spread: FloatArray) -> None:
-    """PMF form for all sources; spread[x] = (variance added by rounding, overshoot, clipped mass), grid units."""
-    mix = np.empty(probs.shape[1])
-    for x in range(out.shape[0]):
-        _pmf_row(probs, plan, x, slack, mix, out[x], spread[x])
-
-
-@kernel
-def pmf_losses(
-    probs: FloatArray, plan: Any, slack: float, distance: FloatArray, spread: FloatArray, start: int, stop: int
+def apply_pmf(
+    probs: FloatArray,
+    plan: Any,
+    slack: float,
+    out: FloatArray,
+    spread: FloatArray,
+    distance: FloatArray,
+    start: int,
+    stop: int,
 ) -> None:
-    """What `apply_pmf` gives in `spread`, and W1 between image and `probs` in grid units; no image kept."""
-    mix, row = np.empty(probs.shape[1]), np.empty(probs.shape[1])
+    """PMF form for sources start to stop.
+
+    spread[x] = (variance added by rounding, overshoot, clipped mass), grid units. `out`, if not empty, gets the image;
+    `distance`, if not empty, W1 between the image and `probs` in grid units.
+    """
+    atoms = probs.shape[1]
+    mix, scratch = np.empty(atoms), np.empty(atoms)
+    group_ptr, successor_ptr, read_ptr, end_ptr = plan.group_ptr, plan.successor_ptr, plan.read_ptr, plan.end_ptr
+    successor, successor_prob, discount = plan.successor, plan.successor_prob, plan.discount
+    read_at, read_prob, end_at, end_prob = plan.read_at, plan.read_prob, plan.end_at, plan.end_prob
     for x in range(start, stop):
-        _pmf_row(probs, plan, x, slack, mix, row, spread[x])
-        gap = total = 0.0
-        for j in range(len(row) - 1):
-            gap += row[j] - probs[x, j]
-            total += abs(gap)
-        distance[x] = total
+        row = out[x] if len(out) > 0 else scratch
+        losses = spread[x]
+        row[:] = 0.0
+        losses[:] = 0.0
+        for group in range(group_ptr[x], group_ptr[x + 1]):
+            _mix_rows(probs, successor, successor_prob, successor_ptr[group], successor_ptr[group + 1], mix)
+            for k in range(read_ptr[group], read_ptr[group + 1]):
+                at, weight = read_at[k], read_prob[k]
+                for j in range(atoms):
+                    if mix[j] != 0.0:
+                        _split(at + discount * j, weight * mix[j], slack, row, losses)
+        for k in range(end_ptr[x], end_ptr[x + 1]):
+            _split(end_at[k], end_prob[k], slack, row, losses)
+        if len(distance) > 0:
+            gap = total = 0.0
+            for j in range(atoms - 1):
+                gap += row[j] - probs[x, j]
+                total += abs(gap)
+            distance[x] = total
 
 
 @kernel

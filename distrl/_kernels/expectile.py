@@ -164,7 +164,8 @@ def renew_expectiles(
                 fresh[k, i] = e + step * (taus[i] * excess - (1.0 - taus[i]) * shortfall)
         for k in range(block):
             state, renewals = targets.states[start + k], counts[start + k]
-            expectiles[state] = fresh[k]
+            for i in range(m):
+                expectiles[state, i] = fresh[k, i]
             if len(averages) > 0:
                 share = 1.0 / max(renewals - burn_in, 1)
                 for i in range(m):

@@ -2,6 +2,8 @@
 
 Every kernel takes `values` (1 or B, n), sorted along the rows, and `weights` (1 or B, n); a single row is shared by all
 B laws. Answers go to `out` (B, number of arguments). Weights below zero are rounding of a linear solve and count as 0.
+
+Values may be any floats: where differences or squares of them could overflow or vanish, they are taken in a unit.
 """
 
 import math
@@ -15,6 +17,8 @@ from distrl._validation import FloatArray
 LEVEL_TOLERANCE = 1e-9
 #: Mass that can be rounding alone; the extreme quantiles look past it.
 NO_MASS = 1e-15
+#: Sizes from which differences of two values may overflow, and between which their squares are ordinary numbers.
+_HUGE, _LARGE, _SMALL = 8e307, 1e150, 1e-150
 
 
 @kernel
@@ -37,7 +41,14 @@ def _mean(values: FloatArray, weights: FloatArray) -> float:
     total = 0.0
     for i in range(values.size):
         total += max(weights[i], 0.0) * values[i]
-    return total
+    # a mean of values near the largest float can be rounded beyond it
+    return min(max(total, values[0]), values[values.size - 1]) if abs(total) > _HUGE else total
+
+
+@kernel
+def _part(values: FloatArray, first: int, last: int, point: float) -> float:
+    """1, or a quarter where differences of the values, or with the point, may overflow."""
+    return 0.25 if max(abs(values[first]), abs(values[last]), abs(point)) > _HUGE else 1.0
 
 
 @kernel
@@ -53,15 +64,20 @@ def _ends(weights: FloatArray, least: float) -> tuple[int, int]:
 
 @kernel
 def variance(values: FloatArray, weights: FloatArray, out: FloatArray) -> None:
-    """sum w (v - mean)^2; out (B,)."""
-    for r in range(out.size):
+    """sum w ((v - mean) / unit)^2 and the unit; out (B, 2). The unit is 1 where squares are ordinary numbers."""
+    for r in range(out.shape[0]):
         v, w = _row(values, r), _row(weights, r)
         mean = _mean(v, w)
+        first, last = _ends(w, 0.0)
+        part = _part(v, first, last, 0.0)
+        reach = max(abs(part * v[first] - part * mean), abs(part * v[last] - part * mean))
+        unit = reach if reach > _LARGE or 0.0 < reach < _SMALL else 1.0
+        part = part if unit > _LARGE else 1.0
         total = 0.0
         for i in range(v.size):
             if w[i] > 0:  # an overflowing square times no mass would be NaN
-                total += w[i] * (v[i] - mean) ** 2
-        out[r] = total
+                total += w[i] * ((part * v[i] - part * mean) / unit) ** 2
+        out[r, 0], out[r, 1] = total, unit / part
 
 
 @kernel
@@ -100,13 +116,14 @@ def cvar(values: FloatArray, weights: FloatArray, levels: FloatArray, out: Float
             for i in range(n):
                 j = n - 1 - i if upper else i
                 mass = min(w[j], left)
-                if mass > 0:
-                    total += mass * v[j]
+                if mass > 0:  # shares of the level, so that a tiny one loses nothing
+                    total += mass / levels[k] * v[j]
                     left -= mass
                     last = v[j]
                 if left <= 0:
                     break
-            out[r, k] = (total + left * last) / levels[k]
+            total += left / levels[k] * last
+            out[r, k] = min(max(total, v[0]), v[n - 1])
 
 
 @kernel
@@ -117,20 +134,23 @@ def entropic_risk(values: FloatArray, weights: FloatArray, betas: FloatArray, ou
         v, w = _row(values, r), _row(weights, r)
         first, last = _ends(w, 0.0)
         mean = _mean(v, w)
+        part = _part(v, first, last, 0.0)
+        gap = float(part * v[last] - part * v[first])
         for k in range(betas.size):
-            beta, total = betas[k], 0.0
-            if beta == 0.0:
+            beta, total = float(betas[k]), 0.0
+            if beta == 0.0 or gap == 0.0:
                 out[r, k] = mean
-            elif abs(beta) * (v[last] - v[first]) < 1.0:  # about the mean: no cancellation as beta goes to 0
+            elif abs(beta) * gap < part:  # about the mean: no cancellation as beta goes to 0
                 for i in range(n):
                     if w[i] > 0:
-                        total += w[i] * math.expm1(beta * (v[i] - mean))
+                        total += w[i] * math.expm1(beta / part * (part * v[i] - part * mean))
                 out[r, k] = mean + math.log1p(total) / beta
             else:  # about the largest term: no overflow
                 anchor = v[last] if beta > 0 else v[first]
+                steep = min(max(beta, -_LARGE / gap * _LARGE), _LARGE / gap * _LARGE) / part  # as steep as can matter
                 for i in range(n):
                     if w[i] > 0:
-                        total += w[i] * math.exp(beta * (v[i] - anchor))
+                        total += w[i] * math.exp(steep * float(part * v[i] - part * anchor))
                 out[r, k] = anchor + math.log(total) / beta
 
 
@@ -141,18 +161,22 @@ def expectile(values: FloatArray, weights: FloatArray, taus: FloatArray, out: Fl
     for r in range(out.shape[0]):
         v, w = _row(values, r), _row(weights, r)
         mean = _mean(v, w)
+        part = _part(v, 0, n - 1, 0.0)
+        centre = part * mean
         for k in range(taus.size):
             low = taus[k] <= 0.5
             tau = taus[k] if low else 1.0 - taus[k]
             partial, mass, root = 0.0, 0.0, 0.0
             for i in range(n):
                 j = i if low else n - 1 - i
-                partial += max(w[j], 0.0) * (v[j] - mean)
+                partial += max(w[j], 0.0) * (part * v[j] - centre)
                 mass += max(w[j], 0.0)
                 root = (1.0 - 2.0 * tau) * partial / (tau * (1.0 - mass) + (1.0 - tau) * mass)
-                if i == n - 1 or (low and root <= v[j + 1] - mean) or (not low and root >= v[j - 1] - mean):
+                if i == n - 1 or (low and root <= part * v[j + 1] - centre):
                     break
-            out[r, k] = mean + root
+                if not low and root >= part * v[j - 1] - centre:
+                    break
+            out[r, k] = (centre + root) / part
 
 
 @kernel
@@ -160,12 +184,16 @@ def stop_loss(values: FloatArray, weights: FloatArray, points: FloatArray, out: 
     """E[(Z - k)+], summed from the top so that every term is positive."""
     n = values.shape[1]
     at, above = np.empty(n), np.empty(n)
+    farthest = 0.0
+    for k in range(points.size):
+        farthest = max(farthest, abs(points[k]))
     for r in range(out.shape[0]):
         v, w = _row(values, r), _row(weights, r)
+        part = _part(v, 0, n - 1, farthest)
         total, mass = 0.0, 0.0
         for i in range(n - 1, -1, -1):
             if i < n - 1:
-                total += mass * (v[i + 1] - v[i])
+                total += mass * (part * v[i + 1] - part * v[i])
             at[i], above[i] = total, mass
             mass += max(w[i], 0.0)
         for k in range(points.size):
@@ -174,7 +202,7 @@ def stop_loss(values: FloatArray, weights: FloatArray, points: FloatArray, out: 
                 out[r, k] = 0.0
             else:
                 tail = above[count - 1] if count > 0 else mass
-                out[r, k] = at[count] + tail * (v[count] - points[k])
+                out[r, k] = float(at[count] + tail * (part * v[count] - part * points[k])) / part
 
 
 @kernel

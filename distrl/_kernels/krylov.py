@@ -58,14 +58,6 @@ def add(solution: FloatArray, step: FloatArray, weight: float, start: int, stop:
 
 
 @kernel
-def extrapolate(image: FloatArray, before: FloatArray, weight: float, start: int, stop: int) -> None:
-    """before += weight * (image - before)."""
-    for x in range(start, stop):
-        for i in range(image.shape[1]):
-            before[x, i] += weight * (image[x, i] - before[x, i])
-
-
-@kernel
 def next_direction(
     residual: FloatArray,
     image: FloatArray,
@@ -188,7 +180,8 @@ def prolong(
     for x in range(start, stop):
         k = shift[x]
         first, end = max(0, -k), min(last, last - k)
-        out[x] = vector[x]
+        for j in range(last + 1):
+            out[x, j] = vector[x, j]
         target = out[x, first + k : end + k]
         source = coarse[label[x], first:end]
         for j in range(len(target)):

@@ -11,8 +11,6 @@ import numpy as np
 from distrl._numba import kernel
 from distrl._validation import FloatArray, IntArray
 
-_EPS = 2.220446049250313e-16
-
 
 @kernel
 def _row(array: FloatArray, row: int) -> FloatArray:
@@ -103,8 +101,10 @@ def ordered_wasserstein_1(
     for first in range(0, out.size, 4):  # four rows at once, as above; the last ones are done again to fill up
         for q in range(4):
             wa, wb = _row(weights_a, min(first + q, last)), _row(weights_b, min(first + q, last))
-            masses[:na, q] = wa
-            masses[na:, q] = -wb
+            for i in range(na):
+                masses[i, q] = wa[i]
+            for i in range(wb.size):
+                masses[na + i, q] = -wb[i]
         d0, d1, d2, d3 = 0.0, 0.0, 0.0, 0.0
         t0, t1, t2, t3 = 0.0, 0.0, 0.0, 0.0
         for k in range(gaps.size):
@@ -122,13 +122,23 @@ def ordered_wasserstein_1(
 
 
 @kernel
+def _used(weights: FloatArray) -> int:
+    """Number of atoms up to the last one with mass, at least 1."""
+    n = weights.size
+    while n > 1 and weights[n - 1] == 0.0:
+        n -= 1
+    return n
+
+
+@kernel
 def merged_wasserstein_1(
     values_a: FloatArray, weights_a: FloatArray, values_b: FloatArray, weights_b: FloatArray, out: FloatArray
 ) -> None:
     """int |F - G| by merging the two supports of each row."""
-    na, nb = values_a.shape[1], values_b.shape[1]
     for r in range(out.size):
         va, wa, vb, wb = _row(values_a, r), _row(weights_a, r), _row(values_b, r), _row(weights_b, r)
+        # up to the last mass: what rounding leaves of |F - G| there must not count over a gap to atoms of none
+        na, nb = _used(wa), _used(wb)
         i, j, d, total = 0, 0, 0.0, 0.0
         previous = min(va[0], vb[0])
         while i < na and j < nb:  # selections, not branches, which nothing could predict
@@ -154,6 +164,14 @@ def merged_wasserstein_1(
 
 
 @kernel
+def _next(values: FloatArray, weights: FloatArray, i: int) -> int:
+    """The first atom from i on that has mass."""
+    while i < values.size and weights[i] == 0.0:
+        i += 1
+    return i
+
+
+@kernel
 def merged(
     values_a: FloatArray,
     weights_a: FloatArray,
@@ -162,29 +180,29 @@ def merged(
     tolerance: float,
     out: FloatArray,
 ) -> None:
-    """int (F - G)^2 and sup |F - G| into out (B, 2), by merging the two supports.
+    """A quarter of int (F - G)^2, and sup |F - G|, into out (B, 2), by merging the two supports.
 
-    Values closer than `tolerance` times the range (and a few units of rounding) are one.
+    A quarter, so that no difference of two values overflows. Values closer than `tolerance` times their own size are
+    one; atoms without mass are none.
     """
     na, nb = values_a.shape[1], values_b.shape[1]
     for r in range(out.shape[0]):
         va, wa, vb, wb = _row(values_a, r), _row(weights_a, r), _row(values_b, r), _row(weights_b, r)
-        low, high = min(va[0], vb[0]), max(va[na - 1], vb[nb - 1])
-        tie = tolerance * high - tolerance * low + 4 * _EPS * max(abs(low), abs(high))
-        i, j, d, x = 0, 0, 0.0, 0.0
+        i, j, d, x = _next(va, wa, 0), _next(vb, wb, 0), 0.0, 0.0
         square, largest = 0.0, 0.0
         while i < na or j < nb:
             previous = x
             x = va[i] if i < na and (j == nb or va[i] <= vb[j]) else vb[j]
             if d != 0.0:  # also skips the first round, which has no previous value
-                square += d * d * (x - previous)
+                square += d * d * (0.25 * x - 0.25 * previous)
+            reach = x + tolerance * abs(x)
             mass_a, mass_b = 0.0, 0.0  # summed apart: equal laws then cancel exactly
-            while i < na and va[i] <= x + tie:
+            while i < na and va[i] <= reach:
                 mass_a += wa[i]
-                i += 1
-            while j < nb and vb[j] <= x + tie:
+                i = _next(va, wa, i + 1)
+            while j < nb and vb[j] <= reach:
                 mass_b += wb[j]
-                j += 1
+                j = _next(vb, wb, j + 1)
             d += mass_a - mass_b
             largest = max(largest, abs(d))
         out[r, 0], out[r, 1] = square, largest

@@ -65,7 +65,7 @@ def _next_head(
     else:
         count -= 1
         head[0], which[0] = head[count], which[count]
-    _sift(head, which, count, 0)
+    _sift(head, which, count, int(np.int64(0)))  # a bare 0 would be a type of its own, to compile for
     return count
 
 

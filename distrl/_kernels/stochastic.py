@@ -13,6 +13,13 @@ from distrl._validation import FloatArray, IntArray
 
 
 @kernel
+def _copy(given: FloatArray, out: FloatArray) -> None:
+    """out = given, row by hand: see `distrl._numba`."""
+    for i in range(len(out)):
+        out[i] = given[i]
+
+
+@kernel
 def _end(at: float, weight: float, out: FloatArray) -> None:
     """out += weight * CDF of the projected Dirac at `at`."""
     last = len(out) - 1
@@ -75,11 +82,11 @@ def unroll(
             _end(at[step, d], 1.0, row)
             step -= 1
         else:
-            row[:] = tails[last_states[d]]
+            _copy(tails[last_states[d]], row)
         for t in range(step, -1, -1):
             work[:] = 0.0
             _push(row, at[t, d], discount, 1.0, work)
-            row[:] = work
+            _copy(work, row)
 
 
 @kernel

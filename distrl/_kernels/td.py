@@ -24,6 +24,13 @@ FEW = 64  # up to so many quantiles comparing all pairs is faster than merging
 
 
 @kernel
+def _copy(given: Any, out: Any) -> None:
+    """out = given, row by hand: see `distrl._numba`."""
+    for i in range(len(out)):
+        out[i] = given[i]
+
+
+@kernel
 def _average(estimate: FloatArray, average: FloatArray, renewals: int, burn_in: int) -> None:
     share = 1.0 / max(renewals - burn_in, 1)
     for i in range(len(average)):
@@ -111,7 +118,7 @@ def renew_categorical(
             _add_target(probs[next_states[t]], at, weight, steps[t], out, left, right)
         for k in range(block):
             state = states[start + k]
-            probs[state] = fresh[k]
+            _copy(fresh[k], probs[state])
             if len(averages) > 0:
                 _average(probs[state], averages[state], counts[start + k], burn_in)
 
@@ -134,9 +141,10 @@ def renew_speedy(
             at = (rewards[t] + weight * low - low) / spacing
             _add_target(before[y], at, weight, 2.0 * step - 1.0, out, left, right)
             _add_target(probs[y], at, weight, 1.0 - step, out, left, right)
-        before[:] = probs
+        for x in range(len(probs)):
+            _copy(probs[x], before[x])
         for k in range(block):
-            probs[states[start + k]] = fresh[k]
+            _copy(fresh[k], probs[states[start + k]])
 
 
 @kernel
@@ -163,7 +171,8 @@ def renew_recentred(
     for start in range(0, len(steps), block):
         phase = (counts[start] - 1) % epoch
         if phase == 0:
-            reference[:] = probs
+            for x in range(len(probs)):
+                _copy(probs[x], reference[x])
             centre[:] = 0.0
         for k in range(block):
             t = start + k
@@ -179,7 +188,7 @@ def renew_recentred(
             _add_target(reference[y], at, weight, -step, out, left, right)
         if phase >= gathering:
             for k in range(block):
-                probs[states[start + k]] = fresh[k]
+                _copy(fresh[k], probs[states[start + k]])
 
 
 @kernel
@@ -341,14 +350,14 @@ def renew_quantiles(
                 for i in range(split, m):
                     moved[i] = own[i] + step * (levels[own_labels[i]] - shares[high[i]])
             if few:
-                fresh[k] = moved
+                _copy(moved, fresh[k])
             else:
                 _sort(moved, own_labels, fresh[k], fresh_labels[k], buckets, places, spread, spread_labels)
         for k in range(block):
             state = states[start + k]
-            values[state] = fresh[k]
+            _copy(fresh[k], values[state])
             if not few:
-                labels[state] = fresh_labels[k]
+                _copy(fresh_labels[k], labels[state])
             if len(averages) > 0:
                 for i in range(m):
                     by_label[labels[state, i]] = values[state, i]

@@ -53,7 +53,8 @@ def rollouts(
             row = _find(table.marks, table.indptr[state], table.indptr[state + 1], rng.random())
             if count == len(rewards):
                 more_rewards, more_laws = np.empty(2 * count), np.empty(2 * count, dtype=np.int64)
-                more_rewards[:count], more_laws[:count] = rewards, laws
+                for i in range(count):
+                    more_rewards[i], more_laws[i] = rewards[i], laws[i]
                 rewards, laws = more_rewards, more_laws
             rewards[count], laws[count] = table.rewards[row], table.laws[row]
             state = table.next_states[row]

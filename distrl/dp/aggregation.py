@@ -5,11 +5,12 @@ a state to its neighbours, but differently at each atom: no few vectors capture 
 to each other, all atoms kept, do: a small system, solved by sparse LU.
 """
 
+from __future__ import annotations
+
 import numpy as np
-from scipy import sparse
-from scipy.sparse import linalg
 
 from distrl._kernels.graph import match_neighbours
+from distrl._lazy import linalg, sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.operators.categorical import plan_matrix
 from distrl.operators.plan import Plan

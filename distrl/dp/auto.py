@@ -1,13 +1,15 @@
 """The rule of `solver="auto"`, and what it does with it."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
 from distrl._kernels.categorical import solve_states
+from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.aggregation import GROUP_UNKNOWNS, Aggregation, groups_of
 from distrl.dp.banded import banded, narrow_order
@@ -26,6 +28,8 @@ SLOW_HORIZON = 60.0
 LONG_HORIZON = 300.0
 #: Sparse LU: non-zeros up to 500, 5 h or h^2 / 20, h the horizon; at most this many, three times that for cycles.
 DIRECT_NONZEROS = 10_000
+#: ... and unknowns up to so many for each step of the horizon where reward laws make the matrix dense.
+LAW_UNKNOWNS = 2.5
 #: Differences between states shrink at least this much a step, discount included: fast mixing.
 FAST_MIXING = 0.8
 #: A coarse correction: its inverse costs at most this share of what iterating would.
@@ -43,6 +47,7 @@ _SMALL = 250_000  # non-zeros below which a coarse set-up takes longer than it s
 _MOST_STATES = 32  # in a group on average; with twice as many BiCGSTAB alone is as fast at a horizon of 100
 _NEIGHBOURS = 12.0  # groups a group leads to: more is a random graph, whose groups are no neighbourhoods
 _DENSE = 150  # states
+_AT_A_TIME = 2_000_000  # entries that are solved exactly between two looks at progress
 _CLUSTER = 100  # states a cluster must have on average for its own coarse vector to pay
 
 
@@ -54,6 +59,7 @@ class Traits:
     discount: float
     atoms: int
     gain: float
+    laws: bool = False  # whether reward laws apply as matrices, which Gauss-Seidel and coarse corrections cannot use
 
     @property
     def nonzeros(self) -> int:
@@ -134,13 +140,19 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
 
     banded (elimination along a narrow chain), direct (sparse LU), gauss-seidel, two-grid (sweeps with a coarse
     correction, a vector for each cluster; BiCGSTAB with it where that is slow), krylov-groups (BiCGSTAB with a solve on
-    groups of neighbouring states) or krylov (BiCGSTAB alone).
+    groups of neighbouring states) or krylov (BiCGSTAB alone). Where reward laws apply as matrices: sweeps, banded,
+    direct or krylov; `benchmarks/continuous_rewards.py` measures it.
     """
     steps = f"effective horizon {traits.gain:.3g} steps"
     if traits.gain <= SHORT_HORIZON / 2:
-        return "gauss-seidel", f"{steps}, at most {SHORT_HORIZON / 2:g}"
+        return "sweeps" if traits.laws else "gauss-seidel", f"{steps}, at most {SHORT_HORIZON / 2:g}"
     if traits.narrow is not None:
         return "banded", f"{steps}, and in some order states lead at most {traits.narrow[1]} places"
+    if traits.laws:
+        unknowns = traits.matrix.shape[0] * (traits.atoms - 1)
+        if unknowns <= min(LAW_UNKNOWNS * traits.gain, DIRECT_NONZEROS / 10):
+            return "direct", f"a small system ({unknowns} unknowns, with rewards that have a density) and {steps}"
+        return "krylov", f"{steps}, and rewards have a density"
     fill = 0.3 if traits.matrix.nnz <= 1.5 * traits.matrix.shape[0] else 1.0
     worth = min(max(500.0, 5.0 * traits.gain, 0.05 * traits.gain**2), DIRECT_NONZEROS)
     if fill * traits.nonzeros <= worth:
@@ -184,9 +196,9 @@ def solve_by_rule(problem: Problem, system: System, stop: Stop) -> tuple[Outcome
     for part in work:
         if status is Status.INTERRUPTED:
             break
-        if len(part.exact):
-            solve_states(cdf, system.plan, part.exact)
-            stop.run.iterations += 1
+        if len(part.exact) and not _pass_exactly(system, cdf, part.exact, stop):
+            status = Status.INTERRUPTED
+            break
         if len(part.block):
             block = system.restricted(part.block, cdf)
             outcome, name, reason = _solve_block(problem, block, cdf[part.block], stop)
@@ -199,8 +211,24 @@ def solve_by_rule(problem: Problem, system: System, stop: Stop) -> tuple[Outcome
         if residual <= stop.goal:
             status = Status.CONVERGED
         else:
-            return sweep(system, image, stop), "components", "; ".join(parts)
+            parts.append("all at once by krylov, since rounding was left")
+            return krylov(system, image, stop), "components", "; ".join(parts)
     return Outcome(cdf, status), "components" if len(work) > 1 or not exact else "exact", "; ".join(parts[:8])
+
+
+def _pass_exactly(system: System, cdf: FloatArray, states: IntArray, stop: Stop) -> bool:
+    """Solve `states` one after the other, so that it can be followed and interrupted; whether all of them are."""
+    run, some = stop.run, max(_AT_A_TIME // system.grid.atoms, 1)
+    run.enter(f"solving {len(states)} states one after the other")
+    try:
+        for first in range(0, len(states), some):
+            solve_states(cdf, system.plan, states[first : first + some])
+            if run.progress is not None:
+                run.progress(min(first + some, len(states)) / len(states), run.iterations, math.nan)
+    except KeyboardInterrupt:
+        return False
+    run.iterations += 1
+    return True
 
 
 def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) -> tuple[Outcome, str, str]:
@@ -210,10 +238,9 @@ def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) 
     if system.states is not None:
         gain, mean = gain[system.states], mean[system.states]
         matrix = sparse.csr_array(matrix[system.states][:, system.states])
-    traits = Traits(matrix, problem.model.discount, problem.grid.atoms, float(gain.max()))
+    traits = Traits(matrix, problem.model.discount, problem.grid.atoms, float(gain.max()), system.has_law_blocks)
     name, reason = choose_solver(traits)
-    if system.has_law_blocks and name not in ("direct", "banded"):
-        name = "sweeps" if name == "gauss-seidel" else "krylov"
+    stop.run.enter(f"solving {system.n} states by {name}")
     if name == "direct":
         return direct(system, cdf, stop), name, reason
     if name == "banded":

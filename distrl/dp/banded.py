@@ -1,10 +1,11 @@
 """Exact elimination along a narrow chain of states: block tridiagonal LU with dense blocks."""
 
+from __future__ import annotations
+
 import numpy as np
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from distrl._kernels import banded as kernels
+from distrl._lazy import csgraph, sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.resolvent import bandwidth
 from distrl.dp.solvers import Outcome, Stop, krylov

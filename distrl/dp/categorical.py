@@ -1,25 +1,28 @@
 """The categorical fixed point F = Pi T F, and categorical dynamic programming towards it."""
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from distrl._display import at_most
 from distrl._memory import check_memory
 from distrl._threads import check_threads
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.auto import solve_by_rule
 from distrl.dp.problem import Problem, dirac_start, moment_start
 from distrl.dp.refine import Target, enough_atoms, solve_to_target
+from distrl.dp.resolution import MOST, PILOT, SHARE, Resolution
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
-from distrl.dp.solvers import SINGLE_ENTRIES, Outcome, direct, krylov, sweep
+from distrl.dp.solvers import SINGLE_ENTRIES, Outcome, Stop, affords_direct, direct, krylov, sweep
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.operators.system import System
 from distrl.returns.grid import Grid
 from distrl.theory.bounds import fixed_point_w1
 
+_MOST_SWEEPS = 100_000  # before a solver that takes seconds at most is tried
 _SOLVERS = ("auto", "direct", "iterate", "krylov")
 
 
@@ -32,14 +35,18 @@ class CategoricalFixedPoint:
 
     Parameters
     ----------
-    atoms : int
-        Number of atoms m, if no grid is given.
+    atoms : int, optional
+        Number of atoms m, if no grid is given. By default as many as it takes for the certificate's rounding part to be
+        at most 1% of the standard deviation of every return that is random, between 51 and 2,001; more than 201 only
+        while states times atoms stay below 4 million and memory holds them. By the exact variances beforehand, and
+        where that asks for more than 201, by what rounding adds on 201. `Solution.reason` says how many and why.
     grid : Grid, optional
-        By default `Grid.covering(model, atoms)`, on which nothing is clipped.
+        By default on the interval of `Grid.covering(model, atoms)`, on which nothing is clipped.
     solver : "auto", "direct", "krylov" or "iterate"
         direct: sparse LU of I - A; time and memory by fill-in, fine up to some thousand unknowns.
         krylov: BiCGSTAB without a matrix, started from the exact mean and variance, residuals recomputed, each cycle
         accepted only if the true residual falls, plain sweeps if it does not.
+        If one of these two stalls above a tolerance that float64 can reach, the other is tried.
         iterate: plain sweeps from a Dirac at the grid's middle, the textbook's algorithm; error falls by the discount.
         auto: strongly connected components in topological order; states on no cycle but a loop of their own are solved
         exactly in one pass, each larger component by the rule in `distrl.dp.auto.choose_solver`: sparse LU,
@@ -50,6 +57,8 @@ class CategoricalFixedPoint:
     target_w1 : float, optional
         Choose the number of atoms so that the certificate is at most this at every state: `atoms` is not used then, and
         of `grid` only the interval. `Solution.reason` says how many and why.
+    interval : (low, high), optional
+        Ends of a grid whose number of atoms is chosen, or given by `atoms`; instead of `grid`.
 
     Raises
     ------
@@ -65,14 +74,20 @@ class CategoricalFixedPoint:
     Distributional Reinforcement Learning with a Generative Model"; the certificate is this library's.
     """
 
-    atoms: int = 201
+    atoms: int | None = None
     grid: Grid | None = None
     solver: str = "auto"
     threads: int | None = None
     target_w1: float | None = None
+    interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        check_atoms_and_grid(self)
+        check_atoms_and_grid(self, free=True)
+        if self.interval is not None:
+            if self.grid is not None:
+                raise ValueError("grid says where the atoms are; leave interval out")
+            ends = Grid(*self.interval, 2)
+            object.__setattr__(self, "interval", (ends.low, ends.high))
         object.__setattr__(self, "threads", check_threads(self.threads))
         if self.solver not in _SOLVERS:
             raise ValueError(f"solver must be one of {', '.join(_SOLVERS)}; got {self.solver!r}")
@@ -81,9 +96,53 @@ class CategoricalFixedPoint:
             if not self.target_w1 > 0.0:
                 raise ValueError(f"target_w1 must be positive, got {self.target_w1:g}")
 
+    def on_interval(self, low: float, high: float) -> Self:
+        """The same method on a grid from `low` to `high`, widened where that is one point."""
+        if self.atoms is not None:
+            return replace(self, grid=Grid._spanning(low, high, self.atoms))
+        ends = Grid._spanning(low, high, MOST)
+        return replace(self, interval=(ends.low, ends.high))
+
+    def _ends(self, model: MRP, atoms: int) -> Grid:
+        """The interval of the grid, with so many atoms."""
+        if self.interval is not None:
+            return Grid(*self.interval, atoms)
+        return Grid.covering(model, atoms) if self.grid is None else Grid(self.grid.low, self.grid.high, atoms)
+
     def _solve(self, model: MRP, run: Run) -> Solution:
-        if self.target_w1 is None:
+        if self.target_w1 is not None:
+            return self._solve_to_target(model, run)
+        if self.grid is not None:
             return self._solve_on(model, self.grid, run)
+        return self._solve_to_spread(model, run) if self.atoms is None else self._solve_on_atoms(model, self.atoms, run)
+
+    def _solve_on_atoms(self, model: MRP, atoms: int, run: Run) -> Solution:
+        return self._solve_on(model, self._ends(model, atoms), run)
+
+    def _solve_to_spread(self, model: MRP, run: Run) -> Solution:
+        """On as many atoms as the returns' standard deviations ask for: see `Resolution`."""
+        resolution = Resolution(model, self._ends(model, MOST).width, self._arrays(model.n_states, MOST))
+        atoms, tol = resolution.enough, run.tol
+        if atoms > PILOT and run.max_iterations is None:
+            run.tol = max(1e-6 * self._ends(model, PILOT).width, tol or 0.0)
+            given, run.given = run.given, False
+            pilot = self._solve_on_atoms(model, PILOT, run)
+            run.tol, run.given = tol, given
+            if pilot.status is Status.INTERRUPTED or pilot.certificate is None:
+                return pilot
+            atoms = max(resolution.after(PILOT, resolution.share(pilot.certificate)), PILOT)
+        while True:
+            solution = self._solve_on_atoms(model, atoms, run)
+            assert solution.certificate is not None
+            share = resolution.share(solution.certificate)
+            if share <= SHARE or atoms >= resolution.enough or solution.status is Status.INTERRUPTED:
+                break
+            atoms = min(max(resolution.after(atoms, share), atoms + atoms // 10), resolution.enough)
+        how = resolution.words(atoms, solution.certificate)
+        return replace(solution, reason=f"{solution.reason}; {how}", elapsed=run.elapsed)
+
+    def _solve_to_target(self, model: MRP, run: Run) -> Solution:
+        assert self.target_w1 is not None
         tol = run.tol
 
         def solve(grid: Grid) -> Solution:
@@ -95,7 +154,7 @@ class CategoricalFixedPoint:
             return float(solution.certificate.w1.max())
 
         target = Target(f"target_w1={self.target_w1:g}", self.target_w1, worst, order=1)
-        interval = Grid.covering(model, 2) if self.grid is None else self.grid
+        interval = self._ends(model, 2 if self.grid is None else self.grid.atoms)
         first = interval.atoms
         if model.discount < 1.0:  # enough where nothing is clipped
             first = enough_atoms(fixed_point_w1(1.0, model.discount), self.target_w1 / interval.width, 1)
@@ -108,14 +167,17 @@ class CategoricalFixedPoint:
             return 2.0
         return 5.5 if states * atoms > SINGLE_ENTRIES else 9.0
 
-    def _solve_on(self, model: MRP, grid: Grid | None, run: Run) -> Solution:
-        atoms = self.atoms if grid is None else grid.atoms
+    def _solve_on(self, model: MRP, grid: Grid, run: Run) -> Solution:
+        atoms = grid.atoms
         other = "" if self.solver == "iterate" else ", or solver='iterate', which needs 2"
         check_memory(model.n_states, atoms, self._arrays(model.n_states, atoms), f"use fewer atoms{other}")
         problem = Problem.of(model, grid, atoms, run)
         system = System.whole(problem.operator, self.threads)
         stop = problem.stop(run)
         solver, reason = self.solver, "asked for"
+        run.enter(f"solving by {solver}")
+        if solver != "iterate" and affords_direct(system):  # then sweeps without end are no last resort
+            stop = stop._replace(enough=min(stop.enough, _MOST_SWEEPS))
         if solver == "iterate":
             outcome = sweep(system, dirac_start(problem), stop)
         elif solver == "direct":
@@ -124,11 +186,43 @@ class CategoricalFixedPoint:
             outcome = krylov(system, moment_start(problem, system.workers), stop)
         else:
             outcome, solver, reason = solve_by_rule(problem, system, stop)
-        return problem.solution(outcome, run, self, solver, reason, self.threads)
+        solution = problem.solution(outcome, run, self, solver, reason, self.threads)
+        return solution if self.solver == "iterate" else self._others(problem, system, stop, solution)
+
+    def _others(self, problem: Problem, system: System, stop: Stop, solution: Solution) -> Solution:
+        """What other solvers make of a result that misses a tolerance within reach of float64: the best of them all.
+
+        Sparse LU where its factors are sure to fit, then BiCGSTAB from where the best so far stands.
+        """
+        run = stop.run
+        for name, way in (("direct", direct), ("krylov", krylov)):
+            if solution.status is not Status.STALLED or problem.out_of_reach():
+                break
+            if name == solution.solver or (name == "direct" and not affords_direct(system)):
+                continue
+            cdf = np.cumsum(solution.returns.arrays()["probs"], axis=1)
+            cdf[:, -1] = 1.0
+            run.enter(f"trying {name}, since {solution.solver} stalled")
+            told = f"{solution.reason}; it stalled at an error bound of {at_most(solution.bound)}, so {name} was tried"
+            other = problem.solution(way(system, cdf, stop), run, self, name, told, self.threads)
+            better = other.bound < solution.bound or other.status is Status.INTERRUPTED
+            solution = other if better else replace(solution, reason=told, iterations=run.iterations)
+        return solution
+
+
+class OnGrid:
+    """What methods with options `atoms` and `grid` share."""
+
+    atoms: int
+    grid: Grid | None
+
+    def on_interval(self, low: float, high: float) -> Self:
+        """The same method on a grid from `low` to `high`, widened where that is one point."""
+        return replace(self, grid=Grid._spanning(low, high, self.atoms))  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)
-class CategoricalDP:
+class CategoricalDP(OnGrid):
     """`sweeps` applications of the categorical Bellman operator to a Dirac at the grid's middle, history kept.
 
     Parameters
@@ -188,8 +282,9 @@ class History(NamedTuple):
     residuals: FloatArray
 
 
-def check_atoms_and_grid(method: Any) -> None:
-    """The options that categorical methods share."""
-    object.__setattr__(method, "atoms", whole_number(method.atoms, "atoms", low=2))
+def check_atoms_and_grid(method: Any, free: bool = False) -> None:
+    """The options that categorical methods share; `free` if the number of atoms may be left open."""
+    if method.atoms is not None or not free:
+        object.__setattr__(method, "atoms", whole_number(method.atoms, "atoms", low=2))
     if method.grid is not None and not isinstance(method.grid, Grid):
         raise TypeError(f"grid must be a distrl.Grid or None, got {method.grid!r}")

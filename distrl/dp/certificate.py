@@ -1,13 +1,16 @@
 """How far a categorical or particle law can be from the true return law, for certain."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from distrl._validation import FloatArray
+from distrl.dp.ranges import diameter, unknown_mass
 from distrl.dp.resolvent import Resolvent
 from distrl.models.mrp import MRP
+from distrl.models.outcomes import OutcomeTable
 from distrl.operators.categorical import Application, CategoricalBellman
 from distrl.operators.targets import Targets
 from distrl.returns.base import Returns
@@ -77,6 +80,13 @@ class Certifier:
         self.linear = Resolvent.of(model)
         self.square = Resolvent.of(model, power=2)
         self._slack = float_slack(operator)
+        self._relative = 1.0 + (row_terms(operator) + 4.0 * operator.grid.atoms) * _EPS  # of what is summed over a row
+        self._relative = 1.0 + (row_terms(operator) + 4.0 * operator.grid.atoms) * _EPS  # of what is summed over a row
+
+    @cached_property
+    def floor(self) -> float:
+        """What the rounding of every application adds to the bound on the iteration error, at the worst state."""
+        return float(self.linear.upper(self._slack).max())
 
     @property
     def gain(self) -> float:
@@ -87,9 +97,9 @@ class Certifier:
         """The certificate of `probs` (S, m), and sup over states of rho without the float slack."""
         rho, variance, expected_overshoot, clipped = self.operator.losses(probs, threads)
         mass_defect = np.abs(probs.sum(axis=1) - 1.0) * self.operator.grid.width
-        rounding = np.sqrt(self.square.upper(variance))
-        overshoot = self.linear.upper(expected_overshoot + self.operator.table.law_errors)
-        residual = self.linear.upper(rho + mass_defect + self._slack)
+        rounding = np.sqrt(self.square.upper(self._relative * variance))
+        overshoot = self.linear.upper(self._relative * expected_overshoot + self.operator.table.law_errors)
+        residual = self.linear.upper(self._relative * (rho + mass_defect) + self._slack)
         certificate = Certificate(
             w1=rounding + overshoot + residual,
             claim=self.claim,
@@ -135,17 +145,22 @@ class ParticleCertifier:
     def __init__(self, model: MRP, targets: Targets) -> None:
         self.targets = targets
         self.linear = Resolvent.of(model)
+        self._unknown = unknown_mass(model)
 
     def certify(self, law: Returns) -> Certificate:
         """The certificate of the states' laws. Time: one merge, as an application, and two solves over states."""
         values, weights = law._rows()
         distance, slack = self.targets.distances(values, weights, values, weights)
-        return _of_steps(self.linear.upper(distance), self.linear.upper(slack), self.claim)
+        return _of_steps(self.linear.upper(distance), self.linear.upper(slack + self._unknown), self.claim)
 
     @staticmethod
-    def certify_sources(law: Returns, below: Returns, targets: Targets, certificate: Certificate) -> Certificate:
+    def certify_sources(
+        law: Returns, below: Returns, targets: Targets, certificate: Certificate, model: MRP
+    ) -> Certificate:
         """The certificate of laws of other sources, (state, action) pairs, whose targets are at `below`."""
         distance, slack = targets.distances(*below._rows(), *law._rows())
+        if targets.table.known_defects is not None:
+            slack = slack + targets.table.known_defects * diameter(model)
         onward = targets.table.continuation * targets.plan.discount
         steps = _of_steps(
             distance + onward @ certificate.rounding, slack + onward @ certificate.residual, certificate.claim
@@ -158,26 +173,48 @@ def _of_steps(step: FloatArray, floats: FloatArray, claim: str) -> Certificate:
     return Certificate(step + floats, claim, rounding=step, overshoot=nothing, residual=floats, clipped_mass=nothing)
 
 
-def distance_on_grid(first: FloatArray, second: FloatArray, spacing: float) -> FloatArray:
-    """W1 between two arrays of PMFs on one grid, row by row; differences first, so that little is rounded."""
-    return np.asarray(np.abs(np.cumsum(first - second, axis=1)[:, :-1]).sum(axis=1) * spacing)
-
-
 def float_slack(operator: CategoricalBellman) -> FloatArray:
     """(sources,) bound on the W1 error that float64 makes in one application, first order in eps.
 
     Sums of non-negative terms: at most (number of terms) * eps of the mass, over at most the grid's width; positions
-    r + discount * z: a few eps of their size; rows that do not sum to 1 exactly: the defect times the width; laws
-    in closed form or by a table: their rounding in every cell.
+    r + discount * z: a dozen roundings of their expected size; rows that do not sum to 1 exactly: the defect times the
+    width; laws in closed form or by a table: their rounding in every cell.
     """
     table, grid = operator.table, operator.grid
-    outcomes = np.diff(table.indptr)
-    collisions = min(1.0 / operator.discount, grid.atoms) if operator.discount > 0 else 1.0
-    terms = outcomes * (2.0 + collisions) + 8.0
-    size = max(abs(grid.low), abs(grid.high)) + np.abs(table.rewards).max(initial=0.0)
-    sums = np.add.reduceat(table.probs, table.indptr[:-1])
-    slack = terms * _EPS * grid.width + 4.0 * _EPS * size + np.abs(sums - 1.0) * grid.width
+    size = max(abs(grid.low), abs(grid.high))
+    slack = row_terms(operator) * _EPS * grid.width + 12.0 * _EPS * (size + expected_sizes(table))
+    defects = np.abs(row_sums(table) - 1.0) + table.defects * (table.known_defects is not None)
+    slack += defects * grid.width
     for block in operator.law_blocks:
         share = np.asarray(block.continuing.sum(axis=1)).ravel() + block.ending
         slack[block.sources] += share * 2.0 * grid.atoms * block.law.rounding(size)
     return np.asarray(slack)
+
+
+def row_terms(operator: CategoricalBellman) -> FloatArray:
+    """(sources,) how many terms are added up into one atom of an image at most, roundings of products included."""
+    plan, table = operator.plan, operator.table
+    successors = np.diff(plan.successor_ptr[plan.group_ptr])
+    reads = np.diff(plan.read_ptr[plan.group_ptr])
+    ends = np.diff(plan.end_ptr)
+    # of one read, atoms that lie within the two cells around an atom
+    collisions = min(1.0 / operator.discount, operator.grid.atoms) + 2.0 if operator.discount > 0 else 2.0
+    terms = successors + collisions * reads + 2.0 * ends + 8.0
+    for block in operator.law_blocks:
+        terms[block.sources] += operator.grid.atoms + np.bincount(
+            np.searchsorted(block.sources, table.sources[np.isin(table.sources, block.sources)]),
+            minlength=len(block.sources),
+        )
+    return np.asarray(terms)
+
+
+def row_sums(table: OutcomeTable) -> FloatArray:
+    """(sources,) the sums of the rows' probabilities, which are 1 within 1e-9."""
+    return np.asarray(np.add.reduceat(table.probs, table.indptr[:-1]))
+
+
+def expected_sizes(table: OutcomeTable) -> FloatArray:
+    """(sources,) E|R|: what the rounding of a reward costs on average is this times eps."""
+    laws = np.array([0.0, *(law.absolute_mean() for law in table.reward_laws)])[table.laws + 1]
+    sizes = np.where(table.laws >= 0, laws, np.abs(table.rewards))
+    return np.asarray(np.add.reduceat(table.probs * sizes, table.indptr[:-1]))

@@ -5,12 +5,14 @@ aligned at their means: F(x, .) is off by w(. - V(x)). One coarse vector w of m 
 shifted by round((V(x) - middle)/spacing) cells, captures them all; where there are clusters, one vector a cluster.
 """
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
-from scipy import sparse
 
 from distrl._kernels import krylov as kernels
+from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.operators.system import System
 

@@ -3,10 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from distrl._kernels.graph import component_levels
+from distrl._lazy import csgraph, sparse
 from distrl._validation import IntArray
 from distrl.operators.plan import Plan
 

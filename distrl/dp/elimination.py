@@ -1,11 +1,13 @@
 """Linear systems over states whose every solution keeps its relative accuracy: elimination without a subtraction."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from distrl._kernels.elimination import eliminate_dense, eliminate_sparse, substitute
+from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.theory.bounds import elimination_relative_error
 
@@ -43,7 +45,7 @@ class Elimination:
     fill: int
 
     @classmethod
-    def of(cls, matrix: sparse.csr_array, excess: FloatArray, rounding: float, budget: int) -> "Elimination | None":
+    def of(cls, matrix: sparse.csr_array, excess: FloatArray, rounding: float, budget: int) -> Elimination | None:
         """The factors, or None if they take more than `budget` entries touched.
 
         Parameters
@@ -56,7 +58,7 @@ class Elimination:
         n, e, order = matrix.shape[0], excess.copy(), np.arange(matrix.shape[0])
         safe = not _tiny(matrix.data, e)
         if n <= _DENSE or _SHARE * matrix.nnz > n * n:
-            if n**3 // 24 > budget:
+            if n**3 // 300 > budget:
                 return None
             done, pivots, rest = 0, np.empty(n), matrix.toarray()
             at, states, factors = np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)

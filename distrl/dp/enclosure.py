@@ -1,6 +1,6 @@
 """What a certificate, or exact moments, say for certain of every functional of the true return law."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,11 +8,9 @@ import numpy as np
 from distrl._kernels import enclosure as kernels
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate
-from distrl.dp.resolvent import Resolvent
-from distrl.models.laws import FiniteLaw
-from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
 from distrl.returns.functionals import Enclosing, Ends, each
+from distrl.returns.particles import ParticleReturns
 
 _EPS = float(np.finfo(np.float64).eps)
 _WIDER = "certificate-martingale-coupling"  # the certified law is the true one and martingale errors
@@ -55,6 +53,20 @@ class CertifiedLaw(Enclosing):
     def __getitem__(self, index: Any) -> "CertifiedLaw":
         band = None if self.band is None else self.band[index]
         return CertifiedLaw(self.law[index], self.certificate[index], band, self.width)
+
+    def mixed(self, weights: FloatArray, law: Returns) -> "CertifiedLaw":
+        """What is known of the mixture `law` of these laws: one law, batch (1,). Couplings mix as the laws do."""
+        sure = self.certificate
+        spread = np.sqrt(np.atleast_1d(weights @ sure.rounding**2))
+        moved, left, bound = (np.atleast_1d(weights @ part) for part in (sure.overshoot, sure.residual, sure.w1))
+        if sure.claim in (_WIDER, _NARROWER):
+            bound = spread + moved + left
+        clipped = np.atleast_1d(weights @ sure.clipped_mass)
+        certificate = replace(sure, w1=bound, rounding=spread, overshoot=moved, residual=left, clipped_mass=clipped)
+        band = None if self.band is None else np.atleast_1d(weights @ self.band)
+        values, masses = law.support_weights()
+        one = ParticleReturns(values[None], np.maximum(np.broadcast_to(masses, values.shape), 0.0)[None])
+        return CertifiedLaw(one, certificate, band, self.width)
 
     @property
     def _size(self) -> FloatArray:
@@ -101,7 +113,9 @@ class CertifiedLaw(Enclosing):
         pull, slope = np.abs(2.0 * taus - 1.0), np.minimum(taus, 1.0 - taus)
         value = np.asarray(self.law.expectile(taus))
         rest = (1.0 - taus) * alpha
-        return value - (pull * less + rest) / slope, value + (pull * more + rest) / slope
+        with np.errstate(invalid="ignore"):  # 0 times an unbounded certificate
+            less, more = (np.where(pull > 0.0, pull * part, 0.0) for part in (less, more))
+        return value - (less + rest) / slope, value + (more + rest) / slope
 
     def cdf_ends(self, points: FloatArray) -> Ends:
         low, high = np.zeros((*self.batch_shape, len(points))), np.ones((*self.batch_shape, len(points)))
@@ -133,7 +147,7 @@ class CertifiedLaw(Enclosing):
         sampled = np.zeros(self.batch_shape) if self.band is None else self.band
         martingale = sure.claim in (_WIDER, _NARROWER)
         spread = sure.rounding if martingale else np.zeros_like(sure.w1)
-        moved = sure.overshoot if self.band is not None else sure.w1 - spread
+        moved = sure.overshoot if self.band is not None else sure.overshoot + sure.residual if martingale else sure.w1
         scale = (spread + moved)[..., None]
         h = scale * _STRETCHES
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -165,7 +179,7 @@ class CertifiedMoments(Enclosing):
     Attributes
     ----------
     mean, mean_error, variance_low, variance_high : (S,)
-    low, high : float
+    low, high : (S,)
         An interval that holds every return, infinite where none is known.
     """
 
@@ -173,8 +187,8 @@ class CertifiedMoments(Enclosing):
     mean_error: FloatArray
     variance_low: FloatArray
     variance_high: FloatArray
-    low: float
-    high: float
+    low: FloatArray
+    high: FloatArray
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
@@ -187,7 +201,19 @@ class CertifiedMoments(Enclosing):
     def __getitem__(self, index: Any) -> "CertifiedMoments":
         arrays = (self.mean, self.mean_error, self.variance_low, self.variance_high)
         mean, error, least, most = (array[index] for array in arrays)
-        return CertifiedMoments(mean, error, least, most, self.low, self.high)
+        return CertifiedMoments(mean, error, least, most, self.low[index], self.high[index])
+
+    def mixed(self, weights: FloatArray) -> "CertifiedMoments":
+        """Of the mixture of these laws, batch (1,): variances mix, and the means' own variance adds."""
+        mean, error = float(weights @ self.mean), float(weights @ self.mean_error)
+        error += len(weights) * _EPS * float(np.abs(self.mean).max())
+        gap, blur = np.abs(self.mean - mean), self.mean_error + error
+        between, off = weights @ gap**2, weights @ (2.0 * gap * blur + blur**2)
+        room = 8.0 * len(weights) * _EPS
+        low = max((float(weights @ self.variance_low) + between) * (1.0 - room) - off, 0.0)
+        high = (float(weights @ self.variance_high) + between) * (1.0 + room) + off
+        ends = float(self.low.min()), float(self.high.max())
+        return CertifiedMoments(*(np.array([part]) for part in (mean, error, low, high, *ends)))
 
     def mean_ends(self) -> Ends:
         return self.mean - self.mean_error, self.mean + self.mean_error
@@ -225,10 +251,11 @@ class CertifiedMoments(Enclosing):
             under, over = (least - points) * (1.0 - 4.0 * _EPS), (points - most) * (1.0 - 4.0 * _EPS)
             high = np.where(under > 0.0, _share(v, under), 1.0)
             low = np.where(over > 0.0, 1.0 - _share(v, over), np.where((v == 0.0) & (over >= 0.0), 1.0, 0.0))
-            if np.isfinite(self.high):
-                high = np.minimum(high, np.where(under > 0.0, (self.high - least) / (self.high - points), 1.0))
-            if np.isfinite(self.low):
-                low = np.maximum(low, np.where(over > 0.0, 1.0 - (most - self.low) / (points - self.low), 0.0))
+            top, bottom = self.high[..., None], self.low[..., None]  # Markov's inequality from either end
+            share = np.where((under > 0.0) & np.isfinite(top), (top - least) / (top - points), 1.0)
+            high = np.minimum(high, share * (1.0 + 16.0 * _EPS))
+            share = np.where((over > 0.0) & np.isfinite(bottom), (most - bottom) / (points - bottom), 1.0)
+            low = np.maximum(low, 1.0 - share * (1.0 + 16.0 * _EPS))
         room = 16.0 * _EPS
         return np.maximum(low - room * (low < 1.0), 0.0), np.minimum(high * (1.0 + room), 1.0)
 
@@ -254,96 +281,3 @@ def _share(variance: FloatArray, distance: FloatArray) -> FloatArray:
     """variance / (variance + distance^2), 1 for an infinite one."""
     ratio = distance / np.sqrt(variance)
     return np.where(np.isinf(variance), 1.0, np.where(variance == 0.0, 0.0, 1.0 / (1.0 + ratio * ratio)))
-
-
-def certified_moments(model: MRP) -> CertifiedMoments:
-    """Mean and variance of every state's return by two linear systems, with bounds on their errors, and their range.
-
-    A defect d of V = r + g P V moves V by (I - g P)^{-1} |d| at most. The variance solves v = s + g^2 P v, s(x) =
-    E[(R + g V(y) - V(x))^2] over outcomes; its defect, the sums' rounding, the laws' own errors and what the mean's
-    error does to s go through (I - g^2 P)^{-1}. Rows are read as divided by their sums. Time: a few solves over states.
-
-    The variance's upper end is inf where a reachable reward law's variance is.
-    """
-    table, g = model.outcomes, model.discount
-    linear, square = Resolvent(model.continuation, g), Resolvent(model.continuation, g * g)
-    n = model.n_states
-    probs, sources, following = table.probs, table.sources, table.next_states
-    terms = (np.diff(table.indptr) + 8.0) * _EPS
-    defect_of_rows = np.abs(_sums(probs, sources, n) - 1.0) + terms
-    mean = linear.solve(model.expected_rewards)
-    onward = np.where(table.terminals, 0.0, g * mean[following])
-    blur = _law_blur(model)
-    size = _sums(probs * (np.abs(table.rewards) + np.abs(onward)), sources, n)
-    defect = np.abs(_sums(probs * (table.rewards + onward), sources, n) - mean)
-    error = linear.upper(defect + terms * size + defect_of_rows * np.abs(mean) + _sums(probs * blur[0], sources, n))
-    error = error * (1.0 + 1e-6) + 4.0 * _EPS * np.abs(mean)
-
-    shift = table.rewards + onward - mean[sources]
-    moved = error[sources] + np.where(table.terminals, 0.0, g * error[following]) + blur[0]
-    moved += 4.0 * _EPS * (np.abs(table.rewards) + np.abs(onward) + np.abs(mean[sources]))
-    own = np.array([0.0, *(law.variance for law in table.reward_laws)])[table.laws + 1]
-    heavy = _sums(np.where(np.isfinite(own), 0.0, 1.0), sources, n) > 0.0
-    own = np.where(np.isfinite(own), own, 0.0)
-    with np.errstate(over="ignore", invalid="ignore"):
-        source = _sums(probs * (shift**2 + own), sources, n)
-        source_error = _sums(probs * (2.0 * np.abs(shift) * moved + moved**2 + blur[1]), sources, n)
-        variance = np.maximum(square.solve(source), 0.0)
-        left = np.abs(source + g * g * (model.continuation @ variance) - variance)
-        inflow = source + g * g * (model.continuation @ variance)
-        ends = square.upper(left + source_error + (terms + defect_of_rows) * inflow) * (1.0 + 1e-6)
-        ends = ends + 4.0 * _EPS * variance
-    unknown = ~np.isfinite(variance) | ~np.isfinite(ends) | _reaching(model, heavy)
-    low, high = return_range(model)
-    return CertifiedMoments(
-        mean=mean,
-        mean_error=np.where(np.isfinite(error), error, np.inf),
-        variance_low=np.where(unknown, 0.0, np.maximum(variance - ends, 0.0)),
-        variance_high=np.where(unknown, np.inf, variance + ends),
-        low=low,
-        high=high,
-    )
-
-
-def _sums(values: FloatArray, sources: Any, n: int) -> FloatArray:
-    return np.asarray(np.bincount(sources, weights=values, minlength=n), dtype=np.float64)
-
-
-def _law_blur(model: MRP) -> tuple[FloatArray, FloatArray]:
-    """(rows,) how far a reward law's stated mean, and its variance, may be off."""
-    table = model.outcomes
-    means, variances = [0.0], [0.0]
-    for law in table.reward_laws:
-        finite = isinstance(law, FiniteLaw)
-        spread = float(np.sqrt(law.variance)) if np.isfinite(law.variance) else law.absolute_mean()
-        means.append(law.put_error(abs(law.mean) + spread))
-        count = len(law.values) if isinstance(law, FiniteLaw) else 0
-        known = law.variance if np.isfinite(law.variance) else 0.0
-        variances.append(known * ((count + 8.0) * _EPS if finite else 1e-10) + 4.0 * _EPS * means[-1] * spread)
-    return np.array(means)[table.laws + 1], np.array(variances)[table.laws + 1]
-
-
-def _reaching(model: MRP, marked: Any) -> Any:
-    """(S,) the states from which a marked one can be reached."""
-    while model.discount > 0.0:
-        wider = marked | (model.continuation @ marked.astype(np.float64) > 0.0)
-        if np.array_equal(wider, marked):
-            break
-        marked = wider
-    return marked
-
-
-def return_range(model: MRP) -> tuple[float, float]:
-    """An interval that holds every return: of outcomes r that end, and r / (1 - g) of those that go on.
-
-    At discount 1 rewards of one sign bound returns on one side; infinite where nothing is known.
-    """
-    table = model.outcomes
-    lows, highs = table.reward_ranges(None)
-    if model.discount < 1.0:
-        share = np.where(table.terminals, 1.0, 1.0 - model.discount)
-        with np.errstate(over="ignore"):
-            low, high = float((lows / share).min()), float((highs / share).max())
-        room = 8.0 * _EPS
-        return low - room * abs(low), high + room * abs(high)
-    return 0.0 if (lows >= 0.0).all() else -np.inf, 0.0 if (highs <= 0.0).all() else np.inf

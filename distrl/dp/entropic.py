@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import linalg
 
+from distrl._lazy import linalg, sparse
 from distrl._validation import FloatArray
 from distrl.dp.enclosure import CertifiedMoments
 from distrl.models.laws import FiniteLaw, Law
@@ -34,6 +33,8 @@ _EPS = float(np.finfo(np.float64).eps)
 _CELLS = 1024  # of equal probability, that a reward's law is enclosed on
 _WORK = 5e7  # outcomes that are passed over, all steps together
 _OVERHEAD = 2000  # outcomes that a pass costs anyhow
+_LONGEST = 10_000  # steps up to which a longest episode is looked for
+_NEAR = 200  # steps of the recursion that bring the scale of the undiscounted system near the answer
 _DIRECT = 5000  # states up to which the undiscounted system is solved
 
 
@@ -119,18 +120,15 @@ def _far_ends(steps: "_Steps", c: float, moments: CertifiedMoments) -> Ends:
     ahead = moments.high - low if sign > 0.0 else high - moments.low  # how far G may lie on the side that counts
     behind = high - moments.low if sign > 0.0 else moments.high - low
     more = _bennett(abs(c), moments.variance_high, ahead)
-    if np.isfinite(moments.high - moments.low):
-        more = np.minimum(more, abs(c) * (moments.high - moments.low) ** 2 / 8.0 * (1.0 + 8.0 * _EPS))
+    more = np.fmin(more, abs(c) * (moments.high - moments.low) ** 2 / 8.0 * (1.0 + 8.0 * _EPS))
     less = np.where(np.isfinite(behind), _bennett(abs(c), moments.variance_low, -behind) * (1.0 - 1e-9), 0.0)
     room = 8.0 * _EPS * (np.abs(low) + np.abs(high) + more)
     if sign > 0.0:
         low, high = low + less, high + more
-        if not np.isfinite(moments.high):
-            high = np.full_like(high, steps.largest_exponent(c) / (1.0 - steps.model.discount))
+        high = np.where(np.isfinite(moments.high), high, steps.largest_exponent(c) / (1.0 - steps.model.discount))
     else:
         low, high = low - more, high - less
-        if not np.isfinite(moments.low):
-            low = np.full_like(low, steps.largest_exponent(c) / (1.0 - steps.model.discount))
+        low = np.where(np.isfinite(moments.low), low, steps.largest_exponent(c) / (1.0 - steps.model.discount))
     return low - np.where(np.isfinite(room), room, 0.0), high + np.where(np.isfinite(room), room, 0.0)
 
 
@@ -273,14 +271,27 @@ def _is_normal(law: Law) -> bool:
 
 
 def _undiscounted(steps: _Steps, b: float, moments: CertifiedMoments) -> Ends:
-    """Ends from the linear system of u(x) = E exp(b (G(x) - m(x))), m the means.
+    """Ends from the recursion itself where episodes have a longest one, else from a linear system.
 
-    A and c are sums of p exp(b (r + m(y) - m(x))) over outcomes that go on, and that end.
+    That of u(x) = E exp(b (G(x) - m(x))), m near h: A and c are sums of p exp(b (r + m(y) - m(x))) over outcomes that
+    go on, and that end.
     """
-    n, table, mean = steps.model.n_states, steps.model.outcomes, moments.mean
+    n, table = steps.model.n_states, steps.model.outcomes
     unknown = np.full(n, -np.inf), np.full(n, np.inf)
-    if n > _DIRECT or not np.isfinite(mean).all():
+    low = high = np.zeros(n)
+    for _ in range(_longest_episode(steps.model)):
+        low, high = steps.back(b, low, high)
+    if low is not high:
+        return low, high
+    if n > _DIRECT or not np.isfinite(moments.mean).all():
         return unknown
+    mean = moments.mean
+    for _ in range(_NEAR):
+        low, high = steps.back(b, mean, mean)
+        middle = low + 0.5 * (high - low)
+        if not np.isfinite(middle).all():
+            break
+        mean = middle
     onward = np.where(steps.going_on, mean[table.next_states], 0.0)
     solved = []
     for rewards, side in zip(steps.exponents(b), (-1.0, 1.0), strict=True):
@@ -297,6 +308,16 @@ def _undiscounted(steps: _Steps, b: float, moments: CertifiedMoments) -> Ends:
     )
     room = 16.0 * _EPS * (np.abs(mean) + np.abs(np.where(np.isfinite(high), high, 0.0)))
     return low - room, high + room
+
+
+def _longest_episode(model: MRP) -> int:
+    """Steps after which every episode has ended, 0 where there is no such number."""
+    alive = np.ones(model.n_states)
+    for step in range(1, min(model.n_states, _LONGEST) + 1):
+        alive = np.where(model.continuation @ alive > 0.0, 1.0, 0.0)
+        if not alive.any():
+            return step
+    return 0
 
 
 def _exponential_system(n: int, steps: _Steps, entries: FloatArray, upper: bool) -> FloatArray | None:

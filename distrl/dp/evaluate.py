@@ -1,7 +1,7 @@
 """The verb: I know the model, what is the return's distribution?"""
 
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from distrl._steady import steady
 from distrl._validation import generator, real_number, whole_number
@@ -12,12 +12,23 @@ from distrl.dp.status import ConvergenceError, EvaluationInterrupted, Status
 from distrl.models.generative import EmpiricalMDP, EmpiricalMRP
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.returns.grid import Grid
 
 
 class Method(Protocol):
     """A frozen dataclass of options that knows how to run."""
 
     def _solve(self, model: MRP, run: Run) -> Solution: ...
+
+
+@runtime_checkable
+class GridMethod(Protocol):
+    """A method that works on a grid, which it chooses itself as long as `grid` is None."""
+
+    grid: Grid | None
+
+    def on_interval(self, low: float, high: float) -> Any:
+        """The same method on a grid from `low` to `high`."""
 
 
 @steady
@@ -36,12 +47,15 @@ def evaluate(
     Parameters
     ----------
     model : MRP, or MDP together with `policy`
-    method : CategoricalFixedPoint, CategoricalDP, QuantileDP, ExpectileDP, Brackets, Moments or MonteCarlo
+    method : CategoricalFixedPoint, CategoricalDP, QuantileDP, ExpectileDP, ParticleDP, Brackets, Moments or MonteCarlo
     policy : (S,) ints, (S, A) probabilities or "uniform", for an MDP
     tol : float, optional
-        Bound on the iteration error, sup over states of W1, in units of reward. None: 1e-12 of the grid's width, or
-        2e-10 of its spacing if that is less (CDF values are then right to 2e-10); never below what float64 can reach.
-        For `QuantileDP` in sup-W_inf, for `ExpectileDP` on the last step; None: 1e-10 of the returns' range.
+        What `Solution.bound`, the certified bound on the iteration error, is to be at most: sup over states of W1, in
+        units of reward. The status is CONVERGED if and only if it is. A tolerance below what float64 reaches raises.
+        None: 1e-10 of the grid's width (1e-12, or 2e-10 of its spacing if that is less, where that can be had: CDF
+        values are then right to 2e-10), or the bound that the best solver reaches, whichever is larger: rounding alone
+        never raises. For `QuantileDP` in sup-W_inf, for `ExpectileDP` on the last step; None: 1e-10 of the returns'
+        range. For `MonteCarlo` on what cutting episodes leaves out; None: 1e-6 of the largest E|G|.
     max_iterations : int, optional
         Limit on applications of the operator. None: enough for the contraction to reach `tol`.
     rng : anything `numpy.random.default_rng` takes
@@ -49,7 +63,9 @@ def evaluate(
     throw : bool
         Raise `ConvergenceError` if the tolerance is not met (its `.solution` holds what there is).
     progress : bool or callable
-        True shows a bar with the time left; a callable is called with (share done, applications, bound).
+        True shows a bar with the time left, what the work is at, and says so if kernels are compiled first; a callable
+        is called with (share done, applications, bound). If it has an attribute `phase`, that is called with words for
+        what begins.
 
     Returns
     -------
@@ -75,6 +91,21 @@ def evaluate(
     >>> sol.values.round(6).tolist()
     [6.5, 3.5]
     """
+    return solve(model, method, policy, tol, max_iterations, rng, throw, progress, given=tol is not None)
+
+
+def solve(
+    model: MRP | MDP,
+    method: Method,
+    policy: Any,
+    tol: float | None,
+    max_iterations: int | None,
+    rng: Any,
+    throw: bool,
+    progress: Any,
+    given: bool,
+) -> Solution:
+    """`evaluate`; a `tol` that was not `given` by the user makes room for rounding, as None does."""
     if not hasattr(method, "_solve") or isinstance(method, type):
         hint = f"; create it: {method.__name__}(...)" if isinstance(method, type) else ""
         raise TypeError(f"method must be a method such as distrl.CategoricalFixedPoint(), got {method!r}{hint}")
@@ -95,11 +126,12 @@ def evaluate(
     if max_iterations is not None:
         max_iterations = whole_number(max_iterations, "max_iterations", low=1)
     hook, close = progress_hook(progress)
+    run = Run(tol, max_iterations, generator(rng), hook, given=given)
     try:
-        solution = method._solve(mrp, Run(tol, max_iterations, generator(rng), hook))
+        solution = method._solve(mrp._whole(), run)
     finally:
         close()
-    solution = replace(solution, mdp=mdp)
+    solution = replace(solution, mdp=mdp, compiled=run.compiled)
     if isinstance(model, EmpiricalMRP | EmpiricalMDP) and solution.certificate is not None:
         solution = replace(solution, certificate=replace(solution.certificate, of=SAMPLES_LAW))
     if throw and solution.status is Status.INTERRUPTED:

@@ -10,9 +10,9 @@ from distrl._threads import Workers, check_threads
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.certificate import ParticleCertifier
 from distrl.dp.moments import mean_and_variance
-from distrl.dp.monte_carlo import largest_absolute_mean
 from distrl.dp.problem import enough_sweeps
 from distrl.dp.quantile import default_tol, normal_quantiles
+from distrl.dp.ranges import largest_absolute_mean
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
@@ -74,22 +74,24 @@ class ExpectileDP:
         statistics = ParticleReturns(normal_quantiles(mean, variance, taus)).expectile(taus)
         size, gain = largest_absolute_mean(model), float(certifier.linear.gain.max())
         # reading errs by about eps * size * n and imputing divides by differences of levels, 1 / n
-        tol = run.tol if run.tol is not None else max(default_tol(model, size, 1.0), 16.0 * n * _EPS * size)
+        floor = 16.0 * n * _EPS * size
+        tol = run.tol if run.tol is not None else max(default_tol(model, size, 1.0), floor)
         limit = run.max_iterations
         if limit is None:
-            limit = enough_sweeps(model.discount, gain, 4.0 * max(size, 1e-300) / tol)
+            limit = enough_sweeps(model.discount, gain, 4.0 * max(size, 1e-300) / max(tol, floor, 1e-300))
         values = np.empty((model.n_states, max(n, 2)))
         weights, image = np.empty_like(values), np.empty_like(statistics)
         status, residual = Status.MAX_ITERATIONS, np.inf
         kernels.impute(statistics, mean, taus, values, weights)
+        run.enter("sweeping")
         try:
             while run.iterations < limit:
                 read_expectiles(targets, values, weights, statistics, taus, image)
                 residual = float(np.abs(image - statistics).max())
                 run.iterations += 1
                 run.report(residual, tol)
-                if residual <= tol:
-                    status = Status.STEADY
+                if residual <= max(tol, floor):
+                    status = Status.STEADY if tol >= floor else Status.STALLED
                     break
                 statistics, image = image, statistics
                 kernels.impute(statistics, mean, taus, values, weights)
@@ -97,6 +99,10 @@ class ExpectileDP:
             status = Status.INTERRUPTED
             kernels.impute(statistics, mean, taus, values, weights)
         returns = ParticleReturns(values, weights)
+        run.enter("certifying")
+        certificate = certifier.certify(returns)
+        if status is Status.STEADY and not np.isfinite(certificate.w1).all():
+            status = Status.UNCERTIFIED
         return Solution(
             returns=returns,
             status=status,
@@ -104,7 +110,7 @@ class ExpectileDP:
             residual=residual,
             clipped_mass=0.0,
             elapsed=run.elapsed,
-            certificate=certifier.certify(returns),
+            certificate=certificate,
             tol=tol,
             solver="sweeps",
             reason="means solved for, laws imputed by interpolating stop-loss transforms",

@@ -10,9 +10,6 @@ from distrl._kernels import krylov as kernels
 from distrl._validation import FloatArray
 from distrl.operators.system import System
 
-#: Arrays of the size of the unknown that `bicgstab` holds, its argument and result included.
-VECTORS = 7
-
 
 class Preconditioner(Protocol):
     """An approximate inverse of I - A, of which `correct` is a linear function."""

@@ -14,6 +14,7 @@ from distrl.models.mrp import MRP
 from distrl.returns.moments import MomentReturns
 
 _EPS = float(np.finfo(np.float64).eps)
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ class Moments:
         left = model.expected_rewards - linear.apply(moments[1])
         tol = run.tol
         if tol is None:
-            tol = 1e-9 * float(linear.upper(absolute_rewards(model, of_laws=True)).max()) or 1e-300
+            tol = 1e-9 * float(linear.solve(absolute_rewards(model, of_laws=True)).max()) or 1e-300
+            if model.outcomes.defects.any() and np.isfinite(bounds).all():
+                tol = max(tol, float(bounds.max()))  # nothing finer can be had of rows with a defect
         return Solution(
             returns=MomentReturns(moments[1], moments, errors),
             status=Status.CONVERGED if float(bounds.max()) <= tol else Status.STALLED,
@@ -110,10 +113,9 @@ def enclosed_mean(model: MRP, linear: Resolvent) -> tuple[FloatArray, FloatArray
     is within the bound.
     """
     table = model.outcomes
-    outcomes, rewards = np.diff(table.indptr) + 2.0, absolute_rewards(model)
+    outcomes, rewards = np.diff(table.indptr) + 2.0, absolute_rewards(model, of_laws=True)
     mean, error = linear.enclose(model.expected_rewards, outcomes * _EPS * rewards + table.law_errors)
-    defect = np.abs(np.add.reduceat(table.probs, table.indptr[:-1]) - 1.0)
-    defect[defect <= outcomes * _EPS] = 0.0  # rounding of one entry of the row
+    defect = table.defects
     if defect.any():
         sizes = np.maximum.reduceat(np.abs(table.rewards), table.indptr[:-1])
         values = np.where(table.terminals, 0.0, np.abs(mean[table.next_states]))
@@ -185,6 +187,7 @@ def _recentred(k: int, raw: FloatArray, errors: FloatArray) -> tuple[FloatArray,
         plain = sum(np.abs(raw[j] * powers[j]) for j in range(k + 1))
         bound = sum((np.abs(raw[j]) + errors[j]) * largest[j] for j in range(k + 1))
         error = np.maximum(bound - plain, 0.0) + (4.0 * k + 8.0) * _EPS * bound
+        error = error + np.where(raw[1] != 0.0, 2.0**k * k * _TINY * (1.0 + np.abs(raw[:k]).max(axis=0)), 0.0)
     return np.asarray(value), np.where(np.isfinite(error), error, np.inf)
 
 
@@ -233,6 +236,9 @@ class _Step:
                 largest += share * self.term(k - j, j, size + errors[j], np.abs(self.shift) + self.off)
             terms = np.diff(self.model.outcomes.indptr) + 6.0 * k + 12.0
             room = np.maximum(largest - plain, 0.0) + 2.0 * terms * _EPS * largest
+            if self.shift.any():  # what products lose that are no normal numbers any more
+                reach = 1.0 + float(np.abs(moments[:k]).max()) + float(np.abs(self.shift).max()) ** k
+                room = room + terms * 2.0**k * _TINY * reach
             if not (np.isfinite(known).all() and np.isfinite(room).all()):
                 return np.full(len(known), np.inf), np.full(len(known), np.inf)
             return system.enclose(known, room)

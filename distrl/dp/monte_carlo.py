@@ -1,21 +1,22 @@
 """Sampled returns, with bounds on what sampling and truncation can have cost."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.certificate import Certificate
+from distrl.dp.ranges import largest_absolute_mean, range_width, unknown_mass
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.models.sampling import OutcomeSampler
-from distrl.returns.grid import Grid
 from distrl.returns.particles import ParticleReturns
 from distrl.theory.bounds import dkw_halfwidth
+
+_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,10 @@ class MonteCarlo:
     -----
     Discounted episodes are cut once what is left, discount^n * sup E|G|, is below `tol` (None: 1e-6 of the largest
     E|G|, far below the sampling error); undiscounted ones run to their end. Time O(S * episodes * length * log n),
-    memory 32 bytes a return. Certificate: with probability `confidence`, W1 <= width of the returns' range *
-    sqrt(log(2 / (1 - confidence)) / (2 episodes)) + truncation (Dvoretzky, Kiefer, Wolfowitz; Massart's constant); inf
-    for unbounded returns. `cdf_band` gives the band itself.
+    memory 32 bytes a return. `Solution.bound` is what cutting and rounding add. Certificate: with probability
+    `confidence`, W1 <= width of the returns' range * sqrt(log(2 / (1 - confidence)) / (2 episodes)) + truncation
+    (Dvoretzky, Kiefer, Wolfowitz; Massart's constant); inf for unbounded returns, and the status is then
+    `Status.UNCERTIFIED`. `cdf_band` gives the band itself.
     """
 
     episodes: int = 1000
@@ -56,8 +58,10 @@ class MonteCarlo:
         total = np.zeros(n * self.episodes)
         active = np.arange(n * self.episodes)
         scale, steps, status = 1.0, 0, Status.SAMPLED
+        enough = max(tol, _EPS * absolute)  # what is left is rounding from there on
+        run.enter("sampling")
         try:
-            while active.size and scale * absolute > tol:
+            while active.size and scale * absolute > enough:
                 if steps >= limit:
                     status = Status.MAX_ITERATIONS
                     break
@@ -74,9 +78,17 @@ class MonteCarlo:
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
         left = np.bincount(np.floor_divide(active, self.episodes), minlength=n) / self.episodes
-        truncation = left * scale * absolute
+        unknown = Resolvent.of(model).upper(unknown_mass(model))
+        cut = left * scale * absolute
+        truncation = cut + unknown
+        # what rounding adds to a sum of so many terms of total size E|G| at most, and what was cut
+        bounds = cut + 2.0 * (steps + 1) * _EPS * absolute
+        if status is Status.SAMPLED and bounds.max() > tol:
+            status = Status.STALLED if run.given else Status.SAMPLED
         width = range_width(model)
         sampling = np.full(n, width * dkw_halfwidth(self.episodes, self.confidence)) if width > 0 else np.zeros(n)
+        if status is Status.SAMPLED and not np.isfinite(sampling + truncation).all():
+            status = Status.UNCERTIFIED
         certificate = Certificate(
             w1=sampling + truncation,
             claim="monte-carlo-dkw",
@@ -99,7 +111,7 @@ class MonteCarlo:
             reason=f"{self.episodes} episodes a state, cut after {steps} steps",
             model=model,
             method=self,
-            bounds=truncation,
+            bounds=bounds,
         )
 
 
@@ -113,21 +125,3 @@ def cdf_band(returns: ParticleReturns, x: FloatArray, level: float = 0.95, *, si
     confidence = 1.0 - (1.0 - level) / states if simultaneous else level
     half = dkw_halfwidth(returns.values.shape[-1], confidence)
     return np.stack([np.maximum(cdf - half, 0.0), np.minimum(cdf + half, 1.0)], axis=-1)
-
-
-def largest_absolute_mean(model: MRP) -> float:
-    """A bound on sup over states of E|G|: the discounted sum of E|r|."""
-    table = model.outcomes
-    sizes = np.array([0.0, *(law.absolute_mean() for law in table.reward_laws)])[table.laws + 1]
-    sizes = np.where(table.laws >= 0, sizes, np.abs(table.rewards))
-    step = np.bincount(table.sources, weights=table.probs * sizes, minlength=table.n_sources)
-    return float(Resolvent.of(model).upper(np.asarray(step, dtype=np.float64)).max())
-
-
-def range_width(model: MRP) -> float:
-    """Width of the range of returns; 0 if there is one value only, inf if it has no bounds."""
-    try:
-        grid = Grid.tight(model, 2)
-    except ValueError:
-        return math.inf
-    return grid.width

@@ -1,25 +1,31 @@
 """Nonparametric dynamic programming: weighted particles, their number bounded by merging."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from distrl._validation import whole_number
-from distrl.dp.brackets import Brackets, certified_mean
-from distrl.dp.categorical import check_atoms_and_grid
+from distrl._validation import FloatArray, whole_number
+from distrl.dp.brackets import Brackets, MergeSlack
+from distrl.dp.categorical import OnGrid, check_atoms_and_grid
 from distrl.dp.certificate import Certificate
-from distrl.dp.moments import mean_and_variance
+from distrl.dp.certified_moments import certified_moments
+from distrl.dp.enclosure import CertifiedMoments
 from distrl.dp.problem import Problem
+from distrl.dp.resolvent import Resolvent
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.returns.grid import Grid
+from distrl.returns.particles import ParticleReturns
+
+_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
-class ParticleDP:
+class ParticleDP(OnGrid):
     """The Bellman operator without a projection, from the Diracs of the exact means: atoms + 1 particles a state.
 
     After every sweep the particles in one cell of the grid merge into their mean. Run on an empirical model it is the
@@ -36,8 +42,9 @@ class ParticleDP:
     Notes
     -----
     Certificate (claim `particles-martingale`): merging is a conditional expectation, so the true return is a particle's
-    value plus an error of mean 0 given it, whatever the sweep: W1 <= W2 <= sqrt(Var(true) - Var(particles)), plus what
-    floating point adds; the exact variance solves a linear system. Time O(nnz m) a sweep, memory 4 arrays (S, m).
+    value plus an error of mean 0 given it, whatever the sweep: W1 <= W2 <= sqrt(Var(true) - Var(particles)), the exact
+    variance by a linear system. Its error, and what rounding does to either variance, stand under the root, for the
+    difference cancels. Time O(nnz m) a sweep, memory 4 arrays (S, m).
     Means are exact. Reward laws on many values merge into atoms / 4.
     """
 
@@ -52,12 +59,16 @@ class ParticleDP:
 
     def _solve(self, model: MRP, run: Run) -> Solution:
         problem = Problem.of(model, self.grid, self.atoms, run)
-        mean, mean_error = certified_mean(problem)
+        linear, square = problem.certifier.linear, problem.certifier.square
+        moments = certified_moments(model)
         merging: Any = Brackets(problem.grid.atoms, problem.grid, sweeps=self.sweeps)
-        returns, slack = merging._merged(problem, mean, run)
-        variance = mean_and_variance(model)[1]
-        floats = mean_error + problem.certifier.linear.upper(slack)
-        missing = np.maximum(variance - np.asarray(returns.var()), 0.0) + 1e-12 * variance
+        returns, slack = merging._merged(problem, moments.mean, run)
+        floats = moments.mean_error + linear.upper(slack.expected)
+        known = np.where(np.isfinite(moments.variance_high), moments.variance_high, 0.0)
+        apart = 4.0 * (model.discount * float(floats.max())) ** 2 * (1.0 - _likeliest(model))
+        means = 2.0 * np.sqrt(_step_variance(model, moments) * apart) + apart
+        missing = known - np.asarray(returns.var()) + _blur(square, known, means, slack) + _reading_error(returns)
+        missing = np.where(np.isfinite(moments.variance_high), np.maximum(missing, 0.0), np.inf)
         zeros = np.zeros(model.n_states)
         rounding = np.sqrt(missing)
         certificate = Certificate(rounding + floats, "particles-martingale", rounding, zeros, floats, zeros)
@@ -75,3 +86,54 @@ class ParticleDP:
             model=model,
             method=self,
         )
+
+
+def _blur(square: Resolvent, known: FloatArray, means: FloatArray, slack: MergeSlack) -> FloatArray:
+    """(S,) what rounding can have done to Var L + E M^2 against the true variance, at most `known`.
+
+    With L the particles of a sweep, L' the exact merging of T L, and G = L + M + A (docs/brackets.md), it solves the
+    variance's own recursion but for two terms a step: Var L - Var L', what floating point does to a merged law, at most
+    e v + 2 sqrt(v) d + d^2 with masses off by e of their size, particles by d, and v the variance of T L; and what the
+    particles' means do to that of R + g E L, `means`. v itself is at most `known` and this blur: first a bound from the
+    largest of all states, then twice through the recursion.
+    """
+    from_means = square.upper(means)
+    gain, e, d = float(square.gain.max()), float(slack.relative.max()), float(slack.moved.max())
+    most, rest = float((known + from_means).max()), 1.0 - gain * e
+    if not rest > 0.0:
+        return np.full(len(known), np.inf)
+    # u = sup sqrt(v): u^2 <= most + gain (e u^2 + 2 u d + d^2)
+    root = (gain * d + math.sqrt((gain * d) ** 2 + rest * (most + gain * d * d))) / rest
+    v = np.full(len(known), root * root)
+    for _ in range(3):
+        blur = square.upper(slack.relative * v + 2.0 * np.sqrt(v) * slack.moved + slack.moved**2 + means)
+        v = np.minimum(v, known + blur)
+    return blur
+
+
+def _step_variance(model: MRP, moments: CertifiedMoments) -> FloatArray:
+    """(S,) at least the variance of one step, R + g V(next state), V the exact means; finite ones of laws only."""
+    table, g = model.outcomes, model.discount
+    own = np.array([0.0, *(law.variance for law in table.reward_laws)])[table.laws + 1]
+    on = ~table.terminals
+    onward, off = (np.where(on, g * part[table.next_states], 0.0) for part in (moments.mean, moments.mean_error))
+    here, off = moments.mean[table.sources], off + moments.mean_error[table.sources]
+    size = np.abs(table.rewards) + np.abs(onward) + np.abs(here)
+    bracket = np.abs(table.rewards + onward - here) + off + 4.0 * _EPS * size
+    terms = np.where(np.isfinite(own), own, 0.0) * (1.0 + 1e-9) + bracket**2
+    return np.asarray(np.add.reduceat(table.probs * terms, table.indptr[:-1]))
+
+
+def _likeliest(model: MRP) -> FloatArray:
+    """(S,) the largest probability of a successor, or of ending."""
+    table = model.outcomes
+    ending = np.bincount(table.sources, weights=table.probs * table.terminals, minlength=model.n_states)
+    onward = np.asarray(model.continuation.max(axis=1).toarray(), dtype=np.float64).ravel()
+    return np.asarray(np.minimum(np.maximum(ending, onward), 1.0))
+
+
+def _reading_error(returns: ParticleReturns) -> FloatArray:
+    """(S,) of the particles' variance, a sum around a rounded mean."""
+    values = returns.values
+    sums = (values.shape[-1] + 16) * _EPS
+    return np.asarray(sums * returns.var() + (sums * np.abs(values).max(axis=-1)) ** 2)

@@ -15,7 +15,7 @@ from distrl.dp.moments import mean_and_variance
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.solvers import Outcome, Stop
-from distrl.dp.status import Status
+from distrl.dp.status import Status, settle
 from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.returns.categorical import CategoricalReturns
@@ -34,6 +34,7 @@ class Problem:
     certifier: Certifier
     gain: float
     tol: float
+    given: bool
 
     @cached_property
     def moments(self) -> tuple[FloatArray, FloatArray]:
@@ -43,31 +44,50 @@ class Problem:
     @classmethod
     def of(cls, model: MRP, grid: Grid | None, atoms: int, run: Run) -> "Problem":
         chosen = Grid.covering(model, atoms) if grid is None else grid
+        run.enter("building the operator")
         operator = CategoricalBellman(model, chosen)
+        run.enter("bounding what errors add up to")
         certifier = Certifier(model, operator)
-        gain = certifier.gain
         tol = run.tol
         if tol is None:
             # means of long horizons should be right to ten digits, and CDF values, which err by at most W1 / spacing,
-            # to nine, where float64 allows it
-            tol = max(min(1e-12 * chosen.width, 2e-10 * chosen.spacing), 16 * _EPS * gain * chosen.width)
-        return cls(model, chosen, operator, certifier, gain, tol)
+            # to nine, where float64 allows it; the bound also counts what rounding may add at every application
+            reach = 16 * _EPS * certifier.gain * chosen.width
+            tol = max(min(1e-12 * chosen.width, 2e-10 * chosen.spacing), reach) + certifier.floor
+        return cls(model, chosen, operator, certifier, certifier.gain, tol, run.given)
 
     def stop(self, run: Run) -> Stop:
-        """The stopping rule: the residual that meets the tolerance."""
-        enough = enough_sweeps(self.model.discount, self.gain, self.grid.width * self.gain / self.tol)
-        return Stop(run, self.tol / (self.gain * self.grid.spacing), self.tol, enough)
+        """The stopping rule: the residual that meets the tolerance, what rounding adds to the bound taken off.
+
+        A tolerance below what rounding leaves cannot be met: the work then goes as far as float64 does.
+        """
+        floor = self.certifier.floor
+        room = max(self.tol - floor, 0.125 * floor)
+        if not math.isfinite(floor) or room == 0.0:  # nothing can be certified
+            return Stop(run, 16.0 * _EPS * (self.grid.atoms - 1), self.tol, 10**6)
+        goal = room / (self.gain * self.grid.spacing)
+        return Stop(run, goal, self.tol, enough_sweeps(self.model.discount, self.gain, (self.grid.atoms - 1) / goal))
+
+    def settled(self, status: Status, bound: float) -> tuple[Status, float]:
+        """What `settle` says of a bound, with room for rounding up to 1e-10 of the grid's width."""
+        return settle(status, bound, self.tol, self.given, self.certifier.floor, 1e-10 * self.grid.width)
+
+    def out_of_reach(self) -> bool:
+        """Whether no solver can meet the tolerance: it is below what the rounding of one application adds."""
+        floor = self.certifier.floor
+        return not math.isfinite(floor) or (self.given and self.tol <= floor)
 
     def solution(
         self, outcome: Outcome, run: Run, method: Any, solver: str, reason: str, threads: int | None = None
     ) -> Solution:
         """Turn CDF values (overwritten) into laws, negative rounding cut off, and certify exactly those."""
+        run.enter("certifying")
         probs = outcome.cdf
         Workers(threads, probs.size).rows(len(probs), cdf_to_pmf, probs)
         certificate, residual = self.certifier.certify(probs, threads)
-        status = outcome.status
-        if status is Status.SWEEPS_DONE and residual * self.gain <= self.tol:
-            status = Status.CONVERGED
+        bounds = certificate.residual
+        status, tol = self.settled(outcome.status, float(bounds.max()))
+        how = self.certifier.linear.how
         return Solution(
             returns=CategoricalReturns._trusted(self.grid, probs),
             status=status,
@@ -76,12 +96,12 @@ class Problem:
             clipped_mass=float(certificate.clipped_mass.max()),
             elapsed=run.elapsed,
             certificate=certificate,
-            tol=self.tol,
+            tol=tol,
             solver=solver,
-            reason=reason,
+            reason=reason if how == "elimination" else f"{reason}; the certificate's systems by {how}",
             model=self.model,
             method=method,
-            bounds=certificate.residual,
+            bounds=bounds,
         )
 
 
@@ -114,4 +134,7 @@ def enough_sweeps(discount: float, gain: float, ratio: float) -> int:
     if rate <= 0.0:
         return 100  # one is enough for sweeps, but over-relaxed ones err by a fifth of the error before
     ratio = max(ratio, 2.0)
-    return int(min(2.0 * math.log(ratio) / -math.log1p(rate - 1.0) + 100, 1e9)) if rate < 1.0 else 10**6
+    if rate >= 1.0:
+        return 10**6
+    decay = -math.log(rate) if rate < 0.5 else -math.log1p(rate - 1.0)  # 1e-17 - 1 is -1, and has no logarithm
+    return int(min(2.0 * math.log(ratio) / decay + 100, 1e9))

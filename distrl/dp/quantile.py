@@ -4,23 +4,24 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
+from distrl._lazy import special
 from distrl._memory import check_memory
 from distrl._threads import check_threads
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.certificate import ParticleCertifier
 from distrl.dp.moments import mean_and_variance
-from distrl.dp.monte_carlo import largest_absolute_mean, range_width
 from distrl.dp.problem import enough_sweeps
+from distrl.dp.ranges import largest_absolute_mean, range_width
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
-from distrl.dp.status import Status
+from distrl.dp.status import Status, settle
 from distrl.models.mrp import MRP
 from distrl.operators.quantile import QuantileBellman
 from distrl.returns.quantile import QuantileReturns
 
 _EPS = float(np.finfo(np.float64).eps)
+_POSITION = 4.0  # roundings of a product, a sum and what they start from
 _PATIENCE = 15  # applications, at most, until a short cut is tried again
 _CHEAP = 6  # policies that take as long as an application
 _DEPTH = 5  # differences of past iterates that are combined
@@ -82,6 +83,7 @@ class QuantileDP:
 
     def _solve(self, model: MRP, run: Run) -> Solution:
         check_memory(model.n_states, self.quantiles, 12.0, "use fewer quantiles")
+        run.enter("building the operator")
         operator = QuantileBellman(model, self.quantiles, self.flat, self.threads)
         check_memory(len(operator.targets.plan.shift), self.quantiles, 1.0, "use fewer quantiles")
         if operator.targets.with_laws:
@@ -90,19 +92,25 @@ class QuantileDP:
         mean, variance = mean_and_variance(model, certifier.linear)
         start, size = normal_quantiles(mean, variance, operator.levels), largest_absolute_mean(model)
         gain = 1.0 / (1.0 - model.discount) if model.discount < 1.0 else float(certifier.linear.gain.max())
-        tol = run.tol if run.tol is not None else default_tol(model, size, gain)
-        search = _Search(operator, start, tol / gain, 64.0 * _EPS * max(size, float(np.abs(start).max())))
+        loose = default_tol(model, size, gain)
+        tol = run.tol if run.tol is not None else loose
+        largest = max(size, float(np.abs(start).max()))
+        rounding = _POSITION * _EPS * largest  # of a particle r + discount * value, which a quantile is
+        search = _Search(operator, start, tol / gain, 64.0 * _EPS * largest)
         limit = run.max_iterations
-        if limit is None:
-            limit = enough_sweeps(model.discount, gain, 4.0 * max(size, 1e-300) * gain / tol)
         status = Status.MAX_ITERATIONS
+        run.enter("solving for quantiles")
+        if limit is None:
+            limit = enough_sweeps(model.discount, gain, 4.0 * max(size, 1e-300) * gain / max(tol, gain * rounding))
+            status = Status.STALLED if model.discount < 1.0 else status  # else the contraction is done, twice over
         try:
             while run.iterations < limit:
                 search.step()
                 run.iterations += 1
-                run.report(search.residual * gain, tol)
-                if search.residual * gain <= tol:
-                    status = Status.CONVERGED if model.discount < 1.0 else Status.STEADY
+                bound = gain * (search.residual + rounding)
+                run.report(bound, tol)
+                if bound <= tol or (search.residual <= rounding and run.given and tol <= gain * rounding):
+                    status = Status.CONVERGED
                     break
                 if search.stalled:
                     status = Status.STALLED
@@ -110,6 +118,13 @@ class QuantileDP:
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
         returns = QuantileReturns._trusted(search.values)
+        bounds = np.full(model.n_states, search.residual + rounding)
+        bounds = certifier.linear.upper(bounds) if model.discount == 1.0 else gain * bounds
+        status, tol = settle(status, float(bounds.max()), tol, run.given, gain * rounding, loose)
+        run.enter("certifying")
+        certificate = certifier.certify(returns)
+        if status is Status.CONVERGED and model.discount == 1.0:
+            status = Status.STEADY if np.isfinite(certificate.w1).all() else Status.UNCERTIFIED
         return Solution(
             returns=returns,
             status=status,
@@ -117,13 +132,13 @@ class QuantileDP:
             residual=search.residual,
             clipped_mass=0.0,
             elapsed=run.elapsed,
-            certificate=certifier.certify(returns),
+            certificate=certificate,
             tol=tol,
             solver="sweeps and Anderson mixing" if operator.targets.with_laws else "sweeps and strategy iteration",
             reason=f"{search.kept} short cuts helped",
             model=model,
             method=self,
-            bounds=np.full(model.n_states, search.residual * gain),
+            bounds=bounds,
         )
 
 

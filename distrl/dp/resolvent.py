@@ -1,21 +1,23 @@
 """Solving u = b + factor * P u over states, and bounding its solution for certain."""
 
+from __future__ import annotations
+
 import math
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
 from distrl._kernels.resolvent import bicgstab
 from distrl._kernels.resolvent import defect as defect_of
+from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.elimination import Elimination
 from distrl.models.mrp import MRP
 
 _EPS = float(np.finfo(np.float64).eps)
 _AT_ONCE = 150  # states up to which elimination is the cheapest way
-_LIGHT = 20  # entries touched, for each one stored, up to which elimination costs less than iterating
-_HEAVY = 150_000_000  # entries touched up to which elimination is tried where iterating is not accurate: a second
+_LIGHT = 4  # entries touched, for each one stored, up to which elimination costs less than iterating
+_HEAVY = 20_000_000  # entries touched up to which elimination is tried where iterating is not accurate: a second
 _TRUSTED = 1e5  # gain up to which a residual of float64's size says enough
 _QUICK = 40  # BiCGSTAB iterations before a heavy elimination is tried
 _SWEEPS = 1_000_000
@@ -28,14 +30,14 @@ class Resolvent:
     is 1 less everything else, so that I - f P has the row excesses e = (1 - f) + f * ending, computed without a
     difference. `how` says which way was taken:
 
-    1. *Elimination without subtraction*, at once where it is cheap: up to 150 states, or while no more than 20 entries
+    1. *Elimination without subtraction*, at once where it is cheap: up to 150 states, or while no more than 4 entries
        are touched for each one stored (chains, trees, acyclic graphs, narrow maps). Its promise is relative: an
        error of at most `relative_error` * (I - f P)^{-1} |b|, whatever the discount.
     2. *Iteration*, BiCGSTAB in a fixed order, for larger graphs that fill in, where errors gain less than 10^5: a few
        products. The bound is that of the residual: |error| <= (I - f P)^{-1} |residual + its rounding|, as
        certain, but as wide as the condition number is large.
-    3. *Elimination after all* where iteration is not accurate enough and no more than 1.5 * 10^8 entries are touched
-       (1,500 states if dense, about a second); else more iteration, whose bound says what it is worth.
+    3. *Elimination after all* where iteration is not accurate enough and no more than 2 * 10^7 entries are touched
+       (1,800 states if dense, about a second); else more iteration, whose bound says what it is worth.
 
     Time of elimination: entries touched (S^3 / 3 if dense), a solve O(S + fill); of iteration O(nnz) a product. Factors
     are only read once they exist, so that threads may share a resolvent. (LAPACK's may not be: SciPy's `getrs` changes
@@ -83,7 +85,7 @@ class Resolvent:
         self.how = "elimination"
 
     @classmethod
-    def of(cls, model: MRP, power: int = 1) -> "Resolvent":
+    def of(cls, model: MRP, power: int = 1) -> Resolvent:
         """(I - g^power P)^{-1} of a model, ending probabilities summed over its outcomes."""
         table = model.outcomes
         ends = table.terminals
@@ -93,9 +95,14 @@ class Resolvent:
 
     # -- the two ways -----------------------------------------------------------------------------------------------
 
-    def _eliminated(self, budget: int) -> Elimination | None:
+    @property
+    def data(self) -> tuple[sparse.csr_array, FloatArray, float]:
+        """What `Elimination.of` takes: f P off the diagonal, row excesses, and the rounding of both over all rows."""
         matrix = sparse.csr_array((self._values, self._columns, self._pointers), shape=(self.n, self.n))
-        return Elimination.of(matrix, self.excess, float(self._data_error.sum()), budget)
+        return matrix, self.excess, float(self._data_error.sum())
+
+    def _eliminated(self, budget: int) -> Elimination | None:
+        return Elimination.of(*self.data, budget)
 
     @cached_property
     def _factors(self) -> Elimination | None:
@@ -106,11 +113,11 @@ class Resolvent:
         if factors is not None:
             return factors
         if self._quick_gain.max() <= _TRUSTED:
-            self.how = f"iteration (elimination would touch more than {_LIGHT} entries for each one stored)"
+            self.how = f"iteration: elimination touches more than {_LIGHT} entries for each one stored"
             return None
         factors = self._eliminated(_HEAVY)
         if factors is None:
-            self.how = f"iteration (elimination would touch more than {_HEAVY:.2g} entries)"
+            self.how = f"iteration: elimination touches more than {_HEAVY:.2g} entries"
         return factors
 
     @property
@@ -118,6 +125,7 @@ class Resolvent:
         """Of every entry of (I - f P)^{-1}: what elimination promises; inf by iteration, which promises none."""
         return np.inf if self._factors is None else self._factors.relative_error
 
+    @cached_property
     def _scaled(self) -> tuple[FloatArray, FloatArray]:
         """The diagonal D of I - f P, and D^{-1} times the rest: states' loops, however slow, are gone from it."""
         sources = np.repeat(np.arange(self.n), np.diff(self._pointers))
@@ -126,27 +134,29 @@ class Resolvent:
 
     def _iterate(self, rhs: FloatArray, quick: bool) -> FloatArray:
         """BiCGSTAB with restarts; then, unless `quick`, sweeps, which contract."""
-        diagonal, values = self._scaled()
-        solution, step = rhs / diagonal, np.empty_like(rhs)
+        diagonal, values = self._scaled
+        scaled = rhs / diagonal
+        solution, step = scaled.copy(), np.empty_like(rhs)
+        left = self._defect(rhs, solution)[0] / diagonal
+        size = float(np.abs(left).max())
         for _ in range(2 if quick else 4):  # restarts double as refinement
-            left = self._defect(rhs, solution)[0] / diagonal
-            size, goal = float(np.abs(left).max()), _rounding(rhs / diagonal, solution)
+            goal = _rounding(scaled, solution)
             if not size > goal:
                 return solution
-            most = _QUICK if quick else 500
-            bicgstab(self._pointers, self._columns, values, left / size, 1e-10, most, step)
+            most, reduction = _QUICK if quick else 500, max(1e-10, 0.1 * goal / size)
+            bicgstab(self._pointers, self._columns, values, left / size, reduction, most, step)
             better = solution + size * step
-            if not (np.abs(self._defect(rhs, better)[0] / diagonal)).max() < size:
+            left_of_better = self._defect(rhs, better)[0] / diagonal
+            if not np.abs(left_of_better).max() < size:
                 break
-            solution = better
-        left = self._defect(rhs, solution)[0] / diagonal
-        size, goal = float(np.abs(left).max()), _rounding(rhs / diagonal, solution)
-        sweeps = 0 if quick or size <= 4.0 * goal else _SWEEPS
-        for _ in range(sweeps):
+            solution, left, size = better, left_of_better, float(np.abs(left_of_better).max())
+        if quick or size <= 4.0 * _rounding(scaled, solution):
+            return solution
+        for _ in range(_SWEEPS):
             solution = solution + left
             previous, left = size, self._defect(rhs, solution)[0] / diagonal
-            size, goal = float(np.abs(left).max()), _rounding(rhs / diagonal, solution)
-            if size <= goal or (size <= 1e-11 * float(np.abs(rhs / diagonal).max()) and size >= previous):
+            size = float(np.abs(left).max())
+            if size <= _rounding(scaled, solution) or (size <= 1e-11 * np.abs(scaled).max() and size >= previous):
                 break
         return solution
 
@@ -155,8 +165,12 @@ class Resolvent:
         return self._iterated_gain(quick=True)
 
     def _iterated_gain(self, quick: bool) -> FloatArray:
-        """h with (I - f P) h >= 1 from an approximate solution, its residual's rounding counted; inf if none is."""
+        """h with (I - f P) h >= 1 from an iterated solution."""
         steps = np.maximum(self._iterate(np.ones(self.n), quick), 1.0)
+        return self._raised(steps)
+
+    def _raised(self, steps: FloatArray) -> FloatArray:
+        """`steps`, about (I - f P)^{-1} 1, raised until (I - f P) h >= 1 is certain; inf where nothing is."""
         left, room = self._defect(np.ones(self.n), steps)
         worst = 1.0 - float((left + room).max())
         return steps / worst * (1.0 + 4.0 * _EPS) if worst > 0.0 else np.full(self.n, np.inf)
@@ -165,11 +179,15 @@ class Resolvent:
         """rhs - (I - f P) solution, and a bound on its rounding that grows with the length of a row."""
         left, size = np.empty(self.n), np.empty(self.n)
         defect_of(self._pointers, self._columns, self._values, self.excess, rhs, solution, left, size)
-        return left, (self._lengths + self._data_error) * _EPS * size
+        floats = (self._lengths + self._data_error) * _EPS * size
+        return left, floats + 2.0**-1074 * self._lengths * np.abs(solution).max()  # of denormal data
+
+    def _approximate(self, rhs: FloatArray) -> FloatArray:
+        return self._iterate(rhs, quick=False) if self._factors is None else self._factors.solve(rhs)
 
     def apply(self, vector: FloatArray) -> FloatArray:
         """(I - f P) vector, without differences of large numbers where `vector` is nearly constant."""
-        return -self._defect(np.zeros(self.n), vector)[0]
+        return np.asarray(-self._defect(np.zeros(self.n), vector)[0])
 
     # -- what is asked for ------------------------------------------------------------------------------------------
 
@@ -181,8 +199,8 @@ class Resolvent:
         ValueError
             If it is beyond float64 (discount 1 and an end too improbable to matter).
         """
-        factors = self._factors
-        solution = self._iterate(rhs, quick=False) if factors is None else factors.solve(rhs)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            solution = self._approximate(rhs)
         if not np.isfinite(solution).all():
             raise ValueError(
                 "the states' linear system is singular to working precision: some state ends with a probability "
@@ -215,8 +233,12 @@ class Resolvent:
             assert self._factors is not None
             return np.minimum(self._factors.solve(np.ones(self.n)) * (1.0 + self.relative_error + _EPS), plain)
         with np.errstate(over="ignore", invalid="ignore"):
-            found = self._quick_gain
-            return np.asarray(np.fmin(found if np.isfinite(found).all() else self._iterated_gain(quick=False), plain))
+            if self._factors is not None:
+                found = self._raised(self._factors.solve(np.ones(self.n)))
+            else:
+                found = self._quick_gain
+                found = found if np.isfinite(found).all() else self._iterated_gain(quick=False)
+            return np.asarray(np.fmin(found, plain))
 
     @property
     def _underflow(self) -> FloatArray:
@@ -233,7 +255,7 @@ class Resolvent:
             return np.asarray(self._factors.solve(rhs) * (1.0 + self.relative_error + _EPS) + self._underflow)
         if np.isinf(self.gain).any() or not np.isfinite(rhs).all():
             return np.full(self.n, np.inf)
-        guess = np.maximum(self._iterate(rhs, quick=False), rhs)
+        guess = np.maximum(self._approximate(rhs), rhs)
         left, room = self._defect(rhs, guess)  # any u with u >= rhs + f P u is a bound
         return np.asarray((guess + max(float((left + room).max()), 0.0) * self.gain) * (1.0 + 2.0 * _EPS))
 

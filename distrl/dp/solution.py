@@ -13,8 +13,9 @@ from distrl._display import aligned, allowed, at_most, enclosed
 from distrl._steady import steady
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
-from distrl.dp.enclosure import CertifiedLaw, CertifiedMoments, certified_moments
+from distrl.dp.enclosure import CertifiedLaw, CertifiedMoments
 from distrl.dp.entropic import entropic_ends
+from distrl.dp.run import Run
 from distrl.dp.saving import save_solution
 from distrl.dp.status import Status
 from distrl.models.mdp import MDP
@@ -68,7 +69,7 @@ class Solution:
     clipped_mass : float
         Largest probability, over states, that one more application leaves the grid's interval.
     elapsed : float
-        Seconds.
+        Seconds, without those that compiling took.
     certificate : Certificate or None
         Bound on the distance to the law that `certificate.of` names, per state (None for `Moments`, which give no law).
     tol : float
@@ -81,6 +82,8 @@ class Solution:
         The decision process it came from.
     history : object or None
         What the method recorded on the way (`CategoricalDP`).
+    compiled : float
+        Seconds that compiling took before or during the call, 0 once everything is compiled.
     """
 
     returns: Returns
@@ -98,6 +101,7 @@ class Solution:
     mdp: MDP | None = None
     history: Any = field(default=None, repr=False)
     bounds: FloatArray | None = field(default=None, repr=False)
+    compiled: float = 0.0
 
     def __repr__(self) -> str:
         left = "" if self.bounds is None else f", bound={at_most(self.bound)}"
@@ -144,7 +148,7 @@ class Solution:
             return self._action_quantiles(self.mdp, self.returns, self.certificate)
         if not isinstance(self.returns, CategoricalReturns) or self.certificate is None:
             raise ValueError(f"action returns need a categorical or quantile solution; {self.method!r} gives none")
-        operator = CategoricalBellman.for_table(self.mdp.outcomes, self.mdp.discount, self.returns.grid)
+        operator = CategoricalBellman.for_table(self.mdp.outcomes.whole, self.mdp.discount, self.returns.grid)
         image = operator.apply(np.asarray(self.returns.probs))
         certificate = Certifier.certify_sources(image, operator, self.certificate)
         shape = (self.mdp.n_states, self.mdp.n_actions, self.returns.grid.atoms)
@@ -155,9 +159,9 @@ class Solution:
         self, mdp: MDP, below: QuantileReturns, certificate: Certificate
     ) -> tuple[QuantileReturns, Certificate]:
         m = len(below.levels)
-        operator = QuantileBellman.for_table(mdp.outcomes, mdp.discount, m, self.method.flat)
+        operator = QuantileBellman.for_table(mdp.outcomes.whole, mdp.discount, m, self.method.flat)
         image = operator(below)
-        certified = ParticleCertifier.certify_sources(image, below, operator.targets, certificate)
+        certified = ParticleCertifier.certify_sources(image, below, operator.targets, certificate, self.model)
         return QuantileReturns._trusted(image.values.reshape(mdp.n_states, mdp.n_actions, m)), certified
 
     @property
@@ -222,13 +226,14 @@ class Solution:
         ------
         ValueError, TypeError
             If the functional is not known, or `at` is missing or out of range.
-        RuntimeError
+        CrossedEnds
             If two proven bounds contradict each other: an error of the library, to be reported.
 
         Notes
         -----
-        The moments cost a few solves over states. The brackets cost about what the solution did, once; they are left
-        out beyond about a billion updates of an atom, for which `Brackets` may be asked.
+        The moments cost a few solves over states. The brackets' other law is iterated for a billion updates of an atom
+        at most (2 s), once; `Brackets` may be asked for more. An interval may be narrower than what `Brackets` alone
+        would say.
 
         Examples
         --------
@@ -240,6 +245,7 @@ class Solution:
         """
         return self._certified(parse(functional, at, tail))
 
+    @steady
     @steady
     def enclosure(self, functional: Any, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
         """What `interval` is on a `Solution`; on an `Estimate`, to the law that `certificate.of` names."""
@@ -256,7 +262,7 @@ class Solution:
             known = [source[some] for source in self._sources(functional)]
             if isinstance(functional, EntropicRisk) and self._knows_model:
                 known.append(entropic[some])
-            support = (-np.inf, np.inf) if not self._knows_model else (self._moments.low, self._moments.high)
+            support = (self._moments.low[some], self._moments.high[some]) if self._knows_model else (-np.inf, np.inf)
             blocks.append(intersection(known, functional, support))
         return np.concatenate(blocks)
 
@@ -278,6 +284,8 @@ class Solution:
 
     @cached_property
     def _moments(self) -> CertifiedMoments:
+        from distrl.dp.certified_moments import certified_moments
+
         return certified_moments(self.model)
 
     @cached_property
@@ -293,14 +301,34 @@ class Solution:
     def _brackets(self) -> Any:
         """Laws on the solution's grid that enclose the true one in convex order, of second order in the spacing where
         the certificate is of first; None where there is no grid, or they are too expensive."""
-        from distrl.dp.brackets import brackets_within
+        from distrl.dp.brackets import brackets_around
 
+        run, found = Run(None, None, np.random.default_rng(0), None), None
         if isinstance(self.returns, CategoricalReturns):
-            return brackets_within(self.model, self.returns.grid, _WORK)
-        if isinstance(self.returns, ParticleReturns) and hasattr(self.method, "grid"):
+            found = brackets_around(self.model, self.returns.grid, self.returns, run, _WORK)
+        elif isinstance(self.returns, ParticleReturns) and hasattr(self.method, "grid"):
             grid = self.method.grid or Grid.covering(self.model, self.method.atoms)
-            return brackets_within(self.model, grid, _WORK)
-        return None
+            found = brackets_around(self.model, grid, None, run, _WORK)
+        if run.interrupted:  # a run keeps its last iterate; whoever asks for an interval wants to stop
+            raise KeyboardInterrupt
+        return found
+
+    def _start_row(self, functionals: tuple[Functional, ...]) -> dict[str, str]:
+        """The row of a table for the law of `start`: a mixture, of which mean, variance and certificate mix too."""
+        initial = self.model.initial
+        if initial is None or self._certified_law is None:
+            raise ValueError("the model has no initial law, or the method gives no law to mix")
+        some = np.flatnonzero(initial)
+        weights, law = initial[some], self.start
+        certified = self._certified_law[some].mixed(weights, law)
+        moments = self._moments[some].mixed(weights)
+        known = [moments, certified]
+        row = {"state": "start", "W1 <=": at_most(float(certified.certificate.w1[0]))}
+        for functional in functionals:
+            low, high = intersection(known, functional, (moments.low, moments.high))[0]
+            value = float(functional.value(law))
+            row[functional.label] = f"{allowed(value, float(low), float(high))} {enclosed(float(low), float(high))}"
+        return row
 
     # -- for people to read -----------------------------------------------------------------------------------------
 
@@ -313,13 +341,19 @@ class Solution:
         """
         columns: dict[str, FloatArray] = {}
         for functional in _TABLE:
-            value, ends = self._value(functional), self._certified(functional)
+            value = self._value(functional)
             if value is not None:
                 columns[functional.label] = value
-            columns[f"{functional.label} >="], columns[f"{functional.label} <="] = ends[:, 0], ends[:, 1]
+            ends, kind = self._stated(functional, list(range(self.model.n_states)))
+            name = f"{functional.label} {kind}".rstrip()
+            columns[f"{name} >="], columns[f"{name} <="] = ends[:, 0], ends[:, 1]
         if self.certificate is not None:
             columns[f"W1 to {self.certificate.of} <="] = self.certificate.w1
         return columns
+
+    def _stated(self, functional: Functional, states: list[int]) -> tuple[FloatArray, str]:
+        """(K, 2) the interval that tables state for some states, and its kind in a word or two: "" for `interval`."""
+        return self._certified(functional, states), ""
 
     def _value(self, functional: Functional) -> FloatArray | None:
         """The method's own number, None where it has none."""
@@ -337,9 +371,9 @@ class Solution:
         first = np.arange(self.model.n_states) if initial is None else np.flatnonzero(initial)
         return [int(s) for s in first[:8]]
 
-    def _cells(self, functional: Functional, states: list[int]) -> list[str]:
+    def _cells(self, functional: Functional, states: list[int], ends: FloatArray) -> list[str]:
         """`value [low, high]` of some states, with the digits that the interval allows."""
-        ends, value = self._certified(functional, states), self._value(functional)
+        value = self._value(functional)
         cells = []
         for row, state in enumerate(states):
             low, high = (float(end) for end in ends[row])
@@ -347,20 +381,29 @@ class Solution:
             cells.append(number + enclosed(low, high))
         return cells
 
-    @property
-    def _kind(self) -> str:
-        """What the intervals of `interval` are."""
+    def _what_intervals_are(self, kinds: dict[str, str]) -> str:
+        """One sentence on the intervals of a summary; `kinds`: heading -> kind, as `_stated` says them."""
         sure = None if self.certificate is None else self.certificate.confidence
         if sure is None:
-            return "certified: the true value is inside, numerical error included"
-        return f"statistical: each state's hold with confidence {sure:g}"
+            return "intervals are certified: the true value is inside, numerical error included"
+        return f"intervals are statistical: those of one state hold together with confidence {sure:g}"
 
-    def _lines(self, states: list[int]) -> list[str]:
+    def _lines(self, states: list[int], functionals: tuple[Functional, ...] = _TABLE) -> list[str]:
         """The table of a summary, and what its intervals are."""
-        columns = {functional.label: self._cells(functional, states) for functional in _TABLE}
+        said, columns = self._columns(states, functionals)
+        return ["", said, *aligned(columns)]
+
+    def _columns(
+        self, states: list[int], functionals: tuple[Functional, ...] = _TABLE
+    ) -> tuple[str, dict[str, list[str]]]:
+        """What the intervals are, and the columns of text."""
+        columns, kinds = {"state": [str(s) for s in states]}, {}
+        for functional in functionals:
+            ends, kinds[functional.label] = self._stated(functional, states)
+            columns[functional.label] = self._cells(functional, states, ends)
         if self.certificate is not None:
             columns["W1 <="] = [at_most(float(self.certificate.w1[s])) for s in states]
-        return ["", f"intervals are {self._kind}", *aligned({"state": [str(s) for s in states], **columns})]
+        return self._what_intervals_are(kinds), columns
 
     def _certificate_line(self) -> list[str]:
         if self.certificate is None:
@@ -379,6 +422,8 @@ class Solution:
         shown = self._shown(states)
         lines = [f"{self.method!r} on {self.model!r}", self.status.value]
         lines.append(f"solver {self.solver}: {self.iterations} applications, {self.elapsed:.3g} s ({self.reason})")
+        if self.compiled > 0.0:
+            lines.append(f"and {self.compiled:.2g} s to compile, once")
         lines.append(f"{self.ended}, clipped mass {self.clipped_mass:.3g}")
         lines += [*self._certificate_line(), *self._lines(shown)]
         left_out = self.model.n_states - len(shown)
@@ -387,11 +432,16 @@ class Solution:
         return "\n".join(lines)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to `.npz` (laws, certificate, settings) or `.csv` (the table, one row a state), atomically.
+        """Write to `.npz` (all of it: `distrl.load` gives it back) or `.csv` (the table), whole or not at all.
 
         Raises
         ------
         ValueError
-            If the name ends otherwise.
+            If the name ends otherwise, or the file cannot be written, naming it.
+
+        Warns
+        -----
+        UserWarning
+            If the model has a reward law of a user's own, or the method is one: the file then holds arrays only.
         """
         save_solution(self, path)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import linalg
 
 from distrl._kernels import krylov as kernels
+from distrl._lazy import linalg, sparse
+from distrl._memory import available_memory
 from distrl._validation import FloatArray
 from distrl.dp.coarse import Coarse
 from distrl.dp.krylov import Preconditioner, bicgstab
@@ -26,6 +26,7 @@ _CYCLE = 300  # BiCGSTAB iterations between two true residuals
 _CYCLES = 100  # cycles altogether
 _TINY = 30_000  # numbers read in a sweep up to which ...
 _AT_ONCE = 9  # ... Gauss-Seidel looks at the residual of one sweep in so many
+_DIRECT_UNKNOWNS = 5_000  # full factors of so many take 200 MB
 _REJECTED = 3  # cycles without progress before krylov leaves the rest to sweeps
 
 
@@ -56,6 +57,11 @@ class Stop(NamedTuple):
     def limit(self) -> int:
         return 10**9 if self.run.max_iterations is None else self.run.max_iterations
 
+    @property
+    def exhausted(self) -> Status:
+        """What ran out: the user's limit, or, where there is none, what float64 can do."""
+        return Status.STALLED if self.run.max_iterations is None else Status.MAX_ITERATIONS
+
     def report(self, residual: float) -> None:
         self.run.report(residual * self.tol / self.goal, self.tol)
 
@@ -84,7 +90,7 @@ def sweep(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
                 return Outcome(cdf, Status.STALLED)
     except KeyboardInterrupt:
         return Outcome(cdf, Status.INTERRUPTED)
-    return Outcome(cdf, Status.MAX_ITERATIONS)
+    return Outcome(cdf, stop.exhausted)
 
 
 def gauss_seidel(system: System, cdf: FloatArray, stop: Stop, relax: float = 1.0) -> Outcome:
@@ -116,7 +122,12 @@ def gauss_seidel(system: System, cdf: FloatArray, stop: Stop, relax: float = 1.0
             forward ^= turning
     except KeyboardInterrupt:
         return Outcome(cdf, Status.INTERRUPTED)
-    return Outcome(cdf, Status.MAX_ITERATIONS)
+    return Outcome(cdf, stop.exhausted)
+
+
+def affords_direct(system: System) -> bool:
+    """Whether sparse LU is a matter of seconds, and of memory that is there, even if its factors fill in completely."""
+    return system.unknowns <= _DIRECT_UNKNOWNS and 8.0 * system.unknowns**2 <= 0.5 * available_memory()
 
 
 def direct(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
@@ -211,7 +222,8 @@ def two_grid(
     """Sweeps, each followed by an exact solve of the slow part of its error; `otherwise` where that is not enough.
 
     F <- T F + P (E^-1 - I) R (T F - F), see `Coarse`, then a Gauss-Seidel sweep: two applications a round, two arrays.
-    Residuals are true ones; where a round keeps more than .4 of them, over four rounds, `otherwise` goes on.
+    Residuals are true ones; where a round keeps more than .4 of them, over four rounds, `otherwise` goes on. Not for
+    reward laws that apply as matrices.
     """
     run = stop.run
     image = np.empty_like(cdf)
@@ -230,10 +242,9 @@ def two_grid(
                 break
             coarse.correct_step(image, cdf)
             cdf, image = image, cdf
-            if not system.has_law_blocks:
-                system.gauss_seidel(cdf, image, forward=len(residuals) % 2 == 1)
-                run.iterations += 1
-                cdf, image = image, cdf
+            system.gauss_seidel(cdf, image, forward=len(residuals) % 2 == 1)
+            run.iterations += 1
+            cdf, image = image, cdf
     except KeyboardInterrupt:
         return Outcome(cdf, Status.INTERRUPTED)
     return otherwise(system, cdf, stop)

@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.linalg import lapack
 
+from distrl._lazy import lapack
 from distrl._threads import check_threads, side_by_side
 from distrl._validation import FloatArray
 from distrl.dp.run import Run

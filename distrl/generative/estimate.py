@@ -10,7 +10,7 @@ from distrl._steady import steady
 from distrl._validation import FloatArray, generator, whole_number
 from distrl.dp.categorical import CategoricalFixedPoint
 from distrl.dp.certificate import SAMPLES_LAW
-from distrl.dp.evaluate import Method, evaluate
+from distrl.dp.evaluate import GridMethod, Method, evaluate, solve
 from distrl.dp.monte_carlo import MonteCarlo
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
@@ -21,7 +21,6 @@ from distrl.generative.learners import learnt
 from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.returns.grid import Grid
 from distrl.td.methods import TDMethod
 from distrl.theory.bounds import dkw_halfwidth
 
@@ -128,7 +127,7 @@ def estimate(
         empirical = source.sample(even_sizes(total, n).reshape(source.shape), rng)
         return _solved(empirical, method, policy, rng, options)
     start = _start(source, state)
-    pilot = method if isinstance(method, CategoricalFixedPoint) else CategoricalFixedPoint()
+    pilot = method if isinstance(method, CategoricalFixedPoint) else CategoricalFixedPoint(201)
 
     def deviations(empirical: Any) -> FloatArray:
         so_far = _solved(empirical, pilot, policy, rng, {"throw": False})
@@ -139,15 +138,16 @@ def estimate(
 
 
 def _solved(empirical: Any, method: Any, policy: Any, rng: np.random.Generator, options: dict[str, Any]) -> Estimate:
-    if getattr(method, "grid", 0) is None and hasattr(method, "atoms") and empirical.return_range is not None:
-        low, high = empirical.return_range
-        method = replace(method, grid=Grid._spanning(low, high, method.atoms))
+    if isinstance(method, GridMethod) and method.grid is None and empirical.return_range is not None:
+        method = method.on_interval(*empirical.return_range)
     if isinstance(method, TDMethod):
         solution = learnt(empirical, method, policy, run=Run(None, None, rng, None), **options)
     else:
-        if options.get("tol") is None and empirical.return_range is not None:
-            options = {**options, "tol": 1e-9 * (empirical.return_range[1] - empirical.return_range[0]) or None}
-        solution = evaluate(empirical, method, policy, rng=rng, **options)
+        options = {"max_iterations": None, "throw": True, "progress": False, "tol": None, **options}
+        given = options["tol"] is not None
+        if not given and empirical.return_range is not None:
+            options["tol"] = 1e-9 * (empirical.return_range[1] - empirical.return_range[0]) or None
+        solution = solve(empirical, method, policy, rng=rng, given=given, **options)
     return _estimate(solution, empirical, policy)
 
 
@@ -188,7 +188,8 @@ def _rollouts(
     episodes = per_state // steps
     cut = replace(method, episodes=episodes)
     solution = evaluate(model, cut, policy, tol=math.ulp(0.0), max_iterations=steps, rng=rng, throw=False)
+    solution = replace(solution, tol=solution.bound)  # what cutting after so many steps costs is what was asked for
     reason = f"{episodes} episodes of at most {steps} steps a state: {states * episodes * steps} of {total} samples"
-    if solution.status is Status.MAX_ITERATIONS:
+    if solution.status in (Status.MAX_ITERATIONS, Status.STALLED):
         solution = replace(solution, status=Status.SAMPLED)
     return _estimate(replace(solution, reason=reason), None, policy)

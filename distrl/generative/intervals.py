@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri
 
 from distrl._kernels import enclosure as kernels
+from distrl._lazy import special
 from distrl._steady import steady
 from distrl._validation import BoolArray, FloatArray, IntArray, generator, int_array, real_number, whole_number
+from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.enclosure import CertifiedLaw
 from distrl.dp.solution import Solution
 from distrl.generative.bootstrap import replicates
@@ -23,12 +24,16 @@ from distrl.models.generative import EmpiricalMDP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals import Functional, Mean, Quantile, each, intersection, parse
+from distrl.returns.grid import return_ranges
 from distrl.returns.moments import MomentReturns
 from distrl.td.methods import TDMethod
 from distrl.theory.bounds import dkw_halfwidth
 
 _METHODS = ("delta", "bootstrap", "finite-sample")
 _LEVEL_TOLERANCE = 1e-9
+_STATED = 0.95  # confidence of the intervals in tables
+_DELTA = 5e7  # adjoints times outcomes beyond which a table does without the delta method
+_ADJOINT = 2**25  # numbers of the adjoints that are solved for at once: 256 MB
 _KEPT = 2**25  # numbers of redrawn laws that are kept for the next functional: 256 MB
 
 
@@ -52,12 +57,50 @@ class Estimate(Solution):
 
     @steady
     def summary(self, states: Any = None) -> str:
-        """As of a `Solution`, with the number of samples first."""
+        """As of a `Solution`, with the number of samples first; its intervals are confidence intervals, 95%, by the
+        delta method where that exists, else what there is, and the text says which."""
         if self.empirical is None:
             return f"rollouts: {self.reason}\n{super().summary(states)}"
         totals = self.empirical.samples.totals
         share = f"{totals.min()} to {totals.max()} a state" + (" and action" if self.mdp is not None else "")
         return f"estimated from {totals.sum()} samples, {share}\n{super().summary(states)}"
+
+    def _stated(self, functional: Functional, states: list[int]) -> tuple[FloatArray, str]:
+        chosen = np.array(states, dtype=np.int64)
+        if self._has_delta(functional, chosen):
+            return self._statistical(functional, chosen, _Options(_STATED)), f"{_STATED:.0%} delta"
+        if self.certificate is not None and (self.empirical is None or self._has_finite_sample):
+            options = _Options(_STATED, method="finite-sample")
+            return self._statistical(functional, chosen, options), f"{_STATED:.0%} finite-sample"
+        return self._certified(functional, states), f"({SAMPLES_LAW})"
+
+    def _has_delta(self, functional: Functional, states: IntArray) -> bool:
+        """Whether the delta method gives an interval, in a time that a summary may take."""
+        if self.empirical is None or isinstance(self.method, TDMethod):
+            return False
+        if not isinstance(self.returns, CategoricalReturns):
+            return False
+        if len(states) * len(self.model.outcomes.probs) * self.returns.grid.atoms > _DELTA:
+            return False
+        try:
+            functional.check_derivative(self.returns, states)
+        except ValueError:  # a level that the CDF takes
+            return False
+        return True
+
+    @property
+    def _has_finite_sample(self) -> bool:
+        return not self.adaptive and self.empirical.return_range is not None
+
+    def _what_intervals_are(self, kinds: dict[str, str]) -> str:
+        words = set(kinds.values())
+        law = f"({SAMPLES_LAW})"
+        if words == {law}:
+            return f"intervals are certified, but to {SAMPLES_LAW}: how far that is from the true law, they do not say"
+        if len(words) == 1:
+            return f"intervals are statistical: {words.pop()} confidence intervals for the true law, state by state"
+        each_one = "; ".join(f"{name}: {kind if kind != law else SAMPLES_LAW}" for name, kind in kinds.items())
+        return f"intervals are statistical, for the true law unless it says otherwise: {each_one}"
 
     # -- intervals --------------------------------------------------------------------------------------------------
 
@@ -154,8 +197,7 @@ class Estimate(Solution):
             ends = self._bootstrap(wanted, chosen, options)
         else:
             ends = self._delta(wanted, chosen, options)
-        support = None if self.empirical is None else self.empirical.return_range
-        low, high = wanted.natural_range(*((-np.inf, np.inf) if support is None else support))
+        low, high = wanted.natural_range(*self._range)
         ends = np.clip(ends, low, high)
         ends[self._unknown[chosen]] = low, high
         return ends
@@ -218,6 +260,15 @@ class Estimate(Solution):
     def _operator(self) -> CategoricalBellman:
         return CategoricalBellman(self.model, self._categorical.grid)
 
+    @property
+    def _range(self) -> tuple[float, float]:
+        """An interval that holds every return of the true model; one that is rolled out tells its rewards' range."""
+        if self.empirical is None:
+            least, most = return_ranges(self.model)
+            return float(least.min()), float(most.max())
+        known: tuple[float, float] | None = self.empirical.return_range
+        return (-np.inf, np.inf) if known is None else known
+
     def _states(self, states: Any) -> IntArray:
         everywhere = np.arange(self.model.n_states)
         if states is None:
@@ -232,8 +283,12 @@ class Estimate(Solution):
         return influence(self._operator, returns, samples, self._policy, gradients, states)
 
     def _errors(self, gradients: FloatArray, states: IntArray) -> FloatArray:
-        variance = self._influence(gradients, states).variance
-        errors = np.sqrt((variance / np.maximum(self.empirical.samples.totals, 1)).sum(axis=1))
+        block = max(1, _ADJOINT // (self.model.n_states * gradients.shape[1]))  # adjoints in memory at once
+        errors = np.empty(len(states))
+        for first in range(0, len(states), block):
+            some = slice(first, first + block)
+            variance = self._influence(gradients[some], states[some]).variance
+            errors[some] = np.sqrt((variance / np.maximum(self.empirical.samples.totals, 1)).sum(axis=1))
         return np.where(self._unknown[states], np.inf, errors)
 
     @property
@@ -259,7 +314,7 @@ class Estimate(Solution):
 
     def _delta(self, functional: Functional, states: IntArray, options: "_Options") -> FloatArray:
         alpha = (1.0 - options.level) / (len(states) if options.simultaneous else 1)
-        factor = float(-ndtri(alpha / 2.0))
+        factor = float(-special.ndtri(alpha / 2.0))
         if isinstance(functional, Quantile):
             return self._woodruff(functional, factor, states, options.numerical)
         half = factor * self._errors(functional.gradient(self._categorical, states), states)
@@ -337,7 +392,7 @@ class Estimate(Solution):
         return {}
 
     def _finite_sample(self, functional: Functional | Distance, level: float) -> FloatArray:
-        if self.certificate is None:
+        if self.certificate is None:  # means learnt, or moments: no law that a distance would be to
             raise ValueError(f"{self.method!r} states no bound on its error")
         if self.empirical is None:
             return self._rollouts(functional, level)
@@ -381,9 +436,9 @@ class _Options:
     """How an interval is made."""
 
     level: float
-    method: str
-    simultaneous: bool
-    numerical: bool
-    resamples: int
-    rng: Any
-    threads: int | None
+    method: str = "delta"
+    simultaneous: bool = False
+    numerical: bool = True
+    resamples: int = 200
+    rng: Any = None
+    threads: int | None = None

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 
 from distrl._validation import FloatArray, IntArray
+from distrl.dp.brackets import mean_defect
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
+from distrl.dp.resolvent import Resolvent
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
@@ -51,10 +53,11 @@ def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, run: R
     returns = learner.returns
     if not isinstance(returns, Returns):  # means alone
         returns = MomentReturns(learner.values, np.stack([np.ones(model.n_states), np.zeros(model.n_states)]))
-    certificate, residual = _certify(model, returns)
+    certificate, residual, bounds = _certify(model, returns)
+    known = bounds if certificate is None else certificate.w1
     return Solution(
         returns=returns,
-        status=Status.LEARNT,
+        status=Status.LEARNT if known is not None and np.isfinite(known).all() else Status.UNCERTIFIED,
         iterations=len(rows),
         residual=residual,
         clipped_mass=0.0 if certificate is None else float(certificate.clipped_mass.max()),
@@ -65,6 +68,7 @@ def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, run: R
         reason=f"{len(rows)} of {samples.totals.sum()} samples in the policy's proportions",
         model=model,
         method=learner.method,
+        bounds=bounds,
     )
 
 
@@ -82,12 +86,18 @@ def stream(samples: Samples, policy: FloatArray, rng: np.random.Generator) -> In
     return np.asarray(rows[rank < wanted[sources]])
 
 
-def _certify(model: MRP, returns: Returns) -> tuple[Certificate | None, float]:
-    """Bound on the distance to the exact law of the empirical model, none for means alone; residual, if categorical."""
+def _certify(model: MRP, returns: Returns) -> tuple[Certificate | None, float, FloatArray | None]:
+    """Bound on the distance to the exact law of the empirical model; residual; bounds on what is left to learn.
+
+    Means alone have no certificate, but a bound on their error; of a law of particles nothing but the certificate is
+    known.
+    """
     if isinstance(returns, MomentReturns):
-        return None, 0.0
+        defect = mean_defect(model, np.asarray(returns.mean()))
+        return None, float(defect.max()), Resolvent(model.continuation, model.discount).upper(defect)
     if isinstance(returns, CategoricalReturns):
         certifier = Certifier(model, CategoricalBellman(model, returns.grid))
-        return certifier.certify(np.asarray(returns.probs))
+        certificate, residual = certifier.certify(np.asarray(returns.probs))
+        return certificate, residual, certificate.residual
     certificate = ParticleCertifier(model, Targets(model.outcomes, model.discount)).certify(returns)
-    return certificate, 0.0
+    return certificate, 0.0, None

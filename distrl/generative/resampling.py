@@ -4,10 +4,10 @@ import numpy as np
 
 from distrl._kernels import laws as kernels
 from distrl._kernels.categorical import apply_cdf
-from distrl._validation import FloatArray, IntArray
+from distrl._validation import FloatArray, IntArray, plain
 from distrl.models.generative import Samples
 from distrl.models.outcomes import OutcomeTable
-from distrl.operators.plan import build_plan, reached, worth_a_matrix
+from distrl.operators.plan import NO_DISCOUNT, build_plan, reached, worth_a_matrix
 from distrl.returns.grid import Grid
 
 
@@ -42,7 +42,7 @@ class Resampler:
         rewards, group = samples.rewards[rows], np.cumsum(fresh) - 1
         distinct = np.add.reduceat(np.append(True, np.diff(rewards) != 0) | fresh, edges[:-1])
         reach = reached(rewards[edges[1:] - 1] - rewards[edges[:-1]], grid)
-        going_on = ~samples.terminals[rows[edges[:-1]]] & (discount > 0.0)
+        going_on = ~samples.terminals[rows[edges[:-1]]] & (discount > NO_DISCOUNT)
         banded = worth_a_matrix(distinct, reach) & going_on
 
         in_band = banded[group]
@@ -70,7 +70,7 @@ class Resampler:
             reward_laws=(),
         )
         self._plan = build_plan(table, discount, grid)[0]
-        self._going_on = ~table.terminals & (discount > 0.0)
+        self._going_on = ~table.terminals & (discount > NO_DISCOUNT)
 
     def weighted(self, counts: IntArray) -> "Weighted":
         """T_w, for counts (n,) with the same totals as the samples."""
@@ -90,7 +90,8 @@ class Weighted:
 
     def apply(self, cdf: FloatArray, *, affine: bool = True) -> FloatArray:
         """CDF form (S, m) to the same; the linear part alone if not `affine`."""
-        of, out = self._of, np.empty_like(cdf)
+        of, cdf = self._of, plain(cdf)
+        out = np.empty_like(cdf)
         apply_cdf(cdf, self._plan, affine, np.empty((0, cdf.shape[1])), out, np.empty(0), 0, len(out))
         kernels.add_bands(cdf, of._sources, of._successors, of._first, self._bands, out)
         return out

@@ -4,13 +4,15 @@ Every function returns an `MRP` or an `MDP`. `discount` has a default, `rng` is 
 takes, and bad arguments raise ValueError or TypeError naming the argument.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 
+from distrl._lazy import sparse
 from distrl._validation import BoolArray, FloatArray, IntArray, float_array, generator, real_number, whole_number
 from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.models.mdp import MDP

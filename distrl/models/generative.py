@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from distrl._memory import check_memory
 from distrl._validation import (
+    MIXED_TOLERANCE,
     BoolArray,
     FloatArray,
     IntArray,
@@ -161,7 +162,15 @@ class Samples:
             columns = [np.concatenate([own, more[rows]]) for own, more in zip(columns, extra, strict=True)]
             laws.extend(known.reward_laws)
         columns.append(laws)
-        return build_table(*columns, n_sources=self.n_sources, n_states=self.n_states, describe=describe)
+        table = build_table(
+            *columns,
+            n_sources=self.n_sources,
+            n_states=self.n_states,
+            describe=describe,
+            tolerance=MIXED_TOLERANCE,
+        )
+        defects = np.zeros(self.n_sources) if known is None else np.where(self.totals == 0, known.defects, 0.0)
+        return replace(table.whole, known_defects=defects) if defects.any() else table
 
 
 class GenerativeModel:

@@ -1,13 +1,15 @@
 """Markov decision processes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 
+from distrl._lazy import sparse
 from distrl._validation import (
+    MIXED_TOLERANCE,
     SUM_TOLERANCE,
     BoolArray,
     FloatArray,
@@ -16,6 +18,7 @@ from distrl._validation import (
     distribution,
     float_array,
     real_number,
+    refuse_other_order,
     without_noise,
 )
 from distrl.models.laws import Law
@@ -31,6 +34,7 @@ from distrl.models.mrp import (
     table_to_sparse,
     terminal_sources,
     transition_rows,
+    without_row,
 )
 from distrl.models.outcomes import OutcomeTable, build_table, end_absorbing
 from distrl.models.reading import count_of, outcome_columns, split_laws
@@ -78,10 +82,14 @@ class MDP:
     ) -> None:
         if axes not in ("ass", "sas", None):
             raise ValueError(f"axes must be 'ass', 'sas' or None, got {axes!r}")
+        refuse_other_order(terminal, "terminal")
+        refuse_other_order(initial, "initial")
         state, action, successor, probs, n, n_actions = _transition_stack(_actions_first(P, "P", axes))
         mask = np.zeros(n, dtype=bool) if terminal is None else bool_array(terminal, "terminal", n)
         ends = np.flatnonzero(np.repeat(mask, n_actions))
-        bare = np.setdiff1d(ends, state * n_actions + action)  # a terminal state without a row stays where it is
+        bare = without_row(
+            ends, state * n_actions + action, n * n_actions
+        )  # a terminal state without a row stays where it is
         states, actions = np.append(state, bare // n_actions), np.append(action, bare % n_actions)
         given_rewards = _actions_first(rewards, "rewards", axes)
         values, laws, given = _rewards_of_rows(
@@ -125,7 +133,7 @@ class MDP:
         discount: float,
         columns: Mapping[str, str | None] | None = None,
         absorbing: str | None = None,
-        normalise: bool = False,
+        normalise: bool | None = False,
         *,
         states: int | None = None,
         actions: int | None = None,
@@ -240,6 +248,7 @@ class MDP:
                     f"policy {policy!r} is not known; give 'uniform', (S,) actions or (S, A) probabilities"
                 )
             return np.full(shape, 1.0 / self.n_actions)
+        refuse_other_order(policy, "policy")
         array = without_noise(float_array(policy, "policy", ndim=(1, 2)))
         if array.ndim == 1:
             if array.shape != (self.n_states,):
@@ -286,7 +295,14 @@ class MDP:
             n_sources=self.n_states,
             n_states=self.n_states,
             describe=lambda source: f"state {source} under the policy",
+            tolerance=MIXED_TOLERANCE,
         )
+        shape = (self.n_states, self.n_actions)
+        lacking = np.abs(weights.reshape(shape).sum(axis=1) - 1.0)  # what the policy lacks itself
+        lacking[lacking <= np.finfo(np.float64).eps * (8.0 + self.n_actions)] = 0.0
+        defects = lacking + (weights * table.defects).reshape(shape).sum(axis=1)
+        if defects.any():  # those of two actions must not cancel
+            mixed = replace(mixed.whole, known_defects=defects)
         return MRP._from_table(mixed, self.discount, self.initial, self.layout)
 
     def to_sparse(self) -> Arrays:
@@ -313,6 +329,9 @@ def _actions_first(given: Any, name: str, axes: str | None) -> Any:
     An (n, n, n) array whose order nobody gave, and whose two readings differ, is refused: rows sum to 1 in both.
     """
     listed = isinstance(given, Sequence) and not isinstance(given, str | bytes)
+    refuse_other_order(given, name)
+    for number, matrix in enumerate(given if listed else ()):
+        refuse_other_order(matrix, f"{name}[{number}]")
     if sparse.issparse(given) or (listed and any(sparse.issparse(matrix) for matrix in given)):
         if axes == "sas":
             raise ValueError(f"axes='sas' is for arrays; sparse {name} are a list of one (S, S) matrix for each action")

@@ -1,12 +1,15 @@
 """Markov reward processes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from copy import copy
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 
+from distrl._lazy import sparse
 from distrl._validation import (
     BoolArray,
     FloatArray,
@@ -16,6 +19,8 @@ from distrl._validation import (
     float_array,
     int_array,
     real_number,
+    refuse_other_order,
+    without_noise,
 )
 from distrl.models.laws import Law
 from distrl.models.outcomes import OutcomeTable, build_table, end_absorbing
@@ -84,10 +89,12 @@ class MRP:
         layout: tuple[int, int] | None = None,
         normalise: bool = False,
     ) -> None:
+        for name, value in (("P", P), ("rewards", rewards), ("terminal", terminal), ("initial", initial)):
+            refuse_other_order(value, name)
         sources, successors, probs, n = transition_rows(P, "P")
         mask = np.zeros(n, dtype=bool) if terminal is None else bool_array(terminal, "terminal", n)
         ends = np.flatnonzero(mask)
-        bare = np.setdiff1d(ends, sources)  # a terminal state without a row stays where it is
+        bare = without_row(ends, sources, n)  # a terminal state without a row stays where it is
         states = np.concatenate([sources, bare])
         values, laws, given = _rewards_of_rows(rewards, states, np.concatenate([successors, bare]), n)
         refuse_terminal_rewards(mask[states], values, laws, given, lambda row: f"state {states[row]}")
@@ -112,7 +119,7 @@ class MRP:
     @classmethod
     def _from_table(
         cls, table: OutcomeTable, discount: float, initial: Any = None, layout: tuple[int, int] | None = None
-    ) -> "MRP":
+    ) -> MRP:
         model = cls.__new__(cls)
         model._setup(table, discount, initial, layout)
         return model
@@ -129,7 +136,7 @@ class MRP:
         states: int | None = None,
         initial: ArrayLike | None = None,
         layout: tuple[int, int] | None = None,
-    ) -> "MRP":
+    ) -> MRP:
         """From rows of (state, probability, next_state, reward, terminal); `reward` may be a law.
 
         All arguments are as for `MDP.from_outcomes`.
@@ -170,6 +177,15 @@ class MRP:
     def __repr__(self) -> str:
         table = self.outcomes
         return f"MRP(states={self.n_states}, outcomes={len(table.probs)}, discount={self.discount:g})"
+
+    def _whole(self) -> Self:
+        """The model with rows that sum to 1 to rounding; itself where they do."""
+        table = self.outcomes.whole
+        if table is self.outcomes:
+            return self
+        model = copy(self)
+        model.outcomes = table
+        return model
 
     @property
     def n_states(self) -> int:
@@ -227,12 +243,20 @@ def transition_rows(P: Any, name: str) -> tuple[IntArray, IntArray, FloatArray, 
         dense = float_array(P, name, ndim=2)
         sources, successors = np.nonzero(dense)
         probs, shape = dense[sources, successors], dense.shape
+    probs = without_noise(probs)
     stored = probs != 0.0
     if not stored.all():
         sources, successors, probs = sources[stored], successors[stored], probs[stored]
     if shape[0] != shape[1] or shape[0] == 0:
         raise ValueError(f"{name} must be square with at least one state, got shape {shape}")
     return sources, successors, probs, int(shape[0])
+
+
+def without_row(ends: IntArray, sources: IntArray, size: int) -> IntArray:
+    """Those of `ends` that are no source of a transition."""
+    has_row = np.zeros(size, dtype=np.bool_)
+    has_row[sources] = True
+    return ends[~has_row[ends]]
 
 
 def check_terminal_rows(sources: IntArray, probs: FloatArray, n: int, what: str) -> None:

@@ -4,16 +4,17 @@ A source is a state of an MRP, or a (state, action) pair of an MDP. A row is (pr
 terminal): collapsing rows to an expected reward would keep the mean return and destroy its distribution.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import csgraph
 
+from distrl._lazy import csgraph, sparse
 from distrl._validation import LARGEST_NUMBER, SUM_TOLERANCE, BoolArray, FloatArray, IntArray, without_noise
 from distrl.models.laws import Law
 
@@ -38,6 +39,8 @@ class OutcomeTable:
         Index into `reward_laws`, -1 for a constant reward.
     reward_laws : tuple of Law
         Distinct laws; equal ones are stored once.
+    known_defects : (sources,) float or None
+        The `defects` of the rows that `probs` was made from, where it no longer shows them.
     """
 
     n_states: int
@@ -48,6 +51,7 @@ class OutcomeTable:
     terminals: BoolArray
     laws: IntArray
     reward_laws: tuple[Law, ...]
+    known_defects: FloatArray | None = None
 
     @property
     def n_sources(self) -> int:
@@ -70,6 +74,28 @@ class OutcomeTable:
     def expected_rewards(self) -> FloatArray:
         """(sources,) mean one-step reward."""
         return _sum_by(self.sources, self.probs * self.rewards, self.n_sources)
+
+    @cached_property
+    def defects(self) -> FloatArray:
+        """(sources,) how far the rows sum from 1, rounding of their entries aside: mass of which nothing is known."""
+        if self.known_defects is not None:
+            return self.known_defects
+        defects = np.abs(np.add.reduceat(self.probs, self.indptr[:-1]) - 1.0)
+        rounding = np.finfo(np.float64).eps * (8.0 + np.diff(self.indptr))
+        return np.where(defects > rounding, defects, 0.0)
+
+    @cached_property
+    def whole(self) -> OutcomeTable:
+        """The table with rows that sum to 1 to rounding, and the `defects` of this one, which certificates count.
+
+        A row p that lacks the mass d is part of some row q: p / (1 - d) and q differ by d in total variation, whatever
+        q is; likewise for a row with d too much.
+        """
+        if not self.defects.any():
+            return self
+        sums = np.add.reduceat(self.probs, self.indptr[:-1])
+        scale = np.where(self.defects > 0.0, sums, 1.0)
+        return replace(self, probs=self.probs / scale[self.sources], known_defects=self.defects)
 
     @cached_property
     def law_errors(self) -> FloatArray:
@@ -124,6 +150,7 @@ def build_table(
     n_states: int,
     describe: Callable[[int], str],
     normalise: bool | None = None,
+    tolerance: float = SUM_TOLERANCE,
 ) -> OutcomeTable:
     """Validate, merge and sort raw rows into an `OutcomeTable`.
 
@@ -151,11 +178,11 @@ def build_table(
         missing = int(gaps[0]) if gaps.size else len(present)
         raise ValueError(f"{describe(missing)} has no outcome; every one needs rows that sum to 1")
     sums = _sum_by(sources, probs, n_sources)
-    wrong = np.abs(sums - 1.0) > SUM_TOLERANCE
+    wrong = np.abs(sums - 1.0) > tolerance
     if wrong.any() and normalise and np.isfinite(sums).all() and (sums > 0.0).all():
         source = int(np.argmax(np.abs(sums - 1.0)))
         warnings.warn(
-            f"normalise: {np.count_nonzero(wrong)} of {n_sources} rows did not sum to 1 within {SUM_TOLERANCE:g} and "
+            f"normalise: {np.count_nonzero(wrong)} of {n_sources} rows did not sum to 1 within {tolerance:g} and "
             f"were divided by their sum; the largest defect: {describe(source)} summed to {sums[source]:.12g}",
             UserWarning,
             stacklevel=3,
@@ -166,7 +193,7 @@ def build_table(
         offer = "" if normalise is None else ", or pass normalise=True, which does it for all rows and says so"
         raise ValueError(
             f"the probabilities of {describe(source)} sum to {sums[source]:.12g}, not 1 "
-            f"(tolerance {SUM_TOLERANCE:g}); add the missing outcomes or divide the row by its sum{offer}"
+            f"(tolerance {tolerance:g}); add the missing outcomes or divide the row by its sum{offer}"
         )
     if (np.abs(rewards) > LARGEST_NUMBER).any():
         row = int(np.argmax(np.abs(rewards) > LARGEST_NUMBER))

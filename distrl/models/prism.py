@@ -12,6 +12,8 @@ or without a colon. Any file may be compressed (`.tra.gz`, ...). Format: the app
 PRISM manual.
 """
 
+from __future__ import annotations
+
 import gzip
 import os
 import re
@@ -22,8 +24,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from scipy import sparse
 
+from distrl._files import replacing
+from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray, real_number, whole_number
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
@@ -88,6 +91,10 @@ def read_prism(
     starts = np.empty(0, dtype=np.int64)
     if initial is not None and (initial != "init" or "init" in labels.members):
         starts = labels.states(initial)
+        if initial != "init" and not starts.size:
+            raise ValueError(
+                f"{labels.path}: no state has the label {initial!r}, so it gives no law of the first state"
+            )
     n, n_actions, keys, probs = _transitions(tra, ends)
     mask = np.zeros(n, dtype=np.bool_)
     mask[ends] = True
@@ -158,10 +165,8 @@ def write_prism(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
         (".trew", _matrix_lines(rewards, header, isinstance(model, MDP))),
         (".lab", text),
     ):
-        try:
-            Path(f"{stem}{suffix}").write_text("\n".join(content) + "\n", encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{stem}{suffix} cannot be written: {error}") from error
+        with replacing(Path(f"{stem}{suffix}")) as partial:
+            partial.write_text("\n".join(content) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -352,7 +357,10 @@ def _read_labels(stem: str, states: int) -> _Labels:
     number, line = lines[0]
     if not re.fullmatch(r'(\d+="[^"]*"\s*)+', line):
         _fail(path, number, 'a first line such as 0="init" 1="deadlock"', line)
-    names = {int(key): name for key, name in re.findall(r'(\d+)="([^"]*)"', line)}
+    listed = re.findall(r'(\d+)="([^"]*)"', line)
+    names = {int(key): name for key, name in listed}
+    if len(set(names.values())) < len(listed):
+        _fail(path, number, "every number and every label once", line)
     members: dict[str, set[int]] = {name: set() for name in names.values()}
     for number, line in lines[1:]:
         head, colon, tail = line.partition(":")

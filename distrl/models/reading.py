@@ -18,6 +18,7 @@ from distrl._validation import (
     int_array,
     real_number,
     refuse_masked,
+    shortened,
     whole_number,
 )
 from distrl.models.laws import Law, as_law
@@ -118,6 +119,8 @@ def count_of(given: Any, name: str, sources: IntArray, *others: IntArray) -> int
 
 
 def _indices(column: Any, name: str, length: int) -> IntArray:
+    if np.asarray(column).dtype == np.bool_:  # 0 and 1, had somebody not mistaken the order of the columns
+        raise TypeError(f"{name} holds booleans, not positions; look at the order of the columns")
     indices = int_array(column, name, low=0)
     if len(indices) != length:
         raise ValueError(f"{name} has {len(indices)} entries, other columns have {length}")
@@ -132,10 +135,15 @@ def _listed(rows: Any) -> Any:
 
 def _columns_in_order(rows: Any, names: tuple[str, ...]) -> dict[str, Any]:
     refuse_masked(rows, "rows")
+    if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] == len(names):
+        return {name: rows[:, k] for k, name in enumerate(names)}
+    wanted = f"rows must be a table or a sequence of ({', '.join(names)}), got {shortened(rows)}"
+    if isinstance(rows, str | bytes):
+        raise TypeError(wanted)
     try:
         listed = [tuple(row) for row in rows]
     except TypeError as error:
-        raise TypeError(f"rows must be a sequence of ({', '.join(names)}), got {rows!r}") from error
+        raise TypeError(wanted) from error
     if not listed:
         raise ValueError("rows is empty; a model needs at least one outcome")
     for number, row in enumerate(listed):
@@ -154,7 +162,7 @@ def _named_columns(
             raise ValueError(f"columns is for a table whose columns have names; these {what} are read by position")
         return None
     headers = _headers(table, names, columns, what, may_lack_terminal)
-    found = {name: _column(table, header) for name, header in headers.items() if header is not None}
+    found = {name: _column(table, header) for name, header in headers.items()}
     if "terminal" not in found:
         found["terminal"] = np.zeros(len(found["probability"]), dtype=np.bool_)
     return found
@@ -194,48 +202,57 @@ class _Records:
 
 
 def _headers(table: Any, names: tuple[str, ...], columns: Any, what: str, may_lack_terminal: bool) -> dict[str, Any]:
-    """{our name: the table's}, None for a `terminal` that is False throughout."""
-    headers = list(table.columns if hasattr(table, "columns") else table)
+    """{our name: the table's}, without `terminal` where that is False throughout."""
+    arrow = getattr(table, "column_names", None)  # of an Arrow table, whose `columns` are the data
+    headers = list(arrow if isinstance(arrow, list) else getattr(table, "columns", table))
     listed = f"the columns of {what} are {', '.join(map(str, headers)) or 'none'}"
     chosen = {} if columns is None else columns
     if not isinstance(chosen, Mapping) or not set(chosen) <= set(names):
         raise ValueError(
             f"columns must map some of {', '.join(names)} to names of the table's columns, got {columns!r}"
         )
-    plain = [_plain(header) for header in headers]
     found: dict[str, Any] = {}
     for name in names:
-        if name not in chosen:
-            own = [header for header, text in zip(headers, plain, strict=True) if text == name]
-            fitting = own or [header for header, text in zip(headers, plain, strict=True) if text in ALIASES[name]]
-        elif chosen[name] is None and name == "terminal" and may_lack_terminal:
-            found[name] = None
+        if name == "terminal" and may_lack_terminal and chosen.get(name, name) is None:
             continue
-        else:
-            fitting = [header for header in headers if header == chosen[name]]
-            if not fitting:
-                raise ValueError(f"no column {chosen[name]!r}, which columns= gives for {name}: {listed}")
+        fitting = _fitting(name, headers, chosen)
         if len(fitting) > 1:
             both = " and ".join(map(repr, fitting))
             raise ValueError(f"{both} may both be {name}: say which in columns=, or rename one")
+        if name in chosen and not fitting:
+            raise ValueError(f"no column {chosen[name]!r}, which columns= gives for {name}: {listed}")
         if fitting:
+            if fitting[0] in found.values():
+                raise ValueError(f"the column {fitting[0]!r} of {what} is taken twice, for {name} too; see columns=")
             found[name] = fitting[0]
-    rest = [header for header in headers if header not in found.values()]
-    if missing := [name for name in names if name not in found]:
-        if missing != ["terminal"] or not may_lack_terminal:
-            absent = " and ".join(map(repr, missing))
-            raise ValueError(f"no column {absent}: {listed}; give columns={{{missing[0]!r}: its name there}}")
-        if rest:  # one of them may say where returns end
-            raise ValueError(
-                f"no column 'terminal': {listed}; give columns={{'terminal': its name there}}, or None for a name if "
-                "no outcome ends the return"
-            )
-        found["terminal"] = None
-    for header in rest:
+    others = [header for header in headers if header not in found.values()]
+    _refuse_telling(table, others, what)
+    missing = [name for name in names if name not in found]
+    if missing and (missing != ["terminal"] or not may_lack_terminal):
+        absent = " and ".join(map(repr, missing))
+        raise ValueError(f"no column {absent}: {listed}; give columns={{{missing[0]!r}: its name there}}")
+    unknown = [header for header in others if _plain(header) not in _TELLING]
+    if missing and unknown and "terminal" not in chosen:  # one of them may well say where returns end
+        raise ValueError(
+            f"no column 'terminal': {listed}; give columns={{'terminal': its name there}}, or None for a name if no "
+            "outcome ends the return"
+        )
+    return found
+
+
+def _fitting(name: str, headers: list[Any], chosen: Mapping[str, Any]) -> list[Any]:
+    """The headers that may be the column `name`: the chosen one, else ours, else the usual other ones."""
+    if name in chosen:
+        return [header for header in headers if header == chosen[name]]
+    ours = [header for header in headers if _plain(header) == name]
+    return ours or [header for header in headers if _plain(header) in ALIASES[name]]
+
+
+def _refuse_telling(table: Any, others: list[Any], what: str) -> None:
+    for header in others:
         text = _plain(header)
         if text == "discount" or (text == "idoutcome" and len(set(np.asarray(table[header]).tolist())) > 1):
             raise ValueError(f"the column {header!r} of {what} cannot be read: {_TELLING[text]}")
-    return found
 
 
 def _plain(header: Any) -> str:

@@ -2,19 +2,19 @@
 
 import json
 import os
-import uuid
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from distrl._validation import bool_array, float_array, int_array, whole_number
+from distrl._files import one_line, path_of, read_npz, write_npz
+from distrl._validation import MIXED_TOLERANCE, bool_array, float_array, int_array, whole_number
 from distrl.models.laws import FiniteLaw, LatticeLaw, Law, ScipyLaw, as_law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import build_table
 
-_FORMAT = "distrl model"
+FORMAT = "distrl model"
 _VERSION = 1
 
 
@@ -39,15 +39,20 @@ def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
     -----
     Format: version 1 holds the fields `format`, `version`, `kind`, `discount`, `n_states`, the columns of
     `model.outcomes`, `laws` (JSON: null for a finite law, else the name and parameters of a scipy.stats law), the
-    finite laws' values and probabilities end to end, and `initial` and `layout` where the model has them.
+    finite laws' values and probabilities end to end, and `initial`, `layout` and `defects` (what the rows lacked of 1
+    before they were mixed) where the model has them.
     """
     if not isinstance(model, MRP | MDP):
         raise TypeError(f"model must be an MRP or an MDP, got {model!r}")
-    target = _path(path)
+    write_npz(path_of(path), fields_of(model))
+
+
+def fields_of(model: MRP | MDP) -> dict[str, Any]:
+    """The fields of a file."""
     table = model.outcomes
     finite = [law for law in table.reward_laws if isinstance(law, FiniteLaw) and not isinstance(law, LatticeLaw)]
     fields: dict[str, Any] = {
-        "format": np.array(_FORMAT),
+        "format": np.array(FORMAT),
         "version": np.array(_VERSION),
         "kind": np.array("MRP" if isinstance(model, MRP) else "MDP"),
         "discount": np.array(model.discount),
@@ -58,27 +63,18 @@ def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
         "rewards": table.rewards,
         "terminals": table.terminals,
         "law_of_row": table.laws,
-        "laws": np.array(json.dumps([_describe(law) for law in table.reward_laws])),
+        "laws": np.array(json.dumps([describe(law) for law in table.reward_laws])),
         "finite_indptr": np.cumsum([0, *(len(law.values) for law in finite)]),
         "finite_values": np.concatenate([np.empty(0), *(law.values for law in finite)]),
         "finite_probs": np.concatenate([np.empty(0), *(law.probs for law in finite)]),
     }
+    if table.known_defects is not None:
+        fields["defects"] = table.known_defects
     if model.initial is not None:
         fields["initial"] = model.initial
     if model.layout is not None:
         fields["layout"] = np.array(model.layout)
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-    try:
-        try:
-            with partial.open("xb") as file:
-                np.savez_compressed(file, **fields)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{target} cannot be written: {error}") from error
+    return fields
 
 
 def load(path: str | os.PathLike[str]) -> MRP | MDP:
@@ -91,48 +87,27 @@ def load(path: str | os.PathLike[str]) -> MRP | MDP:
     ValueError, TypeError
         If the file is missing, damaged, cut short, not a distrl model or of a later version, naming it.
     """
-    source = _path(path)
-    if not os.path.isfile(source):
-        raise ValueError(f"{source} does not exist or is not a file")
-    try:
-        fields = _read(source)
-    except Exception as error:  # zipfile, zlib and the .npy parser raise a dozen kinds on damaged bytes
-        raise ValueError(f"{source} is damaged or not a distrl model file: {_line(error)}") from error
-    if str(fields.get("format")) != _FORMAT:
+    source = path_of(path)
+    return model_in(read_npz(source, "a distrl model file"), source)
+
+
+def model_in(fields: dict[str, Any], source: Any) -> MRP | MDP:
+    """The model that a file's fields say."""
+    if str(fields.get("format")) != FORMAT:
         raise ValueError(f"{source} is not a distrl model file")
     try:
         version = whole_number(fields["version"], "version")
         if version != _VERSION:
             raise ValueError(f"it has format version {version}, this distrl reads version {_VERSION}; update distrl")
-        return _build(fields)
+        return build(fields)
     except KeyError as error:
         raise ValueError(f"{source} is not a whole distrl model file: it has no field {error}") from error
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{source} does not hold a valid model: {_line(error)}") from error
+        raise ValueError(f"{source} does not hold a valid model: {one_line(error)}") from error
 
 
-def _path(path: Any) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be a path, got {path!r}")
-    try:
-        target = Path(path)
-    except TypeError as error:
-        raise TypeError(f"path must be text, got {path!r}") from error
-    if not target.name:
-        raise ValueError(f"path must name a file, got {path!r}")
-    return target
-
-
-def _read(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        if file.read(2) != b"PK":  # np.load would take junk for a pickle, and advise loading it unsafely
-            raise ValueError("it is not a zip archive, as every .npz is")
-        file.seek(0)
-        with np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-
-
-def _build(fields: dict[str, Any]) -> MRP | MDP:
+def build(fields: dict[str, Any]) -> MRP | MDP:
+    """A model from fields, everything in them checked."""
     kind = str(fields["kind"])
     if kind not in ("MRP", "MDP"):
         raise ValueError(f"kind is {kind!r}, neither MRP nor MDP")
@@ -163,13 +138,19 @@ def _build(fields: dict[str, Any]) -> MRP | MDP:
         n_sources=sources,
         n_states=n,
         describe=lambda source: f"source {source}",
+        tolerance=MIXED_TOLERANCE,
     )
+    if "defects" in fields:
+        defects = float_array(fields["defects"], "defects", ndim=1)
+        if len(defects) != sources or (defects < 0.0).any():
+            raise ValueError(f"defects must be {sources} numbers >= 0")
+        table = replace(table, known_defects=defects)
     layout = fields.get("layout")
     model = MRP if kind == "MRP" else MDP
     return model._from_table(table, fields["discount"], fields.get("initial"), layout)
 
 
-def _describe(law: Law) -> dict[str, Any] | None:
+def describe(law: Law) -> dict[str, Any] | None:
     """A law as JSON: None for a finite one (its arrays are stored), else name and parameters."""
     if isinstance(law, FiniteLaw) and not isinstance(law, LatticeLaw):
         return None
@@ -214,11 +195,12 @@ def _laws(fields: dict[str, Any]) -> list[Law]:
             laws.append(FiniteLaw(values[piece], probs[piece]))
             position += 1
         else:
-            laws.append(_frozen(entry, f"law {number}"))
+            laws.append(frozen_law(entry, f"law {number}"))
     return laws
 
 
-def _frozen(entry: Any, what: str) -> Law:
+def frozen_law(entry: Any, what: str) -> Law:
+    """The law that `describe` wrote down."""
     from scipy import stats  # slow to import, and only models with such laws need it
 
     if not (isinstance(entry, dict) and {"name", "args", "kwds"} <= entry.keys() and isinstance(entry["name"], str)):
@@ -231,7 +213,3 @@ def _frozen(entry: Any, what: str) -> Law:
     except Exception as error:  # whatever SciPy's parameter parsing raises
         raise ValueError(f"{what}: {entry['name']} does not take these parameters: {error}") from error
     return as_law(frozen, what)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -1,22 +1,24 @@
 """The categorical Bellman operator: one application, in every form."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
-from scipy.sparse.linalg import LinearOperator
 
 from distrl._kernels import categorical as kernels
 from distrl._kernels.matrix import matrix_entries
+from distrl._lazy import sparse
+from distrl._steady import steady
 from distrl._threads import Workers
-from distrl._validation import FloatArray, float_array
+from distrl._validation import FloatArray, float_array, plain
 from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
-from distrl.operators.plan import Plan, build_plan, cumulative_projection
+from distrl.operators.plan import NO_DISCOUNT, Plan, build_plan, cumulative_projection
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
@@ -76,12 +78,13 @@ class CategoricalBellman:
         self._setup(model.outcomes, model.discount, grid)
 
     @classmethod
-    def for_table(cls, table: OutcomeTable, discount: float, grid: Grid) -> "CategoricalBellman":
+    def for_table(cls, table: OutcomeTable, discount: float, grid: Grid) -> CategoricalBellman:
         """The operator from laws of the table's states to laws of its sources, e.g. (state, action) pairs."""
         operator = cls.__new__(cls)
         operator._setup(table, discount, grid)
         return operator
 
+    @steady
     def _setup(self, table: OutcomeTable, discount: float, grid: Grid) -> None:
         if not isinstance(grid, Grid):
             raise TypeError(f"grid must be a distrl.Grid, got {grid!r}")
@@ -93,6 +96,7 @@ class CategoricalBellman:
 
     # -- one application --------------------------------------------------------------------------------------------
 
+    @steady
     def __call__(self, probs: Any) -> Any:
         """PMF form: (S, m) probabilities, or `CategoricalReturns` on this grid, to the same kind."""
         if isinstance(probs, CategoricalReturns):
@@ -101,12 +105,14 @@ class CategoricalBellman:
             return CategoricalReturns._trusted(self.grid, self.apply(np.asarray(probs.probs)).probs)
         return self.apply(self._checked(probs, "probs")).probs
 
+    @steady
     def cdf(self, values: ArrayLike) -> FloatArray:
         """CDF form: (S, m) CDF values at the atoms (last column 1) to the same."""
         out = np.empty((self.table.n_sources, self.grid.atoms))
         self.apply_cdf(self._checked(values, "values"), out)
         return out
 
+    @steady
     def stop_loss(self, values: ArrayLike) -> FloatArray:
         """Stop-loss form: (S, m) values E[(G - z_i)+] at the atoms (last column 0) to the same."""
         given = self._checked(values, "values")
@@ -123,7 +129,8 @@ class CategoricalBellman:
         out = np.empty((self.table.n_sources, self.grid.atoms))
         spread = np.empty((self.table.n_sources, 3))
         slack = _CLIP_SLACK * (self.grid.atoms - 1)
-        kernels.apply_pmf(np.ascontiguousarray(probs), self.plan, slack, out, spread)
+        probs = plain(probs)
+        kernels.apply_pmf(probs, self.plan, slack, out, spread, np.empty(0), 0, len(out))
         for block in self.law_blocks:
             mixed = block.continuing @ probs
             block.add_image(probs, out, pmf=True)
@@ -149,12 +156,14 @@ class CategoricalBellman:
         distance, spread = np.empty(n), np.empty((n, 3))
         slack = _CLIP_SLACK * (self.grid.atoms - 1)
         workers = Workers(threads, 4 * len(self.table.probs) * self.grid.atoms)
-        workers.rows(n, kernels.pmf_losses, np.ascontiguousarray(probs), self.plan, slack, distance, spread)
+        nothing = np.empty((0, self.grid.atoms))
+        workers.rows(n, kernels.apply_pmf, plain(probs), self.plan, slack, nothing, spread, distance)
         return distance * spacing, spread[:, 0] * spacing**2, spread[:, 1] * spacing, spread[:, 2].copy()
 
     def apply_cdf(self, cdf: FloatArray, out: FloatArray, *, affine: bool = True) -> None:
         """CDF form into `out` without checks; `affine=False` is the linear part, for differences of CDFs."""
         nothing = np.empty((0, self.grid.atoms))
+        cdf = plain(cdf)
         kernels.apply_cdf(cdf, self.plan, affine, nothing, out, np.empty(0), 0, len(out))
         self.add_law_blocks(cdf, out, affine=affine)
 
@@ -165,6 +174,7 @@ class CategoricalBellman:
             if affine:
                 out[block.sources] += np.outer(block.ending, block.ending_cdf)
 
+    @steady
     def apply_to(self, law: Any) -> CategoricalReturns:
         """The projected image of laws that need not live on the grid.
 
@@ -185,7 +195,7 @@ class CategoricalBellman:
         images = self._images(law)
         table, m = self.table, self.grid.atoms
         cdf = np.zeros((table.n_sources, m))
-        going_on = ~table.terminals & (self.discount > 0.0)
+        going_on = ~table.terminals & (self.discount > NO_DISCOUNT)
         for row in range(len(table.probs)):
             reward = table.reward_laws[table.laws[row]] if table.laws[row] >= 0 else float(table.rewards[row])
             successor = images[table.next_states[row]] if going_on[row] else 0.0
@@ -227,9 +237,11 @@ class CategoricalBellman:
 
     # -- the linear system ------------------------------------------------------------------------------------------
 
-    def linear_operator(self) -> LinearOperator:
-        """The linear part A of F = A F + b as a matrix-free scipy operator; index state * (m - 1) + atom."""
-        return _LinearPart(self)
+    def linear_operator(self) -> Any:
+        """The linear part A of F = A F + b as a scipy `LinearOperator`, matrix-free; index state * (m - 1) + atom."""
+        from distrl.operators.linear_part import LinearPart  # SciPy's half that not everybody needs
+
+        return LinearPart(self)
 
     def matrix(self) -> sparse.csr_array:
         """The linear part A of F = A F + b as a sparse matrix; index state * (m - 1) + atom.
@@ -247,6 +259,7 @@ class CategoricalBellman:
             matrix = matrix + sparse.kron(lift.tocsr() @ block.continuing, columns_of_f, format="csr")
         return matrix
 
+    @steady
     def offset(self) -> FloatArray:
         """b of F = A F + b, (S * (m - 1),): the image of 0 mass below the last atom."""
         cdf = np.zeros((self.table.n_states, self.grid.atoms))
@@ -270,23 +283,3 @@ def plan_matrix(plan: Plan, atoms: int, n_states: int) -> sparse.csr_array:
     count = matrix_entries(plan, atoms, rows, columns, values)
     shape = ((len(plan.group_ptr) - 1) * last, n_states * last)
     return sparse.coo_array((values[:count], (rows[:count], columns[:count])), shape=shape).tocsr()
-
-
-class _LinearPart(LinearOperator):  # type: ignore[misc]
-    """v -> A v without a matrix; a class, so that it can be pickled."""
-
-    def __init__(self, operator: CategoricalBellman) -> None:
-        self.operator = operator
-        last = operator.grid.atoms - 1
-        super().__init__(np.dtype(np.float64), (operator.table.n_sources * last, operator.table.n_states * last))
-
-    def _matvec(self, vector: FloatArray) -> FloatArray:
-        operator = self.operator
-        n, m = operator.table.n_states, operator.grid.atoms
-        padded, out = np.zeros((n, m)), np.empty((operator.table.n_sources, m))
-        padded[:, :-1] = vector.reshape(n, m - 1)
-        operator.apply_cdf(padded, out, affine=False)
-        return out[:, :-1].ravel()
-
-    def _rmatvec(self, vector: FloatArray) -> Any:
-        return self.operator.matrix().T @ vector.ravel()

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, bicgstab
 
+from distrl._lazy import linalg
 from distrl._validation import FloatArray
 
 _RESTARTS = 20
@@ -37,7 +37,7 @@ def solve_contraction(
     def image(vector: FloatArray) -> FloatArray:
         return apply(vector.reshape(shape)).reshape(-1)
 
-    system = LinearOperator((b.size, b.size), matvec=lambda v: v - image(v.reshape(-1)), dtype=np.float64)
+    system = linalg.LinearOperator((b.size, b.size), matvec=lambda v: v - image(v.reshape(-1)), dtype=np.float64)
 
     def size() -> float:
         return float(np.abs(b).max(initial=0.0) + np.abs(x).max(initial=0.0))
@@ -50,7 +50,7 @@ def solve_contraction(
         # scaled: scipy takes small inner products for a breakdown; one that overflows is a step that is not kept
         goal = max(1e-9, 0.1 * tol * size() / norm)
         with np.errstate(all="ignore"):
-            step, _info = bicgstab(system, defect / norm, rtol=goal, atol=0.0, maxiter=300)
+            step, _info = linalg.bicgstab(system, defect / norm, rtol=goal, atol=0.0, maxiter=300)
         better = x + norm * step
         fresh = b + image(better) - better
         reached = float(np.abs(fresh).max())

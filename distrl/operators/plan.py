@@ -1,13 +1,15 @@
 """From an outcome table and a grid to the arrays that kernels read, and the matrices of continuous reward laws."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from scipy import sparse
 
 from distrl._kernels import laws as kernels
+from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.laws.finite import running_sums
@@ -17,6 +19,11 @@ from distrl.returns.grid import Grid
 _LAW_MEMORY = 4e9  # bytes that matrices of reward laws may take
 Losses: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]  # variance, overshoot, clipped mass of projections
 _SUBCELLS = 4  # pieces of a cell in the upper bound on the variance that rounding adds
+
+
+#: A discount up to this is none: what comes later moves a return by less than float64 can tell from its reward, and
+#: kernels divide by the discount.
+NO_DISCOUNT = 1e-290
 
 
 class Plan(NamedTuple):
@@ -117,7 +124,7 @@ def build_plan(
             "fewer atoms, or FiniteLaw rewards"
         )
     as_reads = np.array([True, *finite])[np.where(table.laws >= 0, table.laws + 1, 0)]
-    going_on = ~table.terminals & (discount > 0.0)
+    going_on = ~table.terminals & (discount > NO_DISCOUNT)
     plan = _plan_of_reads(table, discount, grid, as_reads & going_on, as_reads & ~going_on)
     return plan, [_block(table, index, discount, grid, going_on) for index in dense]
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._kernels import quantile as kernels
+from distrl._steady import steady
 from distrl._threads import Workers, check_threads
 from distrl._validation import FloatArray, IntArray, float_array, real_number, whole_number
 from distrl.models.mrp import MRP
@@ -71,6 +72,7 @@ class QuantileBellman:
         operator._setup(table, discount, quantiles, flat, threads)
         return operator
 
+    @steady
     def _setup(self, table: OutcomeTable, discount: float, quantiles: int, flat: float, threads: int | None) -> None:
         self.table, self.discount, self.threads = table, discount, check_threads(threads)
         self.quantiles = whole_number(quantiles, "quantiles", low=1)
@@ -84,6 +86,7 @@ class QuantileBellman:
             f"flat={self.flat:g})"
         )
 
+    @steady
     def __call__(self, values: Any) -> Any:
         """One application to (S, n) values, in any order within a row, or to `QuantileReturns`; the same kind, sorted.
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from distrl._kernels import stochastic as kernels
 from distrl._memory import check_memory
+from distrl._steady import steady
 from distrl._threads import Workers
 from distrl._validation import FloatArray, float_array, generator, real_number, whole_number
 from distrl.models.laws import FiniteLaw
@@ -72,6 +73,7 @@ class StochasticCDFBellman:
 
     # -- draws ------------------------------------------------------------------------------------------------------
 
+    @steady
     def __call__(self, cdf: ArrayLike, rng: Any = None) -> FloatArray:
         """One application to a random CDF function: an outcome for every draw and state, independent of all else.
 
@@ -96,6 +98,7 @@ class StochasticCDFBellman:
         kernels.push_draws(rows, at, ending, self.discount, out)
         return out.reshape(given.shape)
 
+    @steady
     def sample(self, n: int, rng: Any = None, tol: float = 1e-9) -> FloatArray:
         """`n` independent draws of the fixed point, (n, S, m) CDF values at the atoms; states are independent too.
 
@@ -154,6 +157,7 @@ class StochasticCDFBellman:
     # -- moments ----------------------------------------------------------------------------------------------------
 
     @cached_property
+    @steady
     def _fixed(self) -> FloatArray:
         def apply(cdf: FloatArray) -> FloatArray:
             out = np.empty_like(cdf)
@@ -167,6 +171,7 @@ class StochasticCDFBellman:
         return fixed
 
     @cached_property
+    @steady
     def _plan(self) -> Plan:
         for law in self.model.outcomes.reward_laws:
             if not isinstance(law, FiniteLaw):
@@ -180,6 +185,7 @@ class StochasticCDFBellman:
         """(S, m) E Phi(x) = F*(x): CDF values of the categorical fixed point, solved for to rounding."""
         return self._fixed.copy()
 
+    @steady
     def local_variation(self) -> FloatArray:
         """(S,) sigma(x) = E ||B^R F*(X') + b^R - F*(x)||^2, integrated over the grid. Time O(outcomes * m)."""
         variation = np.empty(self.model.n_states)
@@ -187,6 +193,7 @@ class StochasticCDFBellman:
         return variation * self.grid.spacing
 
     @cached_property
+    @steady
     def _covariance(self) -> FloatArray:
         n, m = self.model.n_states, self.grid.atoms
         check_memory(n * m, m, 10.0, "use fewer atoms; .sample(n) estimates the variation in n * S * m")
@@ -213,6 +220,7 @@ class StochasticCDFBellman:
         """(S,) Sigma(x) = E ||Phi(x) - F*(x)||^2, integrated over the grid: spacing * trace of `covariance`."""
         return np.asarray(self.grid.spacing * np.trace(self._covariance, axis1=1, axis2=2))
 
+    @steady
     def variance_corollary(self) -> VarianceCorollary:
         """Sigma <= (I - g P)^{-1} sigma <= int F* (1 - F*) at every state, on grids that clip nothing.
 

@@ -1,13 +1,14 @@
 """The linear system F = A F + b in CDF form of all states, or of some while the states they lead to are known."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from distrl._kernels import categorical as kernels
 from distrl._kernels.krylov import largest
+from distrl._lazy import csgraph, sparse
 from distrl._threads import PARALLEL_SIZE, Workers
 from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.operators.categorical import CategoricalBellman, plan_matrix
@@ -49,12 +50,12 @@ class System:
         self._edges = np.array([self.n * k // blocks for k in range(blocks + 1)])
 
     @classmethod
-    def whole(cls, operator: CategoricalBellman, threads: int | None) -> "System":
+    def whole(cls, operator: CategoricalBellman, threads: int | None) -> System:
         """All states of an operator."""
         entries = len(operator.table.probs) * operator.grid.atoms
         return cls(operator, operator.plan, Workers(threads, entries))
 
-    def restricted(self, states: IntArray, cdf: FloatArray) -> "System":
+    def restricted(self, states: IntArray, cdf: FloatArray) -> System:
         """Only `states`; the others they lead to have the laws `cdf` (all states). Time O(their outcomes * m)."""
         inside, outside = split_plan(self.plan, states, self.n)
         offset = np.empty((len(states), self.grid.atoms))
@@ -81,7 +82,7 @@ class System:
         place = np.argsort(order)
         return order if np.mean(np.abs(place[source] - place[successor]) > reach) <= far / 2 else None
 
-    def reordered(self, order: IntArray) -> "System":
+    def reordered(self, order: IntArray) -> System:
         """The same equations, of state order[0] first. Time O(outcomes); reward laws must not apply as matrices."""
         inside, ends = split_plan(self.plan, order, self.n)
         plan = inside._replace(end_ptr=ends.end_ptr, end_prob=ends.end_prob, end_at=ends.end_at)
@@ -120,9 +121,9 @@ class System:
         """
         arguments = (cdf, self.plan, self._offset, self._edges, forward, relax, out, self.sums)
         if times > 1:
-            kernels.sweep_repeatedly(*arguments, times)
+            kernels.sweep_blocks(*arguments, times, 0, len(self._edges) - 1)
         else:
-            self.workers.rows(len(self._edges) - 1, kernels.sweep_blocks, *arguments)
+            self.workers.rows(len(self._edges) - 1, kernels.sweep_blocks, *arguments, 1)
         return (self.plan.discount + abs(1.0 - 1.0 / relax)) * largest(self.sums)
 
     def linear(self, vector: FloatArray, out: FloatArray) -> None:
@@ -136,7 +137,8 @@ class System:
         """out = one Gauss-Seidel sweep from `vector` for x = A x + rhs; within blocks, as in `gauss_seidel`."""
         plan = self.plan._replace(end_ptr=np.zeros_like(self.plan.end_ptr))
         count = len(self._edges) - 1
-        self.workers.rows(count, kernels.sweep_blocks, vector, plan, rhs, self._edges, forward, 1.0, out, self.sums)
+        arguments = (vector, plan, rhs, self._edges, forward, 1.0, out, self.sums)
+        self.workers.rows(count, kernels.sweep_blocks, *arguments, 1)
 
     def matrix(self) -> sparse.csr_array:
         """A on the first m - 1 atoms, index state * (m - 1) + atom."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from distrl._kernels import quantile as kernels
 from distrl._threads import Workers
-from distrl._validation import FloatArray, IntArray
+from distrl._validation import FloatArray, IntArray, plain
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.plan import values_of
@@ -299,7 +299,8 @@ class Targets:
         """
         workers = Workers(self.threads, 8 * len(self.plan.shift) * values.shape[1])
         both = np.empty((self.table.n_sources, 2))
-        workers.rows(len(both), kernels.distances, values, weights, self.plan, laws, law_weights, both)
+        given, beside = (plain(values), plain(weights)), (plain(laws), plain(law_weights))
+        workers.rows(len(both), kernels.distances, *given, self.plan, *beside, both)
         distance, width = both[:, 0].copy(), both[:, 1]
         defect = np.abs(np.add.reduceat(self.table.probs, self.table.indptr[:-1]) - 1.0)
         defect += np.abs(weights.sum(axis=1) - 1.0).max() + np.abs(law_weights.sum(axis=1) - 1.0)

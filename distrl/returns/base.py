@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._kernels import functionals as kernels
-from distrl._validation import LARGEST_NUMBER, SUM_TOLERANCE, FloatArray, float_array, fraction, generator, whole_number
+from distrl._validation import SUM_TOLERANCE, FloatArray, float_array, fraction, generator, whole_number
 
 
 class Returns(ABC):
@@ -64,18 +64,31 @@ class Returns(ABC):
     def mean(self) -> FloatArray:
         """E Z = sum_j w_j v_j, shape batch. Time O(B n)."""
         values, weights = self.support_weights()
-        return self._shaped(np.einsum("...j,...j->...", np.maximum(weights, 0.0), values), ())
+        with np.errstate(over="ignore"):  # of values near the largest float, by rounding
+            means = np.einsum("...j,...j->...", np.maximum(weights, 0.0), values)
+        if not np.isfinite(means).all():
+            means = np.clip(means, values[..., 0], values[..., -1])
+        return self._shaped(means, ())
 
     def var(self) -> FloatArray:
-        """E (Z - E Z)^2, shape batch, in squared units of reward; summed around the mean, never negative. O(B n)."""
-        values, weights = self._rows()
-        out = np.empty(self._size)
-        kernels.variance(values, weights, out)
-        return self._shaped(out, ())
+        """E (Z - E Z)^2, shape batch, in squared units of reward; summed around the mean, never negative. O(B n).
+
+        inf (or 0) where that is beyond float64; `std` is still right then.
+        """
+        square, unit = self._spread()
+        with np.errstate(over="ignore", under="ignore"):
+            return self._shaped(square * unit * unit, ())
 
     def std(self) -> FloatArray:
-        """sqrt(var), shape batch."""
-        return np.sqrt(self.var())
+        """sqrt(E (Z - E Z)^2), shape batch, in units of reward. O(B n)."""
+        square, unit = self._spread()
+        return self._shaped(np.sqrt(square) * unit, ())
+
+    def _spread(self) -> tuple[FloatArray, FloatArray]:
+        """(B,) and (B,): variances in units of their own, squared; the units, 1 where squares do not overflow."""
+        out = np.empty((self._size, 2))
+        kernels.variance(*self._rows(), out)
+        return out[:, 0], out[:, 1]
 
     def cdf(self, x: ArrayLike) -> FloatArray:
         """P(Z <= x).
@@ -168,9 +181,7 @@ class Returns(ABC):
         ValueError, TypeError
             If `beta` is not finite or not a number.
         """
-        # far beyond any scale the answer is the extreme value, and products stay finite
-        betas = np.clip(float_array(beta, "beta", ndim=(0, 1)), -LARGEST_NUMBER, LARGEST_NUMBER)
-        return self._apply(kernels.entropic_risk, betas)
+        return self._apply(kernels.entropic_risk, float_array(beta, "beta", ndim=(0, 1)))
 
     def expectile(self, tau: ArrayLike) -> FloatArray:
         """The e with tau E(Z - e)+ = (1 - tau) E(e - Z)+, exact; the mean at tau = 1/2.

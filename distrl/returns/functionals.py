@@ -367,11 +367,17 @@ class CVaR(_Pointed):
 
 @dataclass(frozen=True)
 class CDF(_Pointed):
-    """P(G <= point), a probability."""
+    """P(G <= point), a probability; `point` may be infinite."""
 
     point: Points
     name: ClassVar[str] = "cdf"
     argument: ClassVar[str] = "point"
+
+    def _checked(self, value: Any, name: str) -> FloatArray:
+        points = float_array(value, name, ndim=(0, 1), finite=False)
+        if np.isnan(points).any():
+            raise ValueError(f"{name} is NaN; the CDF is asked at numbers")
+        return points
 
     def value(self, returns: Returns) -> FloatArray:
         return np.asarray(returns.cdf(self.points))
@@ -557,14 +563,14 @@ def parse(functional: Any, at: ArrayLike | None = None, tail: str = "lower") -> 
 
 
 def intersection(
-    sources: Iterable[Enclosing], functional: Functional, support: tuple[float, float] = (-math.inf, math.inf)
+    sources: Iterable[Enclosing], functional: Functional, support: tuple[Any, Any] = (-math.inf, math.inf)
 ) -> FloatArray:
     """batch + (2,) or batch + (K, 2): where all that is known of the functional agrees, for laws on `support`.
 
     Raises
     ------
-    RuntimeError
-        If two sources contradict each other by more than rounding: one of them is not what it says.
+    CrossedEnds
+        If two sources contradict each other: one of them is not what it says.
     """
     low: Any
     high: Any
@@ -575,20 +581,22 @@ def intersection(
     return as_interval(low, high, functional)
 
 
+class CrossedEnds(AssertionError):
+    """A certified interval whose lower end lies above its upper one: a fault of this library, never of the model."""
+
+
 def as_interval(low: FloatArray, high: FloatArray, functional: Functional) -> FloatArray:
-    """The ends side by side; ends that crossed by rounding hold both, by more they are an internal error."""
+    """The ends side by side. All that is known has its rounding counted, so that ends never cross."""
     low, high = np.broadcast_arrays(low, high)
-    with np.errstate(invalid="ignore"):
-        room = 64.0 * _EPS * np.maximum(np.abs(low), np.abs(high))
-        wrong = ~(low <= high + np.where(np.isfinite(room), room, 0.0))
+    wrong = ~(low <= high)
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         state = f"state {where[0]}" if where else "the law"
-        raise RuntimeError(
+        raise CrossedEnds(
             f"internal error: the bounds on {functional!r} at {state} contradict each other, {low[where]!r} > "
             f"{high[where]!r}; please report the model"
         )
-    return np.stack([np.minimum(low, high), np.maximum(low, high)], axis=-1)
+    return np.stack([low, high], axis=-1)
 
 
 def each(law: Returns, kernel: Any, arguments: FloatArray) -> FloatArray:

@@ -125,8 +125,8 @@ class Grid:
         if model.discount == 1.0:
             low, high = _range_undiscounted(model, lows, highs, tail)
         else:
-            high = _best_return(model, highs)
-            low = -_best_return(model, -lows)
+            high = float(_best_returns(model, highs, 10_000).max())
+            low = -float(_best_returns(model, -lows, 10_000).max())
         return cls._spanning(low, high, atoms)
 
     @classmethod
@@ -162,22 +162,64 @@ def _reward_ranges(model: "MRP | MDP", tail: float | None) -> tuple[FloatArray, 
     return lows, highs
 
 
-def _best_return(model: "MRP | MDP", rewards: FloatArray) -> float:
-    """sup over states of the largest discounted return; value iteration from above, so early stops stay valid."""
+def return_ranges(model: "MRP") -> tuple[FloatArray, FloatArray]:
+    """(S,) and (S,): ends that no return from a state goes beyond, rounding included; infinite where none is known.
+
+    Value iteration over best and worst outcomes from an interval that is closed under all of them, stopped after 1,000
+    sweeps: too wide then, never too narrow. At discount 1 from below instead: known where it comes to rest.
+    """
+    lows, highs = model.outcomes.reward_ranges()
+    return 0.0 - _largest_returns(model, -lows), _largest_returns(model, highs)
+
+
+def _largest_returns(model: "MRP", rewards: FloatArray) -> FloatArray:
+    """(S,) what no return exceeds, `rewards` being each outcome's largest."""
+    table, g = model.outcomes, model.discount
+    unbounded = np.zeros(model.n_states)
+    unbounded[table.sources[np.isinf(rewards)]] = 1.0
+    if unbounded.any():
+        reaching = -1.0
+        while g > 0.0 and unbounded.sum() > reaching:  # a state that may meet an unbounded reward has no largest return
+            reaching = unbounded.sum()
+            unbounded[table.continuation @ unbounded > 0.0] = 1.0
+        rewards = np.where(np.isinf(rewards), 0.0, rewards)
+    best, steps = (_best_returns(model, rewards, 1_000), 1.0 / (1.0 - g)) if g < 1.0 else _best_episodes(model, rewards)
+    largest = float(np.abs(best).max() + np.abs(rewards).max())
+    if not np.isfinite(largest):
+        return np.full(model.n_states, np.inf)
+    best = best + 8.0 * steps * np.spacing(largest)
+    return np.where(unbounded > 0.0, np.inf, np.minimum(best, 0.0) if rewards.max() <= 0.0 else best)
+
+
+def _best_episodes(model: "MRP", rewards: FloatArray, longest: int = 1_000) -> tuple[FloatArray, float]:
+    """(S,) the largest undiscounted sums of an episode, inf if they still grow after `longest` steps; and the steps."""
+    table = model.outcomes
+    best = np.full(model.n_states, -np.inf)
+    for step in range(longest):
+        onward = np.where(table.terminals, 0.0, best[table.next_states])
+        better = np.maximum(np.maximum.reduceat(rewards + onward, table.indptr[:-1]), best)
+        if np.array_equal(better, best):
+            return best, step + 1.0
+        best = better
+    return np.full(model.n_states, np.inf), 0.0
+
+
+def _best_returns(model: "MRP | MDP", rewards: FloatArray, sweeps: int) -> FloatArray:
+    """(S,) the largest discounted returns; value iteration from above, so early stops stay valid."""
     table, g = model.outcomes, model.discount
     per_state = table.n_sources // table.n_states
     going_on = ~table.terminals
     with np.errstate(over="ignore", invalid="ignore"):
         top = float(np.where(going_on, rewards / (1.0 - g), rewards).max())
         best = np.full(table.n_states, top)
-        for _ in range(10_000):
+        for _ in range(sweeps):
             outcome = rewards + np.where(going_on, g * best[table.next_states], 0.0)
             better = np.maximum.reduceat(outcome, table.indptr[:-1]).reshape(-1, per_state).max(axis=1)
             gain = float(np.max(best - better))
             best = np.minimum(best, better)
             if not gain > 1e-13 * max(abs(top), 1e-300):
                 break
-    return float(best.max())
+    return np.asarray(best)
 
 
 def _range_undiscounted(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from distrl._compiling import watch
 from distrl._memory import check_memory
 from distrl._steady import steady
 from distrl._threads import check_threads, side_by_side
@@ -272,7 +273,7 @@ class _Work:
 
     def run(self) -> LearningRun:
         """All updates, or as many as there was time for."""
-        started = time.perf_counter()
+        started, compiled = time.perf_counter(), watch.seconds
         status = LearningStatus.DONE
         try:
             self._advance(started)
@@ -287,7 +288,7 @@ class _Work:
             np.concatenate([before.updates, counts]),
             self.done,
             status,
-            before.elapsed + time.perf_counter() - started,
+            before.elapsed + max(time.perf_counter() - started - (watch.seconds - compiled), 0.0),
             before.model,
             before.method,
             before.step_size,

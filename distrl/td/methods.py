@@ -256,6 +256,10 @@ class CategoricalTD(TDMethod):
         if self.variant is not None and self.average_from is not None:
             raise ValueError("the variants of CategoricalTD take no averages; leave average_from out")
 
+    def on_interval(self, low: float, high: float) -> Self:
+        """The same method on a grid from `low` to `high`, widened where that is one point."""
+        return replace(self, grid=Grid._spanning(low, high, self.atoms))
+
     def _on(self, model: MRP | MDP | None) -> Self:
         if self.grid is not None:
             return self if self.atoms == self.grid.atoms else replace(self, atoms=self.grid.atoms)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -11,11 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from distrl._files import path_of
 from distrl._steady import steady
-from distrl._validation import FloatArray, IntArray, generator, real_number, whole_number
+from distrl._validation import FloatArray, IntArray, float_array, generator, real_number, whole_number
 from distrl.dp.solution import Solution
+from distrl.models.laws import Law, as_law
 from distrl.models.mrp import MRP
+from distrl.returns.base import Returns
 from distrl.returns.metrics import wasserstein
+from distrl.returns.moments import MomentReturns
 from distrl.td.methods import CategoricalTD, TDMethod, ValueEstimates
 from distrl.td.replication import Kept
 from distrl.td.step_sizes import StepSize
@@ -30,7 +33,7 @@ class LearningStatus(Enum):
 
 @dataclass(frozen=True, eq=False)
 class LearningRun:
-    """R independent replications of a method, recorded at T update counts; it can be pickled and resumed.
+    """R independent replications of a method, recorded at T update counts; it can be saved and resumed.
 
     Attributes
     ----------
@@ -125,7 +128,8 @@ class LearningRun:
         Parameters
         ----------
         truth : Solution, Returns, list of laws (one a state), or (S,) array
-            An array holds means: the error is then |mean - truth|, for any method. For `TD` so it is always.
+            Numbers, and moments alone, are means: the error is then |mean - truth|, for any method. For `TD` it is
+            so always.
         metric : callable
             `distrl.wasserstein`, `cramer`, `kolmogorov`, `energy`, or any function of two return laws that gives (S,).
         over : {"max", "mean"} or None
@@ -145,13 +149,8 @@ class LearningRun:
             raise ValueError(f'over must be "max", "mean" or None, got {over!r}')
         laws = truth.returns if isinstance(truth, Solution) else truth
         n = self.model.n_states
-        means = None
-        if isinstance(self.final, ValueEstimates):
-            means = truth.values if isinstance(truth, Solution) else truth.mean() if hasattr(truth, "mean") else truth
-        elif isinstance(laws, np.ndarray) and laws.dtype != object:
-            means = laws
-        if means is not None:
-            goal = np.asarray(means, dtype=np.float64)
+        if isinstance(self.final, ValueEstimates) or isinstance(laws, MomentReturns) or not _holds_laws(laws):
+            goal = _means(laws)
             if goal.shape != (n,):
                 raise ValueError(f"truth holds means of shape {goal.shape}; it must be ({n},), one a state")
             per_state = np.abs(self.values - goal)
@@ -264,14 +263,16 @@ class LearningRun:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what was recorded to `.npz`, atomically: updates, values, estimates (T, R, S, ...), visits, settings.
 
-        To resume in another session, pickle the run itself.
+        `distrl.load` gives the run back, to be looked at or resumed in another session.
 
         Raises
         ------
         ValueError
-            If the name does not end in .npz.
+            If the name does not end in .npz, or the file cannot be written, naming it.
         """
-        target = pathlib.Path(path)
+        from distrl._records import write_result  # it knows all classes of results
+
+        target = path_of(path)
         if target.suffix != ".npz":
             raise ValueError(f"cannot tell the format of {str(target)!r}; end its name in .npz")
         settings = {
@@ -291,7 +292,20 @@ class LearningRun:
         if self._records:
             arrays["estimates"] = np.stack(self._records)
             arrays.update(self.method._axis())
-        partial = target.with_name(target.name + ".partial")
-        with open(partial, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(partial, target)
+        write_result(target, self, arrays, {"estimates": self._records})
+
+
+def _holds_laws(truth: Any) -> bool:
+    """Whether it is return laws, or a sequence with a law in it; what is neither is left to the metric to refuse."""
+    if isinstance(truth, Returns | str) or not hasattr(truth, "__len__"):
+        return True
+    return any(isinstance(entry, Law) or hasattr(entry, "cdf") for entry in truth)
+
+
+def _means(truth: Any) -> FloatArray:
+    """Means of laws, or the numbers themselves."""
+    if isinstance(truth, Returns | ValueEstimates):
+        return np.asarray(truth.mean(), dtype=np.float64)
+    if hasattr(truth, "__len__") and not isinstance(truth, str) and _holds_laws(truth):
+        return np.array([as_law(law, f"truth[{state}]").mean for state, law in enumerate(truth)])
+    return float_array(truth, "truth")

@@ -11,8 +11,8 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
 
+from distrl._files import replacing
 from distrl.plotting import PALETTE, STYLE, plot_map, save_figure
-from experiments.files import replacing
 from experiments.protocol import Arrays
 from experiments.quickstart.analysis import a_priori, laws
 from experiments.quickstart.cell import LEVELS

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from distrl._display import at_most
+from distrl._display import allowed, at_most, enclosed
 from experiments.files import write_csv, write_text
 from experiments.protocol import Arrays, Check, Outcome
 from experiments.quickstart import analysis
+from experiments.quickstart.cell import LEVELS
 from experiments.quickstart.family import CARELESS
 from experiments.quickstart.figures import draw
 
@@ -22,11 +23,11 @@ _NOTES = f"""## What the numbers mean
 
 - Returns are in units of reward, discounted by 0.99 in FrozenLake 8x8 (slippery), undiscounted in CliffWalking.
 - "optimal" has the best mean (policy iteration); "careless" takes a random action in one step of {round(1 / CARELESS)}.
-- VaR 5% is the lower 5% quantile of the return, CVaR 5% the mean of the worst 5%.
-- Intervals are certified. Mean: rounding to a grid keeps means, so only clipping and iteration error count. CVaR: the
-  bound on W1 divided by the level, never above the mean. VaR: a bound on W1 moves a quantile by no fixed amount, so
-  level and value are traded against each other, which is often wide. sd: rounding adds a known variance; there is no
-  interval where the grid clips, since the certificate says nothing about the far tail's square.
+- VaR 25% is the lower 25% quantile of the return, CVaR 25% the mean of the worst 25%. Under the uniform walk on the
+  ice nearly every return is 0, and so are these.
+- Intervals are certified by `Solution.interval`: what the certificate, the exact mean and variance, and the laws that
+  enclose the true one in convex order say together. A value has the digits that its interval allows.
+- A check names the room that it leaves to the oracle's own rounding.
 - CliffWalking's returns are integers: spacing 1 rounds nothing, and the law is exact but for float64.
 - The uniform walk in CliffWalking falls about 600 times before it arrives, with returns far below -100,000. Its grid
   has spacing 100, the cost of a fall, so that only the steps of -1 are rounded; what lies below the grid is clipped,
@@ -66,9 +67,8 @@ def _functionals(results: Mapping[str, Arrays]) -> list[list[str]]:
         start = int(results[cell]["start"])
         row = [cell]
         for item in analysis.certified(results[cell]):
-            low, high = float(item.low[start]), float(item.high[start])
-            interval = "no bound" if np.isnan(low) else f"[{_short(low)}, {_short(high)}]"
-            row.append(f"{_short(float(item.value[start]))} {interval}")
+            value, low, high = (float(column[start]) for column in (item.value, item.low, item.high))
+            row.append(f"{allowed(value, low, high)} {enclosed(low, high)}")
         rows.append(row)
     return rows
 
@@ -93,24 +93,20 @@ def _distances(results: Mapping[str, Arrays]) -> list[list[str]]:
 
 
 def _headline(results: Mapping[str, Arrays]) -> list[list[str]]:
-    rows = [["at the start", "mean", "sd", "CVaR 5%", "true W1", "certificate"]]
+    shown = ("mean", "sd", f"CVaR {LEVELS[0]:.0%}")
+    rows = [["at the start", *shown, "true W1", "certificate"]]
     for cell in _in_order(results):
         result = results[cell]
         start = int(result["start"])
-        values = {item.name: _short(float(item.value[start])) for item in analysis.certified(result)}
+        ends = {i.name: (float(c[start]) for c in (i.value, i.low, i.high)) for i in analysis.certified(result)}
         distance, bound = f"{result['w1'].max():.3g}", at_most(result["bound"].max())
-        rows.append([cell, values["mean"], values["sd"], values["CVaR 5%"], distance, bound])
+        rows.append([cell, *(allowed(*ends[name]) for name in shown), distance, bound])
     return rows
 
 
 def _in_order(results: Mapping[str, Arrays]) -> list[str]:
     """FrozenLake first."""
     return sorted(results, key=lambda cell: (not cell.startswith("lake"), cell))
-
-
-def _short(value: float) -> str:
-    """Five digits, rounding noise as 0."""
-    return "0" if abs(value) < 5e-6 else f"{value:.5g}" if abs(value) < 1e5 else f"{value:.0f}"
 
 
 def _markdown(rows: list[list[str]]) -> str:

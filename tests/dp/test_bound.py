@@ -5,7 +5,7 @@ import pytest
 from oracles import dense_bellman
 
 import distrl
-from distrl import MRP, CategoricalFixedPoint, evaluate
+from distrl import MRP, CategoricalFixedPoint, MonteCarlo, evaluate
 
 #: Two states that loop for ever and one that leads to them: its residual is met for a step or two only.
 SHORT_VISIT = ([[1, 0, 0], [0, 1, 0], [0.4, 0.4, 0.2]], [0, 1, 0], 0.9999)
@@ -21,7 +21,7 @@ def dense_residuals(sol):
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("tol", [1e-5, 1e-2])
+@pytest.mark.parametrize("tol", [None, 1e-5, 1e-2])
 def test_the_bound_covers_what_the_residuals_add_up_to_and_is_within_the_tolerance(tol):
     rng = np.random.default_rng(0)
     for model in (MRP(*SHORT_VISIT), MRP(rng.dirichlet(np.ones(6), 6), rng.normal(size=6), 0.99)):
@@ -42,3 +42,14 @@ def test_the_bound_is_shown_wherever_a_result_is():
     with pytest.raises(distrl.ConvergenceError) as caught:
         evaluate(MRP(*SHORT_VISIT), CategoricalFixedPoint(201, solver="iterate"), tol=1e-3, max_iterations=3)
     assert f"iteration error <= {distrl._display.at_most(caught.value.solution.bound)}" in str(caught.value)
+
+
+@pytest.mark.parametrize("scale", [1e-155, 1e-161, 1e-200])
+def test_a_variance_that_is_lost_to_underflow_is_not_taken_for_zero(scale):
+    """Squares of such rewards are 0 in floats; the law still has a spread."""
+    model = MRP([[0.5, 0.5], [0.5, 0.5]], [1.0 * scale, 2.0 * scale], 0.9)
+    for method in (MonteCarlo(200), CategoricalFixedPoint(51)):
+        ends = evaluate(model, method, rng=0, throw=False).interval("quantile", 0.05)
+        unscaled = MRP([[0.5, 0.5], [0.5, 0.5]], [1.0, 2.0], 0.9)
+        truth = evaluate(unscaled, CategoricalFixedPoint(2001)).returns.quantile(0.05) * scale
+        assert (ends[:, 0] <= truth * (1 + 1e-3)).all() and (truth * (1 - 1e-3) <= ends[:, 1]).all()

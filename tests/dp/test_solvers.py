@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from oracles import dense_bellman
-from scipy import sparse
+from scipy import sparse, stats
 
 import distrl
 from distrl import MRP, CategoricalFixedPoint, FiniteLaw, Grid, environments, evaluate
@@ -362,3 +362,73 @@ def test_groups_of_neighbours_save_most_of_the_applications_on_slow_chains(make,
     assert ours.solver == "krylov-groups" and "groups of neighbouring states" in ours.reason
     assert ours.converged and ours.iterations <= 0.7 * plain.iterations
     assert distrl.wasserstein(ours.returns, plain.returns).max() <= ours.tol + plain.tol
+
+
+def with_densities(n, discount, share=1.0):
+    """Dense transitions, rewards with a density from that share of the states."""
+    rng = np.random.default_rng(5)
+    laws = [stats.norm(0.3, 1.0), stats.norm(-0.5, 0.5)]
+    rewards = [laws[x % 2] if x < share * n else float(x) for x in range(n)]
+    return MRP(rng.dirichlet(np.ones(n), n), rewards, discount)
+
+
+@pytest.mark.fast
+def test_the_rule_knows_of_laws_that_apply_as_matrices():
+    """Each sentence is an argument for the solver that it names, and all of these can run."""
+    dense = sparse.csr_array(np.full((100, 100), 0.01))
+    walk = random_walk(2000, 0.99).continuation
+    for matrix, atoms, gain, name, words in [
+        (dense, 101, 2.0, "sweeps", "at most 6"),
+        (dense, 101, 100.0, "krylov", "rewards have a density"),
+        (dense[:5][:, :5], 51, 100.0, "direct", "250 unknowns"),
+        (dense[:5][:, :5], 401, 100.0, "krylov", "rewards have a density"),
+        (walk, 101, 30.0, "krylov", "rewards have a density"),
+        (walk[:8][:, :8], 51, 1000.0, "banded", "places"),
+    ]:
+        found, reason = choose_solver(Traits(matrix, 0.99, atoms, gain, laws=True))
+        assert found == name and words in reason, (found, reason)
+        for other in ("flow goes one way", "of a difference between states", "groups of neighbouring"):
+            assert other not in reason
+
+
+@pytest.mark.parametrize(("share", "discount"), [(1.0, 0.9), (0.4, 0.99)])
+def test_densities_are_solved_by_the_solver_that_is_named(share, discount):
+    model, grid = with_densities(12, discount, share), Grid(-1500.0, 1500.0, 101)
+    ours = evaluate(model, CategoricalFixedPoint(grid=grid))
+    named = evaluate(model, CategoricalFixedPoint(grid=grid, solver="krylov"))
+    assert ours.solver == "krylov" and ours.iterations == named.iterations
+    np.testing.assert_array_equal(ours.returns.probs, named.returns.probs)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("gives_up", ["solve_by_rule", "krylov", "direct"])
+def test_another_solver_is_tried_before_a_call_gives_up(gives_up, monkeypatch):
+    """Whichever solver stalls with half of its work undone, the result is converged and says who did it."""
+    model = MRP([[0.3, 0.7], [0.6, 0.4]], [0.0, 1.0], 0.99)
+    true = getattr(distrl.dp.categorical, gives_up)
+
+    def stalling(*arguments):
+        outcome = true(*arguments)
+        inner, *words = outcome if gives_up == "solve_by_rule" else (outcome,)
+        inner.cdf[:, :-1] *= 0.9
+        inner = inner._replace(status=distrl.Status.STALLED)
+        return (inner, *words) if words else inner
+
+    monkeypatch.setattr(distrl.dp.categorical, gives_up, stalling)
+    solver = "auto" if gives_up == "solve_by_rule" else gives_up
+    sol = evaluate(model, CategoricalFixedPoint(31, solver=solver))
+    assert sol.converged and "it stalled at an error bound of" in sol.reason and "was tried" in sol.reason
+    clean = evaluate(model, CategoricalFixedPoint(31, solver="iterate"))
+    assert distrl.wasserstein(sol.returns, clean.returns).max() <= sol.tol + clean.tol
+    hopeless = evaluate(model, CategoricalFixedPoint(31, solver=solver), tol=1e-300, throw=False)
+    assert hopeless.status is distrl.Status.STALLED and "was tried" not in hopeless.reason
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("discount", [0.999, 0.99999, 1 - 1e-9])
+@pytest.mark.parametrize("rows", [[[1.0]], [[1.0, 0.0], [0.5, 0.5]], [[1, 0, 0], [0, 1, 0], [0.4, 0.4, 0.2]]])
+def test_looping_states_are_solved_at_any_discount(rows, discount):
+    rewards = [FiniteLaw([0.0, 1.0]), *np.linspace(1.0, 2.0, len(rows) - 1)]
+    sol = evaluate(MRP(rows, rewards, discount), CategoricalFixedPoint(201))  # does not raise
+    clean = np.linalg.solve(np.eye(len(rows)) - discount * np.array(rows), [0.5, *rewards[1:]])
+    assert sol.converged and (np.abs(sol.values - clean) <= sol.tol + 1e-9 * np.abs(clean)).all()

@@ -15,6 +15,7 @@ import distrl.models
 from distrl.models import (
     MDP,
     MRP,
+    EmpiricalMDP,
     FiniteLaw,
     environments,
     from_gymnasium,
@@ -147,8 +148,17 @@ def law(values, probs):
 #: constructor -> arguments that work
 CALLS = {
     MRP: {"P": COIN, "rewards": [1.0, 2.0], "discount": 0.9, "terminal": None, "initial": [0.5, 0.5], "layout": (1, 2)},
-    MDP: {"P": [COIN, STAY], "rewards": [[1, 2], [0, 0]], "discount": 0.9, "terminal": [False, True], "initial": None},
-    MRP.from_outcomes: {"rows": ROWS, "discount": 1.0, "states": 2, "initial": None, "layout": None},
+    MDP: {"P": [COIN, STAY], "rewards": [[1, 2], [0, 0]], "discount": 0.9, "terminal": [False, True], "axes": "ass"},
+    MRP.from_outcomes: {
+        "rows": ROWS,
+        "discount": 1.0,
+        "columns": None,
+        "absorbing": "keep",
+        "normalise": False,
+        "states": 2,
+        "initial": None,
+        "layout": None,
+    },
     MDP.from_outcomes: {"rows": MDP_ROWS, "discount": 0.9, "states": None, "actions": 1, "initial": [1, 0]},
     under: {"policy": [[0.5, 0.5], [1.0, 0.0]], "discount": 0.5},
     law: {"values": [0.0, 1.0], "probs": [0.5, 0.5]},
@@ -201,6 +211,7 @@ def attempt(build, **arguments):
     caught = None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "normalise: .* did not sum to 1", UserWarning)  # what was asked for
         try:
             model = build(**arguments)
         except (ValueError, TypeError) as error:
@@ -247,6 +258,20 @@ def test_junk_gives_a_model_or_an_error_of_distrl(build, data):
 @pytest.mark.parametrize("build", CALLS, ids=lambda build: getattr(build, "__qualname__", str(build)))
 def test_the_arguments_before_they_are_broken_work(build):
     check_sound(build(**CALLS[build]))
+
+
+@given(st.data())
+def test_junk_in_a_table_with_names(data):
+    names = ["state", "action", "probability", "next_state", "reward", "terminal"]
+    records = [dict(zip(names, row, strict=True)) for row in MDP_ROWS]
+    header = data.draw(st.sampled_from(names) | st.text(max_size=3) | st.integers(0, 9) | st.none())
+    records[data.draw(st.integers(0, 2))][header] = data.draw(junk)
+    mapping = {name: [row[name] for row in records] for name in names}
+    mapping[header] = data.draw(st.just(mapping.get(header)) | junk)
+    columns = data.draw(st.sampled_from([None, {"terminal": None}, {"state": "action"}, {"state": header}]) | junk)
+    for table in (records, mapping):
+        attempt(MDP.from_outcomes, rows=table, discount=0.9, columns=columns)
+        attempt(EmpiricalMDP, transitions=table, discount=0.9, columns=columns)
 
 
 @given(junk, st.sampled_from([0.9, None, "a", np.nan]))

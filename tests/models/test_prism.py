@@ -219,6 +219,12 @@ BAD = {
     "rewards too large": (DTMC, {"srew": "4 1\n0 1e308\n", "trew": "4 1\n0 1 1e308\n"}, "float64"),
     "a damaged label file": (DTMC, {"lab": "0=init\n"}, "lab, line 1: expected a first line such as"),
     "an empty label file": (DTMC, {"lab": "\n"}, "lab is empty"),
+    "a label twice": (DTMC, {"lab": '0="init" 1="init"\n0: 0\n'}, "lab, line 1: expected every number"),
+    "a number twice": (
+        DTMC,
+        {"lab": '0="init" 0="goal"\n0: 0\n'},
+        "lab, line 1: expected every number and every label",
+    ),
     "an unknown label number": (DTMC, {"lab": '0="init"\n0: 3\n'}, "lab, line 2: expected 'state: labels'"),
     "a label without a state": (DTMC, {"lab": '0="init"\n9: 0\n'}, "lab, line 2"),
     "an uneven MDP": (MDP_FILES, {"tra": "2 3 3\n0 0 1 1\n0 1 1 1\n1 0 1 1\n", "trew": None}, "state 1 has 1 choices"),
@@ -244,6 +250,9 @@ def test_a_label_that_is_not_there_is_named_with_those_that_are(put):
     stem = put(DTMC)
     with pytest.raises(ValueError, match=r"no label 'end' \(labels: 'init', 'deadlock', 'goal'\)"):
         read_prism(stem, 0.9, terminal="end")
+    (stem.parent / "model.v1.lab").write_text('0="init" 1="empty"\n0: 0\n')
+    with pytest.raises(ValueError, match="no state has the label 'empty'"):
+        read_prism(stem, 0.9, initial="empty")
     with pytest.raises(ValueError, match="no label 'start'"):
         read_prism(stem, 0.9, initial="start")
 

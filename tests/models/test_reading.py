@@ -79,6 +79,24 @@ def test_an_mrps_table_and_a_log_are_read_by_name_too(form):
     assert outcomes(EmpiricalMRP(log, 0.9)) == outcomes(EmpiricalMRP(without_action, 0.9))
 
 
+@pytest.mark.parametrize("attribute", ["columns", "column_names"])
+def test_any_frame_that_gives_columns_by_name_will_do(attribute):
+    """Polars has `columns`, an Arrow table `column_names`, whose `columns` are the data."""
+
+    class Frame:
+        columns = ([1.0], [2.0])
+
+        def __init__(self, table):
+            self.table = table
+            setattr(self, attribute, list(table))
+
+        def __getitem__(self, name):
+            return self.table[name]
+
+    table = Frame(mapping(*shuffled(NAMES, ROWS, (3, 5, 4, 2, 1, 0))))
+    assert outcomes(MDP.from_outcomes(table, 0.9)) == outcomes(MDP.from_outcomes(ROWS, 0.9))
+
+
 @given(st.permutations(range(6)), st.permutations(range(3)))
 def test_the_order_of_columns_and_rows_makes_no_difference(columns, rows):
     table = records(*shuffled(NAMES, [ROWS[k] for k in rows], columns))
@@ -181,6 +199,7 @@ def test_only_a_table_without_further_columns_may_lack_the_ends():
         (mapping(NAMES, ROWS), {"s": "state"}, "columns must map some of state, action"),
         (mapping(NAMES, ROWS), ["state"], "columns must map some of state, action"),
         (mapping(NAMES, ROWS), {"action": None}, "no column None"),
+        (mapping(NAMES, ROWS), {"state": "next_state"}, "'next_state' of rows is taken twice, for next_state too"),
         (ROWS, {"state": "s"}, "read by position"),
         ([{**row} for row in records(NAMES, ROWS)[:2]] + [{"state": 1}], None, "row 2 has no 'action'"),
         ([*records(NAMES, ROWS[:2]), ROWS[2]], None, r"rows\[2\] is unlike rows\[0\]"),
@@ -190,6 +209,9 @@ def test_only_a_table_without_further_columns_may_lack_the_ends():
         ({**mapping(NAMES, ROWS), "reward": 1.0}, None, "reward must be a column"),
         ({name: [] for name in NAMES}, None, "rows is empty"),
         ({}, None, "the columns of rows are none"),
+        ("outcomes.csv", None, r"rows must be a table or a sequence of \(state, .*, got 'outcomes.csv'"),
+        (None, None, "rows must be a table"),
+        (np.array(5.0), None, "rows must be a table"),
         ({0: {0: [(1.0, 0, 1.0, False)]}}, None, "no column 'state'.*the columns of rows are 0"),
     ],
 )
@@ -223,6 +245,11 @@ def test_a_state_that_is_never_left_is_a_gap_and_named():
 def test_the_csv_family_reads_as_it_is(order):
     model = MDP.from_outcomes(mapping(*shuffled(CSV_FAMILY, FAMILY_ROWS, order)), 0.5)
     assert outcomes(model) == [(s, p, y, r, False) for s, _, p, y, r in FAMILY_ROWS]
+
+
+def test_a_number_of_outcomes_that_is_always_the_same_says_nothing():
+    table = {**mapping(CSV_FAMILY, FAMILY_ROWS), "idoutcome": [0] * 4}
+    assert outcomes(MDP.from_outcomes(table, 0.5)) == outcomes(MDP.from_outcomes(mapping(CSV_FAMILY, FAMILY_ROWS), 0.5))
 
 
 def test_loops_of_reward_zero_end_the_return_at_discount_one_and_not_below():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 
 from distrl import environments
-from distrl.models import MDP, MRP, EmpiricalMDP, FiniteLaw
+from distrl.models import MDP, MRP, EmpiricalMDP, EmpiricalMRP, FiniteLaw, load, save
 
 pytestmark = pytest.mark.fast
 
@@ -203,6 +203,40 @@ def test_rewards_that_are_no_numbers_are_refused(value, sentence):
         MRP(COIN, value, 0.9)
 
 
+def test_labels_in_another_order_than_positions_are_not_passed_over():
+    pandas = pytest.importorskip("pandas")
+    p = [[0.25, 0.75], [0.5, 0.5]]
+    turned, square = pandas.Series([2.0, 1.0], index=[1, 0]), pandas.DataFrame(p, index=[1, 0], columns=[1, 0])
+    for build, name in (
+        (lambda: MRP(p, turned, 0.9), "rewards"),
+        (lambda: MRP(p, [1.0, 2.0], 0.9, initial=turned / 3), "initial"),
+        (lambda: MRP(p, [1.0, 0.0], 0.9, terminal=turned == 1.0), "terminal"),
+        (lambda: MRP(square, [1.0, 2.0], 0.9), "P"),
+        (lambda: MDP([p, square], [1.0, 2.0], 0.9), r"P\[1\]"),
+        (lambda: MDP([p, p], turned, 0.9), "rewards"),
+        (lambda: MDP([p, p], [1.0, 2.0], 0.9).under(turned - 1), "policy"),
+    ):
+        with pytest.raises(ValueError, match=rf"the index of {name} is \[1, 0\], in another order than its positions"):
+            build()
+    named = pandas.DataFrame(p, index=["a", "b"], columns=["b", "a"])
+    with pytest.raises(ValueError, match="the index and the columns of P name the same things in another order"):
+        MRP(named, [1.0, 2.0], 0.9)
+    expected = outcomes(MRP(p, [1.0, 2.0], 0.9))
+    for labels in (["a", "b"], [0, 1], [1, 2]):
+        frame = pandas.DataFrame(p, index=labels, columns=labels)
+        assert outcomes(MRP(frame, pandas.Series([1.0, 2.0], index=labels), 0.9)) == expected
+    assert outcomes(MRP(p, turned.sort_index(), 0.9)) == expected
+
+
+def test_booleans_are_no_positions():
+    """A column of ends in the place of a column of states was 0 and 1."""
+    rows = [(0, True, 1.0, 0, 1.0, False), (1, False, 1.0, 0, 1.0, False)]
+    with pytest.raises(TypeError, match="action holds booleans, not positions; look at the order"):
+        MDP.from_outcomes(rows, 0.9)
+    with pytest.raises(TypeError, match="next_state holds booleans"):
+        EmpiricalMRP({"state": [0], "reward": [1.0], "next_state": [False], "terminal": [True]}, 0.9)
+
+
 def test_missing_values_of_pandas_are_refused():
     pandas = pytest.importorskip("pandas")
     for column, name in (
@@ -232,6 +266,9 @@ def test_duplicates_of_a_sparse_matrix_add_up_beyond_a_small_integer():
     halves = sparse.coo_array(([0.5, 0.5], ([0, 0], [0, 0])), shape=(1, 1))
     assert outcomes(MRP(halves, twice, 0.9)) == [(0, 1.0, 0, 200.0, False)]
 
+
+SHORT = 1 - 9e-10
+MDP_OF_TWO = MDP([[[SHORT, 0], [0, 1]], [[SHORT, 0], [0, 1]]], [1.0, 1.0], 0.9)
 
 # Rows that do not sum to 1
 
@@ -305,6 +342,31 @@ def test_a_row_of_nothing_cannot_be_divided():
 def test_whether_to_normalise_is_yes_or_no():
     with pytest.raises(TypeError, match="normalise must be True or False, got 'no'"):
         MRP(ROUGH, np.zeros(3), 0.9, normalise="no")
+
+
+def test_what_is_accepted_goes_on_working():
+    """A row and a policy that are both off by almost what is allowed: together they are off by twice that."""
+    mixed = MDP_OF_TWO.under([[0.5 * SHORT, 0.5 * SHORT], [1, 0]])
+    assert mixed.outcomes.defects == pytest.approx([1.8e-9, 0.0], rel=1e-6)
+    empirical = EmpiricalMRP([(1, 0.0, 1, True)], 0.9, unvisited=mixed)
+    assert outcomes(empirical)[0] == outcomes(mixed)[0]
+    assert empirical.outcomes.defects.tolist() == mixed.outcomes.defects.tolist()
+
+
+def test_what_a_policy_lacks_does_not_make_up_for_what_a_row_has_too_much():
+    d = 5e-10
+    mdp = MDP([[[1 + d]], [[1 + d]]], [1.0], 0.9)
+    for weights in ([0.5 * (1 - d)] * 2, [0.5 * (1 + d)] * 2):
+        assert mdp.under([weights]).outcomes.defects == pytest.approx([2 * d], rel=1e-5)
+    assert MDP([[[1.0]]] * 10, [1.0], 0.9).under("uniform").outcomes.defects.tolist() == [0.0]  # rounding is no defect
+
+
+def test_a_mixed_model_loads_again_with_what_it_lacks(tmp_path):
+    model = MDP_OF_TWO.under([[0.5 * SHORT, 0.5 * SHORT], [1, 0]])
+    save(model, tmp_path / "m.npz")
+    again = load(tmp_path / "m.npz")
+    assert outcomes(again) == outcomes(model)
+    assert again.outcomes.defects.tolist() == model.outcomes.defects.tolist() != [0.0, 0.0]
 
 
 # Masks, policies and discounts

@@ -1,5 +1,6 @@
 """Functionals of return laws against exact rational arithmetic, optimisation and Monte Carlo."""
 
+import math
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -342,3 +343,91 @@ def test_bad_questions_are_refused_by_name(ask: object, error: type[Exception], 
     assert callable(ask)
     with pytest.raises(error, match=sentence):
         ask(ParticleReturns([[0.0, 1.0]]))
+
+
+# ---- values, weights and arguments at the ends of float64
+
+
+def as_fractions(values: list[float], masses: list[float]) -> Rational:
+    return Rational([Fraction(v) for v in values], [Fraction(m) for m in masses])
+
+
+def root(square: Fraction) -> float:
+    """sqrt as a float, whatever the size."""
+    return float(Fraction(math.isqrt(int(square * 4**1300)), 2**1300))
+
+
+EXTREMES = [
+    ([1e100, 2e100, 5e100], [0.25, 0.25, 0.5]),
+    ([-1e300, 1e300], [0.5, 0.5]),
+    ([-1.7e308, 0.0, 1.7e308], [0.25, 0.5, 0.25]),
+    ([1.7e308] * 5, [0.2] * 5),
+    ([-1.7e308, -1.6e308], [0.1, 0.9]),
+    ([1e-300, 3e-300], [0.5, 0.5]),
+    ([0.0, 1e-310], [0.5, 0.5]),
+    ([-1e-200, 1e200], [0.5, 0.5]),
+    ([0.0, 1.0, 2.0], [5e-324, 0.5, 0.5]),
+    ([0.0, 1.0, 1e300], [0.5, 0.5, 0.0]),
+    ([-1e308, 3.0, 4.0], [0.0, 0.5, 0.5]),
+    ([1e8, 1e8 + 1], [0.5, 0.5]),
+]
+
+
+@pytest.mark.parametrize(("values", "masses"), EXTREMES)
+def test_functionals_at_the_ends_of_float64_neither_overflow_nor_lose_everything(
+    values: list[float], masses: list[float]
+) -> None:
+    law, returns = as_fractions(values, masses), ParticleReturns(values, masses)
+    inside = [v for v, m in zip(values, masses, strict=True) if m > 0]
+    size, spread = max(map(abs, inside)), Fraction(max(inside)) - Fraction(min(inside))
+    # a few roundings of the largest value; products of denormals lose digits absolutely
+    room = 16 * EPS * size + 2e-323
+    tiny = float(min(spread / 10**9, Fraction(1)))
+    levels, points = [5e-324, 1e-300, 0.3, 0.75, 1.0], [0.0, min(values), max(values), -1e308, 1.75e308, tiny]
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        mean, std, var = float(returns.mean()), float(returns.std()), float(returns.var())
+        lower, upper = returns.cvar(levels), returns.cvar(levels, "upper")
+        expectiles = returns.expectile([1e-300, 0.2, 0.5, 1 - 1e-16])
+        loss, quantiles = returns.stop_loss(points), returns.quantile([0.1, 0.9])
+        risk = returns.entropic_risk([-1.7e308, -1e200, 1e-320, 1e200, 1.7e308, 0.0])
+    exact_mean = law.mean() / sum(law.masses)
+    variance = sum((m * (v - exact_mean) ** 2 for v, m in law.pieces()), Fraction(0))
+    assert abs(mean - float(exact_mean)) <= room
+    assert std == pytest.approx(root(variance), rel=1e-12, abs=room)
+    if variance > Fraction(np.finfo(float).max):
+        assert var == np.inf
+    else:
+        assert var == pytest.approx(float(variance), rel=1e-12, abs=float(min(Fraction(room) ** 2, 10**300)) + 1e-320)
+    for k, level in enumerate(levels):
+        assert abs(float(lower[k]) - float(rational_cvar(law, Fraction(level) * sum(law.masses)))) <= room
+        mirrored = Rational([-v for v in law.values], law.masses)
+        assert abs(float(upper[k]) + float(rational_cvar(mirrored, Fraction(level) * sum(law.masses)))) <= room
+    for k, point in enumerate(points):
+        excess = sum((m * max(v - Fraction(point), Fraction(0)) for v, m in law.pieces()), Fraction(0))
+        if excess < Fraction(np.finfo(float).max):
+            assert float(loss[k]) == pytest.approx(float(excess), rel=16 * EPS, abs=2e-323)
+
+    def imbalance(e: Fraction, tau: Fraction) -> Fraction:
+        above = sum((m * max(v - e, Fraction(0)) for v, m in law.pieces()), Fraction(0))
+        return tau * above - (1 - tau) * sum((m * max(e - v, Fraction(0)) for v, m in law.pieces()), Fraction(0))
+
+    for e, tau in zip(expectiles, [1e-300, 0.2, 0.5, 1 - 1e-16], strict=True):  # falling in e, 0 at the expectile
+        assert min(inside) <= float(e) <= max(inside)
+        below, above = Fraction(float(e)) - 4 * Fraction(room), Fraction(float(e)) + 4 * Fraction(room)
+        assert imbalance(below, Fraction(tau)) >= 0 >= imbalance(above, Fraction(tau))
+    heavy = [v for v, m in zip(values, masses, strict=True) if m > 1e-15]
+    assert quantiles.tolist() == [heavy[0], heavy[-1]]
+    assert (np.array(min(inside)) <= risk).all() and (risk <= max(inside)).all()
+    assert abs(float(risk[2]) - mean) <= room + 1e-320 * size * size if size < 1e150 else True
+    if spread > Fraction(1, 10**100):  # beta * spread is beyond any logarithm of a mass
+        np.testing.assert_allclose(risk[[0, 4]], [min(inside), max(inside)], rtol=1e-12, atol=room)
+
+
+def test_entropic_risk_is_the_same_in_any_unit() -> None:
+    values, masses = np.array([-1.0, 0.5, 2.0]), [0.2, 0.5, 0.3]
+    betas = np.array([-40.0, -1.0, -1e-3, 0.1, 3.0, 700.0])
+    plain = ParticleReturns(values, masses).entropic_risk(betas)
+    for exponent in (-900, -300, 300, 900):
+        unit = 2.0**exponent
+        scaled = ParticleReturns(values * unit, masses).entropic_risk(betas / unit)
+        np.testing.assert_allclose(scaled / unit, plain, rtol=1e-13)

@@ -470,3 +470,74 @@ X: Returns = ParticleReturns(np.zeros((3, 2)))
 def test_bad_operands_are_refused_by_name(call: Any, error: type[Exception], sentence: str) -> None:
     with pytest.raises(error, match=sentence):
         call()
+
+
+# ---- what decides that two values are one
+
+
+def exact_distances(a: Any, b: Any) -> tuple[float, float, float]:
+    """W1, Cramer, Kolmogorov of two lists of (value, mass) in rational arithmetic."""
+    points = sorted({Fraction(v) for v, _ in (*a, *b)})
+    first, second, largest = Fraction(0), Fraction(0), Fraction(0)
+    for x, following in itertools.zip_longest(points, points[1:]):
+        gap = sum((Fraction(m) for v, m in a if Fraction(v) <= x), Fraction(0))
+        gap -= sum((Fraction(m) for v, m in b if Fraction(v) <= x), Fraction(0))
+        largest = max(largest, abs(gap))
+        if following is not None:
+            first += abs(gap) * (following - x)
+            second += gap * gap * (following - x)
+    root = Fraction(math.isqrt(int(second * 4**1200)), 2**1200)
+    return float(first), float(root), float(largest)
+
+
+FAR_APART = [
+    ([(0.0, 1.0), (1e99, 0.0)], [(1.0, 1.0)]),
+    ([(-1e99, 0.0), (0.0, 1.0)], [(1.0, 1.0)]),
+    ([(0.0, 0.5), (1e99, 0.5)], [(1.0, 0.5), (1e99, 0.5)]),
+    ([(0.0, 0.5), (1e16, 0.5)], [(1e-3, 0.5), (1e16, 0.5)]),
+    ([(1e-320, 1.0)], [(0.0, 1.0)]),
+    ([(1e-300, 0.5), (1.0, 0.5)], [(0.0, 0.5), (1.0, 0.5)]),
+    ([(1.0, 1.0)], [(1.0 + 1e-13, 1.0)]),
+    ([(1e-200, 0.25), (3e-200, 0.75)], [(2e-200, 1.0)]),
+    ([(-1.7e308, 0.5), (1.7e308, 0.5)], [(-1.7e308, 0.25), (1.7e308, 0.75)]),
+    ([(1e300, 1.0)], [(1.5e300, 1.0)]),
+    ([(5e-324, 1.0), (1e308, 0.0)], [(0.0, 1.0)]),
+]
+
+
+@pytest.mark.parametrize(("a", "b"), FAR_APART)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_values_are_told_apart_whatever_else_the_range_holds(a: Any, b: Any, rows: int) -> None:
+    x, y = (ParticleReturns(*(np.tile(column, (rows, 1)) for column in zip(*law, strict=True))) for law in (a, b))
+    first, root, largest = exact_distances(a, b)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        found = [metric(x, y) for metric in (wasserstein, cramer, energy, kolmogorov)]
+    for distance, exact in zip(found, (first, root, math.sqrt(2.0) * root, largest), strict=True):
+        np.testing.assert_allclose(distance, exact, rtol=1e-14)
+    if max(v for v, _ in a) <= 1e100:
+        np.testing.assert_array_equal(kolmogorov(y, FiniteLaw(*zip(*a, strict=True))), largest)
+
+
+def test_two_values_beside_a_huge_one_are_still_two() -> None:
+    x, y = ParticleReturns([0.0, 1e308], [0.5, 0.5]), ParticleReturns([5e-324, 1e308], [0.5, 0.5])
+    assert float(kolmogorov(x, y)) == 0.5
+
+
+def test_atoms_without_mass_never_count() -> None:
+    """Ten masses of a tenth sum to 1 up to rounding, which must not be multiplied by the way to an atom of none."""
+    values, masses = np.linspace(0.0, 1.0, 10), np.full(10, 0.1)
+    y = ParticleReturns([0.25, 0.5], [0.3, 0.7])
+    plain = [float(metric(ParticleReturns(values, masses), y)) for metric in (wasserstein, cramer, kolmogorov)]
+    for far in ([1e60], [-1e60], [-1e60, 1e60], [0.05, 0.25, 0.5, 1e9]):
+        padded = ParticleReturns([*values, *far], [*masses, *np.zeros(len(far))])
+        for other in (y, ParticleReturns([0.25, 0.5, 1e80], [0.3, 0.7, 0.0])):
+            found = [float(metric(padded, other)) for metric in (wasserstein, cramer, kolmogorov)]
+            np.testing.assert_allclose(found, plain, rtol=1e-13)
+        for p in (2, np.inf):
+            assert float(wasserstein(padded, y, p)) == float(wasserstein(ParticleReturns(values, masses), y, p))
+    shared = [0.0, 0.1, 0.2, 0.3, 1e70]
+    weights = ([0.1, 0.2, 0.3, 0.4, 0.0], [0.4, 0.3, 0.2, 0.1, 0.0])
+    on_one = [ParticleReturns(shared, w) for w in weights]
+    short = [ParticleReturns(shared[:4], w[:4]) for w in weights]
+    for metric in (wasserstein, cramer, kolmogorov):
+        assert float(metric(*on_one)) == pytest.approx(float(metric(*short)), rel=1e-13)

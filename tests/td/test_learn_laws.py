@@ -355,3 +355,17 @@ def test_a_resumed_run_refuses_what_is_not_its_own():
         distrl.learn(distrl.MRP(np.eye(3), [0, 0, 1], 0.9), distrl.TD(), updates=5, resume=run)
     with pytest.raises(ValueError, match="nothing was recorded"):
         run.at(7)
+
+
+@pytest.mark.parametrize("method", [distrl.TD(), distrl.CategoricalTD(21), distrl.QuantileTD(5), distrl.ExpectileTD(3)])
+def test_errors_against_means_are_those_of_the_means(method):
+    """An array holds means, for every method: an array's own mean() is one number, and not that."""
+    mrp = distrl.MRP([[0.5, 0.5], [0.5, 0.5]], [2.0, -1.0], discount=0.9)
+    run = distrl.learn(mrp, method, updates=30, replications=3, records=4, rng=0)
+    truth = [6.5, 3.5]
+    for means in (np.array(truth), truth) if isinstance(method, distrl.TD) else (np.array(truth),):
+        np.testing.assert_array_equal(run.errors(means, over=None), np.abs(run.values - np.array(truth)))
+    if isinstance(method, distrl.TD):
+        solution = distrl.evaluate(mrp, distrl.CategoricalFixedPoint(21))
+        for means in (solution, solution.returns):
+            np.testing.assert_array_equal(run.errors(means), np.abs(run.values - solution.values).max(axis=-1))

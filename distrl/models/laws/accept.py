@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+from distrl._steady import steady
 from distrl._validation import LARGEST_NUMBER
 from distrl.models.laws.base import Law
 from distrl.models.laws.describe import describe, is_discrete, legacy
@@ -10,6 +11,7 @@ from distrl.models.laws.lattice import discrete_law
 from distrl.models.laws.scipy_laws import ScipyLaw
 
 
+@steady
 def as_law(value: Any, name: str) -> Law:
     """`value` as a `Law`: a `Law` as it is, a frozen scipy.stats law or one of a user's own class wrapped.
 

@@ -82,6 +82,10 @@ class Law(ABC):
         """Bound on the distance of `put` at |k| <= reach to that of the law that was given."""
         return self.error + self.rounding(reach)
 
+    def resolution(self, reach: float) -> float:
+        """Points |x| <= reach this close to a value may be taken for it: 0 where the CDF compares exactly."""
+        return 0.0
+
     @property
     @abstractmethod
     def key(self) -> Hashable:

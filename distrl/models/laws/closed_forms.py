@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import special
+
+from distrl._lazy import special
 
 
 def _norm(z: Any) -> Any:

@@ -1,11 +1,13 @@
 """A law on finitely many values."""
 
+import math
 from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from distrl._steady import steady
 from distrl._validation import LARGEST_NUMBER, FloatArray, distribution, float_array, whole_number
 from distrl.models.laws.base import Law
 
@@ -34,6 +36,7 @@ class FiniteLaw(Law):
     0.5
     """
 
+    @steady
     def __init__(self, values: ArrayLike, probs: ArrayLike | None = None) -> None:
         raw = float_array(values, "FiniteLaw values", ndim=1)
         if not raw.size:
@@ -49,7 +52,7 @@ class FiniteLaw(Law):
         self.values, self.probs = self.values[kept], self.probs[kept]
         self._cumulative = running_sums(self.probs)
         self._partial = running_sums(self.probs * self.values)
-        self.mean = float(self.probs @ self.values)
+        self.mean = math.fsum(self.probs * self.values)  # rounded once, however many values there are
         with np.errstate(over="ignore"):
             self.variance = float(self.probs @ (self.values - self.mean) ** 2)
         self.support = (float(self.values[0]), float(self.values[-1]))
@@ -85,6 +88,11 @@ class FiniteLaw(Law):
         last = np.maximum(count - 1, 0)
         return np.where(count > 0, np.maximum(points * self._cumulative[last] - self._partial[last], 0.0), 0.0)
 
+    def rounding(self, reach: float) -> float:
+        # running sums of the masses, and of masses times values
+        terms = min(len(self.values), _BLOCK + len(self.values) // _BLOCK + 1) + 4
+        return terms * float(np.finfo(np.float64).eps) * (reach + self.absolute_mean())
+
     def quantile(self, q: ArrayLike) -> FloatArray:
         index = np.searchsorted(self._cumulative, np.asarray(q, dtype=np.float64) - 1e-9)
         return self.values[np.minimum(index, len(self.values) - 1)]
@@ -92,10 +100,12 @@ class FiniteLaw(Law):
     def sample(self, size: int, rng: np.random.Generator) -> FloatArray:
         return rng.choice(self.values, size=size, p=self.probs / self.probs.sum())
 
+    @steady
     def moment(self, order: int) -> float:
         with np.errstate(over="ignore"):
             return float(self.probs @ self.values ** whole_number(order, "order"))
 
+    @steady
     def central_moment(self, order: int) -> float:
         with np.errstate(over="ignore"):
             return float(self.probs @ (self.values - self.mean) ** order)

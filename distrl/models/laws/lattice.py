@@ -95,7 +95,11 @@ class LatticeLaw(FiniteLaw):
         """The points, those that are a value but for rounding moved there."""
         points = np.asarray(x, dtype=np.float64)
         nearest = self.values[0] + np.round(points - self.values[0])
-        return np.where(np.abs(points - nearest) <= 1e-9, nearest, points)
+        return np.where(np.abs(points - nearest) <= self.resolution(np.abs(points)), nearest, points)
+
+    def resolution(self, reach: Any) -> Any:
+        # of a point, and of the values, which are rounded sums
+        return 4.0 * float(np.finfo(np.float64).eps) * (reach + abs(self.values[0]))
 
 
 def discrete_law(frozen: Any) -> FiniteLaw:

@@ -1,0 +1,284 @@
+"""Results in `.npz` files, bit for bit and without pickle.
+
+A record is the tree of an object as JSON: its class by name, its fields, and the names under which its arrays lie
+beside it in the file. Only the library's own classes are written and made again, each through its constructor or from
+its fields; what is computed on demand is left out. An object that occurs twice is written once.
+"""
+
+import dataclasses
+import inspect
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from functools import cache, cached_property
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from distrl._files import one_line, path_of, read_npz, write_npz
+from distrl.models.laws import FiniteLaw, LatticeLaw, Law
+from distrl.models.mdp import MDP
+from distrl.models.mrp import MRP
+from distrl.models.storage import FORMAT, build, describe, fields_of, frozen_law, model_in
+from distrl.models.storage import save as save_model
+
+_RECORD = "distrl result"
+_VERSION = 1
+_MODEL = ("outcomes", "discount", "initial", "layout")  # of a model, in the fields of a model's file
+#: Where the classes are that results are made of.
+_MODULES = (
+    *(f"dp.{name}" for name in ("brackets", "categorical", "certificate", "expectile", "moments", "monte_carlo")),
+    *(f"dp.{name}" for name in ("particles", "quantile", "solution", "status")),
+    "generative.intervals",
+    *(f"models.{name}" for name in ("generative", "mdp", "mrp", "outcomes")),
+    *(f"returns.{name}" for name in ("brackets", "categorical", "expectile", "functionals", "grid", "moments")),
+    *(f"returns.{name}" for name in ("particles", "quantile")),
+    *(f"td.{name}" for name in ("methods", "replication", "run", "sampling", "step_sizes")),
+)
+
+
+def save(thing: Any, path: Any) -> None:
+    """Write a model or a result to a file; `load` gives it back bit for bit.
+
+    The file appears whole or not at all: it is written beside `path` and then renamed.
+
+    Parameters
+    ----------
+    thing : MRP, MDP, Solution, Estimate, LearningRun, or a part of one: return laws, a certificate, a method
+        Reward laws must be `FiniteLaw`s or frozen laws of `scipy.stats` with scalar parameters.
+    path : path
+        For results the name must end in .npz (or .csv, for the table of a solution); for a model it is taken as it is.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a reward law or a method is a user's own, or the file cannot be written, naming it.
+    """
+    if isinstance(thing, MRP | MDP) and set(_state(thing)) <= set(_MODEL):
+        save_model(thing, path)
+    elif _classes().get(type(thing).__name__) is not type(thing):
+        raise TypeError(f"distrl saves an MRP or an MDP, and results such as a Solution; got {thing!r}")
+    elif hasattr(thing, "save"):
+        thing.save(path)
+    else:
+        write_npz(path_of(path), record_of(thing, {}))
+
+
+def load(path: Any) -> Any:
+    """Read what `save`, `Solution.save` or `LearningRun.save` wrote: a model, a Solution, an Estimate, a LearningRun.
+
+    A result is what it was: laws, certificate, status, method, model and samples, bit for bit; its intervals can be
+    asked for, and a run can be resumed. Nothing in the file is executed.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the file is missing, damaged, cut short, not made by distrl or by a later version, naming it.
+    """
+    source = path_of(path)
+    fields = read_npz(source, f"a {FORMAT} file or result")
+    kind = str(fields.get("format"))
+    if kind != _RECORD:
+        if kind != FORMAT and "settings" in fields:
+            raise ValueError(f"{source} was saved by an older distrl, or without its model: it has arrays, no record")
+        return model_in(fields, source)
+    try:
+        version = int(fields["version"])
+        if version != _VERSION:
+            raise ValueError(f"it has format version {version}, this distrl reads version {_VERSION}; update distrl")
+        return _Reader(fields).read(json.loads(str(fields["record"])))
+    except KeyError as error:
+        raise ValueError(f"{source} is not a whole file of distrl: it has no field {error}") from error
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"{source} does not hold a valid result: {one_line(error)}") from error
+
+
+def record_of(
+    thing: Any, named: Mapping[str, Any], stacked: Mapping[str, Sequence[Any]] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The fields of a file: `thing`, and arrays for people, `named`, which it shares where they are its own.
+
+    `stacked` says of a named array which arrays of `thing` are its rows.
+
+    Raises
+    ------
+    ValueError
+        If something in it is no class of the library.
+    """
+    writer = _Writer(named, stacked)
+    record = json.dumps(writer.write(thing))
+    return {
+        "format": np.array(_RECORD),
+        "version": np.array(_VERSION),
+        "record": np.array(record),
+        **writer.arrays,
+    }
+
+
+def write_result(
+    path: Path, thing: Any, named: Mapping[str, Any], stacked: Mapping[str, Sequence[Any]] = MappingProxyType({})
+) -> None:
+    """Write a result and arrays for people; the arrays alone, with a warning, where a part of it cannot be written."""
+    try:
+        fields = record_of(thing, named, stacked)
+    except ValueError as error:
+        warnings.warn(f"{path} gets arrays only, and distrl.load cannot read it: {one_line(error)}", stacklevel=4)
+        fields = dict(named)
+    write_npz(path, fields)
+
+
+@cache
+def _classes() -> dict[str, type]:
+    """Classes of results by name."""
+    found: dict[str, type] = {}
+    for name in _MODULES:
+        module = import_module(f"distrl.{name}")
+        members = inspect.getmembers(module, inspect.isclass)
+        found.update({own: kind for own, kind in members if kind.__module__ == module.__name__})
+    return found
+
+
+def _state(thing: Any) -> dict[str, Any]:
+    """The fields of an object: what it was made of, not what was computed on demand."""
+    kind = type(thing)
+    if dataclasses.is_dataclass(kind):
+        return {field.name: getattr(thing, field.name) for field in dataclasses.fields(kind) if field.init}
+    if hasattr(kind, "_fields"):
+        return dict(thing._asdict())
+    return {name: value for name, value in vars(thing).items() if not _computed(kind, name)}
+
+
+def _computed(kind: type, name: str) -> bool:
+    return isinstance(inspect.getattr_static(kind, name, None), cached_property)
+
+
+class _Writer:
+    """Makes a record."""
+
+    def __init__(self, named: Mapping[str, Any], stacked: Mapping[str, Sequence[Any]]) -> None:
+        self.arrays = dict(named)
+        self._places: dict[int, Any] = {
+            id(array): {"array": name} for name, array in named.items() if isinstance(array, np.ndarray)
+        }
+        for name, rows in stacked.items():
+            self._places.update((id(row), {"array": name, "row": place}) for place, row in enumerate(rows))
+        self._kept: list[Any] = []  # alive, so that no two have one identity
+        self._objects = 0
+
+    def write(self, thing: Any) -> Any:
+        """`thing` as JSON."""
+        if thing is None or (isinstance(thing, bool | int | float | str) and not isinstance(thing, np.generic | Enum)):
+            return thing
+        if isinstance(thing, np.generic):
+            return self.write(thing.item())
+        if isinstance(thing, Enum):
+            self._check(thing)
+            return {"enum": type(thing).__name__, "name": thing.name}
+        if id(thing) in self._places:
+            found = self._places[id(thing)]
+            if isinstance(thing, np.ndarray):
+                return {**found, "fixed": not thing.flags.writeable}
+            return found
+        node = self._node(thing)
+        self._kept.append(thing)
+        if "array" in node:
+            self._places[id(thing)] = {"array": node["array"]}
+        elif "number" in node:
+            self._places[id(thing)] = {"again": node["number"]}
+        return node
+
+    def _node(self, thing: Any) -> dict[str, Any]:
+        if isinstance(thing, np.ndarray):
+            if thing.dtype.hasobject:
+                raise ValueError("an array of objects cannot be saved")
+            name = f"record/{len(self.arrays)}"
+            self.arrays[name] = thing
+            return {"array": name, "fixed": not thing.flags.writeable}
+        if isinstance(thing, list):
+            return {"list": [self.write(item) for item in thing]}
+        if isinstance(thing, tuple) and not hasattr(thing, "_fields"):
+            return {"tuple": [self.write(item) for item in thing]}
+        if isinstance(thing, dict):
+            return {"dict": [[self.write(key), self.write(value)] for key, value in thing.items()]}
+        if isinstance(thing, np.random.SeedSequence):
+            state = {name: self.write(value) for name, value in thing.state.items()}
+            return {"number": self._number(), "seed": state}
+        if isinstance(thing, Law):
+            finite = isinstance(thing, FiniteLaw) and not isinstance(thing, LatticeLaw)
+            parts = [thing.values, thing.probs] if finite else describe(thing)  # type: ignore[attr-defined]
+            return {"number": self._number(), "law": self.write(parts)}
+        self._check(thing)
+        state = _state(thing)
+        node: dict[str, Any] = {"number": self._number(), "class": type(thing).__name__}
+        if isinstance(thing, MRP | MDP):
+            node["model"] = {name: self.write(np.asarray(field)) for name, field in fields_of(thing).items()}
+            state = {name: value for name, value in state.items() if name not in _MODEL}
+        return {**node, "fields": {name: self.write(value) for name, value in state.items()}}
+
+    def _number(self) -> int:
+        self._objects += 1
+        return self._objects
+
+    @staticmethod
+    def _check(thing: Any) -> None:
+        if _classes().get(type(thing).__name__) is not type(thing):
+            raise ValueError(f"{thing!r} cannot be saved: {type(thing).__name__} is no class of distrl's results")
+
+
+class _Reader:
+    """Makes objects of a record."""
+
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
+        self._arrays = arrays
+        self._made: dict[int, Any] = {}
+
+    def read(self, node: Any) -> Any:
+        """The object that JSON stands for."""
+        if not isinstance(node, dict):
+            return node
+        if "array" in node:
+            array = self._arrays[node["array"]]
+            if "row" in node:
+                array = array[node["row"]]
+            array.flags.writeable = array.flags.writeable and not node["fixed"]
+            return array
+        if "again" in node:
+            return self._made[node["again"]]
+        if "list" in node:
+            return [self.read(item) for item in node["list"]]
+        if "tuple" in node:
+            return tuple(self.read(item) for item in node["tuple"])
+        if "dict" in node:
+            return {self.read(key): self.read(value) for key, value in node["dict"]}
+        if "enum" in node:
+            return self._class(node["enum"], Enum)[node["name"]]
+        made = self._made[node["number"]] = self._object(node)
+        return made
+
+    def _object(self, node: dict[str, Any]) -> Any:
+        if "seed" in node:
+            return np.random.SeedSequence(**{name: self.read(value) for name, value in node["seed"].items()})
+        if "law" in node:
+            parts = self.read(node["law"])
+            return FiniteLaw(*parts) if isinstance(parts, list) else frozen_law(parts, "a law")
+        kind = self._class(node["class"])
+        fields = {name: self.read(value) for name, value in node["fields"].items()}
+        if dataclasses.is_dataclass(kind) or hasattr(kind, "_fields"):
+            return kind(**fields)
+        thing = kind.__new__(kind)
+        if "model" in node:
+            model = build({name: self.read(value) for name, value in node["model"].items()})
+            fields = {**{name: getattr(model, name) for name in _MODEL}, **fields}
+        vars(thing).update(fields)
+        return thing
+
+    @staticmethod
+    def _class(name: Any, base: type = object) -> Any:
+        kind = _classes().get(name)
+        if kind is None or not issubclass(kind, base):
+            raise ValueError(f"it holds a {name!r}, which this distrl does not know; update distrl")
+        return kind

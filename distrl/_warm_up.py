@@ -1,0 +1,161 @@
+"""Compiling ahead: every verb once, on models so small that compiling is all the work."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from distrl._compiling import watch
+from distrl.dp import (
+    Brackets,
+    CategoricalDP,
+    CategoricalFixedPoint,
+    ExpectileDP,
+    Moments,
+    MonteCarlo,
+    ParticleDP,
+    QuantileDP,
+    evaluate,
+)
+from distrl.generative import estimate
+from distrl.models import MRP, FiniteLaw, environments
+from distrl.returns import Grid, cramer, kolmogorov, wasserstein
+from distrl.td import TD, CategoricalTD, ExpectileTD, MonteCarloTD, QuantileTD, learn
+
+VERBS = ("evaluate", "estimate", "learn")
+Steps = list[tuple[str, Callable[[], Any]]]
+
+
+def warm_up(verbs: str | Iterable[str] | None = None, progress: bool = True) -> float:
+    """Compile what the verbs need, ahead of time; the code is kept for later sessions where Numba's cache can write.
+
+    The first call of a kernel compiles it, which takes some seconds in all. Worker processes that start at once would
+    all compile the same: call this in their parent, or once when a machine is set up.
+
+    Parameters
+    ----------
+    verbs : str or iterable of str, optional
+        Of "evaluate", "estimate", "learn"; None: all.
+    progress : bool
+        Say on stderr what is being compiled.
+
+    Returns
+    -------
+    float
+        Seconds of compiling; 0 where everything was there. One to two minutes for all verbs on one core.
+
+    Raises
+    ------
+    ValueError
+        On an unknown verb.
+
+    Examples
+    --------
+    >>> import distrl
+    >>> seconds = distrl.warm_up("evaluate", progress=False)
+    """
+    chosen = VERBS if verbs is None else (verbs,) if isinstance(verbs, str) else tuple(verbs)
+    unknown = [verb for verb in chosen if verb not in VERBS]
+    if unknown:
+        raise ValueError(f"verbs must be among {', '.join(VERBS)}, got {unknown[0]!r}")
+    steps = [step for verb in dict.fromkeys(chosen) for step in _STEPS[verb]()]
+    total = 0.0
+    for place, (label, call) in enumerate(steps, start=1):
+        since, before = time.perf_counter(), watch.seconds
+        with watch.told_to(_teller(f"distrl: compiling for {label} ({place} of {len(steps)})", progress)):
+            call()
+        taken = min(watch.seconds - before, time.perf_counter() - since)
+        if progress and taken > 0.0:
+            print(f", {taken:.1f} s", file=sys.stderr, flush=True)
+        total += taken
+    return total
+
+
+def _teller(sentence: str, aloud: bool) -> Callable[[str], None]:
+    waiting = [sentence] if aloud else []
+
+    def tell(kernel: str) -> None:
+        if waiting:
+            print(waiting.pop(), end="", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def _evaluate() -> Steps:
+    small = MRP([[0.5, 0.5, 0.0], [0.2, 0.7, 0.1], [0.0, 0.0, 1.0]], [1.0, FiniteLaw([0.0, 1.0]), 0.0], 0.9)
+    ending = MRP(small.continuation.toarray(), [1.0, 0.5, 0.0], 0.9, terminal=[False, False, True])
+    ladder = MRP(np.eye(8, k=1) + np.diag([0.0] * 7 + [1.0]), np.arange(8.0), 0.5)
+    ring = environments.cycle(60, discount=0.999)
+    wide = environments.garnet(200, 1, 5, rng=0, discount=0.99).under("uniform")
+    many = MRP(small.continuation.toarray(), [FiniteLaw(np.linspace(0.0, 1.0, 60)), 0.5, 0.0], 0.9)
+    uneven = environments.garnet(8, 2, 2, rng=0, discount=0.5).under("uniform")
+    steps: Steps = []
+
+    def add(model: MRP, *methods: Any) -> None:
+        for method in methods:
+
+            def call(method: Any = method) -> None:
+                solution = evaluate(model, method, rng=0, throw=False, max_iterations=200)
+                solution.summary([0])
+
+            steps.append((repr(method).split("(")[0], call))
+
+    grid = Grid.covering(small, 11)
+    add(small, CategoricalFixedPoint(11), CategoricalFixedPoint(11, solver="krylov"))
+    add(small, CategoricalFixedPoint(11, solver="direct"), CategoricalFixedPoint(11, solver="iterate"))
+    for model in (ending, ladder, ring, wide, uneven):
+        add(model, CategoricalFixedPoint(21))
+    add(many, CategoricalFixedPoint(21))
+    add(small, CategoricalDP(11, 3, grid), QuantileDP(11), QuantileDP(11, flat=0.5), ExpectileDP(3), ParticleDP(11))
+    add(ladder, QuantileDP(11))
+    add(small, Brackets(11), Brackets(11, order="stochastic"), Moments(3), MonteCarlo(10))
+    steps.append(("distances and functionals", lambda: _laws(small, grid)))
+    return steps
+
+
+def _laws(model: MRP, grid: Grid) -> None:
+    methods = (CategoricalFixedPoint(11, grid), CategoricalFixedPoint(12), QuantileDP(11), QuantileDP(12))
+    laws = [evaluate(model, method).returns for method in methods]
+    for first in laws:
+        for second in laws:
+            wasserstein(first, second)
+            wasserstein(first, second, p=2)
+            cramer(first, second)
+            kolmogorov(first, second)
+        first.cdf([0.0]), first.quantile([0.5]), first.cvar([0.1]), first.cvar([0.1], tail="upper")
+        first.entropic_risk([0.1]), first.expectile([0.3]), first.stop_loss([0.0]), first.sample(2, rng=0)
+
+
+def _estimate() -> Steps:
+    model = environments.garnet(6, 2, 3, rng=0, discount=0.9)
+    steps: Steps = []
+    for method in (CategoricalFixedPoint(11), QuantileDP(11), Moments(2)):
+
+        def call(method: Any = method) -> None:
+            result = estimate(model, method, policy="uniform", samples_per_state=20, rng=0)
+            if isinstance(method, CategoricalFixedPoint):
+                result.interval("mean"), result.interval("cvar", 0.1), result.interval("mean", method="bootstrap")
+
+        steps.append((f"estimate with {repr(method).split('(')[0]}", call))
+    return steps
+
+
+def _learn() -> Steps:
+    model = environments.garnet(6, 1, 3, rng=0, discount=0.9).under("uniform")
+    ending = MRP([[0.0, 1.0], [0.0, 1.0]], [FiniteLaw([0.0, 1.0]), 0.0], 0.9, terminal=[False, True])
+    steps: Steps = []
+    methods = (TD(), CategoricalTD(11), QuantileTD(11), QuantileTD(101), ExpectileTD(5))
+    for method in methods:
+
+        def call(method: Any = method) -> None:
+            for sampling in ("synchronous", "generative", "trajectory"):
+                learn(model, method, updates=5, sampling=sampling, rng=0)
+
+        steps.append((repr(method).split("(")[0], call))
+    steps.append(("MonteCarloTD", lambda: learn(ending, MonteCarloTD(), updates=5, sampling="generative", rng=0)))
+    return steps
+
+
+_STEPS: dict[str, Callable[[], Steps]] = {"evaluate": _evaluate, "estimate": _estimate, "learn": _learn}

@@ -1,0 +1,31 @@
+"""The linear part of the categorical operator, for SciPy."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from distrl._validation import FloatArray
+
+if TYPE_CHECKING:
+    from distrl.operators.categorical import CategoricalBellman
+
+
+class LinearPart(LinearOperator):  # type: ignore[misc]
+    """v -> A v without a matrix; a class, so that it can be pickled."""
+
+    def __init__(self, operator: "CategoricalBellman") -> None:
+        self.operator = operator
+        last = operator.grid.atoms - 1
+        super().__init__(np.dtype(np.float64), (operator.table.n_sources * last, operator.table.n_states * last))
+
+    def _matvec(self, vector: FloatArray) -> FloatArray:
+        operator = self.operator
+        n, m = operator.table.n_states, operator.grid.atoms
+        padded, out = np.zeros((n, m)), np.empty((operator.table.n_sources, m))
+        padded[:, :-1] = vector.reshape(n, m - 1)
+        operator.apply_cdf(padded, out, affine=False)
+        return out[:, :-1].ravel()
+
+    def _rmatvec(self, vector: FloatArray) -> Any:
+        return self.operator.matrix().T @ vector.ravel()
