@@ -178,7 +178,8 @@ def float_slack(operator: CategoricalBellman) -> FloatArray:
 
     Sums of non-negative terms: at most (number of terms) * eps of the mass, over at most the grid's width; positions
     r + discount * z: a dozen roundings of their expected size; rows that do not sum to 1 exactly: the defect times the
-    width; laws in closed form or by a table: their rounding in every cell.
+    width; laws in closed form or by a table: their rounding in every cell. How far the law that is used can be from the
+    one that was given, `law_errors`, is no rounding and is not part of it.
     """
     table, grid = operator.table, operator.grid
     size = max(abs(grid.low), abs(grid.high))
