@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: quickstart experiments test lint bench clean
+.PHONY: quickstart experiments test nightly lint bench clean
 
 quickstart: $(STAMP)
 	$(BIN)/python -m experiments run quickstart
@@ -14,6 +14,9 @@ experiments: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python tests/run.py
+
+nightly: $(STAMP)
+	$(BIN)/python tests/nightly.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

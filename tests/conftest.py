@@ -1,4 +1,9 @@
-"""Hypothesis profiles: compile times break deadlines, so there are none; CI is derandomised.
+"""What every run of the suite has in common: the same examples everywhere, unless it is the nightly one.
+
+The examples that Hypothesis draws depend on a test's text alone: not on the clock, a database of former failures, the
+folder, or which modules happen to be loaded (whose constants it would otherwise try, so that the order of the tests and
+the number of workers count). Compile times break deadlines, so there are none. `HYPOTHESIS_PROFILE=nightly` explores
+(see `tests/nightly.py`), and runs the long loops that are marked `nightly`.
 
 Ctrl-C is tested: a suite started in the background by a shell has inherited that SIGINT is ignored, and unlearns it.
 """
@@ -6,13 +11,30 @@ Ctrl-C is tested: a suite started in the background by a shell has inherited tha
 import os
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
-_SLOW_FIRST_CALL = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("default", deadline=None, max_examples=50, suppress_health_check=_SLOW_FIRST_CALL)
-settings.register_profile(
-    "ci", deadline=None, max_examples=50, derandomize=True, print_blob=True, suppress_health_check=_SLOW_FIRST_CALL
-)
-settings.register_profile("nightly", deadline=None, max_examples=2000, suppress_health_check=_SLOW_FIRST_CALL)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default"))
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+_COMMON = {
+    "deadline": None,
+    "database": None,
+    "print_blob": True,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
+}
+settings.register_profile("default", max_examples=50, derandomize=True, **_COMMON)
+settings.register_profile("nightly", max_examples=1000, **_COMMON)
+settings.load_profile("nightly" if NIGHTLY else "default")
+if not NIGHTLY and hasattr(providers, "_local_constants"):  # tests/test_suite.py fails where this is no longer the way
+    providers._get_local_constants = lambda: providers._local_constants  # none, whatever is loaded
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `nightly`, but for the nightly run."""
+    if NIGHTLY:
+        return
+    left_out = [item for item in items if item.get_closest_marker("nightly")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]

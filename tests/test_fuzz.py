@@ -28,7 +28,9 @@ pytestmark = pytest.mark.fast
 NUMBERS = st.one_of(
     st.floats(),
     st.integers(-3, 5),
-    st.sampled_from([0.0, -0.0, 1.0, 1e-320, 1e300, -1e308, np.inf, np.nan, 0.1 + 0.2]),
+    st.sampled_from(
+        [0.0, -0.0, 1.0, 5e-324, 1e-310, 2.2e-308, -1e-200, 1e-17, 1e300, -1e308, np.inf, np.nan, 0.1 + 0.2]
+    ),
 )
 JUNK = st.one_of(NUMBERS, st.none(), st.text(max_size=3), st.booleans(), st.complex_numbers(), st.binary(max_size=2))
 ARRAYS = st.one_of(
@@ -128,7 +130,7 @@ def test_method_options(first, second, method):
 @settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(0, 2), NUMBERS, st.integers(0, 2), NUMBERS, st.booleans()), max_size=5),
-    st.sampled_from([0.0, 1e-300, 0.5, 0.999, 1.0]),
+    st.sampled_from([0.0, 5e-324, 1e-310, 2.2e-308, 1e-300, 1e-17, 0.5, 0.999, 1.0]),
 )
 def test_models_of_any_magnitude_solve_or_say_why_not(rows, discount):
     fair = [(s, 1.0 / sum(r[0] == s for r in rows), y, r, t) for s, _, y, r, t in rows]

@@ -335,6 +335,7 @@ def _slack_of_upper(problem: Problem, probs: FloatArray) -> FloatArray:
     excess = np.maximum(np.maximum(excess, -put[:, -1]), 0.0)
     floats = grid.atoms * _EPS * np.abs(change).sum(axis=1) + np.abs(probs.sum(axis=1) - 1.0)
     own = excess + image.overshoot + floats * grid.width + float_slack(problem.operator) + unknown_mass(problem.model)
+    own += problem.model.outcomes.law_errors
     return problem.certifier.linear.upper(own * (1.0 + (row_terms(problem.operator) + grid.atoms) * _EPS))
 
 

@@ -42,7 +42,8 @@ class Moments:
     subtraction where it is affordable, so that a mean errs by rounding of (I - g P)^{-1} E|r| whatever the discount;
     `Solution.reason` says which way was taken. CONVERGED means that these bounds are at most `tol`, that of the k-th
     moment divided by k s^(k - 1), s the largest standard deviation, so that it is in units of reward: the largest at a
-    state is its entry of `Solution.bounds`. tol=None is 1e-9 of the largest (I - g P)^{-1} E|r|. Above `tol` the status
+    state is its entry of `Solution.bounds`. tol=None is 1e-9 of the largest (I - g P)^{-1} E|r|, and no
+    less than 1e-151 for order 2, as squares of smaller numbers are denormal. Above `tol` the status
     is STALLED.
     Moments of reward laws are taken as the laws state them. No certificate: no law.
     Raises ValueError if a reward law has no finite moment of that order, or a system is beyond float64.
@@ -63,7 +64,8 @@ class Moments:
         left = model.expected_rewards - linear.apply(moments[1])
         tol = run.tol
         if tol is None:
-            tol = 1e-9 * float(linear.solve(absolute_rewards(model, of_laws=True)).max()) or 1e-300
+            least = 1e3 * _TINY ** (1.0 / max(self.order, 2))  # powers of smaller numbers are denormal
+            tol = max(1e-9 * float(linear.solve(absolute_rewards(model, of_laws=True)).max()), least)
             if model.outcomes.defects.any() and np.isfinite(bounds).all():
                 tol = max(tol, float(bounds.max()))  # nothing finer can be had of rows with a defect
         return Solution(

@@ -15,14 +15,17 @@ from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.returns.grid import Grid
 
-_DISCOUNTS = st.one_of(st.sampled_from([0.0, 0.5, 0.9, 0.99]), st.floats(0.0, 0.99))
+#: Numbers by which a division can overflow, or a square vanish.
+_TINY = st.sampled_from([5e-324, 1e-310, 2.2e-308, 1e-200, 1e-17])
+_DISCOUNTS = st.one_of(st.sampled_from([0.0, 0.5, 0.9, 0.99]), st.floats(0.0, 0.99), _TINY)
 
 
 @st.composite
 def _simplex(draw: Any, size: int) -> FloatArray:
-    """A probability vector: small integer weights over their sum, zeros and point masses included."""
-    weights = draw(st.lists(st.integers(0, 8), min_size=size, max_size=size))
-    if not any(weights):
+    """A probability vector: small integer weights over their sum; zeros, point masses and tiny ones included."""
+    weight = st.one_of(st.integers(0, 8), st.integers(0, 8), _TINY)
+    weights = draw(st.lists(weight, min_size=size, max_size=size))
+    if sum(weights) < 1:
         weights[draw(st.integers(0, size - 1))] = 1
     array = np.array(weights, dtype=np.float64)
     return np.asarray(array / array.sum())
@@ -36,7 +39,8 @@ def transition_matrices(draw: Any, states: int) -> FloatArray:
 
 def _reward_values(magnitude: float) -> st.SearchStrategy[float]:
     lattice = st.integers(-4, 4).map(float)
-    return st.one_of(lattice, st.floats(-magnitude, magnitude, allow_nan=False, allow_subnormal=False))
+    tiny = st.one_of(_TINY, _TINY.map(lambda value: -value))
+    return st.one_of(lattice, st.floats(-magnitude, magnitude, allow_nan=False, allow_subnormal=False), tiny)
 
 
 @st.composite

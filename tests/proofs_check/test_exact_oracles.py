@@ -39,8 +39,12 @@ def test_distances_are_scipys(case):
 @given(case=models(states=2))
 def test_rows_give_the_model_back(case):
     again = distrl.MRP.from_outcomes(rows_of(case.model), case.discount, states=case.states)
-    assert np.allclose(again.continuation.toarray(), case.model.continuation.toarray())
-    assert np.allclose(again.expected_rewards, case.model.expected_rewards)
+    # the same rows, of which repeated ones are summed in another order: some units in the last place
+    eps, count = np.finfo(float).eps, len(case.model.outcomes.probs)
+    size = np.abs(case.model.outcomes.rewards).max(initial=0.0)
+    p = case.model.continuation.toarray()
+    assert (np.abs(again.continuation.toarray() - p) <= count * eps * p).all()
+    assert (np.abs(again.expected_rewards - case.model.expected_rewards) <= 2 * count * eps * size).all()
 
 
 def test_reference_law_of_a_coin_is_uniform():

@@ -47,9 +47,14 @@ def test_random_steps_before_and_after_add_up():
     assert theory.quantile_w1_between(3.0, 7, 0.8, 5, 5) == 0.0
 
 
-def test_steps_of_quantile_learning_are_symmetric():
-    m = np.array([1, 2, 50])
-    assert np.allclose(theory.quantile_step(0.1, m) + theory.quantile_shortest_step(0.1, m), 0.1)
+def test_steps_of_quantile_learning_are_the_longest_and_shortest_that_an_update_makes():
+    # a quantile at level tau moves by step * (tau - share of targets below it), shares from 0 to 1 and never both ends
+    for m in (1, 2, 5, 50):
+        levels = (2 * np.arange(m) + 1) / (2 * m)
+        shares = np.arange(m + 1) / m
+        moves = np.abs(levels[:, None] - shares)
+        assert theory.quantile_step(0.1, m) == pytest.approx(0.1 * moves.max(), rel=1e-12)
+        assert theory.quantile_shortest_step(0.1, m) == pytest.approx(0.1 * moves.min(), rel=1e-12)
 
 
 def test_iteration_bounds_are_infinite_where_nothing_contracts():
