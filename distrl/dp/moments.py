@@ -59,11 +59,16 @@ class Moments:
         linear = Resolvent.of(model)
         moments, errors = central_moments(model, self.order, linear)
         run.iterations = self.order
+        rewards = float(absolute_rewards(model, of_laws=True).max())
+        vanishing = 2.0 ** (-1000 / self.order)  # powers of smaller numbers are lost to underflow
         bounds = _in_units_of_reward(moments, errors)
+        if 0.0 < rewards < vanishing:
+            bounds = np.maximum(bounds, vanishing)
         left = model.expected_rewards - linear.apply(moments[1])
         tol = run.tol
         if tol is None:
             tol = 1e-9 * float(linear.solve(absolute_rewards(model, of_laws=True)).max()) or 1e-300
+            tol = max(tol, vanishing)
             if model.outcomes.defects.any() and np.isfinite(bounds).all():
                 tol = max(tol, float(bounds.max()))  # nothing finer can be had of rows with a defect
         return Solution(
