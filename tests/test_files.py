@@ -219,6 +219,7 @@ def write(path, seed, times):
             assert load(path).returns.probs.shape == (6, 11)
 
 
+@pytest.mark.slow
 def test_of_two_processes_that_write_one_file_the_last_one_wins(tmp_path):
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=write, args=(tmp_path / "one.npz", seed, 15)) for seed in range(2)]
@@ -331,6 +332,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_everything_works_in_a_working_folder_that_was_deleted(tmp_path):
     root = pathlib.Path(__file__).resolve().parent
     environment = {**os.environ, "PYTHONPATH": f"{root.parent}{os.pathsep}{root}"}

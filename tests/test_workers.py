@@ -85,6 +85,7 @@ WORKERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WORKERS)
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_every_verb_is_finished_and_every_error_comes_back(kind, threads_at_work):
@@ -110,6 +111,27 @@ def test_a_fork_while_other_threads_are_at_work(threads_at_work):
     context = multiprocessing.get_context("fork")
     with _threads._starting, context.Pool(1) as pool:  # forked with the lock held
         assert pool.apply_async(verbs.job, ("learn: TD", 4)).get(timeout=PATIENCE)
+
+
+def with_given(model, laws, solution, run):
+    """Of objects that came from another process."""
+    method = verbs.METHODS["fixed point"]
+    found = estimate(model, method, policy="uniform", samples_per_state=40, rng=2)
+    return [
+        verbs.of_solution(evaluate(model, method, policy="uniform")),
+        verbs.of_solution(evaluate(laws, verbs.METHODS["quantile DP"])),
+        verbs.digest(found.interval("mean"), found.interval("ks", rng=0, resamples=5)),
+        verbs.digest(solution.interval("cvar", 0.1), solution.action_returns, solution.returns.cvar(0.1)),
+        verbs.digest(learn(run.model, run.method, updates=5, resume=run).values),
+    ]
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_given_big_arrays_as_read_only_maps_of_files():
+    joblib = pytest.importorskip("joblib")
+    given = verbs.MDP, verbs.LAWS, SOLVED["fixed point"], LEARNT
+    with joblib.Parallel(n_jobs=2, backend="loky", max_nbytes=1, timeout=PATIENCE) as parallel:
+        assert parallel([joblib.delayed(with_given)(*given)]) == [with_given(*given)]
 
 
 COMPILING = """

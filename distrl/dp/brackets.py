@@ -218,7 +218,7 @@ class Brackets(OnGrid):
         floats = float_slack(operator)
         # masses out of place do not come closer by discounting: every sweep's count
         slack_mass = np.minimum(lost + run.iterations * float(floats.max()) / grid.width + grid.atoms * _EPS, 1.0)
-        slack_far = linear.upper(floats + overshoot + unknown)
+        slack_far = linear.upper(floats + table.law_errors + overshoot + unknown)
         lower, upper = (CategoricalReturns._trusted(grid, probs) for probs in laws)
         returns = StochasticBrackets(
             lower, upper, mean, mean_error, shift, shift, *return_ranges(model), slack_mass, slack_far
@@ -335,6 +335,7 @@ def _slack_of_upper(problem: Problem, probs: FloatArray) -> FloatArray:
     excess = np.maximum(np.maximum(excess, -put[:, -1]), 0.0)
     floats = grid.atoms * _EPS * np.abs(change).sum(axis=1) + np.abs(probs.sum(axis=1) - 1.0)
     own = excess + image.overshoot + floats * grid.width + float_slack(problem.operator) + unknown_mass(problem.model)
+    own += problem.model.outcomes.law_errors
     return problem.certifier.linear.upper(own * (1.0 + (row_terms(problem.operator) + grid.atoms) * _EPS))
 
 

@@ -31,7 +31,8 @@ class Certificate:
     cramer : bound on the Cramer distance (int (F - G)^2)^(1/2): at most sqrt(w1), since |F - G| <= 1
     claim : id of the claim that says so in `proofs_check`
     rounding, overshoot, residual : the three parts of `w1`: rounding to atoms adds in squares along a trajectory,
-        clipping and what is left of the iteration (rounding of floats included) add in absolute value; for particles
+        clipping (with what reward laws are off by, `Law.error`) and what is left of the iteration (with rounding of
+        floats) add in absolute value; for particles
         `rounding` is all that one step changes, which adds in absolute value too, and `residual` that of floats
     clipped_mass : probability that one more application leaves the grid's interval
     confidence : None for a certain bound, else the probability with which it holds for a state
@@ -68,7 +69,8 @@ class Certifier:
 
     Then W1(F(x), eta(x)) <= sqrt([(I - g^2 P)^{-1} delta](x)) + [(I - g P)^{-1} (o + rho)](x), eta the true law, g the
     discount, P the probabilities of going on. (Couple along one trajectory: rounding errors are martingale
-    differences.) Float errors of one application enter rho; the solves are bounded from above by superharmonic vectors.
+    differences.) Float errors of one application enter rho, what reward laws are off by (`Law.error`) enters o; the
+    solves are bounded from above by superharmonic vectors.
     """
 
     claim = "certificate-martingale-coupling"
@@ -96,7 +98,7 @@ class Certifier:
         rho, variance, expected_overshoot, clipped = self.operator.losses(probs, threads)
         mass_defect = np.abs(probs.sum(axis=1) - 1.0) * self.operator.grid.width
         rounding = np.sqrt(self.square.upper(self._relative * variance))
-        overshoot = self.linear.upper(self._relative * expected_overshoot)
+        overshoot = self.linear.upper(self._relative * expected_overshoot + self.operator.table.law_errors)
         residual = self.linear.upper(self._relative * (rho + mass_defect) + self._slack)
         certificate = Certificate(
             w1=rounding + overshoot + residual,
@@ -113,7 +115,7 @@ class Certifier:
         """The certificate of one more application, to other sources: (state, action) pairs."""
         continuation, g = operator.table.continuation, operator.discount
         variance = image.variance + g * g * (continuation @ below.rounding**2)
-        overshoot = image.overshoot + g * (continuation @ below.overshoot)
+        overshoot = image.overshoot + operator.table.law_errors + g * (continuation @ below.overshoot)
         residual = float_slack(operator) + g * (continuation @ below.residual)
         return Certificate(
             w1=np.sqrt(variance) + overshoot + residual,
@@ -176,7 +178,8 @@ def float_slack(operator: CategoricalBellman) -> FloatArray:
 
     Sums of non-negative terms: at most (number of terms) * eps of the mass, over at most the grid's width; positions
     r + discount * z: a dozen roundings of their expected size; rows that do not sum to 1 exactly: the defect times the
-    width; laws in closed form or by a table: their rounding in every cell, and once the distance to the law given.
+    width; laws in closed form or by a table: their rounding in every cell. How far the law that is used can be from the
+    one that was given, `law_errors`, is no rounding and is not part of it.
     """
     table, grid = operator.table, operator.grid
     size = max(abs(grid.low), abs(grid.high))
@@ -186,7 +189,7 @@ def float_slack(operator: CategoricalBellman) -> FloatArray:
     for block in operator.law_blocks:
         share = np.asarray(block.continuing.sum(axis=1)).ravel() + block.ending
         slack[block.sources] += share * 2.0 * grid.atoms * block.law.rounding(size)
-    return np.asarray(slack + table.law_errors)
+    return np.asarray(slack)
 
 
 def row_terms(operator: CategoricalBellman) -> FloatArray:

@@ -34,7 +34,7 @@ def settle(status: Status, bound: float, tol: float, given: bool, floor: float, 
     """
     if status is Status.INTERRUPTED:
         return status, tol
-    if bound <= tol:
+    if bound <= tol and bound < math.inf:  # a default tolerance is infinite where nothing can be certified
         return Status.CONVERGED, tol
     if not given and status in (Status.CONVERGED, Status.STALLED) and bound <= max(loose, ROUNDING * floor) < math.inf:
         return Status.CONVERGED, max(loose, bound)

@@ -12,6 +12,7 @@ from distrl._kernels import laws as kernels
 from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.models.laws import FiniteLaw, Law
+from distrl.models.laws.finite import running_sums
 from distrl.models.outcomes import OutcomeTable
 from distrl.returns.grid import Grid
 
@@ -233,7 +234,7 @@ def _band(law: FiniteLaw, discount: float, grid: Grid) -> tuple[IntArray, FloatA
     width = _reach(law, grid)
     first = np.minimum(lowest, grid.atoms - width)
     weights = np.empty((grid.atoms, width))
-    mass, moment = (np.concatenate([[0.0], np.cumsum(column)]) for column in (law.probs, law.probs * at))
+    mass, moment = (np.concatenate([[0.0], running_sums(column)]) for column in (law.probs, law.probs * at))
     kernels.project_columns(at, mass, moment, discount, first, weights)
     return first, weights
 

@@ -18,7 +18,7 @@ class Returns(ABC):
     is over all laws at once: its result has the batch shape, followed by the length of an array argument. Values are
     in units of reward; n is the number of values of a law, B the number of laws, K the number of arguments.
 
-    A representation supplies `batch_shape`, `support_weights` and `__getitem__`.
+    A representation supplies `batch_shape`, `support_weights`, `arrays` and `__getitem__`.
     """
 
     @property

@@ -45,7 +45,7 @@ class Learner:
 
     Attributes
     ----------
-    returns : CategoricalReturns, QuantileReturns or ValueEstimates
+    returns : CategoricalReturns, QuantileReturns, ExpectileReturns or ValueEstimates
         The estimates, batch (S,).
     values : (S,) means
     visits : (S,) how often each state was renewed

@@ -86,8 +86,8 @@ class LearningRun:
 
         Returns
         -------
-        CategoricalReturns (.probs (R, S, m)), QuantileReturns (.values (R, S, m), by label) or ValueEstimates
-        (.values (R, S))
+        CategoricalReturns (.probs (R, S, m)), QuantileReturns (.values (R, S, m), by label), ExpectileReturns
+        (.expectiles (R, S, n)) or ValueEstimates (.values (R, S))
 
         Raises
         ------

@@ -6,6 +6,8 @@ from oracles import dense_bellman
 
 import distrl
 from distrl import MRP, CategoricalFixedPoint, MonteCarlo, evaluate
+from distrl.dp.certificate import Certifier
+from distrl.operators import CategoricalBellman
 
 #: Two states that loop for ever and one that leads to them: its residual is met for a step or two only.
 SHORT_VISIT = ([[1, 0, 0], [0, 1, 0], [0.4, 0.4, 0.2]], [0, 1, 0], 0.9999)
@@ -53,3 +55,20 @@ def test_a_variance_that_is_lost_to_underflow_is_not_taken_for_zero(scale):
         unscaled = MRP([[0.5, 0.5], [0.5, 0.5]], [1.0, 2.0], 0.9)
         truth = evaluate(unscaled, CategoricalFixedPoint(2001)).returns.quantile(0.05) * scale
         assert (ends[:, 0] <= truth * (1 + 1e-3)).all() and (truth * (1 - 1e-3) <= ends[:, 1]).all()
+
+
+@pytest.mark.fast
+def test_a_residual_counts_as_often_as_it_is_met():
+    """State 2 is left after 1.25 steps on average: its residual counts so often, and not 1 / (1 - discount) times."""
+    model = MRP(*SHORT_VISIT)
+    sol = evaluate(model, CategoricalFixedPoint(51))
+    certifier = Certifier(model, CategoricalBellman(model, sol.returns.grid))
+    probs = np.array(sol.returns.probs)
+    probs[2] = 0.999 * probs[2] + 0.001 * probs[1]
+    certificate, residual = certifier.certify(probs)
+    times = np.linalg.solve(np.eye(3) - 0.9999 * np.array(SHORT_VISIT[0]), [0.0, 0.0, 1.0])[2]
+    assert times == pytest.approx(1.25, abs=1e-3)
+    assert residual <= certificate.residual[2] <= 1.0001 * (times * residual + sol.tol)
+    assert certificate.residual.max() < 2e-4 * residual / (1 - 0.9999)
+    moved = np.abs(np.cumsum(probs - sol.returns.probs, axis=1)).sum() * sol.returns.grid.spacing
+    assert moved - sol.tol <= certificate.residual[2]  # and it is a bound

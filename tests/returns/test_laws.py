@@ -350,5 +350,7 @@ def test_a_standard_form_moved_and_scaled_is_the_law(value: Any) -> None:
     np.testing.assert_allclose(location + scale * standard.mean, law.mean, rtol=1e-12, atol=1e-14)
     # SciPy's own draws, number by number
     rng, theirs = np.random.default_rng(5), np.random.default_rng(5)
-    np.testing.assert_allclose(law.sample(100, rng), value.rvs(size=100, random_state=theirs), rtol=1e-14)
+    # to rounding where SciPy's inversion is done by a table
+    draws = value.rvs(size=100, random_state=theirs)
+    np.testing.assert_allclose(law.sample(100, rng), draws, rtol=1e-14, atol=1e-15)
     assert rng.random() == theirs.random()

@@ -1,5 +1,6 @@
 """The door: what may be given as a reward's law."""
 
+import warnings
 from typing import Any
 
 from distrl._steady import steady
@@ -38,9 +39,13 @@ def as_law(value: Any, name: str) -> Law:
             "scipy.stats.vonmises_line, the same law on the line"
         )
     try:
-        law = discrete_law(value) if is_discrete(value) else ScipyLaw(legacy(value))
+        with warnings.catch_warnings():  # the law is checked here: what SciPy warns of on the way tells a user nothing
+            warnings.simplefilter("ignore")
+            law = discrete_law(value) if is_discrete(value) else ScipyLaw(legacy(value))
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     if not abs(law.mean) <= LARGEST_NUMBER:
-        raise ValueError(f"{name}: {describe(value)} has no finite mean, so its return has none either")
+        raise ValueError(
+            f"{name}: {describe(value)} has the mean {law.mean:g}, beyond {LARGEST_NUMBER:g} in size; scale it down"
+        )
     return law

@@ -65,24 +65,33 @@ def _for_arrays(function: Any) -> Function:
     return call
 
 
-def stated_mean(law: Any) -> float | None:
-    """The mean by a formula; None where SciPy would integrate, which can take minutes, and be wrong."""
+def stated_moments(law: Any) -> tuple[float | None, float | None]:
+    """Mean and variance by formulas; None where SciPy would integrate, which can take minutes, and be wrong."""
     dist = getattr(law, "dist", None)
+    mean: float | None
+    variance: float | None
     try:
         with np.errstate(all="ignore"):
             if dist is not None:
                 shapes, loc, scale = dist._parse_args(*law.args, **law.kwds)
-                standard = dist._stats(*shapes, **({"moments": "m"} if dist._stats_has_moments else {}))[0]
-                if standard is None and is_discrete(law) and says_itself(dist, "_munp"):
-                    standard = dist._munp(1, *shapes)
-                mean = None if standard is None else float(standard) * float(scale) + float(loc)
+                mean, variance = dist._stats(*shapes, **({"moments": "mv"} if dist._stats_has_moments else {}))[:2]
+                if mean is None and is_discrete(law) and says_itself(dist, "_munp"):
+                    mean = dist._munp(1, *shapes)
+                mean = None if mean is None else float(mean) * float(scale) + float(loc)
+                variance = None if variance is None else float(variance) * float(scale) ** 2
             elif hasattr(law, "icdf"):
                 mean = float(law.moment(1, "raw", method="formula"))
+                variance = float(law.moment(2, "central", method="formula"))
             else:
                 mean = float(law.mean()) if hasattr(law, "mean") else None
+                variance = float(law.var()) if hasattr(law, "var") else None
     except Exception:  # a formula that fails is none: the CDF decides
-        return None
-    return None if mean is None or np.isnan(mean) else mean
+        return None, None
+    return _number(mean), _number(variance)
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else value
 
 
 def says_itself(dist: Any, method: str) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._validation import LARGEST_NUMBER, FloatArray, whole_number
-from distrl.models.laws.describe import describe, own_parameters, stated_mean
+from distrl.models.laws.describe import describe, own_parameters, stated_moments
 from distrl.models.laws.finite import FiniteLaw
 
 _LARGEST_FINITE_SUPPORT = 100_000
@@ -122,7 +122,7 @@ def discrete_law(frozen: Any) -> FiniteLaw:
     if inner is not None and hasattr(inner, "xk"):  # rv_discrete(values=(xk, pk)), any real values
         return FiniteLaw(np.asarray(inner.xk, dtype=np.float64) + loc, inner.pk)
     masses = _Masses(_function(frozen, "pmf", loc), text)
-    mean = stated_mean(frozen)
+    mean = stated_moments(frozen)[0]
     if mean is not None and not abs(mean) <= LARGEST_NUMBER:
         raise ValueError(f"{text} has no finite mean, so its return has none either")
     few = high - low <= _LARGEST_FINITE_SUPPORT
@@ -166,7 +166,8 @@ def _completed(
             f"{text}: the masses of its {len(values):,} values {'next to its mean ' if cut else ''}sum to "
             f"{total:.12g}, not 1; rescale it or cut its tail: a distrl.FiniteLaw of its first values, or of a sample"
         )
-    excess = 0.0 if mean is None or not cut else mean - math.fsum(probs * values) - beyond * last
+    known = math.fsum(probs * values)
+    excess = 0.0 if mean is None or not cut else mean - known - beyond * last
     far = excess / max(abs(last), 1.0)
     if far > 1e-17 and probs[-1] + beyond >= far:
         probs = np.append(probs, far)
@@ -180,7 +181,7 @@ def _completed(
     if error > _LARGEST_ERROR * spread + 1e-12 * abs(law.mean):
         raise ValueError(
             f"{text}: its {len(values):,} values {'next to the mean ' if cut else ''}have the mean "
-            f"{math.fsum(probs * values):.9g}, the whole law {'an unknown one' if mean is None else f'{mean:.9g}'}; "
+            f"{known:.9g}, the whole law {'an unknown one' if mean is None else f'{mean:.9g}'}; "
             "rescale it or cut its tail: a distrl.FiniteLaw of its first values, or of a sample"
         )
     return law, error
@@ -205,10 +206,10 @@ class _Masses:
             raise ValueError(
                 f"{self._text}: its masses take more than {_LONGEST:g} s; use a distrl.FiniteLaw of a sample"
             )
-        started = time.process_time()
+        started = time.thread_time()
         with np.errstate(all="ignore"):
             masses = self._function(values)
-        self._seconds += time.process_time() - started
+        self._seconds += time.thread_time() - started
         return masses
 
 
@@ -233,13 +234,17 @@ def _function(frozen: Any, name: str, loc: float) -> Masses:
 
 def _window(masses: Masses, centre: float, low: float, high: float) -> tuple[FloatArray, FloatArray]:
     """Values of the lattice low, low + 1, ... around the centre until their masses vanish at the ends, at most 2^20."""
-    reach = 64.0
+    reach, values, probs = 64.0, np.empty(0), np.empty(0)
     while True:
         ends = max(low, centre - reach), min(high, centre + reach)
+        if ends[1] - ends[0] >= _MOST_VALUES:
+            return values, probs
         values = ends[0] + np.arange(round(ends[1] - ends[0]) + 1, dtype=np.float64)
         probs = masses(values)
         edges = (probs[0] if ends[0] > low else 0.0, probs[-1] if ends[1] < high else 0.0)
-        if (max(edges) * len(values) ** 2 <= 1e-18 and probs.sum() > 0.999) or 2 * len(values) > _MOST_VALUES:
+        if max(edges) * len(values) ** 2 <= 1e-18 and probs.sum() > 0.999:
+            return values, probs
+        if ends == (low, high):
             return values, probs
         reach *= 2.0
 

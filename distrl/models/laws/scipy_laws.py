@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from distrl._validation import FloatArray, whole_number
 from distrl.models.laws.base import Law
 from distrl.models.laws.closed_forms import CLOSED_FORMS
-from distrl.models.laws.describe import describe, functions, own_parameters, says_itself, stated_mean
+from distrl.models.laws.describe import describe, functions, own_parameters, says_itself, stated_moments
 from distrl.models.laws.tables import CdfTable, build_table
 
 _STANDARD_DRAWS: dict[str, Callable[..., FloatArray]] = {
@@ -81,7 +81,7 @@ class ScipyLaw(Law):
     def cdf(self, x: ArrayLike) -> FloatArray:
         points = np.asarray(x, dtype=np.float64)
         if self._table is None:
-            return np.asarray(self.frozen.cdf(points), dtype=np.float64)
+            return self._scipys("cdf", points)
         return self._table.cdf(self._inwards(points))
 
     def cdf_left(self, x: ArrayLike) -> FloatArray:
@@ -93,7 +93,7 @@ class ScipyLaw(Law):
     def survival(self, x: ArrayLike) -> FloatArray:
         points = np.asarray(x, dtype=np.float64)
         if self._table is None:
-            return np.asarray(self.frozen.sf(points), dtype=np.float64)
+            return self._scipys("sf", points)
         return self._table.survival(self._inwards(points))
 
     def put(self, k: ArrayLike) -> FloatArray:
@@ -119,14 +119,14 @@ class ScipyLaw(Law):
     def quantile(self, q: ArrayLike) -> FloatArray:
         levels = np.asarray(q, dtype=np.float64)
         if self._table is None:
-            return np.asarray(self.frozen.ppf(levels), dtype=np.float64)
+            return self._scipys("ppf", levels)
         inside = self._outwards(self._table.quantile(levels))
         return np.where(levels <= 0.0, self.support[0], np.where(levels >= 1.0, self.support[1], inside))
 
     def upper_quantile(self, t: ArrayLike) -> FloatArray:
         masses = np.asarray(t, dtype=np.float64)
         if self._table is None:
-            return np.asarray(self.frozen.isf(masses), dtype=np.float64)
+            return self._scipys("isf", masses)
         inside = self._outwards(self._table.upper_quantile(masses))
         return np.where(masses <= 0.0, self.support[1], np.where(masses >= 1.0, self.support[0], inside))
 
@@ -134,7 +134,7 @@ class ScipyLaw(Law):
         name, dist = self._name, getattr(self.frozen, "dist", None)
         if name in _STANDARD_DRAWS:  # what `frozen.rvs` does, number by number, at half the cost
             return _STANDARD_DRAWS[name](rng, *self._shapes, size=size) * self._scale + self._loc
-        if self._table is None or (dist is not None and (says_itself(dist, "_rvs") or says_itself(dist, "_ppf"))):
+        if self._table is None or (dist is not None and says_itself(dist, "_rvs")):
             return np.asarray(self.frozen.rvs(size=size, random_state=rng), dtype=np.float64)
         return self._outwards(self._table.quantile(rng.uniform(size=size)))  # what SciPy's inversion does, faster
 
@@ -192,6 +192,10 @@ class ScipyLaw(Law):
             if math.isfinite(near) and math.isfinite(far) and abs(far / near - 1.0) < 0.02:
                 index = min(index, float(far))
         return round(index, 6) if math.isfinite(index) else index
+
+    def _scipys(self, name: str, points: FloatArray) -> FloatArray:
+        with np.errstate(all="ignore"):  # far in its tails SciPy overflows on the way to the right answer
+            return np.asarray(getattr(self.frozen, name)(points), dtype=np.float64)
 
     # -- location and scale -------------------------------------------------------------------------------------------
 
@@ -270,16 +274,18 @@ def _from_table(kind: type[ScipyLaw], text: str, standard: Standard) -> ScipyLaw
 def _checked(text: str, frozen: Any, closed: Callable[[FloatArray], FloatArray] | None) -> Standard:
     support = _support(text, frozen)
     with np.errstate(all="ignore"):
-        mean = stated_mean(frozen) if closed is None else float(frozen.mean())
+        mean, variance = stated_moments(frozen) if closed is None else (float(frozen.mean()), float(frozen.var()))
     if mean is not None and math.isinf(mean):
         raise ValueError(f"{text} has no finite mean, so its return has none either")
+    if mean is not None and not support[0] < mean < support[1]:
+        mean = None  # SciPy's formula has cancelled: the CDF decides
+    variance = None if variance is None or not variance > 0.0 else variance
     if closed is not None and mean is not None:
         with np.errstate(all="ignore"):
             spread, error = closed_form_error(frozen, closed, mean, support)
         if error <= _CLOSED_ERROR * spread:
-            with np.errstate(all="ignore"):
-                variance = float(frozen.var())
-            return Standard(closed, None, mean, variance if variance >= 0.0 else math.inf, support, error, 0.0)
+            return Standard(closed, None, mean, math.inf if variance is None else variance, support, error, 0.0)
+        mean = None  # of these families the CDF is known to be right, where formulas cancel
     table = _table_of(text, frozen)
     spread = 2.0 * float(table.put(np.array([table.mean]))[0])
     error = table.error
@@ -291,13 +297,23 @@ def _checked(text: str, frozen: Any, closed: Callable[[FloatArray], FloatArray] 
     if mean is not None:
         gap = abs(mean - table.mean)
         if gap > error + _LARGEST_ERROR * spread:
-            raise ValueError(
-                f"{text} contradicts itself: by its formula its mean is {mean:.12g}, by the integral of its CDF "
-                f"{table.mean:.12g}; one of them is wrong, so use a distrl.FiniteLaw of a sample"
-            )
+            raise _contradiction(text, "mean", mean, table.mean)
         error += gap
-    variance = table.central_moment(2, table.mean)
+    found = table.central_moment(2, table.mean)
+    heavy = math.isinf(found) or table.tail_index < 2.5
+    if variance is not None and not heavy and not abs(variance - found) <= 0.01 * found:
+        if closed is None:
+            raise _contradiction(text, "variance", variance, found)
+        variance = None
+    variance = found if variance is None else variance
     return Standard(None, table, table.mean, variance, support, error, table.cdf_error)
+
+
+def _contradiction(text: str, what: str, stated: float, found: float) -> ValueError:
+    return ValueError(
+        f"{text} contradicts itself: by its formula its {what} is {stated:.12g}, by its CDF {found:.12g}; one of them "
+        "is wrong, so use a distrl.FiniteLaw of a sample"
+    )
 
 
 def _support(text: str, frozen: Any) -> tuple[float, float]:

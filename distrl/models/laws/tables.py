@@ -72,13 +72,17 @@ class _Sides:
         self._survival = None
 
     def _values(self, function: Function, x: FloatArray) -> FloatArray:
-        started = time.process_time()
-        inside = self._inside(x)
+        points = self._inside(x).ravel()
+        parts = [self._timed(function, points[start : start + 512]) for start in range(0, max(len(points), 1), 512)]
+        return np.concatenate(parts).reshape(x.shape)
+
+    def _timed(self, function: Function, points: FloatArray) -> FloatArray:
+        started = time.thread_time()
         with np.errstate(all="ignore"):
-            values = np.asarray(function(inside.ravel()), dtype=np.float64).reshape(x.shape)
-        self.evaluations += x.size
-        self._seconds += time.process_time() - started
-        each = self._seconds / self.evaluations
+            values = np.asarray(function(points), dtype=np.float64)
+        self.evaluations += len(points)
+        self._seconds += time.thread_time() - started
+        each = self._seconds / max(self.evaluations, 1)
         if self._seconds > _LONGEST or (self.evaluations >= 3 and 1000 * each > _LONGEST):
             raise ValueError(
                 f"{self.name}: a value of its CDF takes {1e3 * each:.3g} ms, and about 1,000 to 10,000 are needed; use "
@@ -149,7 +153,13 @@ class CdfTable:
     """
 
     def __init__(
-        self, centre: float, edges: FloatArray, coefficients: FloatArray, steps: BoolArray, tails: Tails
+        self,
+        centre: float,
+        edges: FloatArray,
+        coefficients: FloatArray,
+        steps: BoolArray,
+        tails: Tails,
+        last: float,  # S at the last edge
     ) -> None:
         self.centre, self.edges, self.coefficients, self.tails = centre, edges, coefficients, tails
         self.error, self.cdf_error, self.evaluations = 0.0, 0.0, 0
@@ -166,8 +176,8 @@ class CdfTable:
         self._integrals = np.concatenate([from_left, from_right])
         self._integrals[:, 0] += np.concatenate([below[:-1], above[1:]])
         self.mean = centre + float(above[0]) - float(below[-1])
-        starts, last = coefficients @ signs[:-1], float(coefficients[-1].sum()) if len(coefficients) > count else 0.0
-        upper = np.append(starts[count:], last) if len(coefficients) > count else np.zeros(1)
+        starts = coefficients @ signs[:-1]
+        upper = np.append(starts[count:], last)
         self._upper = np.minimum.accumulate(np.clip(upper, 0.0, 1.0))  # S at the edges from the centre on
         lower = np.append(starts[:count], 1.0 - self._upper[0])
         self._lower = np.maximum.accumulate(np.clip(lower, 0.0, 1.0))  # F at the edges up to the centre
@@ -227,7 +237,7 @@ class CdfTable:
         for tail, sign in zip(self.tails, (-1.0, 1.0), strict=True):
             if tail.mass == 0.0:
                 continue
-            if tail.exponent <= order * (1.0 + 1e-9):
+            if tail.exponent <= 1.01 * order:  # about as well as an exponent is known
                 return math.inf
             # the tail's own power, about the centre: what `about` changes there is of the next order
             grown = float(tail.start) ** order * tail.mass
@@ -258,8 +268,7 @@ class CdfTable:
 
     def _at(self, x: FloatArray) -> tuple[IntArray, FloatArray]:
         panel = np.clip(np.searchsorted(self.edges, x, side="right") - 1, 0, len(self.edges) - 2)
-        left, right = self.edges[panel], self.edges[panel + 1]
-        return panel, np.clip((x - left) / (right - left) * 2.0 - 1.0, -1.0, 1.0)
+        return panel, _scaled(x, self.edges[panel], self.edges[panel + 1])
 
     def _height(self, x: FloatArray) -> FloatArray:
         """F left of the centre, S from it on."""
@@ -320,9 +329,14 @@ class CdfTable:
 
     def _excess(self, panel: IntArray, x: FloatArray, wanted: FloatArray, right: BoolArray) -> FloatArray:
         """F - q, or t - S: below 0 on the left of the quantile."""
-        left, end = self.edges[panel], self.edges[panel + 1]
-        height = _clenshaw(self.coefficients, panel, np.clip((x - left) / (end - left) * 2.0 - 1.0, -1.0, 1.0))
+        height = _clenshaw(self.coefficients, panel, _scaled(x, self.edges[panel], self.edges[panel + 1]))
         return np.where(right, wanted - height, height - wanted)
+
+
+def _scaled(x: FloatArray, left: FloatArray, right: FloatArray) -> FloatArray:
+    """x on [-1, 1], the ends of its panel; outside of it the nearer end."""
+    with np.errstate(over="ignore", under="ignore"):  # panels may be denormally short
+        return np.asarray(np.clip((x - left) / (right - left) * 2.0 - 1.0, -1.0, 1.0))
 
 
 def _clenshaw(coefficients: FloatArray, panel: IntArray, at: FloatArray) -> FloatArray:
@@ -379,7 +393,8 @@ def build_table(
     coefficients = np.concatenate([piece.coefficients for piece in pieces])
     steps = np.concatenate([piece.steps for piece in pieces])
     starts = np.concatenate([piece.starts for piece in pieces])
-    table = CdfTable(centre, np.append(starts, edges[-1]), coefficients, steps, (tails[0], tails[1]))
+    last = float(sides.upper(edges[-1:])[0])
+    table = CdfTable(centre, np.append(starts, edges[-1]), coefficients, steps, (tails[0], tails[1]), last)
     table.error = sum(piece.error for piece in pieces) + tails[0].error + tails[1].error
     table.cdf_error = max(piece.roughness for piece in pieces)
     table.evaluations = sides.evaluations
@@ -438,8 +453,8 @@ def _march(
     while True:
         with np.errstate(over="ignore"):
             more = unit * 2.0 ** np.arange(octave, octave + 8)
-        x = centre + sign * more
-        inside = (np.abs(x) < _LARGEST) & (sign * (end - x) > 0.0)
+            x = centre + sign * more
+        inside = (np.abs(x) < _LARGEST) & (x > end if sign < 0.0 else x < end)
         more = more[inside]
         distances, heights = np.append(distances, more), np.append(heights, function(centre + sign * more))
         last = _where_to_stop(distances, heights, unit)
@@ -459,7 +474,7 @@ def _where_to_stop(distances: FloatArray, heights: FloatArray, unit: float) -> i
     counts = heights * 2.0**53
     few = (counts > 0.5) & (counts < 1e6)
     if few.sum() >= 2 and (np.abs(counts - np.round(counts))[few] < 1e-4).all():
-        negligible |= counts < 1e3
+        negligible |= counts < 1e6
     noise = np.append(False, (heights[1:] > 0.99 * heights[:-1]) & (heights[1:] < 1e-8))
     found = np.flatnonzero(negligible | noise)
     return int(found[0]) if found.size else None
@@ -474,11 +489,11 @@ def _tail(distances: FloatArray, heights: FloatArray, unit: float, name: str) ->
     exponent, before = float(slopes[-1]), float(slopes[-2])
     if heights[-1] > 0.99 * heights[-2]:  # noise: what it was before
         exponent, before = float(slopes[-2]), float(slopes[-3]) if len(slopes) > 2 else 0.0
-    if not exponent > 1.0 + 1e-6:
-        raise ValueError(
-            f"{name} has no finite mean: P(|R| > x) falls like x^-{max(exponent, 0.0):.3g}, "
-            "so its return has none either"
-        )
+    if not exponent > 1.002:
+        falls = f"P(|R| > x) falls like x^-{max(exponent, 0.0):.4g}"
+        if exponent > 1.0:
+            raise ValueError(f"{name}: {falls}, so heavy that float64 cannot tell its mean from an infinite one")
+        raise ValueError(f"{name} has no finite mean: {falls}, so its return has none either")
     integral = start * mass / (exponent - 1.0)
     other = start * mass / (before - 1.0) if before > 1.0 else math.inf
     rounding = integral * 1e-10 + start * min(mass, _EPS)
