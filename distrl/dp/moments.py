@@ -60,12 +60,15 @@ class Moments:
         linear = Resolvent.of(model)
         moments, errors = central_moments(model, self.order, linear)
         run.iterations = self.order
+        rewards = float(absolute_rewards(model, of_laws=True).max())
+        vanishing = _TINY ** (1.0 / max(self.order, 2))  # powers of smaller numbers are denormal
         bounds = _in_units_of_reward(moments, errors)
+        if 0.0 < rewards < vanishing:
+            bounds = np.maximum(bounds, vanishing)
         left = model.expected_rewards - linear.apply(moments[1])
         tol = run.tol
         if tol is None:
-            least = 1e3 * _TINY ** (1.0 / max(self.order, 2))  # powers of smaller numbers are denormal
-            tol = max(1e-9 * float(linear.solve(absolute_rewards(model, of_laws=True)).max()), least)
+            tol = max(1e-9 * float(linear.solve(absolute_rewards(model, of_laws=True)).max()), 1e3 * vanishing)
             if model.outcomes.defects.any() and np.isfinite(bounds).all():
                 tol = max(tol, float(bounds.max()))  # nothing finer can be had of rows with a defect
         return Solution(
