@@ -63,9 +63,9 @@ class Moments:
         bounds = _in_units_of_reward(moments, errors)
         left = model.expected_rewards - linear.apply(moments[1])
         tol = run.tol
-        if tol is None:
+        if tol is None or not run.given:
             least = 1e3 * _TINY ** (1.0 / max(self.order, 2))  # powers of smaller numbers are denormal
-            tol = max(1e-9 * float(linear.solve(absolute_rewards(model, of_laws=True)).max()), least)
+            tol = max(1e-9 * float(linear.solve(absolute_rewards(model, of_laws=True)).max()), least, tol or 0.0)
             if model.outcomes.defects.any() and np.isfinite(bounds).all():
                 tol = max(tol, float(bounds.max()))  # nothing finer can be had of rows with a defect
         return Solution(

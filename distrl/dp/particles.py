@@ -66,7 +66,7 @@ class ParticleDP(OnGrid):
         floats = moments.mean_error + linear.upper(slack.expected)
         known = np.where(np.isfinite(moments.variance_high), moments.variance_high, 0.0)
         apart = 4.0 * (model.discount * float(floats.max())) ** 2 * (1.0 - _likeliest(model))
-        means = 2.0 * np.sqrt(_step_variance(model, moments) * apart) + apart
+        means = 2.0 * np.sqrt(_step_variance(model, moments)) * np.sqrt(apart) + apart
         missing = known - np.asarray(returns.var()) + _blur(square, known, means, slack) + _reading_error(returns)
         missing = np.where(np.isfinite(moments.variance_high), np.maximum(missing, 0.0), np.inf)
         zeros = np.zeros(model.n_states)
