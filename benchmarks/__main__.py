@@ -166,7 +166,8 @@ def table_of_elimination():
     for label, make in GRAPHS.items():
         row = against_splu(make(0.99))
         cells = f"{1e3 * row.seconds:>9.2f} ms  factors {row.lu:5.2f}x  solve {row.solve:5.2f}x"
-        cells += f"  fill {row.fill:5.1f} (LU {row.lu_fill:5.1f})  chosen {row.over_default:6.2f}x {row.how.split()[0]}"
+        way = row.how.partition(":")[0]
+        cells += f"  fill {row.fill:5.1f} (LU {row.lu_fill:5.1f})  chosen {row.over_default:6.2f}x {way}"
         print(f"{label:20}{cells}", flush=True)
 
 

@@ -24,6 +24,7 @@ EXAMPLE = re.compile(
     r"^(?:Falsifying example|Failing test case): (\w+)\(\n(.*?)^\)$",  # by version of Hypothesis
     re.DOTALL | re.MULTILINE,
 )
+BLOB = re.compile(r"@reproduce_failure\([^)]*\)")
 
 
 def files(paths: list[str]) -> list[str]:
@@ -59,7 +60,9 @@ def finds_in(output: str, file: str, seed: int) -> list[str]:
     )
     for block in blocks:
         values = " ".join(line.split("  #")[0].strip() for line in block[2].splitlines()).rstrip(", ")
-        finds.append(f"{block[1]} in {file}:\n    @example({values})\n    {command} -k {block[1]}")
+        again = BLOB.search(plain, block.end())  # where the values are objects that cannot be typed
+        blob = f"\n    {again[0]}" if again else ""
+        finds.append(f"{block[1]} in {file}:\n    @example({values}){blob}\n    {command} -k {block[1]}")
     for line in re.findall(r"^(?:FAILED|ERROR) (\S.*)$", output, re.MULTILINE):
         name = line.split(" - ")[0]
         if not any(f"{find.split()[0]}" in name for find in finds):

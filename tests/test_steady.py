@@ -179,7 +179,8 @@ print(json.dumps([set_to, found]))
 
 @pytest.mark.slow
 def test_the_number_of_blas_threads_does_not_change_one_bit():
-    assert _libraries(), "this BLAS is not one that can be told its number of threads"
+    if not _libraries():
+        pytest.skip("this BLAS is not one that can be told its number of threads")
     answers = []
     for threads in (1, 2, 4):
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}

@@ -57,3 +57,28 @@ def window_mass(values: FloatArray, weights: FloatArray, lengths: FloatArray, ou
                     first += 1
                 most = max(most, cumulative[last + 1] - cumulative[first])
             out[r, k] = min(most, 1.0)
+
+
+@kernel
+def tail_sums(values: FloatArray, weights: FloatArray, at: FloatArray, above: FloatArray) -> None:
+    """at (B, n): E(Z - v_i)+ at the law's own values; above (B, n + 1): the mass from the i-th value on, 0 at last."""
+    for r in range(at.shape[0]):
+        v = values[r if values.shape[0] > 1 else 0]
+        w = weights[r if weights.shape[0] > 1 else 0]
+        total, mass = 0.0, 0.0
+        above[r, v.size] = 0.0
+        for i in range(v.size - 1, -1, -1):
+            if i < v.size - 1:
+                total += mass * (v[i + 1] - v[i])
+            mass += max(w[i], 0.0)
+            at[r, i], above[r, i] = total, mass
+
+
+@kernel
+def stop_loss_each(values: FloatArray, at: FloatArray, above: FloatArray, points: FloatArray, out: FloatArray) -> None:
+    """out (B, K): E(Z_b - points[b, k])+ from `tail_sums`."""
+    for r in range(points.shape[0]):
+        v = values[r if values.shape[0] > 1 else 0]
+        for k in range(points.shape[1]):
+            count = np.searchsorted(v, points[r, k], side="right")
+            out[r, k] = 0.0 if count == v.size else at[r, count] + above[r, count] * (v[count] - points[r, k])

@@ -99,7 +99,9 @@ class CertifiedLaw(Enclosing):
     def stop_loss_ends(self, points: FloatArray) -> Ends:
         above, below, _ = self._parts
         value = np.asarray(self.law.stop_loss(points))
-        return value - above[..., None], value + below[..., None]
+        values, _ = self.law.support_weights()
+        reading = (values.shape[-1] + 16.0) * _EPS * value  # a sum of terms of one sign, large far below the law
+        return value - above[..., None] - reading, value + below[..., None] + reading
 
     def cvar_ends(self, levels: FloatArray, tail: str) -> Ends:
         above, below, _ = (part[..., None] / levels for part in self._parts)
@@ -256,8 +258,8 @@ class CertifiedMoments(Enclosing):
             high = np.minimum(high, share * (1.0 + 16.0 * _EPS))
             share = np.where((over > 0.0) & np.isfinite(bottom), (most - bottom) / (points - bottom), 1.0)
             low = np.maximum(low, 1.0 - share * (1.0 + 16.0 * _EPS))
-        room = 16.0 * _EPS
-        return np.maximum(low - room * (low < 1.0), 0.0), np.minimum(high * (1.0 + room), 1.0)
+        room, sure = 16.0 * _EPS, (over >= 0.0) & ((v == 0.0) | (most <= bottom))  # 1 less a tiny share is not 1
+        return np.maximum(np.where(sure, 1.0, low - room), 0.0), np.minimum(high * (1.0 + room), 1.0)
 
     def quantile_ends(self, levels: FloatArray) -> Ends:
         low, high = (end[..., None] for end in self.mean_ends())

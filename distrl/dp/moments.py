@@ -41,10 +41,10 @@ class Moments:
     `mean_error`, `variance_error`, `central_moment_error(k)`, each (S,). Systems are solved by elimination without
     subtraction where it is affordable, so that a mean errs by rounding of (I - g P)^{-1} E|r| whatever the discount;
     `Solution.reason` says which way was taken. CONVERGED means that these bounds are at most `tol`, that of the k-th
-    moment divided by k s^(k - 1), s the largest standard deviation, so that it is in units of reward: the largest at a
-    state is its entry of `Solution.bounds`. tol=None is 1e-9 of the largest (I - g P)^{-1} E|r|, and no
-    less than 1e-151 for order 2, as squares of smaller numbers are denormal. Above `tol` the status
-    is STALLED.
+    moment divided by k s^(k - 1), s the largest standard deviation or the bound's k-th root if that is larger, so that
+    it is in units of reward: the largest at a state is its entry of `Solution.bounds`. tol=None is 1e-9 of the largest
+    (I - g P)^{-1} E|r|, and no less than 1e-151 for order 2, as squares of smaller numbers are denormal. Above `tol`
+    the status is STALLED.
     Moments of reward laws are taken as the laws state them. No certificate: no law.
     Raises ValueError if a reward law has no finite moment of that order, or a system is beyond float64.
     Claim: `elimination-relative-accuracy`. Source: Bellemare, Dabney, Rowland 2023; the variance recursion is Sobel's
@@ -60,12 +60,16 @@ class Moments:
         linear = Resolvent.of(model)
         moments, errors = central_moments(model, self.order, linear)
         run.iterations = self.order
+        rewards = float(absolute_rewards(model, of_laws=True).max())
+        vanishing = _TINY ** (1.0 / max(self.order, 2))  # powers of smaller numbers are denormal
         bounds = _in_units_of_reward(moments, errors)
+        if 0.0 < rewards < vanishing:
+            bounds = np.maximum(bounds, vanishing)
         left = model.expected_rewards - linear.apply(moments[1])
         tol = run.tol
         if tol is None or not run.given:
-            least = 1e3 * _TINY ** (1.0 / max(self.order, 2))  # powers of smaller numbers are denormal
-            tol = max(1e-9 * float(linear.solve(absolute_rewards(model, of_laws=True)).max()), least, tol or 0.0)
+            sizes = linear.solve(absolute_rewards(model, of_laws=True))
+            tol = max(1e-9 * float(sizes.max()), 1e3 * vanishing, tol or 0.0)
             if model.outcomes.defects.any() and np.isfinite(bounds).all():
                 tol = max(tol, float(bounds.max()))  # nothing finer can be had of rows with a defect
         return Solution(
@@ -92,7 +96,8 @@ def _in_units_of_reward(moments: FloatArray, errors: FloatArray) -> FloatArray:
     for k in range(2, len(moments)):
         if errors[k].any():
             with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-                worst = np.maximum(worst, errors[k] / (k * np.float64(size) ** (k - 1)))
+                reach = np.maximum(size, errors[k] ** (1.0 / k))  # an error larger than s^k moves s by its root
+                worst = np.maximum(worst, errors[k] / (k * reach ** (k - 1)))
     return np.where(np.isnan(worst), np.inf, worst)
 
 
@@ -239,7 +244,7 @@ class _Step:
             terms = np.diff(self.model.outcomes.indptr) + 6.0 * k + 12.0
             room = np.maximum(largest - plain, 0.0) + 2.0 * terms * _EPS * largest
             if self.shift.any():  # what products lose that are no normal numbers any more
-                reach = 1.0 + float(np.abs(moments[:k]).max()) + float(np.abs(self.shift).max()) ** k
+                reach = 1.0 + float(np.abs(moments[:k]).max()) + np.abs(self.shift).max() ** k
                 room = room + terms * 2.0**k * _TINY * reach
             if not (np.isfinite(known).all() and np.isfinite(room).all()):
                 return np.full(len(known), np.inf), np.full(len(known), np.inf)

@@ -44,7 +44,7 @@ from distrl.theory.bounds import dkw_halfwidth
 
 _TABLE = (Mean(), Std(), Quantile(0.05), CVaR(0.05))  # of summaries and files
 _BLOCK = 16_384  # states whose intervals are worked out at once
-_WORK = 1e9  # updates of an atom beyond which brackets are not made on the way
+_WORK = 5e8  # updates of an atom beyond which brackets are not made on the way
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,9 +231,9 @@ class Solution:
 
         Notes
         -----
-        The moments cost a few solves over states. The brackets' other law is iterated for a billion updates of an atom
-        at most (2 s), once; `Brackets` may be asked for more. An interval may be narrower than what `Brackets` alone
-        would say.
+        The moments cost a few solves over states. The brackets' other law is iterated for half a billion updates of an
+        atom at most (1 s), once; `Brackets` may be asked for more. An interval may be narrower than what `Brackets`
+        alone would say.
 
         Examples
         --------

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from distrl._kernels import enclosure
 from distrl._kernels import functionals as kernels
 from distrl._steady import steady
-from distrl._validation import FloatArray
+from distrl._validation import LARGEST_NUMBER, FloatArray
 from distrl.returns.base import Returns, as_rows, state_index
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals import Enclosing, Ends, each, intersection, parse
@@ -148,6 +148,7 @@ class BracketReturns(Returns, Enclosing):
         """E exp(beta (Z - m)) of one of the laws, moved to the given side by what rounding can have cost."""
         size = np.abs(_hull(law)).max(axis=0)[..., None]
         value = np.exp(betas * (law.entropic_risk(betas) - m))
+        value = np.where(np.abs(betas) <= LARGEST_NUMBER, value, np.nan)  # beyond it laws are read at that number
         return np.asarray(value * (1.0 + side * 4.0 * _relative(law)[..., None] * (1.0 + np.abs(betas) * size)))
 
     @abstractmethod
@@ -242,13 +243,29 @@ class ConvexBrackets(BracketReturns):
         return {False: plain, True: [(as_rows(-v[:, ::-1]), as_rows(w[:, ::-1]), error) for v, w, error in plain]}
 
     def _transforms(self, points: FloatArray, put: bool) -> tuple[FloatArray, FloatArray]:
-        """Ends of E(G - k)+, or of E(k - G)+, at the points (K,)."""
-        both = []
-        for (values, weights, error), sign in zip(self._sides[put], (-1.0, 1.0), strict=True):
-            out = np.empty((self._size, len(points)))
-            kernels.stop_loss(values, weights, -points if put else points, out)
-            both.append((out * (1.0 + sign * error)).reshape(*self.batch_shape, len(points)))
+        """Ends of E(G - k)+, or of E(k - G)+, at the points (K,), or at each law's own, batch + (K,)."""
+        both, count, asked = [], points.shape[-1], -points if put else points
+        for side, sign in enumerate((-1.0, 1.0)):
+            values, weights, error = self._sides[put][side]
+            out = np.empty((self._size, count))
+            if points.ndim == 1:
+                kernels.stop_loss(values, weights, asked, out)
+            else:
+                enclosure.stop_loss_each(values, *self._tails[put][side], asked.reshape(self._size, count), out)
+            both.append((out * (1.0 + sign * error)).reshape(*self.batch_shape, count))
         return np.maximum(both[0] - self.slack_lower[..., None], 0.0), both[1] + self.slack_upper[..., None]
+
+    @cached_property
+    def _tails(self) -> dict[bool, list[tuple[FloatArray, FloatArray]]]:
+        """Tail sums of all laws of `_sides`: a read at one point costs a search then."""
+        found: dict[bool, list[tuple[FloatArray, FloatArray]]] = {}
+        for put, sides in self._sides.items():
+            found[put] = []
+            for values, weights, _ in sides:
+                at, above = np.empty((self._size, values.shape[1])), np.empty((self._size, values.shape[1] + 1))
+                enclosure.tail_sums(values, weights, at, above)
+                found[put].append((at, above))
+        return found
 
     def _cvar(self, levels: FloatArray, tail: str) -> tuple[FloatArray, FloatArray]:
         narrow, wide = self.lower.cvar(levels, tail), self.upper.cvar(levels, tail)
@@ -264,14 +281,19 @@ class ConvexBrackets(BracketReturns):
     def _cdf(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """For every h > 0: 1 + (C_L(x) - C_U(x - h)) / h <= F(x-) and F(x) <= 1 + (C_U(x + h) - C_L(x)) / h.
 
-        And so for the put transform P = C + k - E G, whose quotients are F's: what is small at x cancels least.
+        `points` (K,), or each law's own, batch + (K,). And so for the put transform P = C + k - E G, whose quotients
+        are F's: far below the grid it does not cancel.
         """
         grid = self.upper.grid
         x = np.clip(points, -_FARTHEST, _FARTHEST)
-        low, high = np.zeros((*self.batch_shape, len(x))), np.ones((*self.batch_shape, len(x)))
-        steps = [np.full(len(x), h) for h in np.geomspace(grid.spacing / 4, 2 * grid.width, _STEPS)]
-        steps += [np.abs(x - end) for end in (grid.low, grid.high)]  # from afar: Markov's inequality
-        for put, whole in ((False, 1.0), (True, 0.0)):
+        shape = (*self.batch_shape, x.shape[-1])
+        low, high = np.zeros(shape), np.ones(shape)
+        steps = [np.full(x.shape, h) for h in np.geomspace(grid.spacing / 4, 2 * grid.width, _STEPS)]
+        forms = [(False, 1.0)]
+        if (points < grid.low).any() or (points > grid.high).any():  # from afar: Markov's inequality
+            steps += [np.abs(x - end) for end in (grid.low, grid.high)]
+            forms += [(True, 0.0)]
+        for put, whole in forms:
             floor = self._transforms(x, put)[0]
             for step in steps:
                 for side in (1.0, -1.0):
@@ -288,8 +310,27 @@ class ConvexBrackets(BracketReturns):
         return self._known_cdf(points, low, high)
 
     def _quantile(self, levels: FloatArray) -> tuple[FloatArray, FloatArray]:
-        atoms = self.upper.grid.points
-        return self._quantiles_of(levels, atoms, *self._cdf(atoms))
+        ends = [self._bisected(level) for level in levels]
+        low, high = (np.stack(side, axis=-1) for side in zip(*ends, strict=True))
+        return self._in_range(low, high)
+
+    def _bisected(self, level: float) -> tuple[FloatArray, FloatArray]:
+        """An atom where the CDF is surely below the level, and one where it surely reaches it, as near as bisection
+        finds them: of every state, in log m reads of its CDF."""
+        atoms, tolerance = self.upper.grid.points, kernels.LEVEL_TOLERANCE
+        m = len(atoms)
+        found = []
+        for upper in (False, True):
+            before, after = np.full(self.batch_shape, -1), np.full(self.batch_shape, m)
+            for _ in range(m.bit_length() + 1):
+                middle = np.clip((before + after) // 2, 0, m - 1)
+                low, high = (end[..., 0] for end in self._cdf(np.asarray(atoms[middle])[..., None]))
+                beyond = low < max(level, tolerance) if upper else high < level - tolerance
+                before, after = np.where(beyond, middle, before), np.where(beyond, after, middle)
+            found.append((before, after))
+        below, above = found[0][0], found[1][1]
+        low = np.where(below >= 0, atoms[np.maximum(below, 0)], -np.inf)
+        return low, np.where(above < m, atoms[np.minimum(above, m - 1)], np.inf)
 
     def _exponential_ends(self, betas: FloatArray, m: FloatArray) -> Ends:
         # exp(beta (x - m)) is its tangent at m and beta^2 int exp(beta (k - m)) (x - k)+ dk, a put below: convex

@@ -415,7 +415,9 @@ class StopLoss(_Pointed):
 
     def natural_range(self, low: Any, high: Any) -> Ends:
         low, high = self._spread(low, high)
-        return np.maximum(low - self.points, 0.0), np.maximum(high - self.points, 0.0)
+        rooms = [2.0 * _EPS * (np.abs(end) + np.abs(self.points)) for end in (low, high)]
+        least, most = low - self.points - rooms[0], high - self.points
+        return np.maximum(least, 0.0), np.where(most > 0.0, most + rooms[1], 0.0)
 
     def moved(self, ends: FloatArray, radius: FloatArray, width: float) -> FloatArray:
         return _widened(ends, radius)

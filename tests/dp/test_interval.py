@@ -64,7 +64,6 @@ def test_a_solution_on_a_grid_knows_what_brackets_on_that_grid_know():
     assert widths[1] < widths[0] / 4
 
 
-@pytest.mark.fast
 def test_a_solution_that_is_not_converged_is_enclosed_all_the_same():
     """Its law is the upper bracket as it is; nothing is solved again behind a user's back."""
     exact = evaluate(MODEL, Brackets(401)).returns
@@ -196,3 +195,19 @@ def test_rows_that_lack_mass_are_enclosed_whatever_it_does():
                 low, high = solution.interval(name)[0]
                 assert low <= exact <= high, (method, name, p)
         assert np.diff(solution.interval("mean")).max() < 1e-6
+
+
+def test_quantiles_by_bisection_are_those_of_the_cdf_at_every_atom():
+    """The cost was that of the CDF's ends at all atoms of all states; a search reads log m of them."""
+    model = distrl.environments.garnet(7, 1, 3, discount=0.9, rng=1).under(np.zeros(7, dtype=int))
+    returns = evaluate(model, Brackets(41)).returns
+    atoms, levels = returns.upper.grid.points, [0.0, 0.01, 0.3, 0.5, 0.999, 1.0]
+    low, high = np.moveaxis(returns.interval("cdf", atoms), -1, 0)
+    found = returns.interval("quantile", levels)
+    for k, level in enumerate(levels):
+        for s in range(7):
+            short = np.flatnonzero(high[s] < level - 1e-9)
+            reached = np.flatnonzero(low[s] >= max(level, 1e-9))
+            below = max(atoms[short[-1]] if len(short) else -np.inf, returns.least[s])
+            above = min(atoms[reached[0]] if len(reached) else np.inf, returns.most[s])
+            assert found[s, k].tolist() == [below, above]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from oracles import enumerated_law
 from scipy import stats
 
-from distrl import MRP, FiniteLaw, Moments, evaluate
+from distrl import MRP, FiniteLaw, Moments, Status, evaluate
 from distrl.dp.moments import mean_and_variance
 from distrl.testing import mrps
 
@@ -80,6 +80,18 @@ def test_what_moments_cannot_tell_is_refused_with_the_mend():
     with pytest.raises(ValueError, match="no finite moment of order 2"):
         evaluate(MRP([[1.0]], [stats.t(2)], 0.5), Moments(2))
     assert "mean" in sol.summary()
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-200, 1e-100])
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_rewards_whose_powers_are_denormal_are_not_an_error_of_the_solver(size, order):
+    solution = evaluate(MRP([[0.5, 0.5], [0.25, 0.75]], [size, -size], 0.5), Moments(order))
+    assert solution.status is Status.CONVERGED and solution.bound <= solution.tol
+
+
+def test_powers_beyond_float64_are_a_sentence():
+    with pytest.raises(ValueError, match="scale them down"):
+        evaluate(MRP([[0.5, 0.5], [0.25, 0.75]], [1e100, -1e100], 0.5), Moments(8))
 
 
 def test_infinite_variance_is_told_for_the_states_that_can_meet_it():

@@ -159,3 +159,15 @@ def test_the_number_of_sweeps_of_any_discount():
         count = enough_sweeps(discount, 1.0 / (1.0 - discount), 1e12)
         needed = np.log(1e12) / -np.log(discount)
         assert needed <= count <= 3.0 * needed + 100
+
+
+@pytest.mark.parametrize("scale", [*TINY, 1e-160, 1e-150, 1e-140])
+def test_moments_of_tiny_rewards_say_how_far_they_are_off(scale):
+    # G = scale * sum of B_t / 2^t, B_t fair coins: uniform on [0, 2 scale]
+    model = MRP([[1.0]], [FiniteLaw([0.0, scale])], 0.5)
+    solution = distrl.evaluate(model, distrl.Moments(2))
+    assert solution.converged
+    assert abs(float(solution.returns.std()[0]) - scale / np.sqrt(3.0)) <= solution.bound + 5e-324
+    assert abs(float(solution.values[0]) - scale) <= solution.bound + 5e-324
+    two = distrl.evaluate(MRP(P, [scale, 0.0], 0.3), distrl.Moments(2))
+    assert two.converged

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import dense_hat, rows_of
 from scipy import stats
@@ -116,6 +116,7 @@ def test_truncation_is_within_its_stated_bound():
 
 
 @pytest.mark.fast
+@settings(max_examples=20)
 @given(st.data())
 def test_variance_corollary_on_grids_that_clip_nothing(data):
     model = data.draw(strategies.mrps(max_states=4, discounts=st.sampled_from([0.0, 0.5, 0.9, 0.97])))

@@ -89,8 +89,9 @@ class FiniteLaw(Law):
         return np.where(count > 0, np.maximum(points * self._cumulative[last] - self._partial[last], 0.0), 0.0)
 
     def rounding(self, reach: float) -> float:
-        # cumulative sums of n terms: of the masses, and of masses times values
-        return (len(self.values) + 4) * float(np.finfo(np.float64).eps) * (reach + self.absolute_mean())
+        # running sums of the masses, and of masses times values
+        terms = min(len(self.values), _BLOCK + len(self.values) // _BLOCK + 1) + 4
+        return terms * float(np.finfo(np.float64).eps) * (reach + self.absolute_mean())
 
     def quantile(self, q: ArrayLike) -> FloatArray:
         index = np.searchsorted(self._cumulative, np.asarray(q, dtype=np.float64) - 1e-9)
