@@ -282,15 +282,18 @@ class ConvexBrackets(BracketReturns):
         """For every h > 0: 1 + (C_L(x) - C_U(x - h)) / h <= F(x-) and F(x) <= 1 + (C_U(x + h) - C_L(x)) / h.
 
         `points` (K,), or each law's own, batch + (K,). And so for the put transform P = C + k - E G, whose quotients
-        are F's: what is small at x cancels least.
+        are F's: far below the grid it does not cancel.
         """
         grid = self.upper.grid
         x = np.clip(points, -_FARTHEST, _FARTHEST)
         shape = (*self.batch_shape, x.shape[-1])
         low, high = np.zeros(shape), np.ones(shape)
         steps = [np.full(x.shape, h) for h in np.geomspace(grid.spacing / 4, 2 * grid.width, _STEPS)]
-        steps += [np.abs(x - end) for end in (grid.low, grid.high)]  # from afar: Markov's inequality
-        for put, whole in ((False, 1.0), (True, 0.0)):
+        forms = [(False, 1.0)]
+        if (points < grid.low).any() or (points > grid.high).any():  # from afar: Markov's inequality
+            steps += [np.abs(x - end) for end in (grid.low, grid.high)]
+            forms += [(True, 0.0)]
+        for put, whole in forms:
             floor = self._transforms(x, put)[0]
             for step in steps:
                 for side in (1.0, -1.0):

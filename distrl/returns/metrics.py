@@ -31,7 +31,6 @@ _ACCEPTED = "Returns, a distrl.FiniteLaw, a frozen scipy.stats law, or a list of
 #: in another order. The range does not decide: one value may be huge and the others exact.
 _TIE = 8 * float(np.finfo(np.float64).eps)
 _PLAIN = 1e150, 1e-150  # sizes between which squares of distances and sums of two values are ordinary numbers
-_LARGEST_LATTICE = 5_000_000
 _CHUNK = 2_000_000  # entries of a temporary array
 
 Rows = tuple[FloatArray, FloatArray]  # values and weights, (1 or B, n)

@@ -64,7 +64,6 @@ def test_a_solution_on_a_grid_knows_what_brackets_on_that_grid_know():
     assert widths[1] < widths[0] / 4
 
 
-@pytest.mark.fast
 def test_a_solution_that_is_not_converged_is_enclosed_all_the_same():
     """Its law is the upper bracket as it is; nothing is solved again behind a user's back."""
     exact = evaluate(MODEL, Brackets(401)).returns
@@ -198,7 +197,6 @@ def test_rows_that_lack_mass_are_enclosed_whatever_it_does():
         assert np.diff(solution.interval("mean")).max() < 1e-6
 
 
-@pytest.mark.fast
 def test_quantiles_by_bisection_are_those_of_the_cdf_at_every_atom():
     """The cost was that of the CDF's ends at all atoms of all states; a search reads log m of them."""
     model = distrl.environments.garnet(7, 1, 3, discount=0.9, rng=1).under(np.zeros(7, dtype=int))
