@@ -24,12 +24,9 @@ def enclosed(low: float, high: float, digits: int = 6) -> str:
 def allowed(value: float, low: float, high: float, digits: int = 6) -> str:
     """`value` to the digits that an interval for the truth allows; "?" where it allows none.
 
-    A value outside, such as the standard deviation of a law that rounding to atoms has made a little wider, is moved to
-    the end that it lies beyond: nothing else can be true. The last digit's unit is at most how far the truth can be
-    from the value; more digits are written, up to `digits`, where rounding would put the value out of the interval, as
-    `enclosed` writes it.
+    The last digit's unit is at most how far the truth can be from the value; more digits are written, up to `digits`,
+    where rounding would put the value out of the interval, as `enclosed` writes it, that it is in.
     """
-    value = min(max(value, low), high)
     error = max(value - low, high - value)
     if not (math.isfinite(value) and math.isfinite(error)):
         return "?"
@@ -38,10 +35,26 @@ def allowed(value: float, low: float, high: float, digits: int = 6) -> str:
     unit, finest = _unit(abs(value), error, digits), _unit(abs(value), 0.0, digits)
     while unit > finest:
         number = float(_multiple(value, unit, ROUND_HALF_EVEN))
-        if low <= number <= high:
+        if low <= number <= high or not low <= value <= high:
             break
         unit -= 1
     return _rounded(value, unit, ROUND_HALF_EVEN)
+
+
+def beside(value: float, low: float, high: float) -> str:
+    """`value [low, high]`, with a star where the number, as it is written, lies outside: see `OFF`."""
+    number, interval = allowed(value, low, high), enclosed(low, high)
+    inside = number == "?" or _ends(interval)[0] <= float(number) <= _ends(interval)[1]
+    return f"{number}{'' if inside else '*'} {interval}"
+
+
+def _ends(interval: str) -> tuple[float, float]:
+    low, high = interval.strip("[]").split(", ")
+    return float(low), float(high)
+
+
+#: What a star beside a number says.
+OFF = "* the method's own number, which the interval proves to be off"
 
 
 def _unit_of_ends(low: float, high: float, digits: int) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 import distrl
 from distrl._compiling import NOTE, watch
-from distrl._display import at_most
+from distrl._display import OFF, at_most
 from distrl._validation import FloatArray
 from distrl.dp.run import progress_hook
 from distrl.models.from_gymnasium import constructor_defaults
@@ -585,7 +585,8 @@ def _table(solution: "distrl.Solution", states: list[int], level: float, wants_s
     if wants_start and initial is not None and np.count_nonzero(initial) > 1:
         first = solution._start_row(functionals)
         columns = {name: [first[name], *cells] for name, cells in columns.items()}
-    table = Table()
+    starred = any("*" in cell for cells in columns.values() for cell in cells)
+    table = Table(caption=OFF if starred else None, caption_justify="left")
     for name in columns:
         table.add_column(name, justify="right")
     for row in zip(*columns.values(), strict=True):

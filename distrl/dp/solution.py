@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._display import aligned, allowed, at_most, enclosed
+from distrl._display import OFF, aligned, at_most, beside, enclosed
 from distrl._steady import steady
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
@@ -327,7 +327,7 @@ class Solution:
         for functional in functionals:
             low, high = intersection(known, functional, (moments.low, moments.high))[0]
             value = float(functional.value(law))
-            row[functional.label] = f"{allowed(value, float(low), float(high))} {enclosed(float(low), float(high))}"
+            row[functional.label] = beside(value, float(low), float(high))
         return row
 
     # -- for people to read -----------------------------------------------------------------------------------------
@@ -372,13 +372,12 @@ class Solution:
         return [int(s) for s in first[:8]]
 
     def _cells(self, functional: Functional, states: list[int], ends: FloatArray) -> list[str]:
-        """`value [low, high]` of some states, with the digits that the interval allows."""
+        """`value [low, high]` of some states, with the digits that the interval allows; see `beside`."""
         value = self._value(functional)
         cells = []
         for row, state in enumerate(states):
             low, high = (float(end) for end in ends[row])
-            number = "" if value is None else f"{allowed(float(value[state]), low, high)} "
-            cells.append(number + enclosed(low, high))
+            cells.append(enclosed(low, high) if value is None else beside(float(value[state]), low, high))
         return cells
 
     def _what_intervals_are(self, kinds: dict[str, str]) -> str:
@@ -391,7 +390,8 @@ class Solution:
     def _lines(self, states: list[int], functionals: tuple[Functional, ...] = _TABLE) -> list[str]:
         """The table of a summary, and what its intervals are."""
         said, columns = self._columns(states, functionals)
-        return ["", said, *aligned(columns)]
+        starred = any("*" in cell for cells in columns.values() for cell in cells)
+        return ["", said, *aligned(columns), *([OFF] if starred else [])]
 
     def _columns(
         self, states: list[int], functionals: tuple[Functional, ...] = _TABLE

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from distrl._display import allowed, at_most, enclosed
+from distrl._display import allowed, at_most, beside
 from experiments.files import write_csv, write_text
 from experiments.protocol import Arrays, Check, Outcome
 from experiments.quickstart import analysis
@@ -68,7 +68,7 @@ def _functionals(results: Mapping[str, Arrays]) -> list[list[str]]:
         row = [cell]
         for item in analysis.certified(results[cell]):
             value, low, high = (float(column[start]) for column in (item.value, item.low, item.high))
-            row.append(f"{allowed(value, low, high)} {enclosed(low, high)}")
+            row.append(beside(value, low, high))
         rows.append(row)
     return rows
 
