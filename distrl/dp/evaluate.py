@@ -9,7 +9,6 @@ from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.run import Run, progress_hook
 from distrl.dp.solution import Solution
 from distrl.dp.status import ConvergenceError, EvaluationInterrupted, Status
-from distrl.models.generative import EmpiricalMDP, EmpiricalMRP
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.returns.grid import Grid
@@ -132,7 +131,7 @@ def solve(
     finally:
         close()
     solution = replace(solution, mdp=mdp, compiled=run.compiled)
-    if isinstance(model, EmpiricalMRP | EmpiricalMDP) and solution.certificate is not None:
+    if mrp.sampled and solution.certificate is not None:
         solution = replace(solution, certificate=replace(solution.certificate, of=SAMPLES_LAW))
     if throw and solution.status is Status.INTERRUPTED:
         raise EvaluationInterrupted(solution)

@@ -75,7 +75,8 @@ class ExpectileDP:
         size, gain = largest_absolute_mean(model), float(certifier.linear.gain.max())
         # reading errs by about eps * size * n and imputing divides by differences of levels, 1 / n
         floor = 16.0 * n * _EPS * size
-        tol = run.tol if run.tol is not None else max(default_tol(model, size, 1.0), floor)
+        tol = run.tol if run.tol is not None else default_tol(model, size, 1.0)
+        tol = tol if run.given else max(tol, floor)
         limit = run.max_iterations
         if limit is None:
             limit = enough_sweeps(model.discount, gain, 4.0 * max(size, 1e-300) / max(tol, floor, 1e-300))

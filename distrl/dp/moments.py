@@ -67,8 +67,9 @@ class Moments:
             bounds = np.maximum(bounds, vanishing)
         left = model.expected_rewards - linear.apply(moments[1])
         tol = run.tol
-        if tol is None:
-            tol = max(1e-9 * float(linear.solve(absolute_rewards(model, of_laws=True)).max()), 1e3 * vanishing)
+        if tol is None or not run.given:
+            sizes = linear.solve(absolute_rewards(model, of_laws=True))
+            tol = max(1e-9 * float(sizes.max()), 1e3 * vanishing, tol or 0.0)
             if model.outcomes.defects.any() and np.isfinite(bounds).all():
                 tol = max(tol, float(bounds.max()))  # nothing finer can be had of rows with a defect
         return Solution(

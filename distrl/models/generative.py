@@ -380,6 +380,8 @@ class EmpiricalMRP(_Empirical, MRP):
         Naming the column, the row or the state without a transition.
     """
 
+    sampled = True
+
     def __init__(
         self,
         transitions: Any,
@@ -449,6 +451,12 @@ class EmpiricalMDP(_Empirical, MDP):
         sources = read["state"] * n_actions + read["action"]
         self._fill(_observed(read, sources, n * n_actions, n), unvisited, discount, initial, layout)
         self.return_range, self.drawn_from = _return_range(reward_range, self.discount, self.samples), None
+
+    def under(self, policy: Any) -> MRP:
+        """As of any MDP; the MRP knows that its probabilities are those of samples."""
+        model = super().under(policy)
+        model.sampled = True
+        return model
 
 
 def _count_of(given: Any, name: str, *indices: IntArray) -> int:

@@ -78,6 +78,9 @@ class MRP:
     2
     """
 
+    #: Whether the probabilities are frequencies of samples: results are about the samples' own law then, and say so.
+    sampled: bool = False
+
     def __init__(
         self,
         P: Any,

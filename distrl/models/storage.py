@@ -39,8 +39,8 @@ def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
     -----
     Format: version 1 holds the fields `format`, `version`, `kind`, `discount`, `n_states`, the columns of
     `model.outcomes`, `laws` (JSON: null for a finite law, else the name and parameters of a scipy.stats law), the
-    finite laws' values and probabilities end to end, and `initial`, `layout` and `defects` (what the rows lacked of 1
-    before they were mixed) where the model has them.
+    finite laws' values and probabilities end to end, and `initial`, `layout`, `defects` (what the rows lacked of 1
+    before they were mixed) and `sampled` where the model has them.
     """
     if not isinstance(model, MRP | MDP):
         raise TypeError(f"model must be an MRP or an MDP, got {model!r}")
@@ -74,6 +74,8 @@ def fields_of(model: MRP | MDP) -> dict[str, Any]:
         fields["initial"] = model.initial
     if model.layout is not None:
         fields["layout"] = np.array(model.layout)
+    if isinstance(model, MRP) and model.sampled:
+        fields["sampled"] = np.array(True)
     return fields
 
 
@@ -146,8 +148,11 @@ def build(fields: dict[str, Any]) -> MRP | MDP:
             raise ValueError(f"defects must be {sources} numbers >= 0")
         table = replace(table, known_defects=defects)
     layout = fields.get("layout")
-    model = MRP if kind == "MRP" else MDP
-    return model._from_table(table, fields["discount"], fields.get("initial"), layout)
+    if kind == "MDP":
+        return MDP._from_table(table, fields["discount"], fields.get("initial"), layout)
+    model = MRP._from_table(table, fields["discount"], fields.get("initial"), layout)
+    model.sampled = bool(fields.get("sampled", False))
+    return model
 
 
 def describe(law: Law) -> dict[str, Any] | None:

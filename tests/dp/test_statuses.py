@@ -219,3 +219,18 @@ def test_what_a_learner_of_means_has_left_to_learn_is_bounded():
     assert (off <= est.bounds).all() and (est.bounds <= 100 * off.max()).all()
     law = distrl.estimate(model, distrl.CategoricalTD(atoms=21), samples_per_state=50, rng=0)
     assert (law.bounds >= categorical_error(law) - noise_of(law.model, law.returns.grid)).all()
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    "method",
+    [CategoricalFixedPoint(31), distrl.Moments(2)],
+    ids=lambda m: repr(m)[:25],
+)
+def test_a_tolerance_that_the_library_chose_itself_is_never_missed_by_rounding(method):
+    """`estimate` asks for 1e-9 of the width, which a horizon of 1e6 steps puts out of reach."""
+    model = MRP([[0.5, 0.5], [0.3, 0.7]], [0.0, 1.0], 1 - 1e-6)
+    sol = evaluate(model, method)
+    assert sol.converged and sol.bound <= sol.tol
+    est = distrl.estimate(model, method, samples_per_state=20, rng=0)
+    assert est.converged and est.bound <= est.tol

@@ -1,6 +1,7 @@
 """What an estimate says of itself: to which law a number is near, how it knows, and what it does not know."""
 
 import csv
+import pickle
 import re
 
 import numpy as np
@@ -43,7 +44,7 @@ def test_the_bound_of_an_estimate_does_not_hold_for_the_true_law():
     assert (est.interval("w1", method="finite-sample")[:, 1] > far).all()
 
 
-def test_a_solution_of_an_empirical_model_is_near_the_samples_law_too():
+def test_a_solution_of_an_empirical_model_is_near_the_samples_law_too(tmp_path):
     """A sibling: `evaluate` on what was sampled or logged."""
     log = [(0, 1.0, 1, False), (0, 0.0, 0, False), (1, 2.0, 1, True)]
     for model in (distrl.EmpiricalMRP(log, 0.9), GenerativeModel(MODEL).sample(10, rng=0)):
@@ -52,6 +53,10 @@ def test_a_solution_of_an_empirical_model_is_near_the_samples_law_too():
     decisions = distrl.EmpiricalMDP([(0, 0, 1.0, 0, True), (0, 1, 2.0, 0, True)], 0.9)
     solution = evaluate(decisions, CategoricalFixedPoint(31), policy="uniform")
     assert solution.certificate.of == solution.action_certificate.of == SAMPLES_LAW
+    chain = decisions.under("uniform")  # by hand, and through a file and a copy
+    distrl.save(chain, tmp_path / "chain.npz")
+    for model in (chain, distrl.load(tmp_path / "chain.npz"), pickle.loads(pickle.dumps(chain))):
+        assert evaluate(model, CategoricalFixedPoint(31)).certificate.of == SAMPLES_LAW
     assert evaluate(MODEL, CategoricalFixedPoint(31)).certificate.of == TRUE_LAW
 
 
