@@ -41,8 +41,7 @@ def transition_matrices(draw: Any, states: int) -> FloatArray:
 
 def _reward_values(magnitude: float) -> st.SearchStrategy[float]:
     lattice = st.integers(-4, 4).map(float)
-    tiny = st.one_of(_TINY, _TINY.map(lambda value: -value))
-    return st.one_of(lattice, st.floats(-magnitude, magnitude, allow_nan=False, allow_subnormal=False), tiny)
+    return st.one_of(lattice, st.floats(-magnitude, magnitude, allow_nan=False, allow_subnormal=False))
 
 
 @st.composite
