@@ -60,9 +60,12 @@ def finds_in(output: str, file: str, seed: int) -> list[str]:
     )
     for block in blocks:
         values = " ".join(line.split("  #")[0].strip() for line in block[2].splitlines()).rstrip(", ")
+        head = f"{block[1]} in {file}:\n    @example({values})"
+        if any(find.startswith(head) for find in finds):
+            continue  # under CI pytest's last lines repeat whole messages
         again = BLOB.search(plain, block.end())  # where the values are objects that cannot be typed
         blob = f"\n    {again[0]}" if again else ""
-        finds.append(f"{block[1]} in {file}:\n    @example({values}){blob}\n    {command} -k {block[1]}")
+        finds.append(f"{head}{blob}\n    {command} -k {block[1]}")
     for line in re.findall(r"^(?:FAILED|ERROR) (\S.*)$", output, re.MULTILINE):
         name = line.split(" - ")[0]
         if not any(f"{find.split()[0]}" in name for find in finds):

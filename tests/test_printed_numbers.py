@@ -194,7 +194,10 @@ def false_row(solution, law, row, door):
         if not holds(low, truth, high, law):
             yield f"{door}: {heading} of state {row['state']} is {float(truth)!r}, outside {cell}"
         if value not in (None, "?"):
-            yield from too_many_digits(value, low, high, f"{door}: {heading} {cell}")
+            number = value.removesuffix("*")
+            if (low <= Fraction(number) <= high) == value.endswith("*"):
+                yield f"{door}: {heading} of state {row['state']}: {cell} has a star inside, or none outside"
+            yield from too_many_digits(number, low, high, f"{door}: {heading} {cell}")
 
 
 def too_many_digits(value, low, high, where):

@@ -290,8 +290,9 @@ class ConvexBrackets(BracketReturns):
         low, high = np.zeros(shape), np.ones(shape)
         steps = [np.full(x.shape, h) for h in np.geomspace(grid.spacing / 4, 2 * grid.width, _STEPS)]
         forms = [(False, 1.0)]
-        if (points < grid.low).any() or (points > grid.high).any():  # from afar: Markov's inequality
-            steps += [np.abs(x - end) for end in (grid.low, grid.high)]
+        far = (points < grid.low) | (points > grid.high)
+        if far.any():  # from there Markov's inequality too; a point's answer does not depend on its company
+            steps += [np.where(far, np.abs(x - end), 0.0) for end in (grid.low, grid.high)]
             forms += [(True, 0.0)]
         for put, whole in forms:
             floor = self._transforms(x, put)[0]
@@ -301,7 +302,7 @@ class ConvexBrackets(BracketReturns):
                     h = np.abs(other - x)  # exact, or rounded relatively
                     with np.errstate(divide="ignore", invalid="ignore"):
                         quotient = (self._transforms(other, put)[1] - floor) / h
-                    quotient = np.where(h > 0.0, quotient, np.inf)
+                    quotient = np.where((h > 0.0) & (far | (not put)), quotient, np.inf)
                     room = 8.0 * _EPS * (1.0 + np.abs(quotient))
                     if side > 0.0:
                         high = np.minimum(high, whole + quotient + room)

@@ -156,7 +156,7 @@ def test_bounded_names_the_tightest_row():
 
 def test_columns_and_back():
     rows = [{"name": "x", "value": 0.1}, {"name": "longer", "value": 2.0}]
-    frame = study.frame_of({"b": study.columns(rows), "a": study.columns(rows[:1])})
+    frame = study.frame_of({"b": protocol.columns(rows), "a": protocol.columns(rows[:1])})
     assert frame.to_dict("records") == [
         {"cell": c, **row} for c, row in (("a", rows[0]), ("b", rows[0]), ("b", rows[1]))
     ]
