@@ -34,6 +34,8 @@ LAW_UNKNOWNS = 2.5
 FAST_MIXING = 0.8
 #: A coarse correction: its inverse costs at most this share of what iterating would.
 INVERSE = 0.1
+#: ... or this one from so many non-zeros on, where iterations wait for memory, and an inverse does not.
+LARGE_INVERSE, LARGE = 0.6, 15_000_000
 #: Elimination along a chain: (width * (atoms - 1))^2 up to this times what an iteration would cost an entry.
 NARROW = 3.0
 #: ... and as many numbers to keep at most.
@@ -75,7 +77,7 @@ class Traits:
         one = np.zeros(self.matrix.shape[0], dtype=np.int64)
         keeps, lasting = mixing(self.matrix, self.weights, one)
         most = min(4, COARSE_UNKNOWNS // (self.atoms - 1), self.matrix.shape[0] // _CLUSTER)
-        while most > 1 and self.inverse(most) > INVERSE:
+        while most > 1 and not self.invertible(most):
             most -= 1
         if self.discount * keeps > FAST_MIXING and most > 1:
             clusters = clusters_of(lasting, self.weights, most)
@@ -104,6 +106,10 @@ class Traits:
     def inverse(self, clusters: int) -> float:
         """About what the inverse for coarse vectors costs, as a share of what iterating to the end would."""
         return float(clusters**3 * (self.atoms - 1) ** 2 / (self.matrix.shape[0] * self.iteration))
+
+    def invertible(self, clusters: int) -> bool:
+        """Whether the inverse for coarse vectors pays."""
+        return self.inverse(clusters) <= (LARGE_INVERSE if self.nonzeros >= LARGE else INVERSE)
 
     @cached_property
     def narrow(self) -> tuple[IntArray, int] | None:
@@ -158,7 +164,7 @@ def choose_solver(traits: Traits) -> tuple[str, str]:
     if fill * traits.nonzeros <= worth:
         return "direct", f"a small system ({traits.nonzeros} non-zeros) and {steps}"
     coarse = traits.atoms - 1 <= COARSE_UNKNOWNS and (traits.gain > SHORT_HORIZON or traits.nonzeros >= _SMALL)
-    if coarse and traits.inverse(1) <= INVERSE and traits.keeps <= FAST_MIXING:
+    if coarse and traits.invertible(1) and traits.keeps <= FAST_MIXING:
         count = int(traits.labels.max()) + 1
         where = f" within {count} clusters" if count > 1 else ""
         return "two-grid", f"{steps}, and a step keeps {traits.keeps:.2g} of a difference between states{where}"

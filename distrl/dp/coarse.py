@@ -16,8 +16,8 @@ from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.operators.system import System
 
-#: Most coarse unknowns: a dense inverse of this size takes a fifth of a second.
-COARSE_UNKNOWNS = 1_500
+#: Most coarse unknowns: all atoms that are ever chosen by default. A dense inverse of this size takes some seconds.
+COARSE_UNKNOWNS = 2_000
 _PARTS = 16  # pieces of a cell to which reward positions are rounded in the coarse system
 _CHUNKS = 16  # fixed, so that sums over states do not depend on the threads
 
