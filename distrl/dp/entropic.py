@@ -30,6 +30,7 @@ from distrl.models.mrp import MRP
 from distrl.returns.functionals import Enclosing, Ends, EntropicRisk
 
 _EPS = float(np.finfo(np.float64).eps)
+_TINY = float(np.finfo(np.float64).tiny)
 _CELLS = 1024  # of equal probability, that a reward's law is enclosed on
 _WORK = 5e7  # outcomes that are passed over, all steps together
 _OVERHEAD = 2000  # outcomes that a pass costs anyhow
@@ -84,6 +85,7 @@ def _at(steps: "_Steps", beta: float, moments: CertifiedMoments) -> Ends:
         low, high = _far_ends(steps, beta * g**count, moments)
         for step in range(count - 1, -1, -1):
             low, high = steps.back(beta * g**step, low, high)
+    low, high = low - _TINY, high + _TINY  # products of numbers that are no normal floats lose digits absolutely
     mean_low, mean_high = moments.mean_ends()  # Jensen
     return (np.maximum(low, mean_low), high) if beta > 0.0 else (low, np.minimum(high, mean_high))
 

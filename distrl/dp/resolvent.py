@@ -180,7 +180,9 @@ class Resolvent:
         left, size = np.empty(self.n), np.empty(self.n)
         defect_of(self._pointers, self._columns, self._values, self.excess, rhs, solution, left, size)
         floats = (self._lengths + self._data_error) * _EPS * size
-        return left, floats + 2.0**-1074 * self._lengths * np.abs(solution).max()  # of denormal data
+        # of data, and of products, that are no normal floats; a state whose numbers are all 0 has none
+        lost = np.where((size > 0.0) | (solution != 0.0), 2.0 * self._lengths, 0.0)
+        return left, floats + 2.0**-1074 * (self._lengths * np.abs(solution).max() + lost)
 
     def _approximate(self, rhs: FloatArray) -> FloatArray:
         return self._iterate(rhs, quick=False) if self._factors is None else self._factors.solve(rhs)

@@ -127,3 +127,17 @@ def test_undiscounted_loops_with_returns_far_apart_do_not_overflow():
         exact = (ends - math.log(-math.expm1(grown))) / beta if grown < 0 else -math.inf
         assert low <= exact + 1e-13 and exact - 1e-13 <= high
         assert not math.isfinite(exact) or high - low < 1e-10 / min(abs(beta), 1.0)  # of returns of some hundred
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-310, 2.2e-308, 1e-200])
+@pytest.mark.parametrize("signs", [(1.0, 0.0), (1.0, -1.0), (1.0, 2.0)])
+def test_rewards_that_are_no_normal_floats_have_ends_that_do_not_cross(size, signs):
+    """Of every source of an interval: the exact value is between the least and the largest return."""
+    rewards = np.array(signs) * size
+    model = MRP([[0.5, 0.5], [0.5, 0.5]], rewards, 0.5)
+    for method in (distrl.MonteCarlo(100), distrl.CategoricalFixedPoint(51), distrl.Moments(2)):
+        solution = evaluate(model, method, rng=0, throw=False)
+        for beta in (-1.0, 1.0, 1e200):
+            low, high = solution.interval("entropic_risk", beta).T
+            assert (low <= high).all()
+            assert (low <= 2.0 * rewards.max()).all() and (2.0 * rewards.min() <= high).all()
