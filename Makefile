@@ -1,4 +1,4 @@
-# `make quickstart` and `make test` need Python 3.11+ and make, nothing else: they build .venv themselves.
+# `make quickstart` and `make test` need Python 3.11+, make and a package index: they build .venv themselves.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
