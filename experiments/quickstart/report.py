@@ -27,6 +27,7 @@ _NOTES = f"""## What the numbers mean
   ice nearly every return is 0, and so are these.
 - Intervals are certified by `Solution.interval`: what the certificate, the exact mean and variance, and the laws that
   enclose the true one in convex order say together. A value has the digits that its interval allows.
+- A number with a star is the method's own, and its interval proves it to be off: rounding to atoms adds to a variance.
 - A check names the room that it leaves to the oracle's own rounding.
 - CliffWalking's returns are integers: spacing 1 rounds nothing, and the law is exact but for float64.
 - The uniform walk in CliffWalking falls about 600 times before it arrives, with returns far below -100,000. Its grid
