@@ -763,8 +763,9 @@ def _(case: Case) -> Iterator[Reading]:
     size = 1.0 + float(max(np.abs(v).max() for v in values))
     for x in range(case.states):
         truth = np.maximum(values[x][None, :] - points[:, None], 0.0) @ weights[x]
-        yield Reading(truth, stop_loss[x, :, 1], error)
-        yield Reading(stop_loss[x, :, 0], truth, error)
+        floats = (len(values[x]) + 8) * float(np.finfo(np.float64).eps) * (size + np.abs(points))  # of this very sum
+        yield Reading(truth, stop_loss[x, :, 1], error + floats)
+        yield Reading(stop_loss[x, :, 0], truth, error + floats)
         for k, level in enumerate((Fraction(1, 10), Fraction(1, 2))):
             found = _tail_mean(values[x], weights[x], float(level))
             yield Reading(found, tail[x, k, 1], error / float(level) + 1e-9 * size, counts=False)
