@@ -51,7 +51,7 @@ class Experiment(Protocol):
 
     __name__: str
     DESCRIPTION: str
-    #: Core seconds of all cells, by size: measured for quick and default, estimated for full.
+    #: Core seconds of all cells, by size: estimated for full, and from fewer MRPs for default where these were added.
     SECONDS: Mapping[str, float]
 
     def cells(self, size: str) -> Sequence[Cell]:

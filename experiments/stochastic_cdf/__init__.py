@@ -13,7 +13,7 @@ from experiments.stochastic_cdf.sweep import cells, solve
 from experiments.study import write_study
 
 DESCRIPTION = "draws of the random CDF, variation maps and the variance corollary"
-SECONDS = {"quick": 10.0, "default": 180.0, "full": 15_000.0}
+SECONDS = {"quick": 10.0, "default": 360.0, "full": 15_000.0}
 
 __all__ = ["DESCRIPTION", "SECONDS", "cells", "report", "solve"]
 
