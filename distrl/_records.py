@@ -35,8 +35,9 @@ _MODULES = (
     *(f"dp.{name}" for name in ("particles", "quantile", "solution", "status")),
     "generative.intervals",
     *(f"models.{name}" for name in ("generative", "mdp", "mrp", "outcomes")),
-    *(f"returns.{name}" for name in ("brackets", "categorical", "expectile", "functionals", "grid", "moments")),
-    *(f"returns.{name}" for name in ("particles", "quantile")),
+    *(f"returns.brackets.{name}" for name in ("convex", "stochastic")),
+    *(f"returns.functionals.{name}" for name in ("averages", "levels", "points")),
+    *(f"returns.{name}" for name in ("categorical", "expectile", "finite", "grid", "moments", "quantile")),
     *(f"td.{name}" for name in ("methods", "replication", "run", "sampling", "step_sizes")),
 )
 

@@ -17,6 +17,7 @@ from distrl.dp.certificate import Certificate
 from distrl.models.mrp import check_layout
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.finite import as_finite
 from distrl.returns.metrics import wasserstein
 from distrl.td.run import LearningRun
 
@@ -311,7 +312,7 @@ def _as_index(states: Any, shape: tuple[int, ...]) -> Any:
 
 def _support(law: Returns) -> tuple[FloatArray, FloatArray]:
     """Distinct values of one law and their probabilities."""
-    values, weights = law.support_weights()
+    values, weights = as_finite(law).support_weights()
     distinct, place = np.unique(values, return_inverse=True)
     return distinct, np.bincount(place, weights=np.broadcast_to(weights, values.shape)).astype(np.float64)
 

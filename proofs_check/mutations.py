@@ -381,7 +381,7 @@ FAULTS = (
     Fault(
         "convex-lower-is-upper",
         "the upper law's stop-loss as the lower end",
-        lambda: mock.patch.object(bracket_returns.ConvexBrackets, "_stop_loss", _both_upper),
+        lambda: mock.patch.object(bracket_returns.ConvexBrackets, "stop_loss_ends", _both_upper),
         ("brackets-convex",),
     ),
     Fault("rounding-up-twice", "both stochastic brackets round up", _upwards_only, ("brackets-stochastic",)),

@@ -219,7 +219,7 @@ class Brackets(OnGrid):
         # masses out of place do not come closer by discounting: every sweep's count
         slack_mass = np.minimum(lost + run.iterations * float(floats.max()) / grid.width + grid.atoms * _EPS, 1.0)
         slack_far = linear.upper(floats + table.law_errors + overshoot + unknown)
-        lower, upper = (CategoricalReturns._trusted(grid, probs) for probs in laws)
+        lower, upper = (CategoricalReturns.trusted(grid, probs) for probs in laws)
         returns = StochasticBrackets(
             lower, upper, mean, mean_error, shift, shift, *return_ranges(model), slack_mass, slack_far
         )

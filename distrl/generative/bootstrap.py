@@ -104,7 +104,7 @@ def _deviating(
             deviation = solve(moved.ravel()).reshape(cdf.shape)
         else:
             deviation = solve_contraction(linear_part(redrawn) if own is None else own, moved, tol=_TOL)
-        return CategoricalReturns._trusted(grid, np.diff(cdf + deviation, axis=1, prepend=0.0))
+        return CategoricalReturns.trusted(grid, np.diff(cdf + deviation, axis=1, prepend=0.0))
 
     return one
 

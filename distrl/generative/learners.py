@@ -16,7 +16,8 @@ from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.targets import Targets
 from distrl.returns.base import Returns
-from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.categorical import as_categorical
+from distrl.returns.finite import as_finite
 from distrl.returns.moments import MomentReturns
 from distrl.td.learn import as_mrp
 from distrl.td.methods import TDMethod
@@ -51,7 +52,7 @@ def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, run: R
     )
     run.iterations = len(rows)
     returns = learner.returns
-    if not isinstance(returns, Returns):  # means alone
+    if returns.moments_alone:
         returns = MomentReturns(learner.values, np.stack([np.ones(model.n_states), np.zeros(model.n_states)]))
     certificate, residual, bounds = _certify(model, returns)
     known = bounds if certificate is None else certificate.w1
@@ -92,12 +93,13 @@ def _certify(model: MRP, returns: Returns) -> tuple[Certificate | None, float, F
     Means alone have no certificate, but a bound on their error; of a law of particles nothing but the certificate is
     known.
     """
-    if isinstance(returns, MomentReturns):
+    if returns.moments_alone:
         defect = mean_defect(model, np.asarray(returns.mean()))
         return None, float(defect.max()), Resolvent(model.continuation, model.discount).upper(defect)
-    if isinstance(returns, CategoricalReturns):
-        certifier = Certifier(model, CategoricalBellman(model, returns.grid))
-        certificate, residual = certifier.certify(np.asarray(returns.probs))
+    laws = as_categorical(returns)
+    if laws is not None:
+        certifier = Certifier(model, CategoricalBellman(model, laws.grid))
+        certificate, residual = certifier.certify(np.asarray(laws.probs))
         return certificate, residual, certificate.residual
-    certificate = ParticleCertifier(model, Targets(model.outcomes, model.discount)).certify(returns)
+    certificate = ParticleCertifier(model, Targets(model.outcomes, model.discount)).certify(as_finite(returns))
     return certificate, 0.0, None

@@ -21,6 +21,7 @@ from distrl.models.outcomes import OutcomeTable
 from distrl.operators.plan import NO_DISCOUNT, Plan, build_plan, cumulative_projection
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.finite import as_finite
 from distrl.returns.grid import Grid
 
 #: Overshoot up to this share of the grid's width is rounding, not clipping.
@@ -102,7 +103,7 @@ class CategoricalBellman:
         if isinstance(probs, CategoricalReturns):
             if probs.grid != self.grid:
                 raise ValueError(f"the returns live on {probs.grid}, the operator on {self.grid}; use apply_to")
-            return CategoricalReturns._trusted(self.grid, self.apply(np.asarray(probs.probs)).probs)
+            return CategoricalReturns.trusted(self.grid, self.apply(np.asarray(probs.probs)).probs)
         return self.apply(self._checked(probs, "probs")).probs
 
     @steady
@@ -200,14 +201,14 @@ class CategoricalBellman:
             reward = table.reward_laws[table.laws[row]] if table.laws[row] >= 0 else float(table.rewards[row])
             successor = images[table.next_states[row]] if going_on[row] else 0.0
             cdf[table.sources[row]] += table.probs[row] * self._projected_sum(reward, successor)
-        return CategoricalReturns._trusted(self.grid, np.maximum(np.diff(cdf, axis=1, prepend=0.0), 0.0))
+        return CategoricalReturns.trusted(self.grid, np.maximum(np.diff(cdf, axis=1, prepend=0.0), 0.0))
 
     def _images(self, law: Any) -> list[Law]:
         n = self.table.n_states
         if isinstance(law, Returns):
             if law.batch_shape != (n,):
                 raise ValueError(f"law has batch shape {law.batch_shape}, the operator acts on ({n},) states")
-            values, weights = law.support_weights()
+            values, weights = as_finite(law).support_weights()
             values = np.broadcast_to(values, weights.shape)
             return [FiniteLaw(v, w) for v, w in zip(values, weights, strict=True)]
         if isinstance(law, Sequence):

@@ -100,7 +100,7 @@ class QuantileBellman:
             raise ValueError(f"values is for {given.shape[:-1]} states, the operator acts on {self.table.n_states}")
         out = np.empty((self.table.n_sources, self.quantiles))
         self.apply(np.sort(given, axis=1), self.empty_choices(), out)
-        return QuantileReturns._trusted(out) if isinstance(values, QuantileReturns) else out
+        return QuantileReturns.trusted(out) if isinstance(values, QuantileReturns) else out
 
     def checked(self, values: ArrayLike, name: str) -> FloatArray:
         """`values` as an array of at least one column for each state."""

@@ -1,5 +1,6 @@
 """`learn`: return distributions from a stream of transitions."""
 
+from distrl.returns.moments import ValueEstimates
 from distrl.td.learn import learn
 from distrl.td.learner import Learner
 from distrl.td.methods import (
@@ -9,7 +10,6 @@ from distrl.td.methods import (
     MonteCarloTD,
     QuantileTD,
     TDMethod,
-    ValueEstimates,
     VarianceReduced,
 )
 from distrl.td.run import LearningRun, LearningStatus

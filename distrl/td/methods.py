@@ -15,6 +15,7 @@ from distrl.returns.base import Returns, check_weights, read_only
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.expectile import ExpectileReturns
 from distrl.returns.grid import Grid
+from distrl.returns.moments import ValueEstimates
 from distrl.returns.quantile import QuantileReturns, midpoint_levels
 from distrl.td.sampling import Targets
 
@@ -23,17 +24,6 @@ if TYPE_CHECKING:
 
 #: What one replication remembers between updates, by name.
 Memory = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class ValueEstimates:
-    """Estimated means, shape (R, S), or (S,) of one learner, in units of reward: what `TD` knows of the returns."""
-
-    values: FloatArray
-
-    def mean(self) -> FloatArray:
-        """The estimates themselves."""
-        return self.values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +100,7 @@ class TDMethod(ABC):
         shape = (replications, states, self._width)
         if start is None:
             return np.broadcast_to(self._default_start, shape)
-        given = getattr(start, self._field) if isinstance(start, Returns | ValueEstimates) else start
+        given = getattr(start, self._field) if isinstance(start, Returns) else start
         array = float_array(given, "start")
         fits = array[..., None] if self._scalar else array
         if fits.shape not in (shape, shape[1:]):
@@ -297,7 +287,7 @@ class CategoricalTD(TDMethod):
         return self.variant is not None
 
     def _starts(self, start: Any, replications: int, states: int) -> FloatArray:
-        if isinstance(start, CategoricalReturns) and start.grid != self._grid:
+        if getattr(start, "grid", self._grid) != self._grid:
             raise ValueError(f"start is on {start.grid}, the method on {self._grid}; they must be equal")
         starts = super()._starts(start, replications, states)
         for laws in starts[:1] if starts.strides[0] == 0 else starts:
@@ -339,7 +329,7 @@ class CategoricalTD(TDMethod):
             estimates = estimates.copy()
             for where in map(tuple, signed):
                 estimates[where] = nearest_law(estimates[where])
-        return CategoricalReturns._trusted(self._grid, estimates)
+        return CategoricalReturns.trusted(self._grid, estimates)
 
 
 @dataclass(frozen=True)
@@ -417,7 +407,7 @@ class QuantileTD(TDMethod):
         return {"levels": midpoint_levels(self.quantiles)}
 
     def _returns(self, estimates: FloatArray) -> QuantileReturns:
-        return QuantileReturns._trusted(estimates)
+        return QuantileReturns.trusted(estimates)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from distrl.models.laws import Law, as_law
 from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
 from distrl.returns.metrics import wasserstein
-from distrl.returns.moments import MomentReturns
-from distrl.td.methods import CategoricalTD, TDMethod, ValueEstimates
+from distrl.td.methods import CategoricalTD, TDMethod
 from distrl.td.replication import Kept
 from distrl.td.step_sizes import StepSize
 
@@ -149,7 +148,7 @@ class LearningRun:
             raise ValueError(f'over must be "max", "mean" or None, got {over!r}')
         laws = truth.returns if isinstance(truth, Solution) else truth
         n = self.model.n_states
-        if isinstance(self.final, ValueEstimates) or isinstance(laws, MomentReturns) or not _holds_laws(laws):
+        if self.final.moments_alone or not _holds_laws(laws):
             goal = _means(laws)
             if goal.shape != (n,):
                 raise ValueError(f"truth holds means of shape {goal.shape}; it must be ({n},), one a state")
@@ -297,14 +296,16 @@ class LearningRun:
 
 def _holds_laws(truth: Any) -> bool:
     """Whether it is return laws, or a sequence with a law in it; what is neither is left to the metric to refuse."""
-    if isinstance(truth, Returns | str) or not hasattr(truth, "__len__"):
+    if isinstance(truth, Returns):
+        return not truth.moments_alone
+    if isinstance(truth, str) or not hasattr(truth, "__len__"):
         return True
     return any(isinstance(entry, Law) or hasattr(entry, "cdf") for entry in truth)
 
 
 def _means(truth: Any) -> FloatArray:
     """Means of laws, or the numbers themselves."""
-    if isinstance(truth, Returns | ValueEstimates):
+    if isinstance(truth, Returns):
         return np.asarray(truth.mean(), dtype=np.float64)
     if hasattr(truth, "__len__") and not isinstance(truth, str) and _holds_laws(truth):
         return np.array([as_law(law, f"truth[{state}]").mean for state, law in enumerate(truth)])
