@@ -18,7 +18,7 @@ from distrl.models.mrp import check_layout
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.metrics import wasserstein
-from distrl.td.run import LearningRun
+from distrl.td.result import LearningRun
 
 try:
     import matplotlib
@@ -196,7 +196,7 @@ def plot_map(
 
 
 def plot_errors(
-    run: LearningRun,
+    run: LearningRun[Any],
     truth: Any,
     metric: Callable[..., FloatArray] = wasserstein,
     *,

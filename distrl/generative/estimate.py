@@ -21,7 +21,7 @@ from distrl.generative.learners import learnt
 from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.td.methods import TDMethod
+from distrl.td.base import TDMethod
 from distrl.theory.bounds import dkw_halfwidth
 
 _ALLOCATIONS = ("uniform", "adaptive")
@@ -30,7 +30,7 @@ _ALLOCATIONS = ("uniform", "adaptive")
 @steady
 def estimate(
     model: MRP | MDP | GenerativeModel,
-    method: Method | TDMethod,
+    method: Method | TDMethod[Any],
     policy: Any = None,
     samples_per_state: int = 1000,
     rng: Any = None,

@@ -26,7 +26,7 @@ from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals import Functional, Mean, Quantile, each, intersection, parse
 from distrl.returns.grid import return_ranges
 from distrl.returns.moments import MomentReturns
-from distrl.td.methods import TDMethod
+from distrl.td.base import TDMethod
 from distrl.theory.bounds import dkw_halfwidth
 
 _METHODS = ("delta", "bootstrap", "finite-sample")

@@ -18,11 +18,11 @@ from distrl.operators.targets import Targets
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.moments import MomentReturns
+from distrl.td.base import TDMethod
 from distrl.td.learn import as_mrp
-from distrl.td.methods import TDMethod
 
 
-def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, run: Run) -> Solution:
+def learnt(empirical: Any, method: TDMethod[Any], policy: Any, step_size: Any, run: Run) -> Solution:
     """What `method` learns from the samples of an empirical model, one after the other, each used at most once.
 
     The order is random over all samples. Under a policy the samples of a state's actions are used in the policy's
