@@ -2,16 +2,18 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Self
+from typing import ClassVar, Generic, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, IntArray, float_array, whole_number
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.td.learner import Learner
-from distrl.td.rule import Memory, R
+from distrl.td.rule import Memory, R, Start
 from distrl.td.sampling import Transitions
+from distrl.td.step_sizes import StepSize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,11 @@ class TDMethod(ABC, Generic[R]):
             object.__setattr__(self, "average_from", whole_number(self.average_from, "average_from"))
 
     def learner(
-        self, model: MRP | MDP | int, discount: float | None = None, step_size: Any = 0.1, start: Any = None
+        self,
+        model: MRP | MDP | int,
+        discount: float | None = None,
+        step_size: StepSize | ArrayLike = 0.1,
+        start: Start = None,
     ) -> Learner[R]:
         """A learner to be fed transitions by hand; see `distrl.td.Learner`.
 
@@ -77,7 +83,7 @@ class TDMethod(ABC, Generic[R]):
         """This method with all that it takes from the model filled in: itself, unless a method says otherwise."""
         return self
 
-    def starts(self, start: Any, replications: int, states: int) -> FloatArray:
+    def starts(self, start: Start, replications: int, states: int) -> FloatArray:
         """(R, S, width) the estimates to begin with, read-only: the user's, or 0.
 
         Raises
@@ -121,7 +127,7 @@ class TDMethod(ABC, Generic[R]):
         return np.array(start) if self.average_from is not None else np.empty((0, start.shape[-1]))
 
 
-def for_replications(start: Any, field: str, default: float, shape: tuple[int, ...]) -> FloatArray:
+def for_replications(start: Start, field: str, default: float, shape: tuple[int, ...]) -> FloatArray:
     """`start` as an array of `shape` (R, ...), read-only: the `default` for None, or an array, or returns with an
     attribute `field`, for each replication or for all.
 

@@ -15,7 +15,7 @@ Source: Rowland et al. 2018, "An Analysis of Categorical Distributional Reinforc
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from distrl.returns.base import check_weights
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
 from distrl.td.base import TDMethod, for_replications, reported
-from distrl.td.rule import Memory
+from distrl.td.rule import Memory, Start
 from distrl.td.sampling import Transitions
 
 
@@ -137,7 +137,7 @@ class CategoricalTD(TDMethod[CategoricalReturns]):
     def all_at_once(self) -> bool:
         return self.variant is not None
 
-    def starts(self, start: Any, replications: int, states: int) -> FloatArray:
+    def starts(self, start: Start, replications: int, states: int) -> FloatArray:
         grid = getattr(start, "grid", self._grid)
         if grid != self._grid:
             raise ValueError(f"start is on {grid}, the method on {self._grid}; they must be equal")

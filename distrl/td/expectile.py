@@ -12,7 +12,6 @@ update; the law Z(y) is this library's choice.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from distrl._validation import FloatArray, IntArray, whole_number
 from distrl.returns.expectile import ExpectileReturns
 from distrl.returns.quantile import midpoint_levels
 from distrl.td.base import TDMethod, for_replications, reported
-from distrl.td.rule import Memory
+from distrl.td.rule import Memory, Start
 from distrl.td.sampling import Transitions
 
 
@@ -67,7 +66,7 @@ class ExpectileTD(TDMethod[ExpectileReturns]):
     def arrays(self) -> int:
         return 2
 
-    def starts(self, start: Any, replications: int, states: int) -> FloatArray:
+    def starts(self, start: Start, replications: int, states: int) -> FloatArray:
         return for_replications(start, "expectiles", 0.0, (replications, states, self.width))
 
     def remember(self, start: FloatArray) -> Memory:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._compiling import watch
 from distrl._memory import check_memory
@@ -14,28 +15,29 @@ from distrl._validation import IntArray, int_array, whole_number
 from distrl.dp.run import ProgressHook, progress_hook
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.models.process import as_mrp
 from distrl.td.replication import Recipe, Replication, Replications
 from distrl.td.result import LearningRun, LearningStatus
-from distrl.td.rule import LearningRule, R, check_rule
+from distrl.td.rule import LearningRule, R, Start, check_rule
 from distrl.td.sampling import Sampler, child
 from distrl.td.starting import Options, new_run, resumed_options
-from distrl.td.step_sizes import as_step_size, check_step_size
+from distrl.td.step_sizes import StepSize, as_step_size, check_step_size
 
 
 @steady
 def learn(
     model: MRP | MDP,
     method: LearningRule[R],
-    policy: Any = None,
-    step_size: Any = 0.1,
+    policy: ArrayLike | None = None,
+    step_size: StepSize | ArrayLike = 0.1,
     updates: int = 1000,
     replications: int = 1,
-    start: Any = None,
+    start: Start = None,
     resume: LearningRun[R] | None = None,
     sampling: str = "synchronous",
-    records: Any = 10,
+    records: ArrayLike = 10,
     rng: Any = None,
-    progress: Any = False,
+    progress: bool | ProgressHook = False,
     threads: int | None = None,
 ) -> LearningRun[R]:
     """Learn return distributions from sampled transitions, in independent replications.
@@ -149,26 +151,7 @@ def _continued(
     )
 
 
-def as_mrp(model: Any, policy: Any) -> MRP:
-    """The process that is sampled.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If it is no model, or a policy is missing or has no place.
-    """
-    if isinstance(model, MDP):
-        if policy is None:
-            raise ValueError("an MDP needs a policy: (S,) actions, (S, A) probabilities or 'uniform'")
-        return model.under(policy)
-    if not isinstance(model, MRP):
-        raise TypeError(f"model must be a distrl.MRP or a distrl.MDP, got {model!r}")
-    if policy is not None:
-        raise ValueError("an MRP has no actions; leave policy out")
-    return model
-
-
-def _moments(records: Any, done: int, more: int) -> IntArray:
+def _moments(records: ArrayLike, done: int, more: int) -> IntArray:
     """The update counts to record, in order."""
     if np.ndim(records) == 0:
         count = whole_number(records, "records", low=1)
@@ -179,7 +162,7 @@ def _moments(records: Any, done: int, more: int) -> IntArray:
     return moments
 
 
-def _check_memory(run: LearningRun[Any], sampler: Sampler, records: int) -> None:
+def _check_memory(run: LearningRun[object], sampler: Sampler, records: int) -> None:
     width, states = run.method.width, run.model.n_states
     blocks = len(sampler.noise.families) * sampler.noise.block / (states * width)
     arrays = records + run.method.arrays + blocks

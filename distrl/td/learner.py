@@ -1,6 +1,6 @@
 """A learner that is fed transitions by hand, from Gymnasium or anything else."""
 
-from typing import Any, Generic
+from typing import Generic
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,9 +19,9 @@ from distrl._validation import (
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.td.replication import renew
-from distrl.td.rule import LearningRule, R, check_rule
+from distrl.td.rule import LearningRule, R, Start, check_rule
 from distrl.td.sampling import Transitions, no_steps, windowed
-from distrl.td.step_sizes import as_step_size, check_step_size
+from distrl.td.step_sizes import StepSize, as_step_size, check_step_size
 
 
 class Learner(Generic[R]):
@@ -73,8 +73,8 @@ class Learner(Generic[R]):
         method: LearningRule[R],
         model: MRP | MDP | int,
         discount: float | None = None,
-        step_size: Any = 0.1,
-        start: Any = None,
+        step_size: StepSize | ArrayLike = 0.1,
+        start: Start = None,
     ) -> None:
         check_rule(method)
         if isinstance(model, MRP | MDP):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,13 +36,18 @@ class Checkpoint(NamedTuple):
 class Recipe(NamedTuple):
     """How all replications of a run learn."""
 
-    rule: LearningRule[Any]
+    rule: LearningRule[object]
     step_size: StepSize
     sampler: Sampler
 
 
 def renew(
-    rule: LearningRule[Any], memory: Memory, visits: IntArray, step_size: StepSize, transitions: Transitions, block: int
+    rule: LearningRule[object],
+    memory: Memory,
+    visits: IntArray,
+    step_size: StepSize,
+    transitions: Transitions,
+    block: int,
 ) -> None:
     """Learn from `transitions`, all of a block from the estimates before it."""
     if not len(transitions.states):

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Generic
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._files import path_of
 from distrl._records import write_result
@@ -17,7 +18,7 @@ from distrl.models.mrp import MRP
 from distrl.returns.metrics import wasserstein
 from distrl.td.replication import Checkpoint
 from distrl.td.rule import LearningRule, R
-from distrl.td.statistics import Metric, distances, mean_errors, mean_interval, over_states
+from distrl.td.statistics import Metric, Truth, distances, mean_errors, mean_interval, over_states
 from distrl.td.step_sizes import StepSize
 from distrl.td.values import ValueEstimates
 
@@ -124,7 +125,7 @@ class LearningRun(Generic[R]):
         return np.abs(np.reshape(negative, shape))
 
     @steady
-    def errors(self, truth: Any, metric: Metric = wasserstein, over: str | None = "max") -> FloatArray:
+    def errors(self, truth: Truth, metric: Metric = wasserstein, over: str | None = "max") -> FloatArray:
         """Error curves: the distance of every replication to the truth, at every record.
 
         Parameters
@@ -157,7 +158,7 @@ class LearningRun(Generic[R]):
     @steady
     def interval(
         self,
-        truth: Any,
+        truth: Truth,
         metric: Metric = wasserstein,
         over: str | None = "max",
         level: float = 0.95,
@@ -191,7 +192,7 @@ class LearningRun(Generic[R]):
         return mean_interval(self.errors(truth, metric, over), level, method, rng)
 
     @steady
-    def summary(self, states: Any = None) -> str:
+    def summary(self, states: ArrayLike | None = None) -> str:
         """What a person wants to read: how it ended, how steps were taken, and the means of some states.
 
         `states` are the first eight unless given. The column +- is the standard deviation over replications.
@@ -219,7 +220,7 @@ class LearningRun(Generic[R]):
             )
         return "\n".join(lines)
 
-    def plot(self, truth: Any, metric: Metric = wasserstein, **options: Any) -> Any:
+    def plot(self, truth: Truth, metric: Metric = wasserstein, **options: Any) -> Any:
         """Draw the mean error over replications against updates, with its interval; needs the extra `plot`.
 
         See `distrl.plotting.plot_errors` for the options and what is returned.

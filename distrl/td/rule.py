@@ -13,15 +13,19 @@ replications, threads, interruption and resumption.
 import inspect
 from typing import Any, Protocol, Self, TypeGuard, TypeVar
 
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from distrl._validation import FloatArray, IntArray
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.returns.base import Returns
 from distrl.td.sampling import Transitions
 
 #: What one replication remembers between updates, by name.
 Memory = dict[str, NDArray[Any]]
+
+#: The estimates that a user begins with; None asks for the rule's own.
+Start = ArrayLike | Returns | None
 
 #: What the estimates are given back as: `CategoricalReturns`, for example.
 R = TypeVar("R", covariant=True)
@@ -71,13 +75,13 @@ class LearningRule(Protocol[R]):
         """
         ...
 
-    def starts(self, start: Any, replications: int, states: int) -> FloatArray:
+    def starts(self, start: Start, replications: int, states: int) -> FloatArray:
         """(R, S, width) the estimates to begin with; it may be read-only.
 
         Parameters
         ----------
         start : array, returns or None
-            As the user gave it; None asks for the default.
+            As the user gave it.
 
         Raises
         ------
@@ -134,7 +138,7 @@ class LearningRule(Protocol[R]):
 HOOKS = tuple(name for name in vars(LearningRule) if not name.startswith("_"))
 
 
-def is_rule(method: object) -> TypeGuard[LearningRule[Any]]:
+def is_rule(method: object) -> TypeGuard[LearningRule[object]]:
     """Whether `method` has everything that a `LearningRule` must have."""
     missing = object()
     return not isinstance(method, type) and all(

@@ -16,6 +16,7 @@ from distrl._kernels import transitions as kernels
 from distrl._validation import BoolArray, FloatArray, IntArray, generator
 from distrl.models.laws import Law
 from distrl.models.mrp import MRP
+from distrl.models.sampling import cumulative_marks
 
 #: Single steps as columns: states, rewards, next states, terminals.
 Columns = tuple[IntArray, FloatArray, IntArray, BoolArray]
@@ -57,7 +58,7 @@ class Table(NamedTuple):
     marks: FloatArray
     next_states: IntArray
     rewards: FloatArray
-    terminals: Any
+    terminals: BoolArray
     laws: IntArray
 
 
@@ -98,10 +99,6 @@ class Sampler:
     @classmethod
     def of(cls, model: MRP, sampling: str, steps: int) -> "Sampler":
         outcomes = model.outcomes
-        before = np.concatenate([[0.0], np.cumsum(outcomes.probs)])
-        starts, sizes = outcomes.indptr[:-1], np.diff(outcomes.indptr)
-        within = before[1:] - np.repeat(before[starts], sizes)
-        marks = within / np.repeat(within[outcomes.indptr[1:] - 1], sizes)
         if model.initial is None:
             live = ~model.terminal
             initial = live / live.sum() if live.any() else np.full(model.n_states, 1.0 / model.n_states)
@@ -111,7 +108,7 @@ class Sampler:
         table = Table(
             model.n_states,
             outcomes.indptr,
-            marks,
+            cumulative_marks(outcomes),
             outcomes.next_states,
             outcomes.rewards,
             outcomes.terminals,

@@ -9,7 +9,7 @@ from distrl._validation import whole_number
 from distrl.models.mrp import MRP
 from distrl.td.replication import Checkpoint
 from distrl.td.result import LearningRun, LearningStatus
-from distrl.td.rule import LearningRule, R
+from distrl.td.rule import LearningRule, R, Start
 from distrl.td.sampling import SAMPLINGS, Noise, Position, seed_root
 from distrl.td.step_sizes import Constant, StepSize
 
@@ -18,8 +18,8 @@ class Options(NamedTuple):
     """How a user wants to learn, each option as `learn` was given it."""
 
     step_size: StepSize
-    replications: Any
-    start: Any
+    replications: int
+    start: Start
     sampling: str
     rng: Any
 

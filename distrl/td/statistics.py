@@ -1,9 +1,10 @@
 """Distances of what was learnt to the truth, and confidence intervals of their means over replications."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, float_array, generator, real_number
 from distrl.dp.solution import Solution
@@ -12,11 +13,14 @@ from distrl.returns.base import Returns
 from distrl.returns.moments import MomentReturns
 from distrl.td.values import ValueEstimates
 
+#: What an error is to: laws, or means.
+Truth = Solution | Returns | Sequence[object] | ArrayLike
+
 #: A distance of two return laws for each state, such as `distrl.wasserstein`.
 Metric = Callable[..., FloatArray]
 
 
-def distances(values: FloatArray, learnt: Iterable[Any], truth: Any, metric: Metric) -> FloatArray:
+def distances(values: FloatArray, learnt: Iterable[object], truth: Truth, metric: Metric) -> FloatArray:
     """(T, R, S) the distance of each estimate to the truth.
 
     Parameters
@@ -39,7 +43,7 @@ def distances(values: FloatArray, learnt: Iterable[Any], truth: Any, metric: Met
     return np.reshape([metric(returns, laws) for returns in learnt], values.shape)
 
 
-def mean_errors(values: FloatArray, truth: Any) -> FloatArray:
+def mean_errors(values: FloatArray, truth: Truth) -> FloatArray:
     """(T, R, S) |mean - truth|.
 
     Raises

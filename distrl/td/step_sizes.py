@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, IntArray, float_array, real_number
 from distrl.td.rule import LearningRule
@@ -191,7 +192,7 @@ class Listed(StepSize):
         return None
 
 
-def as_step_size(value: Any) -> StepSize:
+def as_step_size(value: StepSize | ArrayLike) -> StepSize:
     """A `StepSize` as it is, a number as `Constant`, an array as `Listed`.
 
     Raises
@@ -203,10 +204,10 @@ def as_step_size(value: Any) -> StepSize:
         return value
     if isinstance(value, np.ndarray | list | tuple) and np.ndim(value) > 0:
         return Listed(value)
-    return Constant(value)
+    return Constant(real_number(value, "step_size"))
 
 
-def check_step_size(step_size: StepSize, rule: LearningRule[Any], updates: int) -> None:
+def check_step_size(step_size: StepSize, rule: LearningRule[object], updates: int) -> None:
     """Refuse steps that overshoot the targets of a rule, and lists that are too short for so many updates.
 
     Raises

@@ -13,7 +13,6 @@ Differences"; Bellemare, Dabney, Rowland 2023, chapter 6.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from distrl._kernels import td as kernels
 from distrl._validation import FloatArray, IntArray
 from distrl.returns.base import read_only
 from distrl.td.base import TDMethod, for_replications, reported
-from distrl.td.rule import Memory
+from distrl.td.rule import Memory, Start
 from distrl.td.sampling import Transitions
 
 
@@ -54,7 +53,7 @@ class TD(TDMethod[ValueEstimates]):
     def arrays(self) -> int:
         return 2
 
-    def starts(self, start: Any, replications: int, states: int) -> FloatArray:
+    def starts(self, start: Start, replications: int, states: int) -> FloatArray:
         return for_replications(start, "values", 0.0, (replications, states))[..., None]
 
     def remember(self, start: FloatArray) -> Memory:
