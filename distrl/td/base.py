@@ -60,7 +60,7 @@ class TDMethod(ABC, Generic[R]):
         Raises
         ------
         ValueError, TypeError
-            On bad input, naming the argument.
+            If an argument is not what it must be, naming it.
         """
         return Learner(self, model, discount, step_size, start)
 

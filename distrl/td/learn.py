@@ -45,7 +45,7 @@ def learn(
     Parameters
     ----------
     model : MRP, or MDP together with `policy`
-        Sampled from only; rewards with a law are drawn from it.
+        It is sampled from and nothing else; rewards with a law are drawn from it.
     method : TD, CategoricalTD, QuantileTD, ExpectileTD or MonteCarloTD
         Or a rule of your own; see `distrl.td.LearningRule`.
     policy : (S,) ints, (S, A) probabilities or "uniform", for an MDP
@@ -55,26 +55,27 @@ def learn(
     updates : int
         How many to make (more of them, with `resume`).
     replications : int
-        R. Replication k learns from `default_rng(child k of SeedSequence(rng))`, however many there are.
+        Their number R. Replication k learns from `default_rng(child k of SeedSequence(rng))`, however many there are.
     start : array, optional
         (S,) or (R, S) for TD, (S, m) or (R, S, m) otherwise, or estimates such as `other.final`. None: 0; for
         categorical methods the uniform law on the grid.
     resume : LearningRun, optional
-        Go on from where it stopped, bit for bit as if it had not: its method, step size, sampling, replications and
-        random streams are used (leave them out, or give the same), and its records come first. It is not changed.
+        The run to go on with from where it stopped, bit for bit as if it had not: its method, step size, sampling,
+        replications and random streams are used (leave them out, or give the same), and its records come first. It is
+        not changed.
     sampling : {"synchronous", "generative", "trajectory"}
         synchronous: an update renews every state once, each from its own independent transition, all from the estimates
         before the update. generative: an update renews one uniformly random state. trajectory: an update is one step of
         an episode, restarted at its end from the model's `initial` law (uniform over the states that are not
         terminal, if it has none), and renews the state whose target that step completes.
     records : int or array of update counts
-        When estimates are kept: so often, evenly spaced, the last at `updates`; or at these counts (0 is the start).
+        When estimates are kept: this often, evenly spaced, the last at `updates`; or at these counts (0 is the start).
     rng : anything `numpy.random.default_rng` takes
         Equal seeds give equal transitions to every method (with equal `steps`). A Generator gives up four numbers.
     progress : bool or callable
         True shows a bar with the time left; a callable is called with (share done, updates, seconds).
     threads : int, optional
-        None: one a core. Threads share out the replications; results do not depend on their number.
+        How many share out the replications; None is one a core. Results do not depend on their number.
 
     Returns
     -------
@@ -83,12 +84,12 @@ def learn(
     Raises
     ------
     ValueError, TypeError
-        On bad input, naming the argument, and if the arrays do not fit into memory.
+        If an argument is not what it must be, naming it, or the arrays do not fit into memory.
 
     Notes
     -----
-    Time: a renewal is O(1) for TD, O(m) for categorical and quantile estimates, O(log outcomes of a state) for its
-    transition. Memory: 8 R S m bytes a record, and two to four times that for the estimates.
+    A renewal takes time O(1) for TD and O(m) for categorical and quantile estimates, and its transition takes
+    O(log outcomes of a state). A record takes 8 R S m bytes, and the estimates two to four times that.
 
     Ctrl-C stops within a second and gives back what was recorded, with the estimates as they are then as the last
     record; all replications have made the same number of updates, and `resume` goes on.

@@ -34,9 +34,9 @@ class Learner(Generic[R]):
     ----------
     method : a method such as `CategoricalTD`, or a `LearningRule`
     model : MRP, MDP or int
-        Gives the number of states, the discount and the default grid; or the number of states alone.
+        A model gives the number of states, the discount and the default grid; or the number of states alone.
     discount : float in [0, 1]
-        With a number of states only.
+        To be given with a number of states, and only then.
     step_size : float, array or step-size object
         As in `learn`; by default its clock is the state's own count.
     start : array, optional
@@ -46,13 +46,15 @@ class Learner(Generic[R]):
     ----------
     returns : CategoricalReturns, QuantileReturns, ExpectileReturns or ValueEstimates
         The estimates, batch (S,).
-    values : (S,) means
-    visits : (S,) how often each state was renewed
+    values : (S,)
+        The means of the estimates, in units of reward.
+    visits : (S,) int
+        How often each state was renewed.
 
     Raises
     ------
     ValueError, TypeError
-        On bad input, naming the argument.
+        If an argument is not what it must be, naming it, or the method renews all states at once.
 
     Examples
     --------
@@ -115,8 +117,8 @@ class Learner(Generic[R]):
         -----
         With `steps` of more than 1 transitions must come in the order of the episodes; a state is renewed once its
         target is complete. An episode that another one cuts off bootstraps from its last state (with `steps=None` its
-        waiting visits are dropped). Time O(m), and O(visits that wait): feed long episodes that nothing bootstraps
-        with `update_batch`.
+        waiting visits are dropped). An update takes time O(m), and O(visits that wait): feed long episodes that nothing
+        bootstraps with `update_batch`.
 
         Raises
         ------
@@ -173,5 +175,5 @@ class Learner(Generic[R]):
 
     @property
     def values(self) -> FloatArray:
-        """(S,) means of the estimates."""
+        """(S,) the means of the estimates, in units of reward."""
         return self.method.means(self.method.estimates(self._memory)).copy()

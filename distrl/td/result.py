@@ -39,10 +39,10 @@ class LearningRun(Generic[R]):
     updates : (T,) int
         The update counts recorded, those of the runs it resumed included.
     done : int
-        Updates made altogether.
+        The updates made altogether.
     status : LearningStatus
     elapsed : float
-        Seconds, those of the runs it resumed included.
+        The seconds taken, those of the runs it resumed included.
     model : MRP
     method : TDMethod or another LearningRule
         With the grid that was used.
@@ -76,13 +76,13 @@ class LearningRun(Generic[R]):
 
     @property
     def replications(self) -> int:
-        """R."""
+        """The number of replications, R."""
         return len(self.checkpoints)
 
     @cached_property
     @steady
     def values(self) -> FloatArray:
-        """(T, R, S) means of the estimates, in units of reward."""
+        """(T, R, S) the means of the estimates, in units of reward."""
         shape = (0, self.replications, self.model.n_states)
         return np.stack([self.method.means(record) for record in self.estimates]) if self.estimates else np.empty(shape)
 
@@ -117,7 +117,7 @@ class LearningRun(Generic[R]):
 
     @cached_property
     def negative_mass(self) -> FloatArray:
-        """(T, R) largest mass below zero of any state: how far the variants of `CategoricalTD` left the simplex."""
+        """(T, R) the largest mass below zero of any state: how far the variants of `CategoricalTD` left the simplex."""
         shape = (len(self.updates), self.replications)
         if "atoms" not in self.method.axis():  # estimates are no masses
             return np.zeros(shape)
@@ -131,8 +131,8 @@ class LearningRun(Generic[R]):
         Parameters
         ----------
         truth : Solution, Returns, list of laws (one a state), or (S,) array
-            Numbers, and moments alone, are means: the error is then |mean - truth|, for any method. For `TD` it is
-            so always.
+            Numbers, and moments alone, are means: the error is then |mean - truth|, for any method. Where means are
+            all that is learnt, as by `TD`, it is always that.
         metric : callable
             `distrl.wasserstein`, `cramer`, `kolmogorov`, `energy`, or any function of two return laws that gives (S,).
         over : {"max", "mean"} or None
@@ -141,7 +141,7 @@ class LearningRun(Generic[R]):
         Returns
         -------
         array, (T, R), or (T, R, S) for `over=None`
-            Time: T R calls of the metric.
+            It takes T R calls of the metric.
 
         Raises
         ------
@@ -187,7 +187,7 @@ class LearningRun(Generic[R]):
         Raises
         ------
         ValueError
-            With fewer than 2 replications.
+            If there are fewer than 2 replications, or an argument is not what it must be.
         """
         return mean_interval(self.errors(truth, metric, over), level, method, rng)
 

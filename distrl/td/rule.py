@@ -135,15 +135,13 @@ class LearningRule(Protocol[R]):
         ...
 
 
-HOOKS = tuple(name for name in vars(LearningRule) if not name.startswith("_"))
+_HOOKS = tuple(name for name in vars(LearningRule) if not name.startswith("_"))
+_NONE = object()
 
 
 def is_rule(method: object) -> TypeGuard[LearningRule[object]]:
     """Whether `method` has everything that a `LearningRule` must have."""
-    missing = object()
-    return not isinstance(method, type) and all(
-        inspect.getattr_static(method, name, missing) is not missing for name in HOOKS
-    )
+    return not isinstance(method, type) and not _lacking(method)
 
 
 def check_rule(method: object) -> None:
@@ -152,13 +150,18 @@ def check_rule(method: object) -> None:
     Raises
     ------
     TypeError
-        Naming what a rule would have beside what this has, where it has something of a rule.
+        Naming what it lacks, where it has something of a rule.
     """
     if is_rule(method):
         return
     hint = ""
     if isinstance(method, type):
         hint = f"; create it: {method.__name__}(...)"
-    elif hasattr(method, "renew"):
-        hint = f"; it lacks {', '.join(name for name in HOOKS if not hasattr(method, name))} of a LearningRule"
+    elif "renew" not in (lacking := _lacking(method)):
+        hint = f"; it lacks {', '.join(lacking)} of a distrl.td.LearningRule"
     raise TypeError(f"method must be a method such as distrl.CategoricalTD(), got {method!r}{hint}")
+
+
+def _lacking(method: object) -> list[str]:
+    """The hooks that a method does not have; none of them is asked for its value, which may need a model."""
+    return [name for name in _HOOKS if inspect.getattr_static(method, name, _NONE) is _NONE]

@@ -119,7 +119,7 @@ class Sampler:
 
     @property
     def per_update(self) -> int:
-        """Transitions an update, on average."""
+        """The transitions that an update learns from: one for each state, or (on average, along a trajectory) one."""
         return self.table.n_states if self.sampling == "synchronous" else 1
 
 
@@ -135,11 +135,11 @@ class Position:
     Attributes
     ----------
     updates : int
-        Done so far.
+        Updates done so far.
     drawn : int
-        Numbers taken from the stream of outcomes.
+        How many numbers were taken from the stream of outcomes.
     used : (families,) int
-        Draws taken of each family of reward laws.
+        How many draws were taken of each family of reward laws.
     state : int
         Where the trajectory is; -1: at the start of a new episode.
     waiting : columns
