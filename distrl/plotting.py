@@ -19,7 +19,7 @@ from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.finite import as_finite
 from distrl.returns.metrics import wasserstein
-from distrl.td.run import LearningRun
+from distrl.td.result import LearningRun
 
 try:
     import matplotlib
@@ -197,7 +197,7 @@ def plot_map(
 
 
 def plot_errors(
-    run: LearningRun,
+    run: LearningRun[Any],
     truth: Any,
     metric: Callable[..., FloatArray] = wasserstein,
     *,

@@ -31,7 +31,7 @@ from distrl.models import generative
 from distrl.models.laws import ScipyLaw
 from distrl.operators import StochasticCDFBellman, categorical, quantile
 from distrl.returns import brackets as bracket_returns
-from distrl.td import methods as td_methods
+from distrl.td import quantile as td_quantile
 from distrl.td import sampling as td_sampling
 from proofs_check.claim import claims, find
 from proofs_check.search import MUTATION, Hunt
@@ -388,7 +388,7 @@ FAULTS = (
     Fault(
         "td-tau-half-a-step-up",
         "quantile TD learns the levels i / m",
-        lambda: mock.patch.object(td_methods, "midpoint_levels", lambda m: (np.arange(m) + 1.0) / m),
+        lambda: mock.patch.object(td_quantile, "midpoint_levels", lambda m: (np.arange(m) + 1.0) / m),
         ("qtd-limit",),
     ),
     Fault(

@@ -17,11 +17,11 @@ from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.generative.allocation import adaptive_samples, cautious_deviations, even_sizes
 from distrl.generative.intervals import Estimate
-from distrl.generative.learners import learnt
+from distrl.generative.learners import learn_solution
 from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.td.methods import TDMethod
+from distrl.td.rule import LearningRule, is_rule
 from distrl.theory.bounds import dkw_halfwidth
 
 _ALLOCATIONS = ("uniform", "adaptive")
@@ -30,7 +30,7 @@ _ALLOCATIONS = ("uniform", "adaptive")
 @steady
 def estimate(
     model: MRP | MDP | GenerativeModel,
-    method: Method | TDMethod,
+    method: Method | LearningRule[object],
     policy: Any = None,
     samples_per_state: int = 1000,
     rng: Any = None,
@@ -102,12 +102,12 @@ def estimate(
     >>> bool(low < 6.5 < high)
     True
     """
-    if not (hasattr(method, "_solve") or isinstance(method, TDMethod)) or isinstance(method, type):
+    if not (hasattr(method, "_solve") or is_rule(method)) or isinstance(method, type):
         raise TypeError(f"method must be a method such as distrl.CategoricalFixedPoint(), got {method!r}")
     if allocate not in _ALLOCATIONS:
         raise ValueError(f"allocate must be one of {', '.join(_ALLOCATIONS)}; got {allocate!r}")
     options = {"tol": tol, "max_iterations": max_iterations, "throw": throw, "progress": progress}
-    if isinstance(method, TDMethod):
+    if is_rule(method):
         options = {"step_size": step_size}
     if isinstance(model, EmpiricalMRP | EmpiricalMDP):
         if budget is not None or allocate != "uniform" or isinstance(method, MonteCarlo):
@@ -140,8 +140,8 @@ def estimate(
 def _solved(empirical: Any, method: Any, policy: Any, rng: np.random.Generator, options: dict[str, Any]) -> Estimate:
     if isinstance(method, GridMethod) and method.grid is None and empirical.return_range is not None:
         method = method.on_interval(*empirical.return_range)
-    if isinstance(method, TDMethod):
-        solution = learnt(empirical, method, policy, run=Run(None, None, rng, None), **options)
+    if is_rule(method):
+        solution = learn_solution(empirical, method, policy, run=Run(None, None, rng, None), **options)
     else:
         options = {"max_iterations": None, "throw": True, "progress": False, "tol": None, **options}
         given = options["tol"] is not None

@@ -26,7 +26,7 @@ from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals import Functional, Mean, Quantile, each, intersection, parse
 from distrl.returns.grid import return_ranges
 from distrl.returns.moments import MomentReturns
-from distrl.td.methods import TDMethod
+from distrl.td.rule import is_rule
 from distrl.theory.bounds import dkw_halfwidth
 
 _METHODS = ("delta", "bootstrap", "finite-sample")
@@ -76,7 +76,7 @@ class Estimate(Solution):
 
     def _has_delta(self, functional: Functional, states: IntArray) -> bool:
         """Whether the delta method gives an interval, in a time that a summary may take."""
-        if self.empirical is None or isinstance(self.method, TDMethod):
+        if self.empirical is None or is_rule(self.method):
             return False
         if not isinstance(self.returns, CategoricalReturns):
             return False
@@ -188,7 +188,7 @@ class Estimate(Solution):
             ends = self._finite_sample(wanted, options.level)[chosen]
         elif self.empirical is None:
             raise ValueError("rollouts estimate no model; use method='finite-sample', or a method that estimates one")
-        elif isinstance(self.method, TDMethod):
+        elif is_rule(self.method):
             raise ValueError(
                 f"{type(self.method).__name__} does not solve the empirical model; use method='finite-sample', or "
                 "CategoricalFixedPoint on the same samples"
@@ -251,7 +251,7 @@ class Estimate(Solution):
 
     @property
     def _categorical(self) -> CategoricalReturns:
-        learner = isinstance(self.method, TDMethod)
+        learner = is_rule(self.method)
         if self.empirical is None or learner or not isinstance(self.returns, CategoricalReturns):
             raise ValueError(f"the delta method needs a categorical fixed point; {self.method!r} gives none")
         return self.returns

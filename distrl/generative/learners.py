@@ -13,17 +13,18 @@ from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.generative import Samples
 from distrl.models.mrp import MRP
+from distrl.models.process import as_mrp
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.targets import Targets
 from distrl.returns.base import Returns
 from distrl.returns.categorical import as_categorical
 from distrl.returns.finite import as_finite
 from distrl.returns.moments import MomentReturns
-from distrl.td.learn import as_mrp
-from distrl.td.methods import TDMethod
+from distrl.td.learner import Learner
+from distrl.td.rule import LearningRule
 
 
-def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, run: Run) -> Solution:
+def learn_solution(empirical: Any, method: LearningRule[object], policy: Any, step_size: Any, run: Run) -> Solution:
     """What `method` learns from the samples of an empirical model, one after the other, each used at most once.
 
     The order is random over all samples. Under a policy the samples of a state's actions are used in the policy's
@@ -43,7 +44,7 @@ def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, run: R
     model = as_mrp(empirical, policy)
     weights = np.ones((model.n_states, 1)) if policy is None else empirical.policy_matrix(policy)
     rows = stream(samples, weights, run.rng)
-    learner = method.learner(model, step_size=step_size)
+    learner = Learner(method, model, step_size=step_size)
     learner.update_batch(
         samples.sources[rows] // weights.shape[1],
         samples.rewards[rows],

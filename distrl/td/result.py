@@ -2,24 +2,23 @@
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._files import path_of
+from distrl._records import write_result
 from distrl._steady import steady
-from distrl._validation import FloatArray, IntArray, float_array, generator, real_number, whole_number
-from distrl.dp.solution import Solution
-from distrl.models.laws import Law, as_law
+from distrl._validation import FloatArray, IntArray, whole_number
 from distrl.models.mrp import MRP
-from distrl.returns.base import Returns
 from distrl.returns.metrics import wasserstein
-from distrl.td.methods import CategoricalTD, TDMethod
-from distrl.td.replication import Kept
+from distrl.td.replication import Checkpoint
+from distrl.td.rule import LearningRule, R
+from distrl.td.statistics import Metric, Truth, distances, mean_errors, mean_interval, over_states
 from distrl.td.step_sizes import StepSize
 
 
@@ -31,7 +30,7 @@ class LearningStatus(Enum):
 
 
 @dataclass(frozen=True, eq=False)
-class LearningRun:
+class LearningRun(Generic[R]):
     """R independent replications of a method, recorded at T update counts; it can be saved and resumed.
 
     Attributes
@@ -39,15 +38,21 @@ class LearningRun:
     updates : (T,) int
         The update counts recorded, those of the runs it resumed included.
     done : int
-        Updates made altogether.
+        The updates made altogether.
     status : LearningStatus
     elapsed : float
-        Seconds, those of the runs it resumed included.
+        The seconds taken, those of the runs it resumed included.
     model : MRP
-    method : TDMethod
+    method : TDMethod or another LearningRule
         With the grid that was used.
     step_size : StepSize
     sampling : str
+    estimates : T arrays, (R, S, width)
+        What was recorded, in the numbers that the method keeps; `at` says what they stand for.
+    seed : SeedSequence
+        Replication k draws from its child k.
+    checkpoints : R of them
+        What each replication needs to go on.
     """
 
     updates: IntArray
@@ -55,12 +60,12 @@ class LearningRun:
     status: LearningStatus
     elapsed: float
     model: MRP
-    method: TDMethod
+    method: LearningRule[R]
     step_size: StepSize
     sampling: str
-    _records: tuple[FloatArray, ...] = field(repr=False)
-    _root: np.random.SeedSequence = field(repr=False)
-    _kept: tuple[Kept, ...] = field(repr=False)
+    estimates: tuple[FloatArray, ...] = field(repr=False)
+    seed: np.random.SeedSequence = field(repr=False)
+    checkpoints: tuple[Checkpoint, ...] = field(repr=False)
 
     def __repr__(self) -> str:
         return (
@@ -70,17 +75,17 @@ class LearningRun:
 
     @property
     def replications(self) -> int:
-        """R."""
-        return len(self._kept)
+        """The number of replications, R."""
+        return len(self.checkpoints)
 
     @cached_property
     @steady
     def values(self) -> FloatArray:
-        """(T, R, S) means of the estimates, in units of reward."""
+        """(T, R, S) the means of the estimates, in units of reward."""
         shape = (0, self.replications, self.model.n_states)
-        return np.stack([self.method._means(record) for record in self._records]) if self._records else np.empty(shape)
+        return np.stack([self.method.means(record) for record in self.estimates]) if self.estimates else np.empty(shape)
 
-    def at(self, updates: int) -> Any:
+    def at(self, updates: int) -> R:
         """The estimates recorded after `updates` updates, batch axes (R, S).
 
         Returns
@@ -96,39 +101,37 @@ class LearningRun:
         place = np.flatnonzero(self.updates == whole_number(updates, "updates"))
         if not place.size:
             raise ValueError(f"nothing was recorded at update {updates}, but at {self.updates.tolist()}; see records=")
-        return self.method._returns(self._records[place[0]])
+        return self.method.returns(self.estimates[place[0]])
 
     @cached_property
     @steady
-    def final(self) -> Any:
+    def final(self) -> R:
         """The estimates after all updates that were made, as `at` gives them."""
-        return self.method._returns(np.stack([self.method._estimates(kept.memory) for kept in self._kept]))
+        return self.method.returns(np.stack([self.method.estimates(each.memory) for each in self.checkpoints]))
 
     @property
     def visits(self) -> IntArray:
         """(R, S) how often each state was renewed."""
-        return np.stack([kept.visits for kept in self._kept])
+        return np.stack([each.visits for each in self.checkpoints])
 
     @cached_property
     def negative_mass(self) -> FloatArray:
-        """(T, R) largest mass below zero of any state: how far the variants of `CategoricalTD` left the simplex."""
+        """(T, R) the largest mass below zero of any state: how far the variants of `CategoricalTD` left the simplex."""
         shape = (len(self.updates), self.replications)
-        if not isinstance(self.method, CategoricalTD):
+        if "atoms" not in self.method.axis():  # estimates are no masses
             return np.zeros(shape)
-        negative = [np.minimum(record, 0.0).sum(axis=-1).min(axis=-1) for record in self._records]
+        negative = [np.minimum(record, 0.0).sum(axis=-1).min(axis=-1) for record in self.estimates]
         return np.abs(np.reshape(negative, shape))
 
     @steady
-    def errors(
-        self, truth: Any, metric: Callable[..., FloatArray] = wasserstein, over: str | None = "max"
-    ) -> FloatArray:
+    def errors(self, truth: Truth, metric: Metric = wasserstein, over: str | None = "max") -> FloatArray:
         """Error curves: the distance of every replication to the truth, at every record.
 
         Parameters
         ----------
         truth : Solution, Returns, list of laws (one a state), or (S,) array
-            Numbers, and moments alone, are means: the error is then |mean - truth|, for any method. For `TD` it is
-            so always.
+            Numbers, and moments alone, are means: the error is then |mean - truth|, for any method. Where means are
+            all that is learnt, as by `TD`, it is always that.
         metric : callable
             `distrl.wasserstein`, `cramer`, `kolmogorov`, `energy`, or any function of two return laws that gives (S,).
         over : {"max", "mean"} or None
@@ -137,7 +140,7 @@ class LearningRun:
         Returns
         -------
         array, (T, R), or (T, R, S) for `over=None`
-            Time: T R calls of the metric.
+            It takes T R calls of the metric.
 
         Raises
         ------
@@ -146,26 +149,16 @@ class LearningRun:
         """
         if over not in ("max", "mean", None):
             raise ValueError(f'over must be "max", "mean" or None, got {over!r}')
-        laws = truth.returns if isinstance(truth, Solution) else truth
-        n = self.model.n_states
-        if self.final.moments_alone or not _holds_laws(laws):
-            goal = _means(laws)
-            if goal.shape != (n,):
-                raise ValueError(f"truth holds means of shape {goal.shape}; it must be ({n},), one a state")
-            per_state = np.abs(self.values - goal)
-        else:
-            shape = (len(self.updates), self.replications, n)
-            rows = [metric(self.method._returns(row), laws) for record in self._records for row in record]
-            per_state = np.reshape(rows, shape)
-        if over is None:
-            return per_state
-        return np.asarray(per_state.max(axis=-1) if over == "max" else per_state.mean(axis=-1))
+        if self.final.moments_alone:
+            return over_states(mean_errors(self.values, truth), over)
+        learnt = (self.method.returns(row) for record in self.estimates for row in record)
+        return over_states(distances(self.values, learnt, truth, metric), over)
 
     @steady
     def interval(
         self,
-        truth: Any,
-        metric: Callable[..., FloatArray] = wasserstein,
+        truth: Truth,
+        metric: Metric = wasserstein,
         over: str | None = "max",
         level: float = 0.95,
         method: str = "t",
@@ -193,36 +186,12 @@ class LearningRun:
         Raises
         ------
         ValueError
-            With fewer than 2 replications.
+            If there are fewer than 2 replications, or an argument is not what it must be.
         """
-        from scipy import stats  # slow to import
-
-        if method not in ("bootstrap", "t"):
-            raise ValueError(f'method must be "bootstrap" or "t", got {method!r}')
-        confidence = real_number(level, "level", low=0.0, high=1.0)
-        if confidence in (0.0, 1.0):
-            raise ValueError(f"level must lie in (0, 1), got {confidence:g}")
-        if self.replications < 2:
-            raise ValueError("an interval needs at least 2 replications; learn with replications=2 or more")
-        errors = self.errors(truth, metric, over)
-        if method == "t":
-            centre = errors.mean(axis=1)
-            half = stats.sem(errors, axis=1) * stats.t.ppf(0.5 + confidence / 2, self.replications - 1)
-            return np.stack([centre - half, centre + half], axis=-1)
-        found = stats.bootstrap(
-            (errors,),
-            np.mean,
-            axis=1,
-            vectorized=True,
-            batch=100,
-            method="percentile",
-            confidence_level=confidence,
-            random_state=generator(rng),
-        ).confidence_interval
-        return np.stack([found.low, found.high], axis=-1)
+        return mean_interval(self.errors(truth, metric, over), level, method, rng)
 
     @steady
-    def summary(self, states: Any = None) -> str:
+    def summary(self, states: ArrayLike | None = None) -> str:
         """What a person wants to read: how it ended, how steps were taken, and the means of some states.
 
         `states` are the first eight unless given. The column +- is the standard deviation over replications.
@@ -238,7 +207,7 @@ class LearningRun:
         left = float(self.negative_mass[-1].max()) if len(self.updates) else 0.0
         if left > 0.0:
             lines.append(f"estimates have up to {left:.3g} of negative mass; the laws given are the nearest ones")
-        final = np.stack([self.method._means(self.method._estimates(kept.memory)) for kept in self._kept])
+        final = np.stack([self.method.means(self.method.estimates(kept.memory)) for kept in self.checkpoints])
         shown = np.arange(self.model.n_states)[:8] if states is None else np.atleast_1d(states)
         lines += ["", f"{'state':>8}{'mean':>14}{'+-':>12}{'renewals':>12}"]
         for s in shown:
@@ -250,7 +219,7 @@ class LearningRun:
             )
         return "\n".join(lines)
 
-    def plot(self, truth: Any, metric: Callable[..., FloatArray] = wasserstein, **options: Any) -> Any:
+    def plot(self, truth: Truth, metric: Metric = wasserstein, **options: Any) -> Any:
         """Draw the mean error over replications against updates, with its interval; needs the extra `plot`.
 
         See `distrl.plotting.plot_errors` for the options and what is returned.
@@ -269,8 +238,6 @@ class LearningRun:
         ValueError
             If the name does not end in .npz, or the file cannot be written, naming it.
         """
-        from distrl._records import write_result  # it knows all classes of results
-
         target = path_of(path)
         if target.suffix != ".npz":
             raise ValueError(f"cannot tell the format of {str(target)!r}; end its name in .npz")
@@ -280,7 +247,7 @@ class LearningRun:
             "sampling": self.sampling,
             "status": self.status.name,
             "done": self.done,
-            "seed": {"entropy": str(self._root.entropy), "spawn_key": list(map(int, self._root.spawn_key))},
+            "seed": {"entropy": str(self.seed.entropy), "spawn_key": list(map(int, self.seed.spawn_key))},
         }
         arrays: dict[str, Any] = {
             "updates": self.updates,
@@ -288,25 +255,7 @@ class LearningRun:
             "visits": self.visits,
             "settings": np.array(json.dumps(settings)),
         }
-        if self._records:
-            arrays["estimates"] = np.stack(self._records)
-            arrays.update(self.method._axis())
-        write_result(target, self, arrays, {"estimates": self._records})
-
-
-def _holds_laws(truth: Any) -> bool:
-    """Whether it is return laws, or a sequence with a law in it; what is neither is left to the metric to refuse."""
-    if isinstance(truth, Returns):
-        return not truth.moments_alone
-    if isinstance(truth, str) or not hasattr(truth, "__len__"):
-        return True
-    return any(isinstance(entry, Law) or hasattr(entry, "cdf") for entry in truth)
-
-
-def _means(truth: Any) -> FloatArray:
-    """Means of laws, or the numbers themselves."""
-    if isinstance(truth, Returns):
-        return np.asarray(truth.mean(), dtype=np.float64)
-    if hasattr(truth, "__len__") and not isinstance(truth, str) and _holds_laws(truth):
-        return np.array([as_law(law, f"truth[{state}]").mean for state, law in enumerate(truth)])
-    return float_array(truth, "truth")
+        if self.estimates:
+            arrays["estimates"] = np.stack(self.estimates)
+            arrays.update(self.method.axis())
+        write_result(target, self, arrays, {"estimates": self.estimates})
