@@ -14,7 +14,7 @@ from distrl.dp.status import Status
 from distrl.models.generative import Samples
 from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
-from distrl.operators.targets import Targets
+from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.moments import MomentReturns
@@ -99,5 +99,5 @@ def _certify(model: MRP, returns: Returns) -> tuple[Certificate | None, float, F
         certifier = Certifier(model, CategoricalBellman(model, returns.grid))
         certificate, residual = certifier.certify(np.asarray(returns.probs))
         return certificate, residual, certificate.residual
-    certificate = ParticleCertifier(model, Targets(model.outcomes, model.discount)).certify(returns)
+    certificate = ParticleCertifier(model, ParticleTargets(model.outcomes, model.discount)).certify(returns)
     return certificate, 0.0, None
