@@ -15,8 +15,8 @@ same:
 Pi T contracts sup-W1 with modulus g, clipped or not (claim `categorical-w1-contraction`), and sup-Cramer with modulus
 sqrt(g) (claim `categorical-cramer-contraction`), so it has one fixed point (claim `categorical-unique-fixed-point`),
 the solution of a linear system (claim `dcfp-linear-system`). In W2 it is no contraction (claim
-`categorical-w2-contraction` is refuted). Where it clips nothing it keeps means (claim `mean-preservation`), and only
-there.
+`categorical-w2-contraction` is refuted). Where it clips nothing it keeps means (claim `mean-preservation`); where it
+clips it need not (claim `mean-preservation-clipped` is refuted).
 
 Source: Rowland et al. 2018, "An Analysis of Categorical Distributional Reinforcement Learning"; for the linear system
 Rowland et al. 2024, "Near-Minimax-Optimal Distributional Reinforcement Learning with a Generative Model".
