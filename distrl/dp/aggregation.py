@@ -12,8 +12,7 @@ import numpy as np
 from distrl._kernels.graph import match_neighbours
 from distrl._lazy import linalg, sparse
 from distrl._validation import FloatArray, IntArray
-from distrl.operators.categorical import plan_matrix
-from distrl.operators.kernel_plan import KernelPlan
+from distrl.operators.kernel_plan import KernelPlan, plan_matrix
 from distrl.operators.system import System
 
 #: Most unknowns of the coarse system: with twice as many, solves with its LU take longer than the rounds they save.

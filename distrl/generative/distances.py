@@ -78,7 +78,7 @@ class Kolmogorov(Distance):
 DISTANCES: dict[str, type[Distance]] = {kind.name: kind for kind in (Wasserstein, Kolmogorov)}
 
 
-def asked(functional: Any, at: ArrayLike | None, tail: str, centre: Returns) -> Functional:
+def asked(functional: str | Functional, at: ArrayLike | None, tail: str, centre: Returns) -> Functional:
     """What a user asks of an estimate whose laws are `centre`: as `parse`, or the name of a distance from them.
 
     Raises

@@ -20,7 +20,7 @@ from distrl.generative.result import Estimate
 from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.returns.functionals import parse
+from distrl.returns.functionals import Functional, parse
 from distrl.td.methods import TDMethod
 from distrl.theory.bounds import dkw_halfwidth
 
@@ -40,7 +40,7 @@ def estimate(
     step_size: Any = 0.1,
     budget: int | None = None,
     allocate: str = "uniform",
-    functional: Any = "mean",
+    functional: str | Functional = "mean",
     at: float | None = None,
     state: int | None = None,
     batches: int = 5,

@@ -40,7 +40,9 @@ class RedrawnModels:
     returns : Returns
         The return laws of the empirical model.
     method : Method
-        It made them, and runs anew on each model, but for categorical laws: those are solved from `returns` on, see
+        It made them, and runs anew on each model.
+    categorical : CategoricalReturns, optional
+        The laws, where they are a categorical fixed point: that of each model is then solved for from them on, see
         `Deviations`.
 
     Attributes
@@ -51,8 +53,16 @@ class RedrawnModels:
         once, and puts a whole entry there or none.
     """
 
-    def __init__(self, empirical: Empirical, policy: FloatArray | None, returns: Returns, method: Method) -> None:
-        self.empirical, self.policy, self.returns, self.method = empirical, policy, returns, method
+    def __init__(
+        self,
+        empirical: Empirical,
+        policy: FloatArray | None,
+        returns: Returns,
+        method: Method,
+        categorical: CategoricalReturns | None = None,
+    ) -> None:
+        self.empirical, self.policy, self.method = empirical, policy, method
+        self.returns, self.categorical = returns, categorical
         self.last: dict[bool, tuple[tuple[int, int], list[Returns]]] = {}
 
     def read(
@@ -77,12 +87,9 @@ class RedrawnModels:
     def _each(
         self, read: Callable[[Returns], T], children: list[np.random.Generator], threads: int | None, linear: bool
     ) -> list[T]:
-        if isinstance(self.returns, CategoricalReturns):
-            redraw: Callable[[np.random.Generator], Returns] = Deviations(
-                self.empirical, self.policy, self.returns, linear
-            ).redraw
-        else:
-            redraw = self._anew
+        redraw: Callable[[np.random.Generator], Returns] = self._anew
+        if self.categorical is not None:
+            redraw = Deviations(self.empirical, self.policy, self.categorical, linear).redraw
         found: list[Any] = [None] * len(children)
 
         def replicate(place: int, child: np.random.Generator) -> None:

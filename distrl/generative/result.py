@@ -37,7 +37,7 @@ class Estimate(SampledSolution):
         return super().__repr__().replace("Solution", "Estimate", 1)
 
     @steady
-    def summary(self, states: Any = None) -> str:
+    def summary(self, states: ArrayLike | None = None) -> str:
         """As of a `Solution`, with the number of samples first; its intervals are confidence intervals, 95%, by the
         delta method where that exists, else what there is, and the text says which."""
         if self.empirical is None:
@@ -70,14 +70,14 @@ class Estimate(SampledSolution):
     @steady
     def interval(
         self,
-        functional: Any,
+        functional: str | Functional,
         at: ArrayLike | None = None,
         level: float = 0.95,
         method: str | IntervalMethod = "delta",
         *,
         tail: str = "lower",
         confidence: float | None = None,
-        states: Any = None,
+        states: ArrayLike | None = None,
         simultaneous: bool = False,
         numerical: bool = True,
         resamples: int = 200,
@@ -171,7 +171,9 @@ class Estimate(SampledSolution):
         return ends
 
     @steady
-    def enclosure(self, functional: Any, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
+    def enclosure(
+        self, functional: str | Functional, at: ArrayLike | None = None, *, tail: str = "lower"
+    ) -> FloatArray:
         """(S, 2) or (S, K, 2) certified interval of a functional of the samples' own law: what `interval` is on a
         `Solution` of the empirical model.
 
@@ -193,7 +195,12 @@ class Estimate(SampledSolution):
 
     @steady
     def standard_error(
-        self, functional: Any, at: float | None = None, states: Any = None, *, tail: str = "lower"
+        self,
+        functional: str | Functional,
+        at: float | None = None,
+        states: ArrayLike | None = None,
+        *,
+        tail: str = "lower",
     ) -> FloatArray:
         """(S,) or (K,) standard errors of a functional's estimate, by the delta method.
 
@@ -234,11 +241,13 @@ class Estimate(SampledSolution):
         """
         wanted = parse(functional, at, tail)
         chosen = self._states(states)
-        first = self.first_order
+        first = self.linearised()
         return first.standard_errors(wanted.gradient(first.returns, chosen), chosen)
 
     @steady
-    def influence(self, functional: Any, at: float | None = None, state: int = 0, *, tail: str = "lower") -> Influence:
+    def influence(
+        self, functional: str | Functional, at: float | None = None, state: int = 0, *, tail: str = "lower"
+    ) -> Influence:
         """Mean and variance (1, sources) of the influence of each source's outcomes on the functional at `state`.
 
         The influence h is that of `standard_error`. Where CVaR has no derivative it is of a one-sided one.
@@ -249,11 +258,11 @@ class Estimate(SampledSolution):
             As `standard_error`, but for CVaR.
         """
         chosen = self._states([state])
-        first = self.first_order
+        first = self.linearised()
         gradient = parse(functional, at, tail).gradient(first.returns, chosen, one_sided=True)
         return first.influence(gradient, chosen)
 
-    def _states(self, states: Any) -> IntArray:
+    def _states(self, states: ArrayLike | None) -> IntArray:
         everywhere = np.arange(self.model.n_states)
         if states is None:
             return everywhere

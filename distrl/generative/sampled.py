@@ -136,26 +136,26 @@ class SampledSolution(Solution):
 
     # -- other samples ----------------------------------------------------------------------------------------------
 
-    @property
-    def is_first_order(self) -> bool:
-        """Whether `first_order` exists: for categorical fixed points."""
-        if self.empirical is None or isinstance(self.method, TDMethod):
-            return False
-        return isinstance(self.returns, CategoricalReturns)
-
     @cached_property
-    def first_order(self) -> FirstOrder:
-        """How the return laws move with the samples, to first order.
+    def first_order(self) -> FirstOrder | None:
+        """How the return laws move with the samples, to first order: of categorical fixed points, None of others."""
+        if self.empirical is None or isinstance(self.method, TDMethod):
+            return None
+        if not isinstance(self.returns, CategoricalReturns):
+            return None
+        return FirstOrder(self.model, self.returns, self.empirical.samples, self.weights, self.unknown)
+
+    def linearised(self) -> FirstOrder:
+        """`first_order`, where there is one.
 
         Raises
         ------
         ValueError
             For anything but a categorical fixed point.
         """
-        if not self.is_first_order:
+        if self.first_order is None:
             raise ValueError(f"the delta method needs a categorical fixed point; {self.method!r} gives none")
-        assert self.empirical is not None and isinstance(self.returns, CategoricalReturns)
-        return FirstOrder(self.model, self.returns, self.empirical.samples, self.weights, self.unknown)
+        return self.first_order
 
     @cached_property
     def redrawn(self) -> RedrawnModels:
@@ -168,4 +168,5 @@ class SampledSolution(Solution):
         """
         empirical = self.solved()
         policy = None if self.policy is None else self.weights.reshape(self.model.n_states, -1)
-        return RedrawnModels(empirical, policy, self.returns, self.method)
+        categorical = None if self.first_order is None else self.first_order.returns
+        return RedrawnModels(empirical, policy, self.returns, self.method, categorical)

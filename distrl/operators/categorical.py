@@ -26,13 +26,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._kernels import categorical as kernels
-from distrl._kernels.matrix import matrix_entries
 from distrl._lazy import sparse
 from distrl._steady import steady
 from distrl._threads import Workers
@@ -40,11 +39,14 @@ from distrl._validation import FloatArray, float_array, plain
 from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
-from distrl.operators.kernel_plan import NO_DISCOUNT, KernelPlan, TableModel, build_plan
+from distrl.operators.kernel_plan import NO_DISCOUNT, TableModel, build_plan, plan_matrix
 from distrl.operators.law_matrices import cumulative_projection
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
 #: Overshoot up to this share of the grid's width is rounding, not clipping.
 _CLIP_SLACK = 1e-12
@@ -114,8 +116,14 @@ class CategoricalBellman:
 
     # -- one application --------------------------------------------------------------------------------------------
 
+    @overload
+    def __call__(self, probs: CategoricalReturns) -> CategoricalReturns: ...
+
+    @overload
+    def __call__(self, probs: ArrayLike) -> FloatArray: ...
+
     @steady
-    def __call__(self, probs: Any) -> Any:
+    def __call__(self, probs: CategoricalReturns | ArrayLike) -> CategoricalReturns | FloatArray:
         """PMF form: (S, m) probabilities, or `CategoricalReturns` on this grid, to the same kind."""
         if isinstance(probs, CategoricalReturns):
             if probs.grid != self.grid:
@@ -193,7 +201,7 @@ class CategoricalBellman:
                 out[block.sources] += np.outer(block.ending, block.ending_cdf)
 
     @steady
-    def apply_to(self, law: Any) -> CategoricalReturns:
+    def apply_to(self, law: object) -> CategoricalReturns:
         """The projected image of laws that need not live on the grid.
 
         Parameters
@@ -220,7 +228,7 @@ class CategoricalBellman:
             cdf[table.sources[row]] += table.probs[row] * self._projected_sum(reward, successor)
         return CategoricalReturns._trusted(self.grid, np.maximum(np.diff(cdf, axis=1, prepend=0.0), 0.0))
 
-    def _images(self, law: Any) -> list[Law]:
+    def _images(self, law: object) -> list[Law]:
         n = self.table.n_states
         if isinstance(law, Returns):
             if law.batch_shape != (n,):
@@ -255,7 +263,7 @@ class CategoricalBellman:
 
     # -- the linear system ------------------------------------------------------------------------------------------
 
-    def linear_operator(self) -> Any:
+    def linear_operator(self) -> LinearOperator:
         """The linear part A of F = A F + b as a scipy `LinearOperator`, matrix-free; index state * (m - 1) + atom."""
         from distrl.operators.linear_part import LinearPart  # SciPy's half that not everybody needs
 
@@ -291,13 +299,3 @@ class CategoricalBellman:
         if array.shape != (self.table.n_states, self.grid.atoms):
             raise ValueError(f"{name} must have shape ({self.table.n_states}, {self.grid.atoms}), got {array.shape}")
         return array
-
-
-def plan_matrix(plan: KernelPlan, atoms: int, n_states: int) -> sparse.csr_array:
-    """The linear part of a plan in CDF form, index state * (atoms - 1) + atom."""
-    last = atoms - 1
-    size = 2 * last * int(np.diff(plan.read_ptr) @ np.diff(plan.successor_ptr))
-    rows, columns, values = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size)
-    count = matrix_entries(plan, atoms, rows, columns, values)
-    shape = ((len(plan.group_ptr) - 1) * last, n_states * last)
-    return sparse.coo_array((values[:count], (rows[:count], columns[:count])), shape=shape).tocsr()

@@ -1,10 +1,14 @@
 """From an outcome table and a grid to the arrays that the categorical kernels read."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from distrl._kernels.matrix import matrix_entries
+from distrl._lazy import sparse
 from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.models.laws import FiniteLaw
 from distrl.models.outcomes import OutcomeTable
@@ -116,3 +120,13 @@ def values_of(table: OutcomeTable, laws: IntArray, rewards: FloatArray) -> tuple
         probs.append(law.probs if isinstance(law, FiniteLaw) else np.ones(1))
         values.append(law.values if isinstance(law, FiniteLaw) else np.array([reward]))
     return np.array([len(p) for p in probs], dtype=np.int64), np.concatenate(probs), np.concatenate(values)
+
+
+def plan_matrix(plan: KernelPlan, atoms: int, n_states: int) -> sparse.csr_array:
+    """The linear part of a plan in CDF form, index state * (atoms - 1) + atom."""
+    last = atoms - 1
+    size = 2 * last * int(np.diff(plan.read_ptr) @ np.diff(plan.successor_ptr))
+    rows, columns, values = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size)
+    count = matrix_entries(plan, atoms, rows, columns, values)
+    shape = ((len(plan.group_ptr) - 1) * last, n_states * last)
+    return sparse.coo_array((values[:count], (rows[:count], columns[:count])), shape=shape).tocsr()

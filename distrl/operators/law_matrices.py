@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -70,14 +70,14 @@ class LawBlock:
             out[self.sources] += np.cumsum(mixed @ self.weights, axis=1)
 
 
-def worth_a_matrix(values: Any, reach: Any) -> Any:
+def worth_a_matrix(values: IntArray | int, reach: IntArray | int) -> BoolArray:
     """Whether a law on so many values, that reaches so many atoms, is better a matrix than read value by value."""
-    return values > np.maximum(8, reach // 4)
+    return np.asarray(values > np.maximum(8, reach // 4))
 
 
-def atoms_spanned(width: Any, grid: Grid) -> Any:
+def atoms_spanned(width: FloatArray | float, grid: Grid) -> IntArray:
     """Atoms that the projection of a law whose support has this width reaches, at most."""
-    return np.minimum(width / grid.spacing + 3.0, grid.atoms).astype(np.int64)
+    return np.asarray(np.minimum(width / grid.spacing + 3.0, grid.atoms)).astype(np.int64)
 
 
 def atoms_reached(law: Law, grid: Grid) -> int:

@@ -19,7 +19,7 @@ Source: Dabney et al. 2018, "Distributional Reinforcement Learning with Quantile
 Analysis of Quantile Temporal-Difference Learning" for the contraction and `flat`.
 """
 
-from typing import Any
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -101,8 +101,14 @@ class QuantileBellman:
             f"flat={self.flat:g})"
         )
 
+    @overload
+    def __call__(self, values: QuantileReturns) -> QuantileReturns: ...
+
+    @overload
+    def __call__(self, values: ArrayLike) -> FloatArray: ...
+
     @steady
-    def __call__(self, values: Any) -> Any:
+    def __call__(self, values: QuantileReturns | ArrayLike) -> QuantileReturns | FloatArray:
         """One application to (S, n) values, in any order within a row, or to `QuantileReturns`; the same kind, sorted.
 
         Raises
@@ -110,12 +116,16 @@ class QuantileBellman:
         ValueError
             If there is not a row for each state.
         """
-        given = values.values if isinstance(values, QuantileReturns) else self.checked(values, "values")
+        if isinstance(values, QuantileReturns):
+            return QuantileReturns._trusted(self._image(values.values))
+        return self._image(self.checked(values, "values"))
+
+    def _image(self, given: FloatArray) -> FloatArray:
         if given.shape[:-1] != (self.table.n_states,):
             raise ValueError(f"values is for {given.shape[:-1]} states, the operator acts on {self.table.n_states}")
         out = np.empty((self.table.n_sources, self.quantiles))
         self.apply(np.sort(given, axis=1), self.empty_choices(), out)
-        return QuantileReturns._trusted(out) if isinstance(values, QuantileReturns) else out
+        return out
 
     def checked(self, values: ArrayLike, name: str) -> FloatArray:
         """`values` as an array of at least one column for each state."""

@@ -11,8 +11,8 @@ from distrl._kernels.krylov import largest
 from distrl._lazy import csgraph, sparse
 from distrl._threads import PARALLEL_SIZE, Workers
 from distrl._validation import BoolArray, FloatArray, IntArray
-from distrl.operators.categorical import CategoricalBellman, plan_matrix
-from distrl.operators.kernel_plan import KernelPlan
+from distrl.operators.categorical import CategoricalBellman
+from distrl.operators.kernel_plan import KernelPlan, plan_matrix
 from distrl.returns.grid import Grid
 
 _CACHE = 2**20  # bytes of rows between a state and a successor that is still near: what a core keeps to itself

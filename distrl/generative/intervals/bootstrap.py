@@ -55,7 +55,7 @@ class Bootstrap:
         """
         redrawn = estimate.redrawn
         count = whole_number(self.resamples, "resamples", low=2)
-        laws = estimate.first_order.returns if self.linear else estimate.returns
+        laws = estimate.linearised().returns if self.linear else estimate.returns
         ends = centre(estimate, functional, self.numerical)[states]
         drawn = redrawn.read(functional.value, count, self.rng, self.threads, self.linear)[:, states]
         if isinstance(functional, Distance):

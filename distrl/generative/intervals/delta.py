@@ -63,13 +63,13 @@ class Delta:
         factor = float(-special.ndtri(alpha / 2.0))
         if isinstance(functional, Quantile):
             return self._woodruff(estimate, functional.single(), factor, states)
-        first = estimate.first_order
+        first = estimate.linearised()
         half = factor * first.standard_errors(functional.gradient(first.returns, states), states)
         return widened(centre(estimate, functional, self.numerical)[states], half)
 
     def affordable(self, estimate: SampledSolution, functional: Functional, states: IntArray) -> bool:
         """Whether there is an interval, in a time that a summary may take."""
-        if not estimate.is_first_order:
+        if estimate.first_order is None:
             return False
         returns = estimate.first_order.returns
         if len(states) * len(estimate.model.outcomes.probs) * returns.grid.atoms > _AFFORDABLE:
@@ -81,7 +81,7 @@ class Delta:
         return True
 
     def _woodruff(self, estimate: SampledSolution, level: float, factor: float, states: IntArray) -> FloatArray:
-        first = estimate.first_order
+        first = estimate.linearised()
         returns, atoms = first.returns, first.returns.grid.atoms
         here = np.round((np.asarray(returns.quantile(level)) - returns.grid.low) / returns.grid.spacing)
         margin = np.zeros(len(states))
