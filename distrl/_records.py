@@ -33,7 +33,7 @@ _MODEL = ("outcomes", "discount", "initial", "layout")  # of a model, in the fie
 _MODULES = (
     *(f"dp.{name}" for name in ("brackets", "categorical", "certificate", "expectile", "moments", "monte_carlo")),
     *(f"dp.{name}" for name in ("particles", "quantile", "solution", "status")),
-    "generative.intervals",
+    "generative.result",
     *(f"models.{name}" for name in ("generative", "mdp", "mrp", "outcomes")),
     *(f"returns.brackets.{name}" for name in ("convex", "stochastic")),
     *(f"returns.functionals.{name}" for name in ("averages", "levels", "points")),

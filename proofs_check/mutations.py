@@ -163,12 +163,12 @@ def _excess_by_subtraction() -> AbstractContextManager[Any]:
 
 
 def _flat_ignored() -> AbstractContextManager[Any]:
-    setup = quantile.QuantileBellman._setup
+    make = quantile.QuantileBellman.__init__
 
-    def altered(self: Any, table: Any, discount: float, quantiles: int, flat: float, threads: Any) -> None:
-        setup(self, table, discount, quantiles, 0.0, threads)
+    def altered(self: Any, model: Any, quantiles: int, flat: float = 0.0, threads: Any = None) -> None:
+        make(self, model, quantiles, 0.0, threads)
 
-    return mock.patch.object(quantile.QuantileBellman, "_setup", altered)
+    return mock.patch.object(quantile.QuantileBellman, "__init__", altered)
 
 
 def _certified_without(part: str) -> Callable[[], AbstractContextManager[Any]]:

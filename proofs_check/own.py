@@ -14,7 +14,7 @@ from distrl import theory
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certifier, ParticleCertifier
 from distrl.dp.resolvent import Resolvent
-from distrl.operators.targets import Targets
+from distrl.operators.particle_targets import ParticleTargets
 from proofs_check import exact as ex
 from proofs_check.bdr23 import cvar
 from proofs_check.case import Case
@@ -136,7 +136,7 @@ _without(r"\delta=0", "rounding", "rounding", _half_cells)
 def _(case: Case) -> Iterator[Reading]:
     """T contracts state by state; the triangle inequality."""
     values, weights, error = ex.true_laws(case, BINS)
-    targets = Targets(case.model.outcomes, case.discount, 1)
+    targets = ParticleTargets(case.model.outcomes, case.discount, 1)
     methods = (distrl.QuantileDP(3), distrl.ExpectileDP(3))
     solved = [distrl.evaluate(case.model, method, throw=False) for method in methods]
     for law in [case.law(0), *(solution.returns for solution in solved)]:

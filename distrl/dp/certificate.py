@@ -12,7 +12,7 @@ from distrl.dp.resolvent import Resolvent
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.categorical import Application, CategoricalBellman
-from distrl.operators.targets import Targets
+from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.finite import FiniteReturns
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -142,7 +142,7 @@ class ParticleCertifier:
 
     claim = "certificate-one-step-transport"
 
-    def __init__(self, model: MRP, targets: Targets) -> None:
+    def __init__(self, model: MRP, targets: ParticleTargets) -> None:
         self.targets = targets
         self.linear = Resolvent.of(model)
         self._unknown = unknown_mass(model)
@@ -155,7 +155,7 @@ class ParticleCertifier:
 
     @staticmethod
     def certify_sources(
-        law: FiniteReturns, below: FiniteReturns, targets: Targets, certificate: Certificate, model: MRP
+        law: FiniteReturns, below: FiniteReturns, targets: ParticleTargets, certificate: Certificate, model: MRP
     ) -> Certificate:
         """The certificate of laws of other sources, (state, action) pairs, whose targets are at `below`."""
         distance, slack = targets.distances(*below.rows(), *law.rows())

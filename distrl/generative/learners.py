@@ -15,7 +15,7 @@ from distrl.models.generative import Samples
 from distrl.models.mrp import MRP
 from distrl.models.process import as_mrp
 from distrl.operators.categorical import CategoricalBellman
-from distrl.operators.targets import Targets
+from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.base import Returns
 from distrl.returns.categorical import as_categorical
 from distrl.returns.finite import as_finite
@@ -102,5 +102,5 @@ def _certify(model: MRP, returns: Returns) -> tuple[Certificate | None, float, F
         certifier = Certifier(model, CategoricalBellman(model, laws.grid))
         certificate, residual = certifier.certify(np.asarray(laws.probs))
         return certificate, residual, certificate.residual
-    certificate = ParticleCertifier(model, Targets(model.outcomes, model.discount)).certify(as_finite(returns))
+    certificate = ParticleCertifier(model, ParticleTargets(model.outcomes, model.discount)).certify(as_finite(returns))
     return certificate, 0.0, None

@@ -183,7 +183,7 @@ class CategoricalTD(TDMethod[CategoricalReturns]):
             estimates = estimates.copy()
             for where in map(tuple, signed):
                 estimates[where] = nearest_law(estimates[where])
-        return CategoricalReturns._trusted(self._grid, estimates)
+        return CategoricalReturns.trusted(self._grid, estimates)
 
 
 def nearest_law(masses: FloatArray) -> FloatArray:

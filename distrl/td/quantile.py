@@ -105,4 +105,4 @@ class QuantileTD(TDMethod[QuantileReturns]):
         return {"levels": midpoint_levels(self.quantiles)}
 
     def returns(self, estimates: FloatArray) -> QuantileReturns:
-        return QuantileReturns._trusted(estimates)
+        return QuantileReturns.trusted(estimates)

@@ -185,7 +185,7 @@ def test_faults_have_names_and_claims():
 def test_a_fault_in_an_installed_copy_fails_the_command(tmp_path):
     for package in ("distrl", "proofs_check"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "instances"))
-    source = tmp_path / "distrl" / "operators" / "plan.py"
+    source = tmp_path / "distrl" / "operators" / "kernel_plan.py"
     text = source.read_text(encoding="utf-8")
     right = "read_at=(read_reward + discount * grid.low - grid.low) / grid.spacing"
     assert right in text

@@ -1,49 +1,23 @@
-"""From an outcome table and a grid to the arrays that kernels read, and the matrices of continuous reward laws."""
+"""Reward laws on infinitely many values, or on very many, as matrices between atoms."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from distrl._kernels import laws as kernels
 from distrl._lazy import sparse
-from distrl._validation import FloatArray, IntArray
+from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.laws.finite import running_sums
 from distrl.models.outcomes import OutcomeTable
 from distrl.returns.grid import Grid
 
-_LAW_MEMORY = 4e9  # bytes that matrices of reward laws may take
 Losses: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]  # variance, overshoot, clipped mass of projections
 _SUBCELLS = 4  # pieces of a cell in the upper bound on the variance that rounding adds
-
-
-#: A discount up to this is none: what comes later moves a return by less than float64 can tell from its reward, and
-#: kernels divide by the discount.
-NO_DISCOUNT = 1e-290
-
-
-class Plan(NamedTuple):
-    """Kernel input; positions in units of the spacing from the first atom, see `distrl._kernels.categorical`.
-
-    Groups of source x are `group_ptr[x]:group_ptr[x + 1]`; a group's successors and reward values (reads) are the
-    slices of `successor_ptr` and `read_ptr`; outcomes that end are the slice of `end_ptr`.
-    """
-
-    discount: float
-    group_ptr: IntArray
-    successor_ptr: IntArray
-    successor_prob: FloatArray
-    successor: IntArray
-    read_ptr: IntArray
-    read_prob: FloatArray
-    read_at: FloatArray
-    end_ptr: IntArray
-    end_prob: FloatArray
-    end_at: FloatArray
 
 
 @dataclass(frozen=True)
@@ -96,76 +70,24 @@ class LawBlock:
             out[self.sources] += np.cumsum(mixed @ self.weights, axis=1)
 
 
-def build_plan(
-    table: OutcomeTable, discount: float, grid: Grid, *, all_as_reads: bool = False
-) -> tuple[Plan, list[LawBlock]]:
-    """Group the rows of `table`: laws on few values become reads, the others matrices of (atoms, atoms).
-
-    With `all_as_reads` every law must be finite and becomes reads.
-
-    Time and memory O(outcomes), and for each law that is not finite, or has more than 8 values and more than a quarter
-    of the atoms that its support spans, O(atoms * b), b these atoms, all if the support is not finite. For a law
-    on n values their matrix takes time O(atoms * b * log n).
-
-    Raises
-    ------
-    ValueError
-        If the matrices would take more than 4 GB.
-    """
-    finite = [
-        isinstance(law, FiniteLaw) and (all_as_reads or not worth_a_matrix(len(law.values), _reach(law, grid)))
-        for law in table.reward_laws
-    ]
-    dense = [index for index, is_finite in enumerate(finite) if not is_finite]
-    needed = 8.0 * grid.atoms * sum(_reach(table.reward_laws[index], grid) for index in dense)
-    if needed > _LAW_MEMORY:
-        raise ValueError(
-            f"{len(dense)} distinct reward laws on {grid.atoms} atoms need matrices of {needed / 1e9:.1f} GB; use "
-            "fewer atoms, or FiniteLaw rewards"
-        )
-    as_reads = np.array([True, *finite])[np.where(table.laws >= 0, table.laws + 1, 0)]
-    going_on = ~table.terminals & (discount > NO_DISCOUNT)
-    plan = _plan_of_reads(table, discount, grid, as_reads & going_on, as_reads & ~going_on)
-    return plan, [_block(table, index, discount, grid, going_on) for index in dense]
+def worth_a_matrix(values: IntArray | int, reach: IntArray | int) -> BoolArray:
+    """Whether a law on so many values, that reaches so many atoms, is better a matrix than read value by value."""
+    return np.asarray(values > np.maximum(8, reach // 4))
 
 
-def _plan_of_reads(table: OutcomeTable, discount: float, grid: Grid, going_on: np.ndarray, ending: np.ndarray) -> Plan:
-    rows = np.flatnonzero(going_on)
-    source, law, reward = table.sources[rows], table.laws[rows], table.rewards[rows]
-    fresh = np.ones(len(rows), dtype=bool)
-    fresh[1:] = (np.diff(source) != 0) | (np.diff(law) != 0) | (np.diff(reward) != 0)
-    starts = np.flatnonzero(fresh)
-    read_counts, read_prob, read_reward = values_of(table, law[starts], reward[starts])
-    ends = np.flatnonzero(ending)
-    end_counts, end_prob, end_reward = values_of(table, table.laws[ends], table.rewards[ends])
-    return Plan(
-        discount=discount,
-        group_ptr=np.searchsorted(source[starts], np.arange(table.n_sources + 1)).astype(np.int64),
-        successor_ptr=np.append(starts, len(rows)).astype(np.int64),
-        successor_prob=table.probs[rows],
-        successor=table.next_states[rows],
-        read_ptr=np.concatenate([[0], np.cumsum(read_counts)]).astype(np.int64),
-        read_prob=read_prob,
-        read_at=(read_reward + discount * grid.low - grid.low) / grid.spacing,
-        end_ptr=np.searchsorted(np.repeat(table.sources[ends], end_counts), np.arange(table.n_sources + 1)),
-        end_prob=end_prob * np.repeat(table.probs[ends], end_counts),
-        end_at=(end_reward - grid.low) / grid.spacing,
-    )
+def atoms_spanned(width: FloatArray | float, grid: Grid) -> IntArray:
+    """Atoms that the projection of a law whose support has this width reaches, at most."""
+    return np.asarray(np.minimum(width / grid.spacing + 3.0, grid.atoms)).astype(np.int64)
 
 
-def values_of(table: OutcomeTable, laws: IntArray, rewards: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Number of values, then their probabilities and values, of each (law index, constant reward)."""
-    if not (laws >= 0).any():
-        return np.ones(len(laws), dtype=np.int64), np.ones(len(laws)), rewards
-    probs, values = [], []
-    for index, reward in zip(laws, rewards, strict=True):
-        law = table.reward_laws[index] if index >= 0 else None
-        probs.append(law.probs if isinstance(law, FiniteLaw) else np.ones(1))
-        values.append(law.values if isinstance(law, FiniteLaw) else np.array([reward]))
-    return np.array([len(p) for p in probs], dtype=np.int64), np.concatenate(probs), np.concatenate(values)
+def atoms_reached(law: Law, grid: Grid) -> int:
+    """The same for a law; all atoms where its support is not finite."""
+    if not isinstance(law, FiniteLaw):
+        return grid.atoms
+    return int(atoms_spanned(law.support[1] - law.support[0], grid))
 
 
-def _block(table: OutcomeTable, index: int, discount: float, grid: Grid, going_on: np.ndarray) -> LawBlock:
+def law_block(table: OutcomeTable, index: int, discount: float, grid: Grid, going_on: BoolArray) -> LawBlock:
     law = table.reward_laws[index]
     rows = np.flatnonzero(table.laws == index)
     sources, local = np.unique(table.sources[rows], return_inverse=True)
@@ -178,7 +100,7 @@ def _block(table: OutcomeTable, index: int, discount: float, grid: Grid, going_o
         losses = _finite_projection_loss(law, np.append(discount * grid.points, 0.0), grid)
     else:
         first = np.zeros(grid.atoms, dtype=np.int64)
-        weights, losses = _whole(law, discount, grid)
+        weights, losses = LAW_MATRICES.of(law, discount, grid)
     variance, overshoot, clipped = losses
     return LawBlock(
         law=law,
@@ -196,42 +118,41 @@ def _block(table: OutcomeTable, index: int, discount: float, grid: Grid, going_o
     )
 
 
-def worth_a_matrix(values: Any, reach: Any) -> Any:
-    """Whether a law on so many values, that reaches so many atoms, is better a matrix than read value by value."""
-    return values > np.maximum(8, reach // 4)
+class LawMatrices:
+    """The matrices of reward laws that are not finite, kept for the next model that has the same law.
+
+    Of each law that is alive the last matrix is kept: models that differ in probabilities alone share it. Threads may
+    ask at once: to look up and to put are one step of a dictionary each, what is put there is never altered, and two
+    threads that find nothing both compute the same numbers.
+    """
+
+    def __init__(self) -> None:
+        self._last: WeakKeyDictionary[Law, tuple[float, Grid, FloatArray, Losses]] = WeakKeyDictionary()
+
+    def of(self, law: Law, discount: float, grid: Grid) -> tuple[FloatArray, Losses]:
+        """The `weights` of a law, and its losses; see `LawBlock`."""
+        found = self._last.get(law)
+        if found is None or found[:2] != (discount, grid):
+            shifts = np.append(discount * grid.points, 0.0)  # the last: R alone
+            cumulative = cumulative_projection(law, shifts[:-1], grid)
+            weights = np.ascontiguousarray(np.diff(cumulative, axis=0, prepend=0.0).T)
+            found = self._last[law] = (discount, grid, weights, _projection_loss(law, shifts, grid))
+        return found[2], found[3]
+
+    def clear(self) -> None:
+        """Forget all matrices: they are computed again when they are asked for."""
+        self._last.clear()
 
 
-def reached(width: Any, grid: Grid) -> Any:
-    """Atoms that the projection of a law whose support has this width reaches, at most."""
-    return np.minimum(width / grid.spacing + 3.0, grid.atoms).astype(np.int64)
-
-
-def _reach(law: Law, grid: Grid) -> int:
-    if not isinstance(law, FiniteLaw):
-        return grid.atoms
-    return int(reached(law.support[1] - law.support[0], grid))
-
-
-#: The last matrix of each law that is alive: models that differ in probabilities alone share it.
-_LAST: WeakKeyDictionary[Law, tuple[float, Grid, FloatArray, Losses]] = WeakKeyDictionary()
-
-
-def _whole(law: Law, discount: float, grid: Grid) -> tuple[FloatArray, Losses]:
-    """`weights` of a law that is not finite, and its losses."""
-    found = _LAST.get(law)
-    if found is None or found[:2] != (discount, grid):
-        shifts = np.append(discount * grid.points, 0.0)  # the last: R alone
-        cumulative = cumulative_projection(law, shifts[:-1], grid)
-        weights = np.ascontiguousarray(np.diff(cumulative, axis=0, prepend=0.0).T)
-        found = _LAST[law] = (discount, grid, weights, _projection_loss(law, shifts, grid))
-    return found[2], found[3]
+#: The matrices that all operators of the program share.
+LAW_MATRICES = LawMatrices()
 
 
 def _band(law: FiniteLaw, discount: float, grid: Grid) -> tuple[IntArray, FloatArray]:
     """`first` and `weights` of a law on finitely many values, by the sums of its values in each cell."""
     at = (law.values + discount * grid.low - grid.low) / grid.spacing
     lowest = np.clip(at[0] + discount * np.arange(grid.atoms), 0.0, grid.atoms - 2.0).astype(np.int64)
-    width = _reach(law, grid)
+    width = atoms_reached(law, grid)
     first = np.minimum(lowest, grid.atoms - width)
     weights = np.empty((grid.atoms, width))
     mass, moment = (np.concatenate([[0.0], running_sums(column)]) for column in (law.probs, law.probs * at))

@@ -1,14 +1,17 @@
 """Where samples shrink an interval most."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, IntArray, float_array, whole_number
 from distrl.generative.influence import Influence
-from distrl.models.generative import GenerativeModel
+from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
+from distrl.returns.functionals import Functional
+
+Empirical = EmpiricalMRP | EmpiricalMDP
 
 #: Samples that every source gets whatever its influence: fewer show no variance.
 FLOOR = 2
@@ -62,33 +65,54 @@ def neyman_allocation(deviations: ArrayLike, total: int, at_least: ArrayLike = F
     return np.asarray(sizes, dtype=np.int64)
 
 
-def adaptive_samples(
-    source: GenerativeModel,
-    budget: int,
-    batches: int,
-    rng: np.random.Generator,
-    deviations: Callable[[Any], FloatArray],
-) -> Any:
-    """An empirical model of `budget` samples: a uniform batch, then batches where `deviations` of it says.
+@dataclass(frozen=True)
+class Adaptive:
+    """Sample sizes that follow what was seen: those that shrink the interval of one functional at one state most.
 
-    Each batch brings the sample sizes as near to Neyman's allocation of all samples so far as adding can. Sizes then
-    depend on the samples, which biases the estimate by the order of 1 / N and leaves its normal limit as it is.
+    Attributes
+    ----------
+    total : int
+        Samples altogether.
+    batches : int
+    functional : Functional
+    state : int
     """
-    n = source.model.outcomes.n_sources
-    batch = budget // batches
-    if batch < FLOOR * n:
-        raise ValueError(
-            f"a budget of {budget} in {batches} batches gives the first {batch} samples, but {n} states (and actions) "
-            f"need {FLOOR} each; raise budget or lower batches"
-        )
-    sizes = even_sizes(batch, n)
-    empirical = source.sample(sizes.reshape(source.shape), rng)
-    for number in range(2, batches + 1):
-        total = budget if number == batches else number * batch
-        wanted = neyman_allocation(deviations(empirical), total, sizes)
-        empirical = source.sample((wanted - sizes).reshape(source.shape), rng, to=empirical)
-        sizes = wanted
-    return empirical
+
+    total: int
+    batches: int
+    functional: Functional
+    state: int
+
+    def sample(
+        self, source: GenerativeModel, rng: np.random.Generator, seen: Callable[[Empirical], Influence]
+    ) -> Empirical:
+        """An empirical model of `total` samples: a uniform batch, then batches where samples shrink the interval.
+
+        What is `seen` in the samples so far says where. Each batch brings the sample sizes as near to Neyman's
+        allocation of all samples so far as adding can. Sizes then depend on the samples, which biases the estimate by
+        the order of 1 / N and leaves its normal limit as it is.
+
+        Raises
+        ------
+        ValueError
+            If the first batch is too small to show every source's variance.
+        """
+        n = source.model.outcomes.n_sources
+        batch = self.total // self.batches
+        if batch < FLOOR * n:
+            raise ValueError(
+                f"a budget of {self.total} in {self.batches} batches gives the first {batch} samples, but {n} states "
+                f"(and actions) need {FLOOR} each; raise budget or lower batches"
+            )
+        sizes = even_sizes(batch, n)
+        empirical = source.sample(sizes.reshape(source.shape), rng)
+        for number in range(2, self.batches + 1):
+            total = self.total if number == self.batches else number * batch
+            deviations = cautious_deviations(seen(empirical), empirical.samples.totals)
+            wanted = neyman_allocation(deviations, total, sizes)
+            empirical = source.sample((wanted - sizes).reshape(source.shape), rng, to=empirical)
+            sizes = wanted
+        return empirical
 
 
 def cautious_deviations(seen: Influence, totals: IntArray) -> FloatArray:
