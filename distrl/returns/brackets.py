@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from distrl._kernels import enclosure
 from distrl._kernels import functionals as kernels
 from distrl._steady import steady
+from distrl._tolerances import LEVEL
 from distrl._validation import LARGEST_NUMBER, FloatArray
 from distrl.returns.base import Returns, as_rows, state_index
 from distrl.returns.categorical import CategoricalReturns
@@ -201,10 +202,10 @@ class BracketReturns(Returns, Enclosing):
         shape = (*self.batch_shape, len(levels))
         below, above = np.empty(shape), np.empty(shape)
         for k, level in enumerate(levels):
-            short = high < level - kernels.LEVEL_TOLERANCE
+            short = high < level - LEVEL
             last = len(atoms) - 1 - short[..., ::-1].argmax(axis=-1)
             below[..., k] = np.where(short.any(axis=-1), atoms[last], -np.inf)
-            reached = low >= max(level, kernels.LEVEL_TOLERANCE)
+            reached = low >= max(level, LEVEL)
             above[..., k] = np.where(reached.any(axis=-1), atoms[reached.argmax(axis=-1)], np.inf)
         return self._in_range(below, above)
 
@@ -318,7 +319,7 @@ class ConvexBrackets(BracketReturns):
     def _bisected(self, level: float) -> tuple[FloatArray, FloatArray]:
         """An atom where the CDF is surely below the level, and one where it surely reaches it, as near as bisection
         finds them: of every state, in log m reads of its CDF."""
-        atoms, tolerance = self.upper.grid.points, kernels.LEVEL_TOLERANCE
+        atoms, tolerance = self.upper.grid.points, LEVEL
         m = len(atoms)
         found = []
         for upper in (False, True):
