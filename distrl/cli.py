@@ -18,7 +18,7 @@ from distrl._compiling import NOTE, watch
 from distrl._display import OFF, at_most
 from distrl._validation import FloatArray
 from distrl.dp.run import progress_hook
-from distrl.models.from_gymnasium import constructor_defaults
+from distrl.models.gymnasium_making import constructor_defaults
 
 try:
     import typer
