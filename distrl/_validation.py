@@ -200,6 +200,16 @@ def refuse_other_order(value: Any, name: str) -> None:
         raise ValueError(f"the index and the columns of {name} name the same things in another order; sort both")
 
 
+def check_layout(layout: Any, n: int) -> tuple[int, int] | None:
+    """A (rows, columns) pair whose product is the number of states `n`; None where there is no map."""
+    if layout is None:
+        return None
+    shape = tuple(int(side) for side in int_array(layout, "layout", low=1))
+    if len(shape) != 2 or shape[0] * shape[1] != n:
+        raise ValueError(f"layout {shape} must be (rows, columns) with rows * columns = {n} states")
+    return shape[0], shape[1]
+
+
 def fraction(value: Any, name: str, *, open_low: bool = False, open_high: bool = False) -> FloatArray:
     """Scalar or 1-D array of levels in [0, 1]; open ends refuse 0 or 1."""
     array = float_array(value, name, ndim=(0, 1))
