@@ -18,14 +18,15 @@ from experiments.protocol import Cell
 
 PACKAGES = ("numpy", "scipy", "numba", "gymnasium", "matplotlib", "pandas", "joblib")
 #: The doors of distrl that present results; no cell goes through them.
-PRESENTATION = ("__main__.py", "cli.py", "plotting.py")
+PRESENTATION = ("__main__.py", "cli", "plotting")
 _LIBRARY = Path(distrl.__file__).parent
 
 
 def sources(*modules: str) -> list[Path]:
     """The files that results of these modules depend on: distrl but for `PRESENTATION`, and everything that the modules
     import from the folder of the experiments, on whichever line and through however many files."""
-    library = [file for file in sorted(_LIBRARY.rglob("*.py")) if str(file.relative_to(_LIBRARY)) not in PRESENTATION]
+    every = sorted(_LIBRARY.rglob("*.py"))
+    library = [file for file in every if file.relative_to(_LIBRARY).parts[0] not in PRESENTATION]
     found: dict[str, Path] = {}
     waiting = list(modules)
     while waiting:

@@ -380,20 +380,33 @@ class Solution:
 
     def _lines(self, states: list[int], functionals: tuple[Functional, ...] = _TABLE) -> list[str]:
         """The table of a summary, and what its intervals are."""
-        said, columns = self._columns(states, functionals)
+        said, columns = self.text_columns(states, functionals)
         starred = any("*" in cell for cells in columns.values() for cell in cells)
         return ["", said, *aligned(columns), *([OFF] if starred else [])]
 
-    def _columns(
-        self, states: list[int], functionals: tuple[Functional, ...] = _TABLE
+    def text_columns(
+        self, states: list[int], functionals: tuple[Functional, ...] = _TABLE, *, start: bool = False
     ) -> tuple[str, dict[str, list[str]]]:
-        """What the intervals are, and the columns of text."""
+        """A sentence on what the intervals are, and the columns of a table for people: each number with its interval.
+
+        Parameters
+        ----------
+        states : list of int
+            A row for each.
+        functionals : tuple of Functionals
+            A column for each; mean, sd, VaR and CVaR of the worst 5% when left out.
+        start : bool
+            A row above them for the law of `start`.
+        """
         columns, kinds = {"state": [str(s) for s in states]}, {}
         for functional in functionals:
             ends, kinds[functional.label] = self._stated(functional, states)
             columns[functional.label] = self._cells(functional, states, ends)
         if self.certificate is not None:
             columns["W1 <="] = [at_most(float(self.certificate.w1[s])) for s in states]
+        if start:
+            first = self._start_row(functionals)
+            columns = {name: [first[name], *cells] for name, cells in columns.items()}
         return self._what_intervals_are(kinds), columns
 
     def _certificate_line(self) -> list[str]:

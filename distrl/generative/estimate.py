@@ -155,7 +155,8 @@ class _Fit:
             method = method.on_interval(*known)
         if is_rule(method):
             run = Run(None, None, self.rng, None)
-            return Estimate.of(learn_solution(empirical, method, self.policy, self.step_size, run), empirical, self.policy)
+            solution = learn_solution(empirical, method, self.policy, self.step_size, run)
+            return Estimate.of(solution, empirical, self.policy)
         tol = self.tol
         if tol is None and known is not None:
             tol = 1e-9 * (known[1] - known[0]) or None

@@ -106,7 +106,8 @@ class ReturnsLaws:
 
     def test_moments_are_those_of_the_support(self) -> None:
         laws = self._finite()
-        for (values, weights), mean, variance, sd in zip(self._rows(), laws.mean(), laws.var(), laws.std(), strict=True):
+        found = zip(self._rows(), laws.mean(), laws.var(), laws.std(), strict=True)
+        for (values, weights), mean, variance, sd in found:
             size = max(float(np.abs(values).max()), 1e-300)
             expected = float(weights @ values)
             spread = float(weights @ (values - expected) ** 2)

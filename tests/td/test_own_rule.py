@@ -196,9 +196,7 @@ def test_what_a_rule_lacks_is_named():
             pass
 
     for call in (lambda: distrl.learn(MODEL, Half()), lambda: Learner(Half(), 3, 0.5)):
-        with pytest.raises(
-            TypeError, match=r"it lacks steps, width, arrays, .*returns, axis of a distrl"
-        ):
+        with pytest.raises(TypeError, match=r"it lacks steps, width, arrays, .*returns, axis of a distrl"):
             call()
     with pytest.raises(TypeError, match="create it: MomentumTD"):
         distrl.learn(MODEL, MomentumTD)

@@ -7,6 +7,7 @@ import numpy as np
 
 from distrl._kernels import enclosure as kernels
 from distrl._lazy import special
+from distrl._tolerances import LEVEL
 from distrl._validation import FloatArray, IntArray
 from distrl.generative.distances import Distance
 from distrl.generative.intervals.base import centre, widened
@@ -14,7 +15,6 @@ from distrl.generative.intervals.bootstrap import Bootstrap
 from distrl.generative.sampled import SampledSolution
 from distrl.returns.functionals import Functional, Quantile, each
 
-_LEVEL_TOLERANCE = 1e-9
 _AFFORDABLE = 5e7  # adjoints times outcomes beyond which a table does without the delta method
 
 
@@ -93,5 +93,5 @@ class Delta:
         if self.numerical:
             low, high = estimate.certified_law[states].quantiles_near(np.array([level]), margin)
             return np.concatenate([low, high], axis=1)
-        near = np.clip(level + np.outer(margin, [-1.0, 1.0]), 0.0, 1.0) - _LEVEL_TOLERANCE
+        near = np.clip(level + np.outer(margin, [-1.0, 1.0]), 0.0, 1.0) - LEVEL
         return np.clip(each(returns[states], kernels.quantile_each, near), returns.atoms[0], returns.atoms[-1])

@@ -6,6 +6,7 @@ import numpy as np
 
 from distrl._kernels import enclosure
 from distrl._kernels import functionals as kernels
+from distrl._tolerances import LEVEL
 from distrl._validation import FloatArray
 from distrl.returns.arrays import as_rows
 from distrl.returns.brackets.base import BracketReturns, hull, relative_error
@@ -129,7 +130,7 @@ class ConvexBrackets(BracketReturns):
     def _bisected(self, level: float) -> Ends:
         """An atom where the CDF is surely below the level, and one where it surely reaches it, as near as bisection
         finds them: of every state, in log m reads of its CDF."""
-        atoms, tolerance = self.upper.grid.points, kernels.LEVEL_TOLERANCE
+        atoms, tolerance = self.upper.grid.points, LEVEL
         m = len(atoms)
         found = []
         for upper in (False, True):

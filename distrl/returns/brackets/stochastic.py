@@ -3,7 +3,7 @@
 import numpy as np
 
 from distrl._kernels import enclosure
-from distrl._kernels import functionals as kernels
+from distrl._tolerances import LEVEL
 from distrl._validation import FloatArray
 from distrl.returns.brackets.base import BracketReturns, relative_error
 from distrl.returns.categorical import CategoricalReturns
@@ -96,10 +96,10 @@ class StochasticBrackets(BracketReturns):
         shape = (*self.batch_shape, len(levels))
         below, above = np.empty(shape), np.empty(shape)
         for k, level in enumerate(levels):
-            short = high < level - kernels.LEVEL_TOLERANCE
+            short = high < level - LEVEL
             last = len(atoms) - 1 - short[..., ::-1].argmax(axis=-1)
             below[..., k] = np.where(short.any(axis=-1), atoms[last], -np.inf)
-            reached = low >= max(level, kernels.LEVEL_TOLERANCE)
+            reached = low >= max(level, LEVEL)
             above[..., k] = np.where(reached.any(axis=-1), atoms[reached.argmax(axis=-1)], np.inf)
         return self._in_range(below, above)
 

@@ -6,14 +6,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from distrl._kernels import enclosure as kernels
+from distrl._tolerances import LEVEL
 from distrl._validation import FloatArray, IntArray, fraction
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.finite import each
 from distrl.returns.functionals.base import Pointed, Points, widened
 from distrl.returns.functionals.enclosing import Enclosing, Ends
-
-_LEVEL_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class CVaR(Pointed):
     def check_derivative(self, returns: CategoricalReturns, states: IntArray) -> None:
         level = self.single()
         at = level if self.tail == "lower" else 1.0 - level
-        close = np.abs(returns.cdf_values[states, :-1] - at) < _LEVEL_TOLERANCE
+        close = np.abs(returns.cdf_values[states, :-1] - at) < LEVEL
         if level != 1.0 and close.any():
             row, atom = (int(i) for i in np.argwhere(close)[0])
             raise ValueError(
