@@ -61,6 +61,11 @@ class Case:
         assert self.grid is not None
         return distrl.Grid(*self.grid)
 
+    @property
+    def operator(self) -> distrl.operators.CategoricalBellman:
+        """The library's categorical operator of the model on the grid."""
+        return distrl.operators.CategoricalBellman(self.model, self.on)
+
     def law(self, index: int) -> Any:
         """Law `index` as returns: particles, or categorical on the grid."""
         if self.values:
