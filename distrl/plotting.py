@@ -26,7 +26,7 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("plots need matplotlib: pip install 'distrl[plot]'", name="matplotlib") from error
 
-__all__ = ["PALETTE", "STYLE", "plot_errors", "plot_map", "plot_returns", "save_figure"]
+__all__ = ["DASHES", "MARKERS", "PALETTE", "STYLE", "plot_errors", "plot_map", "plot_returns", "save_figure"]
 
 #: Okabe and Ito's colours, told apart by colour-blind readers; ordered so that neighbours differ in grey too.
 PALETTE = ("#0072B2", "#E69F00", "#000000", "#D55E00", "#56B4E9", "#009E73", "#CC79A7")
@@ -41,8 +41,8 @@ STYLE = {
     "legend.frameon": False,
 }
 
-_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
-_MARKERS = "osD^vPX"
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
+MARKERS = "osD^vPX"
 _FEWEST = 8  # replications below which an interval says too little, and points say more
 _FIRST_STATES = 6  # more curves than this cannot be told apart
 _FEW_ATOMS = 25  # laws on so few values are drawn as stems
@@ -317,7 +317,7 @@ def _support(law: Returns) -> tuple[FloatArray, FloatArray]:
 
 
 def _look(number: int) -> dict[str, Any]:
-    return {"color": PALETTE[number % len(PALETTE)], "linestyle": _DASHES[number % len(_DASHES)], "linewidth": 1.6}
+    return {"color": PALETTE[number % len(PALETTE)], "linestyle": DASHES[number % len(DASHES)], "linewidth": 1.6}
 
 
 def _seen(weights: FloatArray) -> BoolArray:
@@ -354,7 +354,7 @@ def _draw_stems(axes: Any, values: FloatArray, weights: FloatArray, name: str, n
     look = _look(number)
     x, colour = values[seen] + shift, look["color"]
     axes.vlines(x, 0.0, weights[seen], color=colour, linestyle=look["linestyle"], linewidth=look["linewidth"])
-    axes.plot(x, weights[seen], _MARKERS[number % len(_MARKERS)], color=colour, markersize=5, label=name)
+    axes.plot(x, weights[seen], MARKERS[number % len(MARKERS)], color=colour, markersize=5, label=name)
 
 
 def _draw_density(axes: Any, law: Returns, values: FloatArray, weights: FloatArray, name: str, number: int) -> None:
