@@ -53,7 +53,7 @@ class Case:
 
     @property
     def states(self) -> int:
-        return 1 + max(row[0] for row in self.rows)
+        return 1 + max(int(row[0]) for row in self.rows)
 
     @property
     def on(self) -> distrl.Grid:
