@@ -14,6 +14,8 @@ from proofs_check.case import Case
 from proofs_check.claim import Reading, claim, share_of_alarm
 from proofs_check.families import numbered, numbers
 
+TITLE = "Gerstenberg, Neininger, Spiegel 2023: heavy tails"
+PLACE = 8
 SOURCE = "Gerstenberg, Neininger, Spiegel 2023"
 DERIVED = "derived: docs/proofs.md"
 
@@ -36,7 +38,7 @@ def _model(index: float, g: float) -> distrl.MRP:
     statistical=True,
     used_by="theory.power_tail_constant",
 )
-def _(case: Case) -> Iterator[Reading]:
+def tail_index_kept(case: Case) -> Iterator[Reading]:
     """One big reward makes a big return; it may come at any step."""
     a, g, x = (case.numbers[name] for name in ("a", "g", "x"))
     count = 100_000
@@ -61,7 +63,7 @@ def _(case: Case) -> Iterator[Reading]:
     structured=lambda: numbered(a=[1.5, 3.0], g=[0.3, 0.5], x=[3.0, 8.0, 20.0]),
     cost=20,
 )
-def _(case: Case) -> Iterator[Reading]:
+def tail_one_big_reward(case: Case) -> Iterator[Reading]:
     """A sum of non-negative terms exceeds x if one of them does."""
     a, g, x = (case.numbers[name] for name in ("a", "g", "x"))
     tails = [min((x / g**k) ** -a, 1.0) for k in range(200)]
@@ -79,14 +81,18 @@ def _(case: Case) -> Iterator[Reading]:
     evidence="derived",
     measured="error of the fixed point's mean against E R / (1 - g)",
     bound="Solution.certificate.w1",
-    searched="Pareto rewards of index 1.2 to 3, grids that clip",
-    family=numbers(a=st.floats(1.2, 3.0), g=st.floats(0.0, 0.9), high=st.floats(5.0, 200.0)),
+    family=numbers(
+        "Pareto rewards of index 1.2 to 3, grids that clip",
+        a=st.floats(1.2, 3.0),
+        g=st.floats(0.0, 0.9),
+        high=st.floats(5.0, 200.0),
+    ),
     structured=lambda: numbered(a=[1.2, 2.0, 3.0], g=[0.0, 0.5, 0.9], high=[20.0, 200.0]),
     cost=4,
     attained=0.9,
     used_by="Solution.certificate",
 )
-def _(case: Case) -> Iterator[Reading]:
+def certificate_infinite_variance(case: Case) -> Iterator[Reading]:
     """Overshoot is an expectation, finite with the mean."""
     a, g, high = (case.numbers[name] for name in ("a", "g", "high"))
     method = distrl.CategoricalFixedPoint(grid=distrl.Grid(0.0, high, 41))
@@ -108,7 +114,7 @@ def _(case: Case) -> Iterator[Reading]:
     structured=lambda: numbered(a=[1.5, 2.5, 3.5, 4.5], k=[2, 3, 4], pareto=[0, 1]),
     used_by="Moments, Law.tail_index",
 )
-def _(case: Case) -> Iterator[Reading]:
+def moment_existence(case: Case) -> Iterator[Reading]:
     """G contains R, and Minkowski's inequality."""
     a, k = case.numbers["a"], int(case.numbers["k"])
     law = stats.pareto(a) if case.numbers["pareto"] else stats.t(a)
@@ -130,12 +136,11 @@ def _(case: Case) -> Iterator[Reading]:
     evidence="derived",
     measured="expected number of terms above 1 among the first 10000, for P(R > x) = x^-a",
     bound="theory.power_tail_constant",
-    searched="a from .1 to 3, g from .1 to .99",
-    family=numbers(a=st.floats(0.1, 3.0), g=st.floats(0.1, 0.99)),
+    family=numbers("a from .1 to 3, g from .1 to .99", a=st.floats(0.1, 3.0), g=st.floats(0.1, 0.99)),
     structured=lambda: numbered(a=[0.1, 1.0], g=[0.5, 0.99]),
     attained=0.999,
 )
-def _(case: Case) -> Iterator[Reading]:
+def return_exists_log_moment(case: Case) -> Iterator[Reading]:
     """sum g^(k a). The return then converges surely; index at most 1 leaves it without a mean."""
     a, g = case.numbers["a"], case.numbers["g"]
     terms = float((g ** (a * np.arange(10_000))).sum())
@@ -154,7 +159,7 @@ def _(case: Case) -> Iterator[Reading]:
     searched="g = .5, n = 3 to 7",
     structured=lambda: numbered(n=[3, 5, 7]),
 )
-def _(case: Case) -> Iterator[Reading]:
+def return_exists_always(case: Case) -> Iterator[Reading]:
     """The sum of 1 / (k log(1/g)) diverges: infinitely many terms exceed 1."""
     k = np.arange(1.0, 10.0 ** case.numbers["n"])
     yield Reading(float(np.minimum(1.0 / (k * math.log(2.0)), 1.0).sum()), 10.0)

@@ -8,18 +8,25 @@ import numpy as np
 from hypothesis import strategies as st
 
 import distrl
+from proofs_check import rounding
 from proofs_check.case import Case
-from proofs_check.cdrl18 import CLIPPED, slack_of
 from proofs_check.claim import Reading, claim, share_of_alarm
 from proofs_check.exact import Exact
-from proofs_check.families import on_grid, structured_models, with_grids, with_laws
+from proofs_check.families import CLIPPED, Family, on_grid, structured_models, with_grids, with_laws
 
+TITLE = "Rowland et al. 2018 and Peng et al. 2025: categorical TD"
+PLACE = 6
 SOURCE = "Peng et al. 2025 (Linear-CTD)"
 
 
+def _learning(covering: bool) -> Family:
+    cases = on_grid(1, covering=covering)
+    return Family(_with_steps(cases.strategy), f"{cases.words}, steps .1, .5, 1, any seed")
+
+
 @st.composite
-def _learning(draw: Any, covering: bool) -> Case:
-    case = draw(on_grid(1, covering=covering))
+def _with_steps(draw: st.DrawFn, cases: st.SearchStrategy[Case]) -> Case:
+    case = draw(cases)
     step = draw(st.sampled_from([0.1, 0.5, 1.0]))
     return Case(
         case.rows, case.discount, case.grid, case.weights, numbers={"step": step, "seed": draw(st.integers(0, 99))}
@@ -38,7 +45,9 @@ def _paths(case: Case) -> Iterator[Reading]:
     plain = distrl.learn(case.model, distrl.TD(), start=case.weights[0] @ case.on.points, **options)
     size = abs(case.on.low) + abs(case.on.high) + max(abs(row[3]) for row in case.rows)
     shift = 10.0 * size  # so that a ratio means something
-    yield Reading(run.values + shift, plain.values + shift, 16 * slack_of(case) * size + 1e-11 * size, equal=True)
+    yield Reading(
+        run.values + shift, plain.values + shift, 16 * rounding.slack_of(case) * size + 1e-11 * size, equal=True
+    )
 
 
 @claim(
@@ -50,13 +59,12 @@ def _paths(case: Case) -> Iterator[Reading]:
     assumes="a covering grid; the same steps, starts and transitions",
     measured="means of CategoricalTD after 1 to 5 updates",
     bound="values of TD (equality)",
-    searched="covering grids of up to 6 atoms, steps .1, .5, 1, any seed",
     family=_learning(True),
     structured=lambda: _with_numbers(with_laws(structured_models(), pairs=((0, -1),))),
     cost=3,
     used_by="CategoricalTD",
 )
-def _(case: Case) -> Iterator[Reading]:
+def ctd_mean_is_td(case: Case) -> Iterator[Reading]:
     """Projection keeps the target's mean, and a mixture's mean is linear."""
     if not Exact(case).clips():
         yield from _paths(case)
@@ -71,12 +79,11 @@ def _(case: Case) -> Iterator[Reading]:
     expected="refuted",
     measured="means of CategoricalTD after 1 to 5 updates",
     bound="values of TD (equality)",
-    searched="any grid of up to 6 atoms",
     family=_learning(False),
     structured=lambda: _with_numbers(CLIPPED),
     cost=3,
 )
-def _(case: Case) -> Iterator[Reading]:
+def ctd_mean_is_td_clipped(case: Case) -> Iterator[Reading]:
     """Clipping moves the target's mean."""
     return _paths(case)
 
@@ -94,7 +101,7 @@ def _(case: Case) -> Iterator[Reading]:
     statistical=True,
     used_by="CategoricalTD",
 )
-def _(case: Case) -> Iterator[Reading]:
+def ctd_expected_update(case: Case) -> Iterator[Reading]:
     """Linearity."""
     a, count = 0.5, 600
     method = distrl.CategoricalTD(grid=case.on, atoms=case.on.atoms)
@@ -129,7 +136,7 @@ def _far(case: Case, step: Any) -> Iterator[Reading]:
     structured=lambda: with_grids(structured_models((0.5,))[1:7:2], (6,)),
     used_by="CategoricalTD",
 )
-def _(case: Case) -> Iterator[Reading]:
+def ctd_limit(case: Case) -> Iterator[Reading]:
     """Stochastic approximation of a monotone contraction."""
     return _far(case, distrl.td.Polynomial(1.0, 0.8))
 
@@ -146,6 +153,6 @@ def _(case: Case) -> Iterator[Reading]:
     searched="structured processes at discount .5",
     structured=lambda: with_grids(structured_models((0.5,))[1:7:2], (6,)),
 )
-def _(case: Case) -> Iterator[Reading]:
+def ctd_limit_constant_steps(case: Case) -> Iterator[Reading]:
     """Each update replaces half of the law by one sample's."""
     return _far(case, 0.5)

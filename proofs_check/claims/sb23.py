@@ -14,6 +14,8 @@ from proofs_check.claim import Reading, claim, share_of_alarm
 from proofs_check.exact import Exact
 from proofs_check.families import models, structured_models
 
+TITLE = "Rowland et al. 2023: quantile TD against TD"
+PLACE = 5
 SOURCE = "Rowland et al. 2023 (2305.18388)"
 DERIVED = "derived: docs/proofs.md"
 
@@ -41,7 +43,7 @@ DERIVED = "derived: docs/proofs.md"
     attained=0.999,
     used_by="TD",
 )
-def _(case: Case) -> Iterator[Reading]:
+def td_deterministic_rate(case: Case) -> Iterator[Reading]:
     """Each update is a contraction with modulus 1 - a + a g towards V."""
     target, step = np.array(ex.values(Exact(case)), dtype=float), case.numbers["step"]
     start = np.zeros(case.states)
@@ -64,7 +66,7 @@ def _(case: Case) -> Iterator[Reading]:
     structured=lambda: structured_models((0.9,))[2:7:2],
     statistical=True,
 )
-def _(case: Case) -> Iterator[Reading]:
+def td_expected_update(case: Case) -> Iterator[Reading]:
     """Linearity."""
     start, a, count = np.arange(1.0, case.states + 1.0), 0.5, 600
     run = distrl.learn(
@@ -94,7 +96,7 @@ def _(case: Case) -> Iterator[Reading]:
     statistical=True,
     used_by="theory.td_stationary_variance",
 )
-def _(case: Case) -> Iterator[Reading]:
+def td_stationary_variance(case: Case) -> Iterator[Reading]:
     """An autoregression of order one; with Gaussian rewards its law is Gaussian, so the variance is chi-squared."""
     g, a, count = case.numbers["g"], case.numbers["a"], 400
     model = distrl.MRP([[1.0]], [stats.norm(0.0, 2.0)], discount=g)
@@ -115,11 +117,10 @@ def _(case: Case) -> Iterator[Reading]:
     expected="refuted",
     measured="bias of the limit with m = 8, QuantileDP",
     bound="0, within the iteration error",
-    searched="processes of up to 2 states",
     family=models(states=2),
     structured=lambda: structured_models((0.9,))[6:7],
 )
-def _(case: Case) -> Iterator[Reading]:
+def qtd_mean_unbiased(case: Case) -> Iterator[Reading]:
     """`quantile-mean-exact`, seen from the learner."""
     solution = distrl.evaluate(case.model, distrl.QuantileDP(8), throw=False)
     bias = np.abs(solution.values - np.array(ex.values(Exact(case)), dtype=float))
@@ -155,7 +156,7 @@ def _errors(heavy: bool) -> tuple[np.ndarray, np.ndarray]:
     structured=lambda: [Case(numbers={"degrees": 2.0})],
     statistical=True,
 )
-def _(case: Case) -> Iterator[Reading]:
+def qtd_beats_td_heavy_tails(case: Case) -> Iterator[Reading]:
     """TD's noise has infinite variance; a quantile's step is bounded."""
     quantile, plain = (np.log(errors) for errors in _errors(heavy=True))
     gap = plain - quantile
@@ -175,7 +176,7 @@ def _(case: Case) -> Iterator[Reading]:
     searched="a deterministic cycle",
     structured=lambda: [Case(((0, 1.0, 1, 1.0, False), (1, 1.0, 0, 0.0, False)), 0.9)],
 )
-def _(case: Case) -> Iterator[Reading]:
+def qtd_beats_td_always(case: Case) -> Iterator[Reading]:
     """TD with step 1 is value iteration there; quantile TD with constant steps never settles."""
     truth = np.array(ex.values(Exact(case)), dtype=float)
     mse = []
