@@ -20,6 +20,7 @@ from distrl.generative.result import Estimate
 from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.returns.base import Returns
 from distrl.returns.functionals import Functional, parse
 from distrl.td.rule import LearningRule, is_rule
 from distrl.theory.bounds import dkw_halfwidth
@@ -31,7 +32,7 @@ Empirical = EmpiricalMRP | EmpiricalMDP
 @steady
 def estimate(
     model: MRP | MDP | GenerativeModel,
-    method: Method | LearningRule[object],
+    method: Method | LearningRule[Returns],
     policy: Any = None,
     samples_per_state: int = 1000,
     rng: Any = None,

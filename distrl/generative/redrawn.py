@@ -80,7 +80,7 @@ class RedrawnModels:
         key = (count, int(rng))
         kept = self.last.get(linear)  # once: another thread may put those of another seed there
         if kept is None or kept[0] != key:
-            laws = self._each(lambda returns: returns, generator(rng).spawn(count), threads, linear)
+            laws = self._each(lambda returns: returns, generator(int(rng)).spawn(count), threads, linear)
             kept = self.last[linear] = key, laws
         return np.stack([statistic(laws) for laws in kept[1]])
 

@@ -16,6 +16,7 @@ from distrl.dp.run import ProgressHook, progress_hook
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.process import as_mrp
+from distrl.returns.base import Returns
 from distrl.td.replication import Recipe, Replication, Replications
 from distrl.td.result import LearningRun, LearningStatus
 from distrl.td.rule import LearningRule, R, Start, check_rule
@@ -163,7 +164,7 @@ def _moments(records: ArrayLike, done: int, more: int) -> IntArray:
     return moments
 
 
-def _check_memory(run: LearningRun[object], sampler: Sampler, records: int) -> None:
+def _check_memory(run: LearningRun[Returns], sampler: Sampler, records: int) -> None:
     width, states = run.method.width, run.model.n_states
     blocks = len(sampler.noise.families) * sampler.noise.block / (states * width)
     arrays = records + run.method.arrays + blocks

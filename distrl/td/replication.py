@@ -11,6 +11,7 @@ from distrl._kernels.transitions import count_visits
 from distrl._threads import side_by_side
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.run import ProgressHook
+from distrl.returns.base import Returns
 from distrl.td.rule import LearningRule, Memory
 from distrl.td.sampling import Position, Sampler, Stream, Transitions
 from distrl.td.step_sizes import StepSize
@@ -36,13 +37,13 @@ class Checkpoint(NamedTuple):
 class Recipe(NamedTuple):
     """How all replications of a run learn."""
 
-    rule: LearningRule[object]
+    rule: LearningRule[Returns]
     step_size: StepSize
     sampler: Sampler
 
 
 def renew(
-    rule: LearningRule[object],
+    rule: LearningRule[Returns],
     memory: Memory,
     visits: IntArray,
     step_size: StepSize,

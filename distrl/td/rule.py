@@ -28,7 +28,7 @@ Memory = dict[str, NDArray[Any]]
 Start = ArrayLike | Returns | None
 
 #: What the estimates are given back as: `CategoricalReturns`, for example.
-R = TypeVar("R", covariant=True)
+R = TypeVar("R", bound=Returns, covariant=True)
 
 
 class LearningRule(Protocol[R]):
@@ -139,7 +139,7 @@ _HOOKS = tuple(name for name in vars(LearningRule) if not name.startswith("_"))
 _NONE = object()
 
 
-def is_rule(method: object) -> TypeGuard[LearningRule[object]]:
+def is_rule(method: object) -> TypeGuard[LearningRule[Returns]]:
     """Whether `method` has everything that a `LearningRule` must have."""
     return not isinstance(method, type) and not _lacking(method)
 

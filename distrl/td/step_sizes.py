@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, IntArray, float_array, real_number
+from distrl.returns.base import Returns
 from distrl.td.rule import LearningRule
 
 _CLOCKS = ("visits", "updates")
@@ -207,7 +208,7 @@ def as_step_size(value: StepSize | ArrayLike) -> StepSize:
     return Constant(real_number(value, "step_size"))
 
 
-def check_step_size(step_size: StepSize, rule: LearningRule[object], updates: int) -> None:
+def check_step_size(step_size: StepSize, rule: LearningRule[Returns], updates: int) -> None:
     """Refuse steps that overshoot the targets of a rule, and lists that are too short for so many updates.
 
     Raises

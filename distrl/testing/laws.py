@@ -199,7 +199,7 @@ class MethodLaws:
     #: Largest error of the mean, in units of reward, on the models of `models`; None: what the certificate says.
     accuracy: ClassVar[float | None] = None
 
-    def method(self) -> distrl.Method:
+    def method(self) -> Any:
         """The method, with options that suit small models."""
         raise NotImplementedError("say which method is tested")
 
@@ -290,7 +290,7 @@ class RuleLaws:
     samplings: ClassVar[tuple[str, ...]] = ("synchronous", "generative", "trajectory")
     step_size: ClassVar[Any] = 0.1
 
-    def rule(self) -> distrl.td.LearningRule:
+    def rule(self) -> Any:
         """The rule, with options that suit returns between -10 and 10."""
         raise NotImplementedError("say which learning rule is tested")
 
@@ -337,7 +337,7 @@ class RuleLaws:
         rule, model = self.rule(), self.model()
         if "trajectory" not in self.samplings:
             pytest.skip("the rule renews all states at once")
-        learner = rule.learner(model, step_size=self.step_size)
+        learner = distrl.Learner(rule, model, step_size=self.step_size)
         before = np.array(learner.values)
         learner.update(0, 1.0, 1, False)
         after = np.asarray(learner.values)
