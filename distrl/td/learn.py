@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +10,7 @@ from distrl._compiling import watch
 from distrl._memory import check_memory
 from distrl._steady import steady
 from distrl._threads import check_threads
-from distrl._validation import IntArray, int_array, whole_number
+from distrl._validation import IntArray, RandomSource, int_array, whole_number
 from distrl.dp.run import ProgressHook, progress_hook
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
@@ -37,7 +36,7 @@ def learn(
     resume: LearningRun[R] | None = None,
     sampling: str = "synchronous",
     records: ArrayLike = 10,
-    rng: Any = None,
+    rng: RandomSource = None,
     progress: bool | ProgressHook = False,
     threads: int | None = None,
 ) -> LearningRun[R]:

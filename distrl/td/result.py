@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from distrl._files import path_of
 from distrl._records import write_result
 from distrl._steady import steady
-from distrl._validation import FloatArray, IntArray, whole_number
+from distrl._validation import FloatArray, IntArray, RandomSource, whole_number
 from distrl.models.mrp import MRP
 from distrl.returns.metrics import wasserstein
 from distrl.td.replication import Checkpoint
@@ -162,7 +162,7 @@ class LearningRun(Generic[R]):
         over: str | None = "max",
         level: float = 0.95,
         method: str = "t",
-        rng: Any = 0,
+        rng: RandomSource = 0,
     ) -> FloatArray:
         """Confidence intervals of the expected error, from the replications.
 

@@ -8,12 +8,12 @@ were asked for at a time.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from distrl._kernels import transitions as kernels
-from distrl._validation import BoolArray, FloatArray, IntArray, generator
+from distrl._validation import BoolArray, FloatArray, IntArray, RandomSource, generator
 from distrl.models.laws import Law
 from distrl.models.mrp import MRP
 from distrl.models.sampling import cumulative_marks
@@ -260,7 +260,7 @@ def windowed(waiting: Columns, steps: Columns, n: int, discount: float, first: i
     return transitions, (states[left:], rewards[left:], next_states[left:], terminals[left:])
 
 
-def seed_root(rng: Any) -> np.random.SeedSequence:
+def seed_root(rng: RandomSource) -> np.random.SeedSequence:
     """The root of the replications' seeds: `SeedSequence(rng)`, or one made of numbers drawn from a generator.
 
     Raises

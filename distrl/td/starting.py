@@ -1,11 +1,11 @@
 """Where a call of `learn` starts: at a new run, or at one that it resumes."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from distrl._memory import check_memory
-from distrl._validation import whole_number
+from distrl._validation import RandomSource, whole_number
 from distrl.models.mrp import MRP
 from distrl.td.replication import Checkpoint
 from distrl.td.result import LearningRun, LearningStatus
@@ -21,7 +21,7 @@ class Options(NamedTuple):
     replications: int
     start: Start
     sampling: str
-    rng: Any
+    rng: RandomSource
 
 
 def new_run(model: MRP, rule: LearningRule[R], options: Options) -> LearningRun[R]:
