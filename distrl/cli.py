@@ -364,7 +364,7 @@ def _read_model(
             raise ValueError(f"{name} holds a {type(model).__name__}, not a model")
         if discount is None:
             return model
-        return type(model)._from_table(model.outcomes, discount, model.initial, model.layout)
+        return model.with_discount(discount)
     if kind != ".tra" and ("/" in name or Path(name).is_file()) and not re.search(r"-v\d+$", name):
         raise ValueError(f"cannot tell what {name} is; a model file ends in .npz or .tra")
     if discount is None:
@@ -412,7 +412,9 @@ def _under(model: "distrl.MRP | distrl.MDP", policy: str | None) -> "tuple[distr
     name = "uniform" if policy is None else policy
     chosen = name if name == "uniform" else _read_policy(Path(name))
     mrp = model.under(chosen)
-    sizes = f"{_count(model.n_states, 'state')}, {_count(model.n_actions, 'action')}"
+    numbers = model.choices.numbers
+    actions = _count(model.n_actions, "action") if model.choices.even else f"{numbers.min()} to {numbers.max()} actions"
+    sizes = f"{_count(model.n_states, 'state')}, {actions}"
     return mrp, f"{sizes}, discount {model.discount:g}, policy {name}"
 
 

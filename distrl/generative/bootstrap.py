@@ -11,7 +11,7 @@ from distrl._threads import check_threads, side_by_side
 from distrl._validation import FloatArray
 from distrl.dp.run import Run
 from distrl.generative.resampling import Resampler
-from distrl.models.generative import EmpiricalMDP, EmpiricalMRP
+from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.linear import solve_contraction
 from distrl.returns.base import Returns
@@ -66,7 +66,7 @@ def _deviating(
     grid, samples = returns.grid, empirical.samples
     plain = (samples.laws < 0).all() and (samples.totals > 0).all()
     if plain:
-        weights = np.ones(samples.n_sources) if policy is None else policy.ravel()
+        weights = np.ones(samples.n_sources) if policy is None else empirical.pair_weights(policy)
         resampler = Resampler(samples, weights, empirical.discount, grid)
 
     def operator(child: np.random.Generator | None) -> Any:

@@ -18,7 +18,8 @@ from distrl.dp.status import Status
 from distrl.generative.allocation import adaptive_samples, cautious_deviations, even_sizes
 from distrl.generative.intervals import Estimate
 from distrl.generative.learners import learnt
-from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
+from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
+from distrl.models.generative import GenerativeModel
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.td.methods import TDMethod
@@ -60,7 +61,7 @@ def estimate(
         sample a step; its own number of episodes is not used.
     policy : for an MDP, as in `evaluate`
     samples_per_state : int
-        Samples of every state of an MRP, of every (state, action) of an MDP.
+        Samples of every state of an MRP, of every (state, action) of an MDP that is available.
     rng : anything `numpy.random.default_rng` takes
     rewards : "sampled" or "known", see `GenerativeModel`
     step_size : float, array or step-size object

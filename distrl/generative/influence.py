@@ -7,8 +7,8 @@ import numpy as np
 from distrl._kernels import influence as kernels
 from distrl._threads import Workers
 from distrl._validation import FloatArray, IntArray
-from distrl.models.generative import Samples
 from distrl.models.outcomes import OutcomeTable
+from distrl.models.samples import Samples
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.linear import solve_contraction
 from distrl.returns.categorical import CategoricalReturns
@@ -95,9 +95,8 @@ def influence(
     -----
     Time K (N m + adjoint solves), N the distinct outcomes drawn.
     """
-    n_actions = samples.n_sources // samples.n_states
     probs = np.ascontiguousarray(returns.probs)
-    whose = samples.sources // n_actions
+    whose = samples.source_states[samples.sources]
     grid, discount = operator.grid, operator.discount
     start = np.where(samples.terminals, 0.0, discount * grid.low)
     at = (samples.rewards + start - grid.low) / grid.spacing
@@ -130,7 +129,7 @@ def influence(
         mean[k] = np.bincount(samples.sources, count * value, samples.n_sources) / totals
         square = np.bincount(samples.sources, count * (value - mean[k][samples.sources]) ** 2, samples.n_sources)
         variance[k] = square / np.maximum(totals - 1, 1)
-        matters = np.repeat(np.abs(row).max(axis=1) > 0.0, n_actions)
+        matters = (np.abs(row).max(axis=1) > 0.0)[samples.source_states]
         variance[k][(samples.totals == 1) & matters] = np.inf
     used = policy > 0.0
     variance[:, used] *= policy[used] ** 2

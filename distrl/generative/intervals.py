@@ -20,7 +20,7 @@ from distrl.generative.bootstrap import replicates
 from distrl.generative.concentration import mean_radius, w1_radius
 from distrl.generative.functionals import Distance, asked
 from distrl.generative.influence import Influence, influence
-from distrl.models.generative import EmpiricalMDP
+from distrl.models.empirical import EmpiricalMDP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals import Functional, Mean, Quantile, each, intersection, parse
@@ -233,8 +233,14 @@ class Estimate(Solution):
     def _policy(self) -> FloatArray:
         """(sources,) weight of each source in its state."""
         if isinstance(self.empirical, EmpiricalMDP):
-            return self.empirical.policy_matrix(self.policy).ravel()
+            return self.empirical.pair_weights(self.policy)
         return np.ones(self.model.n_states)
+
+    @property
+    def _weights(self) -> FloatArray:
+        """(S, A) the policy's, or (S,) ones for an MRP."""
+        mdp = isinstance(self.empirical, EmpiricalMDP)
+        return self.empirical.policy_matrix(self.policy) if mdp else np.ones(self.model.n_states)
 
     @cached_property
     def _unknown(self) -> BoolArray:
@@ -242,7 +248,7 @@ class Estimate(Solution):
         n = self.model.n_states
         if self.empirical is None:
             return np.zeros(n, dtype=np.bool_)
-        bad = (self.empirical.unknown.reshape(-1) & (self._policy > 0.0)).reshape(n, -1).any(axis=1)
+        bad = (self.empirical.unknown & (self._weights > 0.0)).reshape(n, -1).any(axis=1)
         while True:
             wider = bad | (self.model.continuation @ bad.astype(np.float64) > 0.0)
             if np.array_equal(wider, bad):
@@ -371,7 +377,7 @@ class Estimate(Solution):
         self, statistic: Callable[[Any], FloatArray], count: int, rng: Any, threads: int | None, linear: bool
     ) -> FloatArray:
         """(count, S) `statistic` of the laws of redrawn models: those of the call before if it had the same seed."""
-        policy = None if self.policy is None else self._policy.reshape(self.model.n_states, -1)
+        policy = None if self.policy is None else self._weights
 
         def redraw(of: Callable[[Any], Any]) -> list[Any]:
             seed = generator(rng)
@@ -405,7 +411,7 @@ class Estimate(Solution):
             )
         low, high = self.empirical.return_range
         radius_of = mean_radius if isinstance(functional, Mean) else w1_radius
-        radius = radius_of(self.model, self._policy, self.empirical.samples.totals, high - low, level)
+        radius = radius_of(self.model, self._weights, self.empirical.sample_counts, high - low, level)
         if isinstance(functional, Functional):
             moved = functional.moved(self._enclosure(functional), radius, high - low)
             if moved is not None:

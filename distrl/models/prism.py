@@ -27,7 +27,7 @@ import numpy as np
 
 from distrl._files import replacing
 from distrl._lazy import sparse
-from distrl._validation import FloatArray, IntArray, real_number, whole_number
+from distrl._validation import BoolArray, FloatArray, IntArray, real_number, whole_number
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 
@@ -76,8 +76,7 @@ def read_prism(
     ValueError, TypeError
         Naming the file, the line and what was expected there; for several reward structures of which none was chosen,
         listing them; for rows that do not sum to 1 (rates of a CTMC are not
-        probabilities); for a state without transitions that is not terminal; for an MDP whose states differ in their
-        number of choices.
+        probabilities); for a state without transitions that is not terminal.
     """
     real_number(discount, "discount", low=0.0, high=1.0)
     for name, label in (("terminal", terminal), ("initial", initial)):
@@ -95,7 +94,7 @@ def read_prism(
             raise ValueError(
                 f"{labels.path}: no state has the label {initial!r}, so it gives no law of the first state"
             )
-    n, n_actions, keys, probs = _transitions(tra, ends)
+    n, n_actions, keys, probs, available = _transitions(tra, ends)
     mask = np.zeros(n, dtype=np.bool_)
     mask[ends] = True
     values = _rewards(structure, tra, keys, n, n_actions, mask)
@@ -113,7 +112,7 @@ def read_prism(
     try:
         if len(tra.header) == 2:
             return MRP(p[0], r[0], discount, mask, law, normalise=normalise)
-        return MDP(p, r, discount, mask, law, normalise=normalise)
+        return MDP(p, r, discount, mask, law, normalise=normalise, available=available)
     except ValueError as error:
         raise ValueError(f"{tra.path}: {error}") from error
 
@@ -143,8 +142,8 @@ def write_prism(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
     stem = _stem(path)
     p, r, terminal = model.to_sparse()
     matrices, rewards = ([p], [r]) if isinstance(model, MRP) else (p, r)
-    n, n_actions = model.n_states, len(matrices)
-    header = f"{n}" if isinstance(model, MRP) else f"{n} {n * n_actions}"
+    n = model.n_states
+    header = f"{n}" if isinstance(model, MRP) else f"{n} {_choices_in_order(model)}"
     labels = ["terminal"]
     members = [np.flatnonzero(terminal)]
     if model.initial is not None:  # without the label, PRISM starts in state 0
@@ -167,6 +166,17 @@ def write_prism(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
     ):
         with replacing(Path(f"{stem}{suffix}")) as partial:
             partial.write_text("\n".join(content) + "\n", encoding="utf-8")
+
+
+def _choices_in_order(model: MDP) -> int:
+    """The number of choices; those of a state are numbered from 0 in the files, without gaps."""
+    gap = np.flatnonzero(model.choices.actions != np.arange(len(model.pairs)) - model.indptr[model.choices.states])
+    if gap.size:
+        raise ValueError(
+            f"PRISM counts the choices of a state from 0, but state {model.choices.states[gap[0]]} has action "
+            f"{model.choices.actions[gap[0]]} and not all before it; sort the actions so that each state has the first"
+        )
+    return len(model.pairs)
 
 
 @dataclass(frozen=True)
@@ -373,8 +383,9 @@ def _read_labels(stem: str, states: int) -> _Labels:
     return _Labels(path, {name: np.array(sorted(group), dtype=np.int64) for name, group in members.items()})
 
 
-def _transitions(tra: _Entries, ends: IntArray) -> tuple[int, int, IntArray, FloatArray]:
-    """States, actions, and the live transitions: keys (state * actions + action) * states + target, probabilities."""
+def _transitions(tra: _Entries, ends: IntArray) -> tuple[int, int, IntArray, FloatArray, BoolArray | None]:
+    """States, actions, and the live transitions: keys (state * actions + action) * states + target, probabilities;
+    and which choices there are, None if all states have as many. Terminal states have all."""
     n = tra.header[0]
     source, target = tra.index[:, 0], tra.index[:, -1]
     every_choice = tra.index[:, 1] if tra.index.shape[1] == 3 else np.zeros_like(source)
@@ -397,18 +408,17 @@ def _transitions(tra: _Entries, ends: IntArray) -> tuple[int, int, IntArray, Flo
     opened = np.unique(np.stack([source, choice]), axis=1)
     counts = np.bincount(opened[0], minlength=n)
     lived = np.unique(source)
-    n_actions = int(counts[lived[0]] if lived.size else every_choice.max(initial=0) + 1)
-    uneven = lived[counts[lived] != n_actions]
-    if uneven.size:
-        raise ValueError(
-            f"{tra.path}: state {uneven[0]} has {counts[uneven[0]]} choices, state {lived[0]} has {n_actions}; every "
-            "action must be open in every state here, so repeat one of its choices or split the model"
-        )
-    if choice.max(initial=0) >= n_actions:
-        state = int(source[np.argmax(choice)])
-        raise ValueError(f"{tra.path}: the choices of state {state} are not numbered from 0 to {n_actions - 1}")
+    n_actions = int(counts[lived].max() if lived.size else every_choice.max(initial=0) + 1)
+    stray = choice >= counts[source]
+    if stray.any():
+        state = int(source[np.argmax(stray)])
+        raise ValueError(f"{tra.path}: the choices of state {state} are not numbered from 0 to {counts[state] - 1}")
+    uneven = (counts[lived] != n_actions).any()
+    counts[ends] = n_actions
+    available = np.arange(n_actions) < counts[:, None] if uneven else None
     keys, inverse = np.unique((source * n_actions + choice) * n + target, return_inverse=True)
-    return n, n_actions, keys, np.bincount(inverse, weights=probs, minlength=len(keys)).astype(np.float64)
+    summed = np.bincount(inverse, weights=probs, minlength=len(keys)).astype(np.float64)
+    return n, n_actions, keys, summed, available
 
 
 def _rewards(structure: _Structure, tra: _Entries, keys: IntArray, n: int, n_actions: int, mask: Any) -> FloatArray:

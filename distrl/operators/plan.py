@@ -13,7 +13,7 @@ from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.laws.finite import running_sums
-from distrl.models.outcomes import OutcomeTable
+from distrl.models.outcomes import OutcomeTable, starts_of_runs
 from distrl.returns.grid import Grid
 
 _LAW_MEMORY = 4e9  # bytes that matrices of reward laws may take
@@ -132,9 +132,7 @@ def build_plan(
 def _plan_of_reads(table: OutcomeTable, discount: float, grid: Grid, going_on: np.ndarray, ending: np.ndarray) -> Plan:
     rows = np.flatnonzero(going_on)
     source, law, reward = table.sources[rows], table.laws[rows], table.rewards[rows]
-    fresh = np.ones(len(rows), dtype=bool)
-    fresh[1:] = (np.diff(source) != 0) | (np.diff(law) != 0) | (np.diff(reward) != 0)
-    starts = np.flatnonzero(fresh)
+    starts = np.flatnonzero(starts_of_runs(source, law, reward))
     read_counts, read_prob, read_reward = values_of(table, law[starts], reward[starts])
     ends = np.flatnonzero(ending)
     end_counts, end_prob, end_reward = values_of(table, table.laws[ends], table.rewards[ends])

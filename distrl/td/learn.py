@@ -13,6 +13,7 @@ from distrl._threads import check_threads, side_by_side
 from distrl._validation import FloatArray, IntArray, int_array, whole_number
 from distrl.dp.run import ProgressHook, progress_hook
 from distrl.models.mdp import MDP
+from distrl.models.model import as_mrp
 from distrl.models.mrp import MRP
 from distrl.td.methods import TDMethod
 from distrl.td.replication import Kept, Replication
@@ -122,19 +123,6 @@ def learn(
         return _Work(before, source, before.done + more, moments, check_threads(threads), hook).run()
     finally:
         close()
-
-
-def as_mrp(model: Any, policy: Any) -> MRP:
-    """The process that is sampled."""
-    if isinstance(model, MDP):
-        if policy is None:
-            raise ValueError("an MDP needs a policy: (S,) actions, (S, A) probabilities or 'uniform'")
-        return model.under(policy)
-    if not isinstance(model, MRP):
-        raise TypeError(f"model must be a distrl.MRP or a distrl.MDP, got {model!r}")
-    if policy is not None:
-        raise ValueError("an MRP has no actions; leave policy out")
-    return model
 
 
 def check_step_size(method: TDMethod, step_size: StepSize, updates: float) -> None:
