@@ -10,8 +10,8 @@ from distrl.dp.run import Run, progress_hook
 from distrl.dp.solution import Solution
 from distrl.dp.status import ConvergenceError, EvaluationInterrupted, Status
 from distrl.models.mdp import MDP
-from distrl.models.model import as_mrp
 from distrl.models.mrp import MRP
+from distrl.models.process import as_mrp
 from distrl.returns.grid import Grid
 
 

@@ -23,10 +23,11 @@ from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.quantile import QuantileBellman
 from distrl.returns.base import Returns
-from distrl.returns.brackets import BracketReturns
-from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.categorical import CategoricalReturns, as_categorical
+from distrl.returns.finite import as_finite
 from distrl.returns.functionals import (
     CVaR,
+    Enclosing,
     EntropicRisk,
     Functional,
     Mean,
@@ -37,8 +38,6 @@ from distrl.returns.functionals import (
     parse,
 )
 from distrl.returns.grid import Grid
-from distrl.returns.moments import MomentReturns
-from distrl.returns.particles import ParticleReturns
 from distrl.returns.quantile import QuantileReturns
 from distrl.theory.bounds import dkw_halfwidth
 
@@ -146,14 +145,15 @@ class Solution:
             raise ValueError("action returns need an MDP and a policy; this solution is of an MRP")
         if isinstance(self.returns, QuantileReturns) and self.certificate is not None:
             return self._action_quantiles(self.mdp, self.returns, self.certificate)
-        if not isinstance(self.returns, CategoricalReturns) or self.certificate is None:
+        laws = as_categorical(self.returns)
+        if laws is None or self.certificate is None:
             raise ValueError(f"action returns need a categorical or quantile solution; {self.method!r} gives none")
-        operator = CategoricalBellman.for_table(self.mdp.outcomes.whole, self.mdp.discount, self.returns.grid)
-        image = operator.apply(np.asarray(self.returns.probs))
+        operator = CategoricalBellman.for_table(self.mdp.outcomes.whole, self.mdp.discount, laws.grid)
+        image = operator.apply(np.asarray(laws.probs))
         certificate = Certifier.certify_sources(image, operator, self.certificate)
-        shape = (*self.mdp.choices.shape, self.returns.grid.atoms)
+        shape = (*self.mdp.choices.shape, laws.grid.atoms)
         probs = np.maximum(image.probs, 0.0).reshape(shape)
-        return CategoricalReturns._trusted(self.returns.grid, probs), certificate
+        return CategoricalReturns.trusted(laws.grid, probs), certificate
 
     def _action_quantiles(
         self, mdp: MDP, below: QuantileReturns, certificate: Certificate
@@ -162,14 +162,14 @@ class Solution:
         operator = QuantileBellman.for_table(mdp.outcomes.whole, mdp.discount, m, self.method.flat)
         image = operator(below)
         certified = ParticleCertifier.certify_sources(image, below, operator.targets, certificate, self.model)
-        return QuantileReturns._trusted(image.values.reshape(*mdp.choices.shape, m)), certified
+        return QuantileReturns.trusted(image.values.reshape(*mdp.choices.shape, m)), certified
 
     @property
     def action_returns(self) -> CategoricalReturns | QuantileReturns:
         """The law of every (state, action): batch shape (S, A), one application away from `returns`.
 
         `action_returns.mean()` is (S, A), `action_returns[s, a]` one law. `action_certificate` bounds its error. Where
-        not every state has every action the batch shape is (pairs,), in the order of `mdp.pairs`.
+        not every state has every action, the batch shape is (pairs,), in the order of `mdp.pairs`.
         """
         return self._action_level[0]
 
@@ -187,17 +187,11 @@ class Solution:
         Raises
         ------
         ValueError
-            If the model has no initial law.
+            If the model has no initial law, or the method gives no law to mix.
         """
         if self.model.initial is None:
             raise ValueError("the model has no initial law; give one with initial=, or look at returns[state]")
-        if isinstance(self.returns, ParticleReturns | QuantileReturns):
-            values, weights = self.returns.support_weights()
-            mixed = self.model.initial[:, None] * np.broadcast_to(weights, values.shape)
-            return ParticleReturns(values.ravel(), mixed.ravel())
-        if not isinstance(self.returns, CategoricalReturns):
-            raise ValueError(f"{self.method!r} gives no law to mix; look at returns[state]")
-        return CategoricalReturns._trusted(self.returns.grid, self.model.initial @ np.asarray(self.returns.probs))
+        return self.returns.mix(self.model.initial)
 
     # -- certified intervals ----------------------------------------------------------------------------------------
 
@@ -271,7 +265,7 @@ class Solution:
     def _sources(self, functional: Functional) -> list[Any]:
         """What is known that can say something of the functional."""
         sources: list[Any] = [self._moments] if self._knows_model else []
-        if isinstance(self.returns, BracketReturns):
+        if isinstance(self.returns, Enclosing):
             return [*sources, self.returns]
         if self._certified_law is not None:
             sources.append(self._certified_law)
@@ -292,7 +286,7 @@ class Solution:
 
     @cached_property
     def _certified_law(self) -> CertifiedLaw | None:
-        if self.certificate is None or isinstance(self.returns, MomentReturns):
+        if self.certificate is None:
             return None
         if self.certificate.confidence is None:
             return CertifiedLaw(self.returns, self.certificate)
@@ -306,9 +300,10 @@ class Solution:
         from distrl.dp.brackets import brackets_around
 
         run, found = Run(None, None, np.random.default_rng(0), None), None
-        if isinstance(self.returns, CategoricalReturns):
-            found = brackets_around(self.model, self.returns.grid, self.returns, run, _WORK)
-        elif isinstance(self.returns, ParticleReturns) and hasattr(self.method, "grid"):
+        laws = as_categorical(self.returns)
+        if laws is not None:
+            found = brackets_around(self.model, laws.grid, laws, run, _WORK)
+        elif hasattr(self.method, "grid"):
             grid = self.method.grid or Grid.covering(self.model, self.method.atoms)
             found = brackets_around(self.model, grid, None, run, _WORK)
         if run.interrupted:  # a run keeps its last iterate; whoever asks for an interval wants to stop
@@ -321,7 +316,7 @@ class Solution:
         if initial is None or self._certified_law is None:
             raise ValueError("the model has no initial law, or the method gives no law to mix")
         some = np.flatnonzero(initial)
-        weights, law = initial[some], self.start
+        weights, law = initial[some], as_finite(self.start)
         certified = self._certified_law[some].mixed(weights, law)
         moments = self._moments[some].mixed(weights)
         known = [moments, certified]
@@ -359,11 +354,7 @@ class Solution:
 
     def _value(self, functional: Functional) -> FloatArray | None:
         """The method's own number, None where it has none."""
-        if isinstance(functional, Mean):
-            return self.values
-        if isinstance(self.returns, MomentReturns):
-            return functional.value(self.returns) if isinstance(functional, Std) and self.returns.order > 1 else None
-        return None if isinstance(self.returns, BracketReturns) else functional.value(self.returns)
+        return self.returns.columns([functional]).get(functional.label)
 
     def _shown(self, states: Any) -> list[int]:
         """The states of a summary: those given, or the first of those that the model starts in."""
@@ -391,20 +382,33 @@ class Solution:
 
     def _lines(self, states: list[int], functionals: tuple[Functional, ...] = _TABLE) -> list[str]:
         """The table of a summary, and what its intervals are."""
-        said, columns = self._columns(states, functionals)
+        said, columns = self.text_columns(states, functionals)
         starred = any("*" in cell for cells in columns.values() for cell in cells)
         return ["", said, *aligned(columns), *([OFF] if starred else [])]
 
-    def _columns(
-        self, states: list[int], functionals: tuple[Functional, ...] = _TABLE
+    def text_columns(
+        self, states: list[int], functionals: tuple[Functional, ...] = _TABLE, *, start: bool = False
     ) -> tuple[str, dict[str, list[str]]]:
-        """What the intervals are, and the columns of text."""
+        """A sentence on what the intervals are, and the columns of a table for people: each number with its interval.
+
+        Parameters
+        ----------
+        states : list of int
+            A row for each.
+        functionals : tuple of Functionals
+            A column for each; mean, sd, VaR and CVaR of the worst 5% when left out.
+        start : bool
+            A row above them for the law of `start`.
+        """
         columns, kinds = {"state": [str(self.model.states[s]) for s in states]}, {}
         for functional in functionals:
             ends, kinds[functional.label] = self._stated(functional, states)
             columns[functional.label] = self._cells(functional, states, ends)
         if self.certificate is not None:
             columns["W1 <="] = [at_most(float(self.certificate.w1[s])) for s in states]
+        if start:
+            first = self._start_row(functionals)
+            columns = {name: [first[name], *cells] for name, cells in columns.items()}
         return self._what_intervals_are(kinds), columns
 
     def _certificate_line(self) -> list[str]:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from distrl._lazy import sparse
 from distrl._validation import BoolArray, FloatArray, IntArray, float_array, generator, real_number, whole_number
-from distrl.models.laws import FiniteLaw, Law, as_law
+from distrl.models.laws import FiniteLaw, Law, as_law, is_law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable, Rows, build_table
@@ -411,7 +411,7 @@ def _table(
     values, index = np.zeros(len(rewards)), np.full(len(rewards), -1)
     laws: list[Law] = []
     for position, (name, reward) in enumerate(rewards.items()):
-        if isinstance(reward, Law) or hasattr(reward, "cdf"):
+        if is_law(reward):
             index[position] = len(laws)
             laws.append(as_law(reward, name))
         else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from distrl.models.laws import Law
+from distrl.models.laws import is_law
 from distrl.models.step_check import Outcome
 
 
@@ -40,7 +40,7 @@ def by_pair(rows: Sequence[tuple[Any, ...]]) -> dict[tuple[int, int], list[Outco
     """{(state, action): outcomes in the table's order, equal ones added up}; a law as reward counts as any (NaN)."""
     found: dict[tuple[int, int], dict[tuple[int, float, bool], float]] = {}
     for state, action, probability, successor, reward, terminal in rows:
-        paid = math.nan if hasattr(reward, "cdf") or isinstance(reward, Law) else float(reward)
+        paid = math.nan if is_law(reward) else float(reward)
         outcomes = found.setdefault((state, action), {})
         key = int(successor), paid, bool(terminal)
         outcomes[key] = outcomes.get(key, 0.0) + float(probability)

@@ -13,7 +13,7 @@ import numpy as np
 from distrl._validation import FloatArray, IntArray, bool_array, float_array, real_number, refuse_masked, shortened
 from distrl.models.choices import Choices
 from distrl.models.ids import Ids, choices_of, ids_of
-from distrl.models.laws import Law, as_law
+from distrl.models.laws import Law, as_law, is_law
 from distrl.models.outcomes import Rows
 
 ALIASES = {
@@ -85,7 +85,7 @@ def split_laws(entries: Sequence[Any], name: str) -> tuple[FloatArray, IntArray,
     index = np.full(len(entries), -1)
     laws: list[Law] = []
     for position, entry in enumerate(entries):
-        if isinstance(entry, Law) or hasattr(entry, "cdf"):
+        if is_law(entry):
             index[position] = len(laws)
             laws.append(as_law(entry, f"{name}[{position}]"))
         else:

@@ -7,7 +7,7 @@ import numpy as np
 
 from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray, float_array
-from distrl.models.laws import Law
+from distrl.models.laws import Law, is_law
 from distrl.models.reading import split_laws
 
 
@@ -15,7 +15,7 @@ def holds_laws(rewards: Any) -> bool:
     """Whether a nested sequence has anything in it that looks like a law."""
     if sparse.issparse(rewards) or isinstance(rewards, str | bytes):
         return False
-    if isinstance(rewards, Law) or hasattr(rewards, "cdf"):
+    if is_law(rewards):
         return True
     if isinstance(rewards, np.ndarray) and rewards.dtype != object:
         return False
@@ -30,7 +30,7 @@ def rewards_of_states(
     if sparse.issparse(rewards):
         return _sparse_entries(rewards, "rewards", n, states, successors), constant, []
     if holds_laws(rewards):
-        if isinstance(rewards, Law) or hasattr(rewards, "cdf") or len(rewards) != n:
+        if is_law(rewards) or len(rewards) != n:
             count = "one law" if not hasattr(rewards, "__len__") else f"{len(rewards)} entries"
             raise ValueError(f"rewards must hold a number or a law for each of the {n} states, got {count}")
         values, index, laws = split_laws(rewards, "rewards")
@@ -71,7 +71,7 @@ def rewards_of_pairs(
 
 def _laws_of_pairs(rewards: Any, pairs: IntArray, n: int, n_actions: int) -> tuple[FloatArray, IntArray, list[Law]]:
     """Of laws nested [state] or [state][action], those of each `state * n_actions + action`."""
-    if isinstance(rewards, Law) or hasattr(rewards, "cdf") or len(rewards) != n:
+    if is_law(rewards) or len(rewards) != n:
         raise ValueError(f"rewards with laws must be nested [state] or [state][action] with {n} states")
     per_pair: list[Any] = []
     for s, entry in enumerate(rewards):
