@@ -26,7 +26,7 @@ _HARMLESS = {
 }
 
 
-def from_gymnasium(env_or_id: Any, discount: float, check: bool = True, **make_kwargs: Any) -> MDP:
+def from_gymnasium(env_or_id: object, discount: float, check: bool = True, **make_kwargs: object) -> MDP:
     """The MDP of a Gymnasium environment with a table `P`.
 
     `P[state][action]` is a list of (probability, next state, reward, terminated); an action whose list is missing or
