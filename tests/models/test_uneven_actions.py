@@ -28,6 +28,7 @@ from distrl import (
     save,
     write_prism,
 )
+from distrl.testing import strategies
 
 pytestmark = pytest.mark.fast
 
@@ -272,7 +273,7 @@ def test_a_refusal_names_state_and_action(build, sentence):
 
 @given(st.data())
 def test_where_every_action_is_available_nothing_changes(data):
-    model = data.draw(distrl.testing.strategies.mdps(max_states=3))
+    model = data.draw(strategies.mdps(max_states=3))
     table = model.outcomes
     rows = [
         (int(source) // model.n_actions, int(source) % model.n_actions, *rest)
@@ -289,6 +290,28 @@ def test_where_every_action_is_available_nothing_changes(data):
     drawn = [GenerativeModel(each).sample(7, rng=3) for each in (model, again, given_mask)]
     for other in drawn[1:]:
         same(drawn[0], other)
+
+
+@given(st.data())
+def test_a_policy_mixes_the_rows_of_the_pairs_it_plays(data):
+    model = data.draw(strategies.uneven_mdps())
+    policy = data.draw(strategies.policies(model))
+    table, matrix, n = model.outcomes, model.policy_matrix(policy), model.n_states
+    expected = np.zeros((n, n, 2))
+    rewards = np.zeros(n)
+    for source, p, successor, reward, end in zip(
+        table.sources, table.probs, table.next_states, table.rewards, table.terminals, strict=True
+    ):
+        state, action = model.pairs[source]
+        expected[state, successor, int(end)] += matrix[state, action] * p
+        rewards[state] += matrix[state, action] * p * reward
+    mixed = model.under(policy)
+    found = np.zeros_like(expected)
+    rows = mixed.outcomes.rows
+    np.add.at(found, (rows.sources, rows.next_states, rows.terminals.astype(int)), rows.probs)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15 * 8)
+    np.testing.assert_allclose(mixed.expected_rewards, rewards, rtol=0, atol=1e-13)
+    assert (matrix[~model.available] == 0.0).all()
 
 
 # -- results
