@@ -1,10 +1,11 @@
 """What distances accept, as rows of values and weights or as laws."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from distrl._validation import FloatArray, IntArray
 from distrl.models.laws import Law, as_law
@@ -15,6 +16,17 @@ from distrl.returns.finite import FiniteReturns, as_finite
 _ACCEPTED = "Returns, a distrl.FiniteLaw, a frozen scipy.stats law, or a list of laws, one a state"
 
 Rows = tuple[FloatArray, FloatArray]  # values and weights, (1 or B, n)
+
+
+class Frozen(Protocol):
+    """A frozen law of scipy.stats."""
+
+    def cdf(self, x: Any, /) -> Any:
+        """P(X <= x)."""
+
+
+#: What a distance is between: return laws, one law, or a list of laws, one a state.
+Operand = Returns | Law | Frozen | Sequence["Operand"] | NDArray[np.object_]
 
 
 @dataclass(frozen=True)

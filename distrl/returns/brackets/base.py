@@ -1,14 +1,14 @@
 """What is known of a law that lies between two others, and intervals for what can be read from it."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._steady import steady
 from distrl._validation import LARGEST_NUMBER, FloatArray
-from distrl.returns.arrays import state_index
+from distrl.returns.arrays import StateIndex, state_index
 from distrl.returns.base import Returns
 from distrl.returns.finite import FiniteReturns
 from distrl.returns.functionals.base import Functional
@@ -62,7 +62,7 @@ class BracketReturns(Returns, Enclosing):
     def batch_shape(self) -> tuple[int, ...]:
         return self.upper.batch_shape
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: StateIndex) -> Self:
         where = state_index(index, self.batch_shape)
         return type(self)(self.lower[where], self.upper[where], *(getattr(self, name)[where] for name in self._parts))
 

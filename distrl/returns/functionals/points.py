@@ -1,9 +1,10 @@
 """Functionals at a point of the axis: the CDF and the stop-loss transform."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, IntArray, float_array
 from distrl.returns.base import Returns
@@ -22,7 +23,7 @@ class CDF(Pointed):
     name: ClassVar[str] = "cdf"
     argument: ClassVar[str] = "point"
 
-    def checked(self, value: Any, name: str) -> FloatArray:
+    def checked(self, value: ArrayLike, name: str) -> FloatArray:
         points = float_array(value, name, ndim=(0, 1), finite=False)
         if np.isnan(points).any():
             raise ValueError(f"{name} is NaN; the CDF is asked at numbers")
