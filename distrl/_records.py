@@ -76,6 +76,11 @@ def load(path: str | os.PathLike[str]) -> Any:
     A result is what it was: laws, certificate, status, method, model and samples, bit for bit; its intervals can be
     asked for, and a run can be resumed. Nothing in the file is executed.
 
+    Parameters
+    ----------
+    path : path
+        Of a file whose name may end in anything.
+
     Raises
     ------
     ValueError, TypeError

@@ -18,6 +18,12 @@ def as_law(value: object, name: str) -> Law:
     are there. Cost: microseconds to milliseconds for a family that SciPy knows in closed form, up to some seconds of
     CPU where a value of the CDF takes a millisecond. Nothing is believed unseen: see `distrl.models.laws`.
 
+    Parameters
+    ----------
+    value : Law, frozen law of `scipy.stats`, or object with a `cdf`
+    name : str
+        How errors name it.
+
     Raises
     ------
     TypeError

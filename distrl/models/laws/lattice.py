@@ -25,8 +25,8 @@ Masses = Callable[[FloatArray], FloatArray]
 class LatticeLaw(FiniteLaw):
     """A discrete law with infinitely (or very) many values, cut where what is beyond is counted in `error`.
 
-    Everything that is done with finitely many values is done with those that are kept; `support` is that of the whole
-    law.
+    Everything that is done with finitely many values is done with those that are kept. `support` is that of the whole
+    law, `tail_index` the exponent of its tail, and `frozen` the law that was given.
     """
 
     def __init__(
