@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import distrl
-from experiments.protocol import Cell
+from experiments.protocol import Cell, Experiment
 
 PACKAGES = ("numpy", "scipy", "numba", "gymnasium", "matplotlib", "pandas", "joblib")
 #: The doors of distrl that present results; no cell goes through them.
@@ -73,11 +73,6 @@ def fingerprint(*modules: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def version_of(experiment: Any) -> str:
-    """The fingerprint of what makes an experiment's cells and solves them; its figures and reports do not matter."""
-    return fingerprint(*sorted({experiment.cells.__module__, experiment.solve.__module__}))
-
-
 def versions() -> dict[str, str]:
     """Of Python, distrl and the packages that results depend on."""
     return {
@@ -87,16 +82,15 @@ def versions() -> dict[str, str]:
     }
 
 
-def manifest(experiment: Any, cells: Sequence[Cell], size: str, seed: int) -> dict[str, Any]:
+def manifest(experiment: Experiment, cells: Sequence[Cell], size: str, seed: int) -> dict[str, Any]:
     """Everything that the cells depend on, and how to run them again."""
-    name = experiment.__name__.rpartition(".")[2]
     option = {"quick": " --quick", "default": "", "full": " --full"}[size]
     return {
-        "experiment": experiment.__name__,
-        "command": f"python -m experiments run {name}{option} --seed {seed}",
+        "experiment": experiment.package,
+        "command": f"python -m experiments run {experiment.name}{option} --seed {seed}",
         "arguments": {"size": size, "seed": seed},
         "cells": {cell.name: dict(cell.arguments) for cell in cells},
-        "code": version_of(experiment),
+        "code": fingerprint(*experiment.modules),
         "commit": _commit(),
         "versions": versions(),
         "machine": platform.machine(),

@@ -1,7 +1,7 @@
 """The categorical Bellman operator, one pass over the outcomes.
 
 Positions are in units of the grid spacing, from its first atom: atom j sits at j, and an outcome with reward r maps
-atom j to `at + discount * j`. A plan (see `distrl.operators.plan.Plan`) lists, for each source, groups of
+atom j to `at + discount * j`. A plan (see `distrl.operators.kernel_plan.KernelPlan`) lists, for each source, groups of
 successors that share a reward law on few values: successors are mixed once, then read once for each value.
 
 CDF form. The hat projection makes the new CDF at atom i the average of the unprojected CDF over the cell [i, i + 1],

@@ -11,6 +11,7 @@ from rich.table import Table
 import distrl
 from distrl._display import OFF, at_most
 from distrl.cli.saying import count
+from distrl.returns.finite import as_finite
 
 MOST_CURVES = 6
 
@@ -20,7 +21,7 @@ def drawing() -> "Callable[[distrl.Solution, list[int], Path], None]":
     from distrl.plotting import plot_returns, save_figure
 
     def draw(solution: "distrl.Solution", states: list[int], path: Path) -> None:
-        axes = plot_returns(solution.returns, states[:MOST_CURVES], certificate=solution.certificate)
+        axes = plot_returns(as_finite(solution.returns), states[:MOST_CURVES], certificate=solution.certificate)
         save_figure(axes.figure, path)  # type: ignore[arg-type]  # a figure, and no part of one
 
     return draw

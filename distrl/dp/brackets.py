@@ -19,7 +19,7 @@ from distrl.dp.status import Status
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
-from distrl.operators.plan import Plan, build_plan
+from distrl.operators.kernel_plan import KernelPlan, build_plan
 from distrl.returns.brackets import BracketReturns, ConvexBrackets, StochasticBrackets
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals import CDF, Functional, Quantile, Variance, parse
@@ -219,7 +219,7 @@ class Brackets(OnGrid):
         # masses out of place do not come closer by discounting: every sweep's count
         slack_mass = np.minimum(lost + run.iterations * float(floats.max()) / grid.width + grid.atoms * _EPS, 1.0)
         slack_far = linear.upper(floats + table.law_errors + overshoot + unknown)
-        lower, upper = (CategoricalReturns._trusted(grid, probs) for probs in laws)
+        lower, upper = (CategoricalReturns.trusted(grid, probs) for probs in laws)
         returns = StochasticBrackets(
             lower, upper, mean, mean_error, shift, shift, *return_ranges(model), slack_mass, slack_far
         )
@@ -393,7 +393,7 @@ class MergeSlack:
     expected: FloatArray
 
 
-def _merge_slack(problem: Problem, plan: Plan, law_errors: FloatArray, reach: float) -> MergeSlack:
+def _merge_slack(problem: Problem, plan: KernelPlan, law_errors: FloatArray, reach: float) -> MergeSlack:
     """`reach` is the largest distance of a particle from the first atom, `law_errors` (S,) those of merged laws.
 
     A conditional mean is a quotient of two sums: the terms of one cell, of masses and of masses times positions.

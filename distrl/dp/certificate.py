@@ -12,8 +12,8 @@ from distrl.dp.resolvent import Resolvent
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.categorical import Application, CategoricalBellman
-from distrl.operators.targets import Targets
-from distrl.returns.base import Returns
+from distrl.operators.particle_targets import ParticleTargets
+from distrl.returns.finite import FiniteReturns
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -142,23 +142,23 @@ class ParticleCertifier:
 
     claim = "certificate-one-step-transport"
 
-    def __init__(self, model: MRP, targets: Targets) -> None:
+    def __init__(self, model: MRP, targets: ParticleTargets) -> None:
         self.targets = targets
         self.linear = Resolvent.of(model)
         self._unknown = unknown_mass(model)
 
-    def certify(self, law: Returns) -> Certificate:
+    def certify(self, law: FiniteReturns) -> Certificate:
         """The certificate of the states' laws. Time: one merge, as an application, and two solves over states."""
-        values, weights = law._rows()
+        values, weights = law.rows()
         distance, slack = self.targets.distances(values, weights, values, weights)
         return _of_steps(self.linear.upper(distance), self.linear.upper(slack + self._unknown), self.claim)
 
     @staticmethod
     def certify_sources(
-        law: Returns, below: Returns, targets: Targets, certificate: Certificate, model: MRP
+        law: FiniteReturns, below: FiniteReturns, targets: ParticleTargets, certificate: Certificate, model: MRP
     ) -> Certificate:
         """The certificate of laws of other sources, (state, action) pairs, whose targets are at `below`."""
-        distance, slack = targets.distances(*below._rows(), *law._rows())
+        distance, slack = targets.distances(*below.rows(), *law.rows())
         if targets.table.known_defects is not None:
             slack = slack + targets.table.known_defects * diameter(model)
         onward = targets.table.continuation * targets.plan.discount

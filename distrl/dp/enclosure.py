@@ -9,8 +9,8 @@ from distrl._kernels import enclosure as kernels
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate
 from distrl.returns.base import Returns
+from distrl.returns.finite import FiniteReturns, ParticleReturns, as_finite
 from distrl.returns.functionals import Enclosing, Ends, each
-from distrl.returns.particles import ParticleReturns
 
 _EPS = float(np.finfo(np.float64).eps)
 _WIDER = "certificate-martingale-coupling"  # the certified law is the true one and martingale errors
@@ -54,7 +54,7 @@ class CertifiedLaw(Enclosing):
         band = None if self.band is None else self.band[index]
         return CertifiedLaw(self.law[index], self.certificate[index], band, self.width)
 
-    def mixed(self, weights: FloatArray, law: Returns) -> "CertifiedLaw":
+    def mixed(self, weights: FloatArray, law: FiniteReturns) -> "CertifiedLaw":
         """What is known of the mixture `law` of these laws: one law, batch (1,). Couplings mix as the laws do."""
         sure = self.certificate
         spread = np.sqrt(np.atleast_1d(weights @ sure.rounding**2))
@@ -71,7 +71,7 @@ class CertifiedLaw(Enclosing):
     @property
     def _size(self) -> FloatArray:
         """(S,) what reading a functional can cost in float64."""
-        values, _ = self.law.support_weights()
+        values, _ = as_finite(self.law).support_weights()
         return np.asarray(np.abs(values).max(axis=-1) * ((values.shape[-1] + 16.0) * _EPS))
 
     @property
@@ -99,7 +99,7 @@ class CertifiedLaw(Enclosing):
     def stop_loss_ends(self, points: FloatArray) -> Ends:
         above, below, _ = self._parts
         value = np.asarray(self.law.stop_loss(points))
-        values, _ = self.law.support_weights()
+        values, _ = as_finite(self.law).support_weights()
         reading = (values.shape[-1] + 16.0) * _EPS * value  # a sum of terms of one sign, large far below the law
         return value - above[..., None] - reading, value + below[..., None] + reading
 
@@ -133,7 +133,7 @@ class CertifiedLaw(Enclosing):
 
     def quantiles_near(self, levels: FloatArray, margins: FloatArray) -> Ends:
         """Ends of the quantiles at every level within `margins` (batch) of `levels` (K,)."""
-        low, high = self._nothing(len(levels))
+        low, high = self.nothing(len(levels))
         h, tail, margin = self.smear
         margin = margin + margins[..., None]
         for k, level in enumerate(levels):
@@ -156,7 +156,7 @@ class CertifiedLaw(Enclosing):
             square = (2.0 * spread[..., None] / h) ** 2 + 2.0 * moved[..., None] / h
             tail = np.where(scale > 0.0, np.minimum(1.0 / _STRETCHES, square), 0.0)
         tail = np.where(np.isfinite(h), np.nan_to_num(tail, nan=1.0), 1.0)
-        values, _ = self.law.support_weights()
+        values, _ = as_finite(self.law).support_weights()
         return np.where(np.isfinite(h), h, 0.0), tail, (sampled + (values.shape[-1] + 8.0) * _EPS)[..., None]
 
     def _cdf(self, points: FloatArray) -> FloatArray:

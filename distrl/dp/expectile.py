@@ -17,7 +17,7 @@ from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
-from distrl.operators.targets import Targets
+from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.particles import ParticleReturns
 from distrl.returns.quantile import midpoint_levels
 
@@ -68,7 +68,7 @@ class ExpectileDP:
     def _solve(self, model: MRP, run: Run) -> Solution:
         n = self.expectiles
         check_memory(model.n_states, n, 8.0, "use fewer expectiles")
-        targets, taus = Targets(model.outcomes, model.discount, self.threads), midpoint_levels(n)
+        targets, taus = ParticleTargets(model.outcomes, model.discount, self.threads), midpoint_levels(n)
         certifier = ParticleCertifier(model, targets)
         mean, variance = mean_and_variance(model, certifier.linear)
         statistics = ParticleReturns(normal_quantiles(mean, variance, taus)).expectile(taus)
@@ -121,7 +121,12 @@ class ExpectileDP:
 
 
 def read_expectiles(
-    targets: Targets, values: FloatArray, weights: FloatArray, guess: FloatArray, taus: FloatArray, out: FloatArray
+    targets: ParticleTargets,
+    values: FloatArray,
+    weights: FloatArray,
+    guess: FloatArray,
+    taus: FloatArray,
+    out: FloatArray,
 ) -> None:
     """Expectiles at `taus` of the targets at the particles `values` with `weights`, both (S, n), into `out`.
 

@@ -89,7 +89,7 @@ class Problem:
         status, tol = self.settled(outcome.status, float(bounds.max()))
         how = self.certifier.linear.how
         return Solution(
-            returns=CategoricalReturns._trusted(self.grid, probs),
+            returns=CategoricalReturns.trusted(self.grid, probs),
             status=status,
             iterations=run.iterations,
             residual=residual,

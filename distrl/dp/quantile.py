@@ -117,7 +117,7 @@ class QuantileDP:
                     break
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
-        returns = QuantileReturns._trusted(search.values)
+        returns = QuantileReturns.trusted(search.values)
         bounds = np.full(model.n_states, search.residual + rounding)
         bounds = certifier.linear.upper(bounds) if model.discount == 1.0 else gain * bounds
         status, tol = settle(status, float(bounds.max()), tol, run.given, gain * rounding, loose)

@@ -23,10 +23,11 @@ from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.quantile import QuantileBellman
 from distrl.returns.base import Returns
-from distrl.returns.brackets import BracketReturns
-from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.categorical import CategoricalReturns, as_categorical
+from distrl.returns.finite import as_finite
 from distrl.returns.functionals import (
     CVaR,
+    Enclosing,
     EntropicRisk,
     Functional,
     Mean,
@@ -37,8 +38,6 @@ from distrl.returns.functionals import (
     parse,
 )
 from distrl.returns.grid import Grid
-from distrl.returns.moments import MomentReturns
-from distrl.returns.particles import ParticleReturns
 from distrl.returns.quantile import QuantileReturns
 from distrl.theory.bounds import dkw_halfwidth
 
@@ -146,14 +145,15 @@ class Solution:
             raise ValueError("action returns need an MDP and a policy; this solution is of an MRP")
         if isinstance(self.returns, QuantileReturns) and self.certificate is not None:
             return self._action_quantiles(self.mdp, self.returns, self.certificate)
-        if not isinstance(self.returns, CategoricalReturns) or self.certificate is None:
+        laws = as_categorical(self.returns)
+        if laws is None or self.certificate is None:
             raise ValueError(f"action returns need a categorical or quantile solution; {self.method!r} gives none")
-        operator = CategoricalBellman.for_table(self.mdp.outcomes.whole, self.mdp.discount, self.returns.grid)
-        image = operator.apply(np.asarray(self.returns.probs))
+        operator = CategoricalBellman.for_table(self.mdp.outcomes.whole, self.mdp.discount, laws.grid)
+        image = operator.apply(np.asarray(laws.probs))
         certificate = Certifier.certify_sources(image, operator, self.certificate)
-        shape = (self.mdp.n_states, self.mdp.n_actions, self.returns.grid.atoms)
+        shape = (self.mdp.n_states, self.mdp.n_actions, laws.grid.atoms)
         probs = np.maximum(image.probs, 0.0).reshape(shape)
-        return CategoricalReturns._trusted(self.returns.grid, probs), certificate
+        return CategoricalReturns.trusted(laws.grid, probs), certificate
 
     def _action_quantiles(
         self, mdp: MDP, below: QuantileReturns, certificate: Certificate
@@ -162,7 +162,7 @@ class Solution:
         operator = QuantileBellman.for_table(mdp.outcomes.whole, mdp.discount, m, self.method.flat)
         image = operator(below)
         certified = ParticleCertifier.certify_sources(image, below, operator.targets, certificate, self.model)
-        return QuantileReturns._trusted(image.values.reshape(mdp.n_states, mdp.n_actions, m)), certified
+        return QuantileReturns.trusted(image.values.reshape(mdp.n_states, mdp.n_actions, m)), certified
 
     @property
     def action_returns(self) -> CategoricalReturns | QuantileReturns:
@@ -185,17 +185,11 @@ class Solution:
         Raises
         ------
         ValueError
-            If the model has no initial law.
+            If the model has no initial law, or the method gives no law to mix.
         """
         if self.model.initial is None:
             raise ValueError("the model has no initial law; give one with initial=, or look at returns[state]")
-        if isinstance(self.returns, ParticleReturns | QuantileReturns):
-            values, weights = self.returns.support_weights()
-            mixed = self.model.initial[:, None] * np.broadcast_to(weights, values.shape)
-            return ParticleReturns(values.ravel(), mixed.ravel())
-        if not isinstance(self.returns, CategoricalReturns):
-            raise ValueError(f"{self.method!r} gives no law to mix; look at returns[state]")
-        return CategoricalReturns._trusted(self.returns.grid, self.model.initial @ np.asarray(self.returns.probs))
+        return self.returns.mix(self.model.initial)
 
     # -- certified intervals ----------------------------------------------------------------------------------------
 
@@ -269,7 +263,7 @@ class Solution:
     def _sources(self, functional: Functional) -> list[Any]:
         """What is known that can say something of the functional."""
         sources: list[Any] = [self._moments] if self._knows_model else []
-        if isinstance(self.returns, BracketReturns):
+        if isinstance(self.returns, Enclosing):
             return [*sources, self.returns]
         if self._certified_law is not None:
             sources.append(self._certified_law)
@@ -290,7 +284,7 @@ class Solution:
 
     @cached_property
     def _certified_law(self) -> CertifiedLaw | None:
-        if self.certificate is None or isinstance(self.returns, MomentReturns):
+        if self.certificate is None:
             return None
         if self.certificate.confidence is None:
             return CertifiedLaw(self.returns, self.certificate)
@@ -304,9 +298,10 @@ class Solution:
         from distrl.dp.brackets import brackets_around
 
         run, found = Run(None, None, np.random.default_rng(0), None), None
-        if isinstance(self.returns, CategoricalReturns):
-            found = brackets_around(self.model, self.returns.grid, self.returns, run, _WORK)
-        elif isinstance(self.returns, ParticleReturns) and hasattr(self.method, "grid"):
+        laws = as_categorical(self.returns)
+        if laws is not None:
+            found = brackets_around(self.model, laws.grid, laws, run, _WORK)
+        elif hasattr(self.method, "grid"):
             grid = self.method.grid or Grid.covering(self.model, self.method.atoms)
             found = brackets_around(self.model, grid, None, run, _WORK)
         if run.interrupted:  # a run keeps its last iterate; whoever asks for an interval wants to stop
@@ -319,7 +314,7 @@ class Solution:
         if initial is None or self._certified_law is None:
             raise ValueError("the model has no initial law, or the method gives no law to mix")
         some = np.flatnonzero(initial)
-        weights, law = initial[some], self.start
+        weights, law = initial[some], as_finite(self.start)
         certified = self._certified_law[some].mixed(weights, law)
         moments = self._moments[some].mixed(weights)
         known = [moments, certified]
@@ -357,11 +352,7 @@ class Solution:
 
     def _value(self, functional: Functional) -> FloatArray | None:
         """The method's own number, None where it has none."""
-        if isinstance(functional, Mean):
-            return self.values
-        if isinstance(self.returns, MomentReturns):
-            return functional.value(self.returns) if isinstance(functional, Std) and self.returns.order > 1 else None
-        return None if isinstance(self.returns, BracketReturns) else functional.value(self.returns)
+        return self.returns.columns([functional]).get(functional.label)
 
     def _shown(self, states: Any) -> list[int]:
         """The states of a summary: those given, or the first of those that the model starts in."""

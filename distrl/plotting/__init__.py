@@ -12,6 +12,6 @@ except ModuleNotFoundError as error:
 from distrl.plotting.errors import plot_errors
 from distrl.plotting.laws import plot_returns
 from distrl.plotting.maps import plot_map
-from distrl.plotting.style import PALETTE, STYLE, save_figure
+from distrl.plotting.style import DASHES, MARKERS, PALETTE, STYLE, save_figure
 
-__all__ = ["PALETTE", "STYLE", "plot_errors", "plot_map", "plot_returns", "save_figure"]
+__all__ = ["DASHES", "MARKERS", "PALETTE", "STYLE", "plot_errors", "plot_map", "plot_returns", "save_figure"]

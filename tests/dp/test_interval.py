@@ -17,7 +17,7 @@ def test_crossed_ends_are_an_internal_error_that_names_state_and_functional(monk
     """They were swapped: a false bound looked like a true one."""
     returns = evaluate(MODEL, Brackets(31)).returns
     low, high = returns.interval("cvar", 0.1).T
-    monkeypatch.setattr(type(returns), "_cvar", lambda self, levels, tail: (high[:, None], low[:, None]))
+    monkeypatch.setattr(type(returns), "cvar_ends", lambda self, levels, tail: (high[:, None], low[:, None]))
     with pytest.raises(CrossedEnds, match=r"CVaR\(level=0.1, tail='lower'\) at state 0 contradict each other"):
         returns.interval("cvar", 0.1)
 
