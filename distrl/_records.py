@@ -8,6 +8,7 @@ its fields; what is computed on demand is left out. An object that occurs twice 
 import dataclasses
 import inspect
 import json
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -18,6 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from distrl._files import one_line, path_of, read_npz, write_npz
 from distrl.models.laws import FiniteLaw, LatticeLaw, Law
@@ -55,7 +57,7 @@ _MODULES = (
 )
 
 
-def save(thing: Any, path: Any) -> None:
+def save(thing: object, path: str | os.PathLike[str]) -> None:
     """Write a model or a result to a file; `load` gives it back bit for bit.
 
     The file appears whole or not at all: it is written beside `path` and then renamed.
@@ -82,11 +84,16 @@ def save(thing: Any, path: Any) -> None:
         write_npz(path_of(path), record_of(thing, {}))
 
 
-def load(path: Any) -> Any:
+def load(path: str | os.PathLike[str]) -> Any:
     """Read what `save`, `Solution.save` or `LearningRun.save` wrote: a model, a Solution, an Estimate, a LearningRun.
 
     A result is what it was: laws, certificate, status, method, model and samples, bit for bit; its intervals can be
     asked for, and a run can be resumed. Nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : path
+        Of a file whose name may end in anything.
 
     Raises
     ------
@@ -112,8 +119,8 @@ def load(path: Any) -> Any:
 
 
 def record_of(
-    thing: Any, named: Mapping[str, Any], stacked: Mapping[str, Sequence[Any]] = MappingProxyType({})
-) -> dict[str, Any]:
+    thing: object, named: Mapping[str, ArrayLike], stacked: Mapping[str, Sequence[object]] = MappingProxyType({})
+) -> dict[str, ArrayLike]:
     """The fields of a file: `thing`, and arrays for people, `named`, which it shares where they are its own.
 
     `stacked` says of a named array which arrays of `thing` are its rows.
@@ -134,7 +141,10 @@ def record_of(
 
 
 def write_result(
-    path: Path, thing: Any, named: Mapping[str, Any], stacked: Mapping[str, Sequence[Any]] = MappingProxyType({})
+    path: Path,
+    thing: object,
+    named: Mapping[str, ArrayLike],
+    stacked: Mapping[str, Sequence[object]] = MappingProxyType({}),
 ) -> None:
     """Write a result and arrays for people; the arrays alone, with a warning, where a part of it cannot be written."""
     try:
@@ -182,14 +192,14 @@ _FORMER = {
 class _Writer:
     """Makes a record."""
 
-    def __init__(self, named: Mapping[str, Any], stacked: Mapping[str, Sequence[Any]]) -> None:
+    def __init__(self, named: Mapping[str, ArrayLike], stacked: Mapping[str, Sequence[object]]) -> None:
         self.arrays = dict(named)
         self._places: dict[int, Any] = {
             id(array): {"array": name} for name, array in named.items() if isinstance(array, np.ndarray)
         }
         for name, rows in stacked.items():
             self._places.update((id(row), {"array": name, "row": place}) for place, row in enumerate(rows))
-        self._kept: list[Any] = []  # alive, so that no two have one identity
+        self._kept: list[object] = []  # alive, so that no two have one identity
         self._objects = 0
 
     def write(self, thing: Any) -> Any:
@@ -247,7 +257,7 @@ class _Writer:
         return self._objects
 
     @staticmethod
-    def _check(thing: Any) -> None:
+    def _check(thing: object) -> None:
         if _classes().get(type(thing).__name__) is not type(thing):
             raise ValueError(f"{thing!r} cannot be saved: {type(thing).__name__} is no class of distrl's results")
 
@@ -255,7 +265,7 @@ class _Writer:
 class _Reader:
     """Makes objects of a record."""
 
-    def __init__(self, arrays: Mapping[str, Any]) -> None:
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._arrays = arrays
         self._made: dict[int, Any] = {}
 

@@ -29,7 +29,7 @@ _HARMLESS = {
 }
 
 
-def from_gymnasium(env_or_id: Any, discount: float, check: bool = True, **make_kwargs: Any) -> MDP:
+def from_gymnasium(env_or_id: object, discount: float, check: bool = True, **make_kwargs: object) -> MDP:
     """The MDP of a Gymnasium environment with a table `P`.
 
     `P[state][action]` is a list of (probability, next state, reward, terminated). No state is added and every state
@@ -88,7 +88,7 @@ def from_gymnasium(env_or_id: Any, discount: float, check: bool = True, **make_k
             made.close()
 
 
-def _convert(env: Any, given: Any, discount: float, check: bool) -> MDP:
+def _convert(env: object, given: object, discount: float, check: bool) -> MDP:
     name = repr(given) if isinstance(given, str) else type(given).__name__
     if isinstance(env, Mapping) or (isinstance(env, Sequence) and not isinstance(env, str | bytes)):
         core, name = None, "what was given"
