@@ -30,13 +30,14 @@ from distrl.models.storage import save as save_model
 
 _RECORD = "distrl result"
 _VERSION = 1
-_MODEL = ("outcomes", "discount", "initial", "layout")  # of a model, in the fields of a model's file
+#: Attributes of a model that the fields of a model's file say.
+_MODEL = ("outcomes", "discount", "initial", "layout", "states", "actions", "choices")
 #: Where the classes are that results are made of.
 _MODULES = (
     *(f"dp.{name}" for name in ("brackets", "categorical", "certificate", "expectile", "moments", "monte_carlo")),
     *(f"dp.{name}" for name in ("particles", "quantile", "solution", "status")),
     "generative.result",
-    *(f"models.{name}" for name in ("generative", "mdp", "mrp", "outcomes")),
+    *(f"models.{name}" for name in ("empirical", "generative", "mdp", "mrp", "outcomes", "samples")),
     *(f"returns.brackets.{name}" for name in ("convex", "stochastic")),
     *(f"returns.functionals.{name}" for name in ("averages", "levels", "points")),
     *(f"returns.{name}" for name in ("categorical", "expectile", "finite", "grid", "moments", "quantile")),
@@ -306,7 +307,7 @@ class _Reader:
         thing = kind.__new__(kind)
         if "model" in node:
             model = build({name: self.read(value) for name, value in node["model"].items()})
-            fields = {**{name: getattr(model, name) for name in _MODEL}, **fields}
+            fields = {**vars(model), **fields}
         vars(thing).update(fields)
         return thing
 

@@ -11,6 +11,7 @@ from distrl.dp.solution import Solution
 from distrl.dp.status import ConvergenceError, EvaluationInterrupted, Status
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.models.process import as_mrp
 from distrl.returns.grid import Grid
 
 
@@ -108,16 +109,8 @@ def solve(
     if not hasattr(method, "_solve") or isinstance(method, type):
         hint = f"; create it: {method.__name__}(...)" if isinstance(method, type) else ""
         raise TypeError(f"method must be a method such as distrl.CategoricalFixedPoint(), got {method!r}{hint}")
-    if isinstance(model, MDP):
-        if policy is None:
-            raise ValueError("an MDP needs a policy: (S,) actions, (S, A) probabilities or 'uniform'")
-        mdp, mrp = model, model.under(policy)
-    elif isinstance(model, MRP):
-        if policy is not None:
-            raise ValueError("an MRP has no actions; leave policy out")
-        mdp, mrp = None, model
-    else:
-        raise TypeError(f"model must be a distrl.MRP or a distrl.MDP, got {model!r}")
+    mrp = as_mrp(model, policy)
+    mdp = model if isinstance(model, MDP) else None
     if tol is not None:
         tol = real_number(tol, "tol")
         if tol <= 0.0:

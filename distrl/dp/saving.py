@@ -22,7 +22,7 @@ def save_solution(solution: "Solution", path: str | os.PathLike[str]) -> None:
         columns = solution.table()
         writer = csv.writer(text)
         writer.writerow(["state", *columns])
-        writer.writerows(zip(range(solution.model.n_states), *(c.tolist() for c in columns.values()), strict=True))
+        writer.writerows(zip(solution.model.states, *(c.tolist() for c in columns.values()), strict=True))
         with replacing(target) as partial:
             partial.write_text(text.getvalue(), encoding="utf-8", newline="")
     elif target.suffix == ".npz":

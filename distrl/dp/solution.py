@@ -151,7 +151,7 @@ class Solution:
         operator = CategoricalBellman.for_table(self.mdp.outcomes.whole, self.mdp.discount, laws.grid)
         image = operator.apply(np.asarray(laws.probs))
         certificate = Certifier.certify_sources(image, operator, self.certificate)
-        shape = (self.mdp.n_states, self.mdp.n_actions, laws.grid.atoms)
+        shape = (*self.mdp.choices.shape, laws.grid.atoms)
         probs = np.maximum(image.probs, 0.0).reshape(shape)
         return CategoricalReturns.trusted(laws.grid, probs), certificate
 
@@ -162,19 +162,21 @@ class Solution:
         operator = QuantileBellman.for_table(mdp.outcomes.whole, mdp.discount, m, self.method.flat)
         image = operator(below)
         certified = ParticleCertifier.certify_sources(image, below, operator.targets, certificate, self.model)
-        return QuantileReturns.trusted(image.values.reshape(mdp.n_states, mdp.n_actions, m)), certified
+        return QuantileReturns.trusted(image.values.reshape(*mdp.choices.shape, m)), certified
 
     @property
     def action_returns(self) -> CategoricalReturns | QuantileReturns:
         """The law of every (state, action): batch shape (S, A), one application away from `returns`.
 
-        `action_returns.mean()` is (S, A), `action_returns[s, a]` one law. `action_certificate` bounds its error.
+        `action_returns.mean()` is (S, A), `action_returns[s, a]` one law. `action_certificate` bounds its error. Where
+        not every state has every action, the batch shape is (pairs,), in the order of `mdp.pairs`.
         """
         return self._action_level[0]
 
     @property
     def action_certificate(self) -> Certificate:
-        """The certificate of `action_returns`, arrays (S * A,), index state * A + action."""
+        """The certificate of `action_returns`, arrays (pairs,) in the order of `mdp.pairs`: state * A + action where
+        every state has every action."""
         return self._action_level[1]
 
     @property
@@ -398,7 +400,7 @@ class Solution:
         start : bool
             A row above them for the law of `start`.
         """
-        columns, kinds = {"state": [str(s) for s in states]}, {}
+        columns, kinds = {"state": [str(self.model.states[s]) for s in states]}, {}
         for functional in functionals:
             ends, kinds[functional.label] = self._stated(functional, states)
             columns[functional.label] = self._cells(functional, states, ends)
@@ -416,7 +418,7 @@ class Solution:
         sure = "" if self.certificate.confidence is None else f" with confidence {self.certificate.confidence:g}"
         return [
             f"certificate{sure}: W1 to {self.certificate.of} <= {at_most(self.certificate.w1[worst])} "
-            f"(state {worst}, the worst) [{self.certificate.claim}]"
+            f"(state {self.model.states[worst]!r}, the worst) [{self.certificate.claim}]"
         ]
 
     @steady

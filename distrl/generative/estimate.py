@@ -17,7 +17,8 @@ from distrl.generative.adaptive import Adaptive, even_sizes
 from distrl.generative.influence import Influence
 from distrl.generative.learners import learn_solution
 from distrl.generative.result import Estimate
-from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
+from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
+from distrl.models.generative import GenerativeModel
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
@@ -62,7 +63,7 @@ def estimate(
         sample a step; its own number of episodes is not used.
     policy : for an MDP, as in `evaluate`
     samples_per_state : int
-        Samples of every state of an MRP, of every (state, action) of an MDP.
+        Samples of every state of an MRP, of every available (state, action) of an MDP.
     rng : anything `numpy.random.default_rng` takes
     rewards : "sampled" or "known", see `GenerativeModel`
     step_size : float, array or step-size object

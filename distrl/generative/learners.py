@@ -11,9 +11,9 @@ from distrl.dp.resolvent import Resolvent
 from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
-from distrl.models.generative import Samples
 from distrl.models.mrp import MRP
 from distrl.models.process import as_mrp
+from distrl.models.samples import Samples
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.base import Returns
@@ -42,11 +42,11 @@ def learn_solution(empirical: Any, method: LearningRule[Returns], policy: Any, s
     if (samples.laws >= 0).any():
         raise ValueError("learners take rewards as numbers; sample them: rewards='sampled'")
     model = as_mrp(empirical, policy)
-    weights = np.ones((model.n_states, 1)) if policy is None else empirical.policy_matrix(policy)
+    weights = np.ones(model.n_states) if policy is None else empirical.pair_weights(policy)
     rows = stream(samples, weights, run.rng)
     learner = Learner(method, model, step_size=step_size)
     learner.update_batch(
-        samples.sources[rows] // weights.shape[1],
+        samples.source_states[samples.sources[rows]],
         samples.rewards[rows],
         samples.next_states[rows],
         samples.terminals[rows],
@@ -76,10 +76,10 @@ def learn_solution(empirical: Any, method: LearningRule[Returns], policy: Any, s
 
 def stream(samples: Samples, policy: FloatArray, rng: np.random.Generator) -> IntArray:
     """Rows of `samples` in random order, without replacement, n(x, a) of each source: n(x, a) proportional to the
-    (S, A) `policy` in every state and as large as the samples allow, rounded at random to one up or down."""
-    totals = samples.totals.reshape(policy.shape)
-    scale = np.divide(totals, policy, out=np.full(policy.shape, np.inf), where=policy > 0.0).min(axis=1, keepdims=True)
-    wanted = np.minimum(np.floor(policy * scale + rng.random(policy.shape) * (policy < 1.0)), totals).ravel()
+    (sources,) `policy` in every state and as large as the samples allow, rounded at random to one up or down."""
+    allowed = np.divide(samples.totals, policy, out=np.full(len(policy), np.inf), where=policy > 0.0)
+    scale = np.minimum.reduceat(allowed, samples.state_sources[:-1])[samples.source_states]
+    wanted = np.minimum(np.floor(policy * scale + rng.random(len(policy)) * (policy < 1.0)), samples.totals)
     rows = rng.permutation(np.repeat(np.arange(len(samples.counts)), samples.counts))
     sources = samples.sources[rows]
     order = np.argsort(sources, kind="stable")

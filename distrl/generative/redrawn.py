@@ -12,7 +12,7 @@ from distrl._validation import FloatArray, generator
 from distrl.dp.evaluate import Method
 from distrl.dp.run import Run
 from distrl.generative.resampling import Resampler
-from distrl.models.generative import EmpiricalMDP, EmpiricalMRP
+from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
 from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.linear import solve_contraction
@@ -120,7 +120,10 @@ class Deviations:
         samples = empirical.samples
         self._resampler: Resampler | None = None
         if (samples.laws < 0).all() and (samples.totals > 0).all():
-            weights = np.ones(samples.n_sources) if policy is None else policy.ravel()
+            weights = np.ones(samples.n_sources)
+            if isinstance(empirical, EmpiricalMDP):
+                assert policy is not None
+                weights = empirical.pair_weights(policy)
             self._resampler = Resampler(samples, weights, empirical.discount, self.grid)
         self._own = _linear_part(self._operator(None)) if linear else None
         dense = self._own is not None and self.cdf.size <= _DENSE
@@ -156,7 +159,10 @@ class Deviations:
 
 def under(model: Empirical, policy: FloatArray | None) -> MRP:
     """The empirical model under a policy; an MRP has none."""
-    return model.under(policy) if isinstance(model, EmpiricalMDP) else model
+    if isinstance(model, EmpiricalMDP):
+        assert policy is not None
+        return model.under(policy)
+    return model
 
 
 def _linear_part(operator: Callable[..., FloatArray]) -> Apply:

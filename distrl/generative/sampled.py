@@ -13,7 +13,7 @@ from distrl.dp.solution import Solution
 from distrl.generative.distances import Distance
 from distrl.generative.influence import FirstOrder
 from distrl.generative.redrawn import RedrawnModels
-from distrl.models.generative import EmpiricalMDP, EmpiricalMRP
+from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals import Functional, intersection
 from distrl.returns.grid import return_ranges
@@ -75,8 +75,15 @@ class SampledSolution(Solution):
     def weights(self) -> FloatArray:
         """(sources,) the weight of each source (state, or state and action) in its state: the policy's probability."""
         if isinstance(self.empirical, EmpiricalMDP):
-            return self.empirical.policy_matrix(self.policy).ravel()
+            return self.empirical.pair_weights(self.policy)
         return np.ones(self.model.n_states)
+
+    @property
+    def state_weights(self) -> FloatArray:
+        """The same by state: (S, A), or (S,) of an MRP."""
+        if isinstance(self.empirical, EmpiricalMDP):
+            return self.empirical.policy_matrix(self.policy)
+        return self.weights
 
     @cached_property
     def unknown(self) -> BoolArray:
@@ -84,7 +91,7 @@ class SampledSolution(Solution):
         n = self.model.n_states
         if self.empirical is None:
             return np.zeros(n, dtype=np.bool_)
-        bad = (self.empirical.unknown.reshape(-1) & (self.weights > 0.0)).reshape(n, -1).any(axis=1)
+        bad = (self.empirical.unknown & (self.state_weights > 0.0)).reshape(n, -1).any(axis=1)
         while True:
             wider = bad | (self.model.continuation @ bad.astype(np.float64) > 0.0)
             if np.array_equal(wider, bad):
@@ -167,6 +174,6 @@ class SampledSolution(Solution):
             As `solved`.
         """
         empirical = self.solved()
-        policy = None if self.policy is None else self.weights.reshape(self.model.n_states, -1)
+        policy = None if self.policy is None else self.state_weights
         categorical = None if self.first_order is None else self.first_order.returns
         return RedrawnModels(empirical, policy, self.returns, self.method, categorical)

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 
 from distrl._lazy import sparse
 from distrl._validation import BoolArray, FloatArray, IntArray, float_array, generator, real_number, whole_number
-from distrl.models.laws import FiniteLaw, Law, as_law
+from distrl.models.laws import FiniteLaw, Law, as_law, is_law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.models.outcomes import OutcomeTable, build_table
+from distrl.models.outcomes import OutcomeTable, Rows, build_table
 
 __all__ = [
     "CLIFF_WALK",
@@ -78,7 +78,7 @@ def chain(
         {"step_reward": step_reward, "end_reward": end_reward},
         states=n,
     )
-    return MRP._from_table(table, discount, np.eye(1, n)[0], (1, n))
+    return MRP.from_table(table, discount, np.eye(1, n)[0], (1, n))
 
 
 def two_state(switch: float | Sequence[float] = 0.5, rewards: Any = (1.0, 0.0), discount: float = 0.9) -> MRP:
@@ -320,7 +320,7 @@ def gridworld(
         actions=4,
     )
     initial = (flat == "S") / back if back else None
-    return MDP._from_table(table, discount, initial, (rows, columns))
+    return MDP.from_table(table, discount, initial, (rows, columns))
 
 
 def hard(copies: int = 1, discount: float = 0.9) -> MRP:
@@ -411,19 +411,13 @@ def _table(
     values, index = np.zeros(len(rewards)), np.full(len(rewards), -1)
     laws: list[Law] = []
     for position, (name, reward) in enumerate(rewards.items()):
-        if isinstance(reward, Law) or hasattr(reward, "cdf"):
+        if is_law(reward):
             index[position] = len(laws)
             laws.append(as_law(reward, name))
         else:
             values[position] = real_number(reward, name)
     return build_table(
-        sources,
-        probs,
-        successors,
-        values[kinds],
-        terminals,
-        index[kinds],
-        laws,
+        Rows(sources, probs, successors, values[kinds], terminals, index[kinds], laws),
         n_sources=states * actions,
         n_states=states,
         describe=lambda source: f"state {source // actions}" + (f", action {source % actions}" * (actions > 1)),
@@ -441,7 +435,7 @@ def _geometric(copies: int, q: float, discount: Any, reward: Any) -> MRP:
         {"reward": reward},
         states=copies,
     )
-    return MRP._from_table(table, discount)
+    return MRP.from_table(table, discount)
 
 
 def _rewards(rewards: Any, shape: tuple[int, ...], gen: np.random.Generator) -> Any:

@@ -82,13 +82,16 @@ def _walk(
 ) -> dict[tuple[int, int], list[int]]:
     """{(state, action): index of the outcome that was seen, for each step}, or an error at the first that P lacks."""
     rng = np.random.default_rng(0)
-    states, actions = (1 + max(pair[k] for pair in rows) for k in (0, 1))
+    actions: dict[int, list[int]] = {}
+    for state, action in sorted(rows):
+        actions.setdefault(state, []).append(action)
+    states = len(actions)
     seen: dict[tuple[int, int], list[int]] = {}
     state = left = episode = 0
     for _ in range(STEPS):
         if left == 0:
             state, left, episode = _started(env, episode, states, initial, rng, name), _LONGEST, episode + 1
-        pair = state, int(rng.integers(actions))
+        pair = state, actions[state][int(rng.integers(len(actions[state])))]
         with _blamed(name, f"step({pair[1]}) in state {state}"):
             observation, reward, ended, cut = _stepped(env.step(pair[1]))
         state, left = _as_state(observation, states), left - 1

@@ -45,7 +45,7 @@ class FiniteSample:
             )
         low, high = estimate.empirical.return_range
         radius_of = mean_radius if isinstance(functional, Mean) else w1_radius
-        radius = radius_of(estimate.model, estimate.weights, estimate.empirical.samples.totals, high - low, level)
+        radius = radius_of(estimate.model, estimate.state_weights, estimate.empirical.sample_counts, high - low, level)
         moved = functional.moved(estimate.enclosed(functional), radius, high - low)
         if moved is not None:
             return moved[states]
