@@ -13,7 +13,6 @@ attribute with a default. Nothing here uses a private name of the library: a sui
 newcomer fits the public protocols. Oracles are dense formulas of their own.
 """
 
-import inspect
 from typing import Any, ClassVar
 
 import numpy as np
@@ -401,6 +400,3 @@ class FunctionalLaws:
 
     def test_its_label_is_short(self) -> None:
         assert 0 < len(self.functional().label) < 40
-
-
-SUITES = {name: suite for name, suite in list(globals().items()) if inspect.isclass(suite) and name.endswith("Laws")}
