@@ -17,7 +17,7 @@ import distrl
 from distrl._compiling import NOTE, watch
 from distrl._display import OFF, at_most
 from distrl._validation import FloatArray
-from distrl.dp.run import progress_hook
+from distrl.dp.progress import progress_hook
 from distrl.models.from_gymnasium import constructor_defaults
 
 try:

@@ -213,7 +213,7 @@ def solve_by_rule(problem: Problem, system: System, stop: Stop) -> tuple[Outcome
     if status is not Status.INTERRUPTED:
         image = np.empty_like(cdf)
         residual = system.apply(cdf, image)
-        stop.run.iterations += 1
+        stop.call.count()
         if residual <= stop.goal:
             status = Status.CONVERGED
         else:
@@ -224,17 +224,14 @@ def solve_by_rule(problem: Problem, system: System, stop: Stop) -> tuple[Outcome
 
 def _pass_exactly(system: System, cdf: FloatArray, states: IntArray, stop: Stop) -> bool:
     """Solve `states` one after the other, so that it can be followed and interrupted; whether all of them are."""
-    run, some = stop.run, max(_AT_A_TIME // system.grid.atoms, 1)
-    run.enter(f"solving {len(states)} states one after the other")
-    try:
+    call, some = stop.call, max(_AT_A_TIME // system.grid.atoms, 1)
+    call.enter(f"solving {len(states)} states one after the other")
+    with call.interruptible():
         for first in range(0, len(states), some):
             solve_states(cdf, system.plan, states[first : first + some])
-            if run.progress is not None:
-                run.progress(min(first + some, len(states)) / len(states), run.iterations, math.nan)
-    except KeyboardInterrupt:
-        return False
-    run.iterations += 1
-    return True
+            call.advance(min(first + some, len(states)) / len(states))
+        call.count()
+    return not call.interrupted
 
 
 def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) -> tuple[Outcome, str, str]:
@@ -246,7 +243,7 @@ def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) 
         matrix = sparse.csr_array(matrix[system.states][:, system.states])
     traits = Traits(matrix, problem.model.discount, problem.grid.atoms, float(gain.max()), system.has_law_blocks)
     name, reason = choose_solver(traits)
-    stop.run.enter(f"solving {system.n} states by {name}")
+    stop.call.enter(f"solving {system.n} states by {name}")
     if name == "direct":
         return direct(system, cdf, stop), name, reason
     if name == "banded":

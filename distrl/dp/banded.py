@@ -33,7 +33,7 @@ def banded(system: System, cdf: FloatArray, stop: Stop, order: IntArray, width: 
     cdf[:, :-1] = 0.0  # a law at any moment: an interruption leaves the Dirac at the last atom
     cdf[:, -1] = 1.0
     image = np.empty_like(cdf)
-    try:
+    with stop.call.interruptible():
         system.apply(cdf, image)  # the offset b
         places = (order[:, None] * last + np.arange(last)).ravel()
         matrix = sparse.csr_array(system.matrix()[places][:, places])
@@ -44,7 +44,7 @@ def banded(system: System, cdf: FloatArray, stop: Stop, order: IntArray, width: 
         kernels.eliminate(pointers, columns, matrix.data, offset, width * last, carried, solution)
         cdf[order, :-1] = solution.reshape(n, last)
         residual = system.apply(cdf, image)
-        stop.run.iterations += 1
-    except KeyboardInterrupt:
+        stop.call.count()
+    if stop.call.interrupted:
         return Outcome(cdf, Status.INTERRUPTED)
     return Outcome(cdf, Status.CONVERGED) if residual <= stop.goal else krylov(system, cdf, stop)

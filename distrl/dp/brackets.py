@@ -7,13 +7,13 @@ import numpy as np
 
 from distrl._kernels import brackets as kernels
 from distrl._validation import FloatArray, real_number, whole_number
+from distrl.dp.call import Call
 from distrl.dp.categorical import CategoricalFixedPoint, OnGrid, check_atoms_and_grid
 from distrl.dp.certificate import Certificate, expected_sizes, float_slack, row_sums, row_terms
 from distrl.dp.moments import enclosed_mean
 from distrl.dp.problem import Problem
 from distrl.dp.ranges import unknown_mass
 from distrl.dp.refine import Target, enough_atoms, solve_to_target
-from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.laws import FiniteLaw, Law
@@ -111,9 +111,9 @@ class Brackets(OnGrid):
         """What `target_width` is of."""
         return parse(self.functional, self.at, self.tail)
 
-    def _solve(self, model: MRP, run: Run) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution:
         if self.target_width is None or self.functional is None:
-            return self._enclose(model, run)
+            return self._enclose(model, call)
         asked, width = self._question, self.target_width
 
         def worst(solution: Solution) -> float:
@@ -121,7 +121,7 @@ class Brackets(OnGrid):
             return float(np.diff(solution.returns.interval(asked)).max())
 
         def solve(grid: Grid) -> Solution:
-            return replace(self, grid=grid)._enclose(model, run)
+            return replace(self, grid=grid)._enclose(model, call)
 
         at = "" if asked.points is None else f" at {asked.single():g}"
         linear = self.order == "stochastic" or isinstance(asked, CDF | Quantile)
@@ -133,31 +133,31 @@ class Brackets(OnGrid):
             unit = interval.width ** (2 if isinstance(asked, Variance) else 0 if isinstance(asked, CDF) else 1)
             first = enough_atoms(rate, width / unit, target.order)
         solution, how = solve_to_target(model, interval, first, target, solve, CategoricalFixedPoint()._arrays)
-        return replace(solution, reason=f"{solution.reason}; {how}", method=self, elapsed=run.elapsed)
+        return replace(solution, reason=f"{solution.reason}; {how}", method=self, elapsed=call.elapsed)
 
-    def _enclose(self, model: MRP, run: Run) -> Solution:
-        return self._convex(model, run) if self.order == "convex" else self._stochastic(model, run)
+    def _enclose(self, model: MRP, call: Call) -> Solution:
+        return self._convex(model, call) if self.order == "convex" else self._stochastic(model, call)
 
     # -- convex order -----------------------------------------------------------------------------------------------
 
-    def _convex(self, model: MRP, run: Run) -> Solution:
-        upper = CategoricalFixedPoint(self.atoms, self.grid)._solve(model, run)
+    def _convex(self, model: MRP, call: Call) -> Solution:
+        upper = CategoricalFixedPoint(self.atoms, self.grid).solve(model, call)
         assert isinstance(upper.returns, CategoricalReturns)
-        problem = Problem.of(model, upper.returns.grid, self.atoms, run)
-        returns = self._around(problem, upper.returns, run)
-        status = Status.INTERRUPTED if run.interrupted else upper.status
-        return replace(upper, returns=returns, method=self, status=status, elapsed=run.elapsed)
+        problem = Problem.of(model, upper.returns.grid, self.atoms, call)
+        returns = self._around(problem, upper.returns, call)
+        status = Status.INTERRUPTED if call.interrupted else upper.status
+        return replace(upper, returns=returns, method=self, status=status, elapsed=call.elapsed)
 
-    def _around(self, problem: Problem, upper: CategoricalReturns, run: Run) -> ConvexBrackets:
+    def _around(self, problem: Problem, upper: CategoricalReturns, call: Call) -> ConvexBrackets:
         """The lower law beside any laws on the grid, whose slack counts what they are short of a fixed point."""
         model, linear = problem.model, problem.certifier.linear
         mean, mean_error = enclosed_mean(model, linear)
         slack_upper = _slack_of_upper(problem, np.asarray(upper.probs))
-        lower, slack = self._merged(problem, mean, run)
+        lower, slack = self._merged(problem, mean, call)
         slack_lower = mean_error + linear.upper(slack.expected)
         return ConvexBrackets(lower, upper, mean, mean_error, slack_lower, slack_upper, *return_ranges(model))
 
-    def _merged(self, problem: Problem, mean: FloatArray, run: Run) -> tuple[ParticleReturns, "MergeSlack"]:
+    def _merged(self, problem: Problem, mean: FloatArray, call: Call) -> tuple[ParticleReturns, "MergeSlack"]:
         """The lower law after the sweeps, and what floating point does in one sweep."""
         grid, model = problem.grid, problem.model
         table, law_errors = _with_merged_laws(model.outcomes, grid)
@@ -171,27 +171,24 @@ class Brackets(OnGrid):
         positions[rows, home], weights[rows, home] = at, 1.0
         following, following_weights = np.empty_like(positions), np.empty_like(weights)
         total, farthest = self._sweeps_needed(problem, power=2), float(np.abs(at).max())
-        run.enter("sweeping the lower law")
-        try:
+        call.enter("sweeping the lower law")
+        with call.interruptible():  # the last whole sweep is a valid lower law
             for done in range(total):
                 kernels.merge_sweep(positions, weights, plan, following, following_weights)
                 farthest = max(farthest, float(np.abs(following).max()))
                 following_weights /= following_weights.sum(axis=1, keepdims=True)  # rows need not sum to 1 exactly
                 positions, following = following, positions
                 weights, following_weights = following_weights, weights
-                run.iterations += 1
-                if run.progress is not None:
-                    run.progress((done + 1) / total, run.iterations, math.nan)
-        except KeyboardInterrupt:
-            run.interrupted = True  # the last whole sweep is a valid lower law
+                call.count()
+                call.advance((done + 1) / total)
         farthest = max(farthest, float(np.abs(positions).max()))
         slack = _merge_slack(problem, plan, law_errors, grid.spacing * farthest)
         return ParticleReturns(grid.low + grid.spacing * positions, weights), slack
 
     # -- stochastic order -------------------------------------------------------------------------------------------
 
-    def _stochastic(self, model: MRP, run: Run) -> Solution:
-        problem = Problem.of(model, self.grid, self.atoms, run)
+    def _stochastic(self, model: MRP, call: Call) -> Solution:
+        problem = Problem.of(model, self.grid, self.atoms, call)
         grid, operator = problem.grid, problem.operator
         linear = problem.certifier.linear
         mean, mean_error = enclosed_mean(model, linear)
@@ -207,7 +204,7 @@ class Brackets(OnGrid):
         for upwards in (False, True):
             probs = np.zeros((model.n_states, grid.atoms))
             probs[:, -1 if upwards else 0] = 1.0
-            law, last = self._rounded(problem, probs, upwards, near, run)
+            law, last = self._rounded(problem, probs, upwards, near, call)
             laws.append(law)
             moved = max(moved, last)
         table = model.outcomes
@@ -217,7 +214,7 @@ class Brackets(OnGrid):
         shift = linear.upper(np.full(model.n_states, 2.0 * near)) + aside
         floats = float_slack(operator)
         # masses out of place do not come closer by discounting: every sweep's count
-        slack_mass = np.minimum(lost + run.iterations * float(floats.max()) / grid.width + grid.atoms * _EPS, 1.0)
+        slack_mass = np.minimum(lost + call.iterations * float(floats.max()) / grid.width + grid.atoms * _EPS, 1.0)
         slack_far = linear.upper(floats + table.law_errors + overshoot + unknown)
         lower, upper = (CategoricalReturns._trusted(grid, probs) for probs in laws)
         returns = StochasticBrackets(
@@ -231,11 +228,11 @@ class Brackets(OnGrid):
             status = Status.CONVERGED
         return Solution(
             returns=returns,
-            status=Status.INTERRUPTED if run.interrupted else status,
-            iterations=run.iterations,
+            status=Status.INTERRUPTED if call.interrupted else status,
+            iterations=call.iterations,
             residual=moved,
             clipped_mass=float(clipped.max()),
-            elapsed=run.elapsed,
+            elapsed=call.elapsed,
             certificate=certificate,
             tol=problem.tol,
             solver="sweeps",
@@ -246,7 +243,7 @@ class Brackets(OnGrid):
         )
 
     def _rounded(
-        self, problem: Problem, probs: FloatArray, upwards: bool, near: float, run: Run
+        self, problem: Problem, probs: FloatArray, upwards: bool, near: float, call: Call
     ) -> tuple[FloatArray, float]:
         """The law (S, m) after the sweeps, and the largest W1 size of the last of them."""
         operator, grid = problem.operator, problem.grid
@@ -258,8 +255,8 @@ class Brackets(OnGrid):
             blocks.append((block, np.diff(cdf, axis=0, prepend=0.0)))
         following = np.empty_like(probs)
         total, moved = self._sweeps_needed(problem, power=1), math.inf
-        run.enter(f"sweeping the {'upper' if upwards else 'lower'} law")
-        try:
+        call.enter(f"sweeping the {'upper' if upwards else 'lower'} law")
+        with call.interruptible():
             for done in range(total):
                 kernels.round_sweep(probs, operator.plan, upwards, near / grid.spacing, following)
                 for block, matrix in blocks:
@@ -268,13 +265,10 @@ class Brackets(OnGrid):
                 following /= following.sum(axis=1, keepdims=True)  # rows need not sum to 1 exactly
                 moved = float(np.abs(following - probs).max())
                 probs, following = following, probs
-                run.iterations += 1
-                if run.progress is not None:
-                    run.progress((done + 1) / total, run.iterations, math.nan)
+                call.count()
+                call.advance((done + 1) / total)
                 if moved <= 4 * _EPS:
                     break
-        except KeyboardInterrupt:
-            run.interrupted = True
         last = float(np.abs(np.cumsum(probs - following, axis=1)).sum(axis=1).max()) * grid.spacing
         return probs, last if moved < math.inf else moved
 
@@ -290,7 +284,7 @@ class Brackets(OnGrid):
 
 
 def brackets_around(
-    model: MRP, grid: Grid, upper: CategoricalReturns | None, run: Run, work: float
+    model: MRP, grid: Grid, upper: CategoricalReturns | None, call: Call, work: float
 ) -> ConvexBrackets | None:
     """Convex brackets on a grid, of as many sweeps as `work` (outcomes times atoms) pays for; None for too few.
 
@@ -300,12 +294,12 @@ def brackets_around(
     affordable = int(work / (len(model.outcomes.probs) * grid.atoms))
     if affordable < _FEWEST:
         return None
-    problem = Problem.of(model, grid, grid.atoms, run)
+    problem = Problem.of(model, grid, grid.atoms, call)
     needed = Brackets(grid=grid)._sweeps_needed(problem, power=2)
     method = Brackets(grid=grid, sweeps=min(needed, affordable))
     if upper is not None:
-        return method._around(problem, upper, run)
-    returns = method._solve(model, run).returns
+        return method._around(problem, upper, call)
+    returns = method.solve(model, call).returns
     assert isinstance(returns, ConvexBrackets)
     return returns
 

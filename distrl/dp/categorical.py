@@ -10,10 +10,10 @@ from distrl._memory import check_memory
 from distrl._threads import check_threads
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.auto import solve_by_rule
+from distrl.dp.call import Call
 from distrl.dp.problem import Problem, dirac_start, moment_start
 from distrl.dp.refine import Target, enough_atoms, solve_to_target
 from distrl.dp.resolution import MOST, PILOT, SHARE, Resolution
-from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.solvers import SINGLE_ENTRIES, Outcome, Stop, affords_direct, direct, krylov, sweep
 from distrl.dp.status import Status
@@ -109,45 +109,47 @@ class CategoricalFixedPoint:
             return Grid(*self.interval, atoms)
         return Grid.covering(model, atoms) if self.grid is None else Grid(self.grid.low, self.grid.high, atoms)
 
-    def _solve(self, model: MRP, run: Run) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution:
         if self.target_w1 is not None:
-            return self._solve_to_target(model, run)
+            return self._solve_to_target(model, call)
         if self.grid is not None:
-            return self._solve_on(model, self.grid, run)
-        return self._solve_to_spread(model, run) if self.atoms is None else self._solve_on_atoms(model, self.atoms, run)
+            return self._solve_on(model, self.grid, call)
+        return (
+            self._solve_to_spread(model, call) if self.atoms is None else self._solve_on_atoms(model, self.atoms, call)
+        )
 
-    def _solve_on_atoms(self, model: MRP, atoms: int, run: Run) -> Solution:
-        return self._solve_on(model, self._ends(model, atoms), run)
+    def _solve_on_atoms(self, model: MRP, atoms: int, call: Call) -> Solution:
+        return self._solve_on(model, self._ends(model, atoms), call)
 
-    def _solve_to_spread(self, model: MRP, run: Run) -> Solution:
+    def _solve_to_spread(self, model: MRP, call: Call) -> Solution:
         """On as many atoms as the returns' standard deviations ask for: see `Resolution`."""
         resolution = Resolution(model, self._ends(model, MOST).width, self._arrays(model.n_states, MOST))
-        atoms, tol = resolution.enough, run.tol
-        if atoms > PILOT and run.max_iterations is None:
-            run.tol = max(1e-6 * self._ends(model, PILOT).width, tol or 0.0)
-            given, run.given = run.given, False
-            pilot = self._solve_on_atoms(model, PILOT, run)
-            run.tol, run.given = tol, given
+        atoms, tol = resolution.enough, call.tol
+        if atoms > PILOT and call.max_iterations is None:
+            call.tol = max(1e-6 * self._ends(model, PILOT).width, tol or 0.0)
+            given, call.given = call.given, False
+            pilot = self._solve_on_atoms(model, PILOT, call)
+            call.tol, call.given = tol, given
             if pilot.status is Status.INTERRUPTED or pilot.certificate is None:
                 return pilot
             atoms = max(resolution.after(PILOT, resolution.share(pilot.certificate)), PILOT)
         while True:
-            solution = self._solve_on_atoms(model, atoms, run)
+            solution = self._solve_on_atoms(model, atoms, call)
             assert solution.certificate is not None
             share = resolution.share(solution.certificate)
             if share <= SHARE or atoms >= resolution.enough or solution.status is Status.INTERRUPTED:
                 break
             atoms = min(max(resolution.after(atoms, share), atoms + atoms // 10), resolution.enough)
         how = resolution.words(atoms, solution.certificate)
-        return replace(solution, reason=f"{solution.reason}; {how}", elapsed=run.elapsed)
+        return replace(solution, reason=f"{solution.reason}; {how}", elapsed=call.elapsed)
 
-    def _solve_to_target(self, model: MRP, run: Run) -> Solution:
+    def _solve_to_target(self, model: MRP, call: Call) -> Solution:
         assert self.target_w1 is not None
-        tol = run.tol
+        tol = call.tol
 
         def solve(grid: Grid) -> Solution:
-            run.tol = min(1e-3 * self.target_w1, 1e-10 * grid.width) if tol is None else tol  # type: ignore[operator]
-            return self._solve_on(model, grid, run)
+            call.tol = min(1e-3 * self.target_w1, 1e-10 * grid.width) if tol is None else tol  # type: ignore[operator]
+            return self._solve_on(model, grid, call)
 
         def worst(solution: Solution) -> float:
             assert solution.certificate is not None
@@ -159,7 +161,7 @@ class CategoricalFixedPoint:
         if model.discount < 1.0:  # enough where nothing is clipped
             first = enough_atoms(fixed_point_w1(1.0, model.discount), self.target_w1 / interval.width, 1)
         solution, how = solve_to_target(model, interval, first, target, solve, self._arrays)
-        return replace(solution, reason=f"{solution.reason}; {how}", elapsed=run.elapsed)
+        return replace(solution, reason=f"{solution.reason}; {how}", elapsed=call.elapsed)
 
     def _arrays(self, states: int, atoms: int) -> float:
         """Arrays of (states, atoms) float64 that a solve needs."""
@@ -167,15 +169,15 @@ class CategoricalFixedPoint:
             return 2.0
         return 5.5 if states * atoms > SINGLE_ENTRIES else 9.0
 
-    def _solve_on(self, model: MRP, grid: Grid, run: Run) -> Solution:
+    def _solve_on(self, model: MRP, grid: Grid, call: Call) -> Solution:
         atoms = grid.atoms
         other = "" if self.solver == "iterate" else ", or solver='iterate', which needs 2"
         check_memory(model.n_states, atoms, self._arrays(model.n_states, atoms), f"use fewer atoms{other}")
-        problem = Problem.of(model, grid, atoms, run)
+        problem = Problem.of(model, grid, atoms, call)
         system = System.whole(problem.operator, self.threads)
-        stop = problem.stop(run)
+        stop = problem.stop(call)
         solver, reason = self.solver, "asked for"
-        run.enter(f"solving by {solver}")
+        call.enter(f"solving by {solver}")
         if solver != "iterate" and affords_direct(system):  # then sweeps without end are no last resort
             stop = stop._replace(enough=min(stop.enough, _MOST_SWEEPS))
         if solver == "iterate":
@@ -186,7 +188,7 @@ class CategoricalFixedPoint:
             outcome = krylov(system, moment_start(problem, system.workers), stop)
         else:
             outcome, solver, reason = solve_by_rule(problem, system, stop)
-        solution = problem.solution(outcome, run, self, solver, reason, self.threads)
+        solution = problem.solution(outcome, call, self, solver, reason, self.threads)
         return solution if self.solver == "iterate" else self._others(problem, system, stop, solution)
 
     def _others(self, problem: Problem, system: System, stop: Stop, solution: Solution) -> Solution:
@@ -194,7 +196,7 @@ class CategoricalFixedPoint:
 
         Sparse LU where its factors are sure to fit, then BiCGSTAB from where the best so far stands.
         """
-        run = stop.run
+        call = stop.call
         for name, way in (("direct", direct), ("krylov", krylov)):
             if solution.status is not Status.STALLED or problem.out_of_reach():
                 break
@@ -202,11 +204,11 @@ class CategoricalFixedPoint:
                 continue
             cdf = np.cumsum(solution.returns.arrays()["probs"], axis=1)
             cdf[:, -1] = 1.0
-            run.enter(f"trying {name}, since {solution.solver} stalled")
+            call.enter(f"trying {name}, since {solution.solver} stalled")
             told = f"{solution.reason}; it stalled at an error bound of {at_most(solution.bound)}, so {name} was tried"
-            other = problem.solution(way(system, cdf, stop), run, self, name, told, self.threads)
+            other = problem.solution(way(system, cdf, stop), call, self, name, told, self.threads)
             better = other.bound < solution.bound or other.status is Status.INTERRUPTED
-            solution = other if better else replace(solution, reason=told, iterations=run.iterations)
+            solution = other if better else replace(solution, reason=told, iterations=call.iterations)
         return solution
 
 
@@ -247,31 +249,27 @@ class CategoricalDP(OnGrid):
         check_atoms_and_grid(self)
         object.__setattr__(self, "sweeps", whole_number(self.sweeps, "sweeps", low=0))
 
-    def _solve(self, model: MRP, run: Run) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution:
         atoms = self.atoms if self.grid is None else self.grid.atoms
         check_memory(model.n_states, atoms, 2.0 * (self.sweeps + 1), "use fewer atoms or sweeps")
-        problem = Problem.of(model, self.grid, self.atoms, run)
+        problem = Problem.of(model, self.grid, self.atoms, call)
         cdf = dirac_start(problem)
         system = System.whole(problem.operator, None)
         history = np.empty((self.sweeps + 1, *cdf.shape))
         residuals = np.empty(self.sweeps)
         history[0] = cdf
         done = 0
-        try:
+        with call.interruptible():
             while done < self.sweeps:
                 residual = system.apply(history[done], history[done + 1])
                 residuals[done] = problem.grid.spacing * residual
                 done += 1
-                run.iterations = done
-                if run.progress is not None:
-                    run.progress(done / self.sweeps, done, float(residuals[done - 1]) * problem.gain)
-        except KeyboardInterrupt:
-            status = Status.INTERRUPTED
-        else:
-            status = Status.SWEEPS_DONE
+                call.count()
+                call.advance(done / self.sweeps, float(residuals[done - 1]) * problem.gain)
+        status = Status.INTERRUPTED if call.interrupted else Status.SWEEPS_DONE
         kept = history[: done + 1]
         probs = np.diff(kept, axis=2, prepend=0.0)
-        solution = problem.solution(Outcome(kept[-1], status), run, self, "sweeps", f"{done} sweeps asked for")
+        solution = problem.solution(Outcome(kept[-1], status), call, self, "sweeps", f"{done} sweeps asked for")
         return replace(solution, history=History(probs, residuals[:done]))
 
 

@@ -8,12 +8,12 @@ from distrl._kernels import expectile as kernels
 from distrl._memory import check_memory
 from distrl._threads import Workers, check_threads
 from distrl._validation import FloatArray, whole_number
+from distrl.dp.call import Call
 from distrl.dp.certificate import ParticleCertifier
 from distrl.dp.moments import mean_and_variance
 from distrl.dp.problem import enough_sweeps
 from distrl.dp.quantile import default_tol, normal_quantiles
 from distrl.dp.ranges import largest_absolute_mean
-from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
@@ -65,7 +65,7 @@ class ExpectileDP:
         object.__setattr__(self, "expectiles", whole_number(self.expectiles, "expectiles", low=1))
         object.__setattr__(self, "threads", check_threads(self.threads))
 
-    def _solve(self, model: MRP, run: Run) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution:
         n = self.expectiles
         check_memory(model.n_states, n, 8.0, "use fewer expectiles")
         targets, taus = Targets(model.outcomes, model.discount, self.threads), midpoint_levels(n)
@@ -75,42 +75,42 @@ class ExpectileDP:
         size, gain = largest_absolute_mean(model), float(certifier.linear.gain.max())
         # reading errs by about eps * size * n and imputing divides by differences of levels, 1 / n
         floor = 16.0 * n * _EPS * size
-        tol = run.tol if run.tol is not None else default_tol(model, size, 1.0)
-        tol = tol if run.given else max(tol, floor)
-        limit = run.max_iterations
+        tol = call.tol if call.tol is not None else default_tol(model, size, 1.0)
+        tol = tol if call.given else max(tol, floor)
+        limit = call.max_iterations
         if limit is None:
             limit = enough_sweeps(model.discount, gain, 4.0 * max(size, 1e-300) / max(tol, floor, 1e-300))
         values = np.empty((model.n_states, max(n, 2)))
         weights, image = np.empty_like(values), np.empty_like(statistics)
         status, residual = Status.MAX_ITERATIONS, np.inf
         kernels.impute(statistics, mean, taus, values, weights)
-        run.enter("sweeping")
-        try:
-            while run.iterations < limit:
+        call.enter("sweeping")
+        with call.interruptible():
+            while call.iterations < limit:
                 read_expectiles(targets, values, weights, statistics, taus, image)
                 residual = float(np.abs(image - statistics).max())
-                run.iterations += 1
-                run.report(residual, tol)
+                call.count()
+                call.report(residual, tol)
                 if residual <= max(tol, floor):
                     status = Status.STEADY if tol >= floor else Status.STALLED
                     break
                 statistics, image = image, statistics
                 kernels.impute(statistics, mean, taus, values, weights)
-        except KeyboardInterrupt:
+        if call.interrupted:
             status = Status.INTERRUPTED
             kernels.impute(statistics, mean, taus, values, weights)
         returns = ParticleReturns(values, weights)
-        run.enter("certifying")
+        call.enter("certifying")
         certificate = certifier.certify(returns)
         if status is Status.STEADY and not np.isfinite(certificate.w1).all():
             status = Status.UNCERTIFIED
         return Solution(
             returns=returns,
             status=status,
-            iterations=run.iterations,
+            iterations=call.iterations,
             residual=residual,
             clipped_mass=0.0,
-            elapsed=run.elapsed,
+            elapsed=call.elapsed,
             certificate=certificate,
             tol=tol,
             solver="sweeps",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from distrl._validation import FloatArray, whole_number
+from distrl.dp.call import Call
 from distrl.dp.resolvent import Resolvent
-from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
@@ -56,18 +56,18 @@ class Moments:
     def __post_init__(self) -> None:
         object.__setattr__(self, "order", whole_number(self.order, "order", low=1, high=64))
 
-    def _solve(self, model: MRP, run: Run) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution:
         linear = Resolvent.of(model)
         moments, errors = central_moments(model, self.order, linear)
-        run.iterations = self.order
+        call.count(self.order)
         rewards = float(absolute_rewards(model, of_laws=True).max())
         vanishing = _TINY ** (1.0 / max(self.order, 2))  # powers of smaller numbers are denormal
         bounds = _in_units_of_reward(moments, errors)
         if 0.0 < rewards < vanishing:
             bounds = np.maximum(bounds, vanishing)
         left = model.expected_rewards - linear.apply(moments[1])
-        tol = run.tol
-        if tol is None or not run.given:
+        tol = call.tol
+        if tol is None or not call.given:
             sizes = linear.solve(absolute_rewards(model, of_laws=True))
             tol = max(1e-9 * float(sizes.max()), 1e3 * vanishing, tol or 0.0)
             if model.outcomes.defects.any() and np.isfinite(bounds).all():
@@ -79,7 +79,7 @@ class Moments:
             residual=float(np.abs(left).max()),
             bounds=bounds,
             clipped_mass=0.0,
-            elapsed=run.elapsed,
+            elapsed=call.elapsed,
             certificate=None,
             tol=tol,
             solver="linear systems over states",

@@ -8,13 +8,13 @@ import numpy as np
 
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.brackets import Brackets, MergeSlack
+from distrl.dp.call import Call
 from distrl.dp.categorical import OnGrid, check_atoms_and_grid
 from distrl.dp.certificate import Certificate
 from distrl.dp.certified_moments import certified_moments
 from distrl.dp.enclosure import CertifiedMoments
 from distrl.dp.problem import Problem
 from distrl.dp.resolvent import Resolvent
-from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
@@ -57,12 +57,12 @@ class ParticleDP(OnGrid):
         if self.sweeps is not None:
             object.__setattr__(self, "sweeps", whole_number(self.sweeps, "sweeps", low=1))
 
-    def _solve(self, model: MRP, run: Run) -> Solution:
-        problem = Problem.of(model, self.grid, self.atoms, run)
+    def solve(self, model: MRP, call: Call) -> Solution:
+        problem = Problem.of(model, self.grid, self.atoms, call)
         linear, square = problem.certifier.linear, problem.certifier.square
         moments = certified_moments(model)
         merging: Any = Brackets(problem.grid.atoms, problem.grid, sweeps=self.sweeps)
-        returns, slack = merging._merged(problem, moments.mean, run)
+        returns, slack = merging._merged(problem, moments.mean, call)
         floats = moments.mean_error + linear.upper(slack.expected)
         known = np.where(np.isfinite(moments.variance_high), moments.variance_high, 0.0)
         apart = 4.0 * (model.discount * float(floats.max())) ** 2 * (1.0 - _likeliest(model))
@@ -74,15 +74,15 @@ class ParticleDP(OnGrid):
         certificate = Certificate(rounding + floats, "particles-martingale", rounding, zeros, floats, zeros)
         return Solution(
             returns=returns,
-            status=Status.INTERRUPTED if run.interrupted else Status.SWEEPS_DONE,
-            iterations=run.iterations,
+            status=Status.INTERRUPTED if call.interrupted else Status.SWEEPS_DONE,
+            iterations=call.iterations,
             residual=0.0,
             clipped_mass=0.0,
-            elapsed=run.elapsed,
+            elapsed=call.elapsed,
             certificate=certificate,
             tol=problem.tol,
             solver="sweeps",
-            reason=f"{run.iterations} sweeps, cells of {problem.grid.spacing:.3g} merged",
+            reason=f"{call.iterations} sweeps, cells of {problem.grid.spacing:.3g} merged",
             model=model,
             method=self,
         )

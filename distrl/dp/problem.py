@@ -10,9 +10,9 @@ import numpy as np
 from distrl._kernels.starts import cdf_to_pmf, normal_rows
 from distrl._threads import Workers
 from distrl._validation import FloatArray
+from distrl.dp.call import Call
 from distrl.dp.certificate import Certifier
 from distrl.dp.moments import mean_and_variance
-from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.solvers import Outcome, Stop
 from distrl.dp.status import Status, settle
@@ -42,21 +42,21 @@ class Problem:
         return mean_and_variance(self.model, self.certifier.linear, self.certifier.square)
 
     @classmethod
-    def of(cls, model: MRP, grid: Grid | None, atoms: int, run: Run) -> "Problem":
+    def of(cls, model: MRP, grid: Grid | None, atoms: int, call: Call) -> "Problem":
         chosen = Grid.covering(model, atoms) if grid is None else grid
-        run.enter("building the operator")
+        call.enter("building the operator")
         operator = CategoricalBellman(model, chosen)
-        run.enter("bounding what errors add up to")
+        call.enter("bounding what errors add up to")
         certifier = Certifier(model, operator)
-        tol = run.tol
+        tol = call.tol
         if tol is None:
             # means of long horizons should be right to ten digits, and CDF values, which err by at most W1 / spacing,
             # to nine, where float64 allows it; the bound also counts what rounding may add at every application
             reach = 16 * _EPS * certifier.gain * chosen.width
             tol = max(min(1e-12 * chosen.width, 2e-10 * chosen.spacing), reach) + certifier.floor
-        return cls(model, chosen, operator, certifier, certifier.gain, tol, run.given)
+        return cls(model, chosen, operator, certifier, certifier.gain, tol, call.given)
 
-    def stop(self, run: Run) -> Stop:
+    def stop(self, call: Call) -> Stop:
         """The stopping rule: the residual that meets the tolerance, what rounding adds to the bound taken off.
 
         A tolerance below what rounding leaves cannot be met: the work then goes as far as float64 does.
@@ -64,9 +64,9 @@ class Problem:
         floor = self.certifier.floor
         room = max(self.tol - floor, 0.125 * floor)
         if not math.isfinite(floor) or room == 0.0:  # nothing can be certified
-            return Stop(run, 16.0 * _EPS * (self.grid.atoms - 1), self.tol, 10**6)
+            return Stop(call, 16.0 * _EPS * (self.grid.atoms - 1), self.tol, 10**6)
         goal = room / (self.gain * self.grid.spacing)
-        return Stop(run, goal, self.tol, enough_sweeps(self.model.discount, self.gain, (self.grid.atoms - 1) / goal))
+        return Stop(call, goal, self.tol, enough_sweeps(self.model.discount, self.gain, (self.grid.atoms - 1) / goal))
 
     def settled(self, status: Status, bound: float) -> tuple[Status, float]:
         """What `settle` says of a bound, with room for rounding up to 1e-10 of the grid's width."""
@@ -78,10 +78,10 @@ class Problem:
         return not math.isfinite(floor) or (self.given and self.tol <= floor)
 
     def solution(
-        self, outcome: Outcome, run: Run, method: Any, solver: str, reason: str, threads: int | None = None
+        self, outcome: Outcome, call: Call, method: Any, solver: str, reason: str, threads: int | None = None
     ) -> Solution:
         """Turn CDF values (overwritten) into laws, negative rounding cut off, and certify exactly those."""
-        run.enter("certifying")
+        call.enter("certifying")
         probs = outcome.cdf
         Workers(threads, probs.size).rows(len(probs), cdf_to_pmf, probs)
         certificate, residual = self.certifier.certify(probs, threads)
@@ -91,10 +91,10 @@ class Problem:
         return Solution(
             returns=CategoricalReturns._trusted(self.grid, probs),
             status=status,
-            iterations=run.iterations,
+            iterations=call.iterations,
             residual=residual,
             clipped_mass=float(certificate.clipped_mass.max()),
-            elapsed=run.elapsed,
+            elapsed=call.elapsed,
             certificate=certificate,
             tol=tol,
             solver=solver,

@@ -9,11 +9,11 @@ from distrl._lazy import special
 from distrl._memory import check_memory
 from distrl._threads import check_threads
 from distrl._validation import FloatArray, real_number, whole_number
+from distrl.dp.call import Call
 from distrl.dp.certificate import ParticleCertifier
 from distrl.dp.moments import mean_and_variance
 from distrl.dp.problem import enough_sweeps
 from distrl.dp.ranges import largest_absolute_mean, range_width
-from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status, settle
 from distrl.models.mrp import MRP
@@ -81,9 +81,9 @@ class QuantileDP:
         object.__setattr__(self, "flat", real_number(self.flat, "flat", low=0.0, high=1.0))
         object.__setattr__(self, "threads", check_threads(self.threads))
 
-    def _solve(self, model: MRP, run: Run) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution:
         check_memory(model.n_states, self.quantiles, 12.0, "use fewer quantiles")
-        run.enter("building the operator")
+        call.enter("building the operator")
         operator = QuantileBellman(model, self.quantiles, self.flat, self.threads)
         check_memory(len(operator.targets.plan.shift), self.quantiles, 1.0, "use fewer quantiles")
         if operator.targets.with_laws:
@@ -93,45 +93,45 @@ class QuantileDP:
         start, size = normal_quantiles(mean, variance, operator.levels), largest_absolute_mean(model)
         gain = 1.0 / (1.0 - model.discount) if model.discount < 1.0 else float(certifier.linear.gain.max())
         loose = default_tol(model, size, gain)
-        tol = run.tol if run.tol is not None else loose
+        tol = call.tol if call.tol is not None else loose
         largest = max(size, float(np.abs(start).max()))
         rounding = _POSITION * _EPS * largest  # of a particle r + discount * value, which a quantile is
         search = _Search(operator, start, tol / gain, 64.0 * _EPS * largest)
-        limit = run.max_iterations
+        limit = call.max_iterations
         status = Status.MAX_ITERATIONS
-        run.enter("solving for quantiles")
+        call.enter("solving for quantiles")
         if limit is None:
             limit = enough_sweeps(model.discount, gain, 4.0 * max(size, 1e-300) * gain / max(tol, gain * rounding))
             status = Status.STALLED if model.discount < 1.0 else status  # else the contraction is done, twice over
-        try:
-            while run.iterations < limit:
+        with call.interruptible():
+            while call.iterations < limit:
                 search.step()
-                run.iterations += 1
+                call.count()
                 bound = gain * (search.residual + rounding)
-                run.report(bound, tol)
-                if bound <= tol or (search.residual <= rounding and run.given and tol <= gain * rounding):
+                call.report(bound, tol)
+                if bound <= tol or (search.residual <= rounding and call.given and tol <= gain * rounding):
                     status = Status.CONVERGED
                     break
                 if search.stalled:
                     status = Status.STALLED
                     break
-        except KeyboardInterrupt:
+        if call.interrupted:
             status = Status.INTERRUPTED
         returns = QuantileReturns._trusted(search.values)
         bounds = np.full(model.n_states, search.residual + rounding)
         bounds = certifier.linear.upper(bounds) if model.discount == 1.0 else gain * bounds
-        status, tol = settle(status, float(bounds.max()), tol, run.given, gain * rounding, loose)
-        run.enter("certifying")
+        status, tol = settle(status, float(bounds.max()), tol, call.given, gain * rounding, loose)
+        call.enter("certifying")
         certificate = certifier.certify(returns)
         if status is Status.CONVERGED and model.discount == 1.0:
             status = Status.STEADY if np.isfinite(certificate.w1).all() else Status.UNCERTIFIED
         return Solution(
             returns=returns,
             status=status,
-            iterations=run.iterations,
+            iterations=call.iterations,
             residual=search.residual,
             clipped_mass=0.0,
-            elapsed=run.elapsed,
+            elapsed=call.elapsed,
             certificate=certificate,
             tol=tol,
             solver="sweeps and Anderson mixing" if operator.targets.with_laws else "sweeps and strategy iteration",

@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike
 from distrl._display import OFF, aligned, at_most, beside, enclosed
 from distrl._steady import steady
 from distrl._validation import FloatArray
+from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
 from distrl.dp.enclosure import CertifiedLaw, CertifiedMoments
 from distrl.dp.entropic import entropic_ends
-from distrl.dp.run import Run
 from distrl.dp.saving import save_solution
 from distrl.dp.status import Status
 from distrl.models.mdp import MDP
@@ -303,13 +303,13 @@ class Solution:
         the certificate is of first; None where there is no grid, or they are too expensive."""
         from distrl.dp.brackets import brackets_around
 
-        run, found = Run(None, None, np.random.default_rng(0), None), None
+        call, found = Call(), None
         if isinstance(self.returns, CategoricalReturns):
-            found = brackets_around(self.model, self.returns.grid, self.returns, run, _WORK)
+            found = brackets_around(self.model, self.returns.grid, self.returns, call, _WORK)
         elif isinstance(self.returns, ParticleReturns) and hasattr(self.method, "grid"):
             grid = self.method.grid or Grid.covering(self.model, self.method.atoms)
-            found = brackets_around(self.model, grid, None, run, _WORK)
-        if run.interrupted:  # a run keeps its last iterate; whoever asks for an interval wants to stop
+            found = brackets_around(self.model, grid, None, call, _WORK)
+        if call.interrupted:  # a run keeps its last iterate; whoever asks for an interval wants to stop
             raise KeyboardInterrupt
         return found
 

@@ -10,9 +10,9 @@ from distrl._kernels import krylov as kernels
 from distrl._lazy import linalg, sparse
 from distrl._memory import available_memory
 from distrl._validation import FloatArray
+from distrl.dp.call import Call
 from distrl.dp.coarse import Coarse
 from distrl.dp.krylov import Preconditioner, bicgstab
-from distrl.dp.run import Run
 from distrl.dp.status import Status
 from distrl.operators.system import System
 
@@ -42,28 +42,30 @@ class Stop(NamedTuple):
 
     Attributes
     ----------
-    run : Run
+    call : Call
     goal : largest row sum of |F - T F| that meets the tolerance
     tol : the tolerance on sup-W1, for reports
     enough : sweeps that the contraction needs from anywhere, twice over
     """
 
-    run: Run
+    call: Call
     goal: float
     tol: float
     enough: int
 
     @property
     def limit(self) -> int:
-        return 10**9 if self.run.max_iterations is None else self.run.max_iterations
+        return 10**9 if self.call.max_iterations is None else self.call.max_iterations
 
     @property
-    def exhausted(self) -> Status:
-        """What ran out: the user's limit, or, where there is none, what float64 can do."""
-        return Status.STALLED if self.run.max_iterations is None else Status.MAX_ITERATIONS
+    def missed(self) -> Status:
+        """Why a loop ended above the goal: Ctrl-C, the user's limit, or, where there is none, what float64 can do."""
+        if self.call.interrupted:
+            return Status.INTERRUPTED
+        return Status.STALLED if self.call.max_iterations is None else Status.MAX_ITERATIONS
 
     def report(self, residual: float) -> None:
-        self.run.report(residual * self.tol / self.goal, self.tol)
+        self.call.report(residual * self.tol / self.goal, self.tol)
 
 
 def _stalled(system: System, residual: float, since: int) -> bool:
@@ -73,14 +75,14 @@ def _stalled(system: System, residual: float, since: int) -> bool:
 
 def sweep(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
     """Plain sweeps until the bound on the iteration error meets the tolerance. Two arrays."""
-    run = stop.run
-    limit = stop.run.iterations + stop.enough if run.max_iterations is None else run.max_iterations
+    call = stop.call
+    limit = stop.call.iterations + stop.enough if call.max_iterations is None else call.max_iterations
     image = np.empty_like(cdf)
     smallest, since = math.inf, 0
-    try:
-        while run.iterations < limit:
+    with call.interruptible():
+        while call.iterations < limit:
             residual = system.apply(cdf, image)
-            run.iterations += 1
+            call.count()
             cdf, image = image, cdf
             stop.report(residual)
             if residual <= stop.goal:
@@ -88,9 +90,7 @@ def sweep(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
             smallest, since = (residual, 0) if residual < smallest else (smallest, since + 1)
             if _stalled(system, residual, since):
                 return Outcome(cdf, Status.STALLED)
-    except KeyboardInterrupt:
-        return Outcome(cdf, Status.INTERRUPTED)
-    return Outcome(cdf, stop.exhausted)
+    return Outcome(cdf, stop.missed)
 
 
 def gauss_seidel(system: System, cdf: FloatArray, stop: Stop, relax: float = 1.0) -> Outcome:
@@ -99,17 +99,17 @@ def gauss_seidel(system: System, cdf: FloatArray, stop: Stop, relax: float = 1.0
     relax > 1 is over-relaxation; where that has not helped for twenty sweeps, plain Gauss-Seidel, which contracts, goes
     on, in both directions in turn.
     """
-    run = stop.run
-    limit = stop.run.iterations + stop.enough if run.max_iterations is None else run.max_iterations
+    call = stop.call
+    limit = stop.call.iterations + stop.enough if call.max_iterations is None else call.max_iterations
     image = np.empty_like(cdf)
     smallest, since, forward = math.inf, 0, not system.uphill
     turning = False
     at_once = _AT_ONCE if len(system.plan.successor) * system.grid.atoms <= _TINY else 1
-    try:
-        while run.iterations < limit:
-            times = at_once if not turning and limit - run.iterations >= at_once else 1
+    with call.interruptible():
+        while call.iterations < limit:
+            times = at_once if not turning and limit - call.iterations >= at_once else 1
             residual = system.gauss_seidel(cdf, image, forward, relax, times)
-            run.iterations += times
+            call.count(times)
             cdf, image = image, cdf
             stop.report(residual)
             if residual <= stop.goal:
@@ -120,9 +120,7 @@ def gauss_seidel(system: System, cdf: FloatArray, stop: Stop, relax: float = 1.0
             if _stalled(system, residual, since):
                 return Outcome(cdf, Status.STALLED)
             forward ^= turning
-    except KeyboardInterrupt:
-        return Outcome(cdf, Status.INTERRUPTED)
-    return Outcome(cdf, stop.exhausted)
+    return Outcome(cdf, stop.missed)
 
 
 def affords_direct(system: System) -> bool:
@@ -137,22 +135,20 @@ def direct(system: System, cdf: FloatArray, stop: Stop) -> Outcome:
     cdf[:, -1] = 1.0
     image = np.empty_like(cdf)
     best = math.inf
-    try:
+    with stop.call.interruptible():
         system.apply(cdf, image)  # the offset b
         factors = linalg.splu(sparse.csc_matrix(sparse.eye_array(system.unknowns, format="csr") - system.matrix()))
         cdf[:, :-1] = factors.solve(image[:, :-1].ravel()).reshape(n, m - 1)
         for _ in range(4):
             residual = system.apply(cdf, image)
-            stop.run.iterations += 1
+            stop.call.count()
             if residual <= stop.goal:
                 return Outcome(cdf, Status.CONVERGED)
             if not residual < best:
                 break
             best = residual
             cdf[:, :-1] += factors.solve((image - cdf)[:, :-1].ravel()).reshape(n, m - 1)
-    except KeyboardInterrupt:
-        return Outcome(cdf, Status.INTERRUPTED)
-    return Outcome(cdf, Status.STALLED)
+    return Outcome(cdf, Status.INTERRUPTED if stop.call.interrupted else Status.STALLED)
 
 
 def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Preconditioner | None = None) -> Outcome:
@@ -162,7 +158,7 @@ def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Preconditioner |
     seven of them are float32, and cycles, which reduce the residual by 1e-4 then, refine in float64: half the memory
     and traffic.
     """
-    run = stop.run
+    call = stop.call
     single = cdf.size > SINGLE_ENTRIES
     depth = 1e-4 if single else 1e-10  # recurrences lose touch with the true residual: cycles double as refinement
     defect = np.empty(cdf.shape, dtype=np.float32 if single else np.float64)
@@ -171,42 +167,42 @@ def krylov(system: System, cdf: FloatArray, stop: Stop, coarse: Preconditioner |
     applications = 2 if coarse is None else 2 + 2 * coarse.applications  # an iteration
 
     def true_residual() -> float:
-        run.iterations += 1
+        call.count()
         residual = system.apply(cdf, image)
         return residual if math.isfinite(residual) else math.inf
 
     def report(claim: float) -> None:
-        run.iterations += applications
+        call.count(applications)
         stop.report(claim)
 
-    residual = true_residual()
-    rejected, cycles = 0, 0
-    while rejected < _REJECTED and cycles < _CYCLES and run.iterations < stop.limit:
-        stop.report(residual)
-        if residual <= _MARGIN * stop.goal:
-            return Outcome(cdf, Status.CONVERGED)
-        goal = max(0.5 * _MARGIN * stop.goal, depth * residual)
-        cycles += 1
-        cycle = min(_CYCLE, max((stop.limit - run.iterations) // applications, 1))
-        rows(system.n, kernels.difference, image, cdf, defect, sums)
-        defect[:, -1] = 0.0  # rounding of the whole mass, which no step may amplify
-        del image  # not needed before the step is known
-        try:
+    with call.interruptible():
+        residual = true_residual()
+        rejected, cycles = 0, 0
+        while rejected < _REJECTED and cycles < _CYCLES and call.iterations < stop.limit:
+            stop.report(residual)
+            if residual <= _MARGIN * stop.goal:
+                return Outcome(cdf, Status.CONVERGED)
+            goal = max(0.5 * _MARGIN * stop.goal, depth * residual)
+            cycles += 1
+            cycle = min(_CYCLE, max((stop.limit - call.iterations) // applications, 1))
+            rows(system.n, kernels.difference, image, cdf, defect, sums)
+            defect[:, -1] = 0.0  # rounding of the whole mass, which no step may amplify
+            del image  # not needed before the step is known
             step, claim = bicgstab(system, defect, goal, cycle, report, coarse)
-        except KeyboardInterrupt:
-            return Outcome(cdf, Status.INTERRUPTED)
-        taken = claim <= residual  # else the step may be too large to be taken back without loss
-        if taken:
-            rows(system.n, kernels.add, cdf, step, 1.0)
-        image = np.empty_like(cdf)
-        before, residual = residual, true_residual()
-        rejected = 0 if residual <= 0.5 * before else rejected + 1
-        if not residual < before:
+            taken = claim <= residual  # else the step may be too large to be taken back without loss
             if taken:
-                rows(system.n, kernels.add, cdf, step, -1.0)
-                true_residual()
-            cdf, image = image, cdf  # a sweep is a certain step forward
-            residual = true_residual()
+                rows(system.n, kernels.add, cdf, step, 1.0)
+            image = np.empty_like(cdf)
+            before, residual = residual, true_residual()
+            rejected = 0 if residual <= 0.5 * before else rejected + 1
+            if not residual < before:
+                if taken:
+                    rows(system.n, kernels.add, cdf, step, -1.0)
+                    true_residual()
+                cdf, image = image, cdf  # a sweep is a certain step forward
+                residual = true_residual()
+    if call.interrupted:
+        return Outcome(cdf, Status.INTERRUPTED)
     if residual <= stop.goal:
         return Outcome(cdf, Status.CONVERGED)
     return sweep(system, cdf, stop)
@@ -225,13 +221,13 @@ def two_grid(
     Residuals are true ones; where a round keeps more than .4 of them, over four rounds, `otherwise` goes on. Not for
     reward laws that apply as matrices.
     """
-    run = stop.run
+    call = stop.call
     image = np.empty_like(cdf)
     residuals: list[float] = []
-    try:
-        while run.iterations < stop.limit:
+    with call.interruptible():
+        while call.iterations < stop.limit:
             residual = system.apply(cdf, image)
-            run.iterations += 1
+            call.count()
             stop.report(residual)
             if residual <= _MARGIN * stop.goal:
                 return Outcome(image, Status.CONVERGED)
@@ -243,8 +239,6 @@ def two_grid(
             coarse.correct_step(image, cdf)
             cdf, image = image, cdf
             system.gauss_seidel(cdf, image, forward=len(residuals) % 2 == 1)
-            run.iterations += 1
+            call.count()
             cdf, image = image, cdf
-    except KeyboardInterrupt:
-        return Outcome(cdf, Status.INTERRUPTED)
-    return otherwise(system, cdf, stop)
+    return Outcome(cdf, Status.INTERRUPTED) if call.interrupted else otherwise(system, cdf, stop)

@@ -9,7 +9,7 @@ import numpy as np
 from distrl._lazy import lapack
 from distrl._threads import check_threads, side_by_side
 from distrl._validation import FloatArray
-from distrl.dp.run import Run
+from distrl.dp.call import Call
 from distrl.generative.resampling import Resampler
 from distrl.models.generative import EmpiricalMDP, EmpiricalMRP
 from distrl.operators.categorical import CategoricalBellman
@@ -47,7 +47,7 @@ def replicates(
         if one is not None:
             returns = one(child)
         else:
-            returns = method._solve(_under(empirical.redrawn(child), policy), Run(None, None, child, None)).returns
+            returns = method.solve(_under(empirical.redrawn(child), policy), Call(rng=child)).returns
         found[place] = statistic(returns)
 
     tasks = [partial(replicate, place, child) for place, child in enumerate(rng.spawn(count))]

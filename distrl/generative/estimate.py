@@ -8,11 +8,12 @@ import numpy as np
 
 from distrl._steady import steady
 from distrl._validation import FloatArray, generator, whole_number
+from distrl.dp.call import Call
 from distrl.dp.categorical import CategoricalFixedPoint
 from distrl.dp.certificate import SAMPLES_LAW
-from distrl.dp.evaluate import GridMethod, Method, evaluate, solve
+from distrl.dp.evaluate import evaluate, solve
+from distrl.dp.method import GridMethod, Method, check_method
 from distrl.dp.monte_carlo import MonteCarlo
-from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.generative.allocation import adaptive_samples, cautious_deviations, even_sizes
@@ -102,8 +103,7 @@ def estimate(
     >>> bool(low < 6.5 < high)
     True
     """
-    if not (hasattr(method, "_solve") or isinstance(method, TDMethod)) or isinstance(method, type):
-        raise TypeError(f"method must be a method such as distrl.CategoricalFixedPoint(), got {method!r}")
+    check_method(method, TDMethod)
     if allocate not in _ALLOCATIONS:
         raise ValueError(f"allocate must be one of {', '.join(_ALLOCATIONS)}; got {allocate!r}")
     options = {"tol": tol, "max_iterations": max_iterations, "throw": throw, "progress": progress}
@@ -141,7 +141,7 @@ def _solved(empirical: Any, method: Any, policy: Any, rng: np.random.Generator, 
     if isinstance(method, GridMethod) and method.grid is None and empirical.return_range is not None:
         method = method.on_interval(*empirical.return_range)
     if isinstance(method, TDMethod):
-        solution = learnt(empirical, method, policy, run=Run(None, None, rng, None), **options)
+        solution = learnt(empirical, method, policy, call=Call(rng=rng), **options)
     else:
         options = {"max_iterations": None, "throw": True, "progress": False, "tol": None, **options}
         given = options["tol"] is not None

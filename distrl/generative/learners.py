@@ -6,9 +6,9 @@ import numpy as np
 
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.brackets import mean_defect
+from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
 from distrl.dp.resolvent import Resolvent
-from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.generative import Samples
@@ -22,7 +22,7 @@ from distrl.td.learn import as_mrp
 from distrl.td.methods import TDMethod
 
 
-def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, run: Run) -> Solution:
+def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, call: Call) -> Solution:
     """What `method` learns from the samples of an empirical model, one after the other, each used at most once.
 
     The order is random over all samples. Under a policy the samples of a state's actions are used in the policy's
@@ -41,7 +41,7 @@ def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, run: R
         raise ValueError("learners take rewards as numbers; sample them: rewards='sampled'")
     model = as_mrp(empirical, policy)
     weights = np.ones((model.n_states, 1)) if policy is None else empirical.policy_matrix(policy)
-    rows = stream(samples, weights, run.rng)
+    rows = stream(samples, weights, call.rng)
     learner = method.learner(model, step_size=step_size)
     learner.update_batch(
         samples.sources[rows] // weights.shape[1],
@@ -49,7 +49,7 @@ def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, run: R
         samples.next_states[rows],
         samples.terminals[rows],
     )
-    run.iterations = len(rows)
+    call.count(len(rows))
     returns = learner.returns
     if not isinstance(returns, Returns):  # means alone
         returns = MomentReturns(learner.values, np.stack([np.ones(model.n_states), np.zeros(model.n_states)]))
@@ -61,7 +61,7 @@ def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, run: R
         iterations=len(rows),
         residual=residual,
         clipped_mass=0.0 if certificate is None else float(certificate.clipped_mass.max()),
-        elapsed=run.elapsed,
+        elapsed=call.elapsed,
         certificate=certificate,
         tol=0.0,
         solver="learner",

@@ -10,10 +10,10 @@ from distrl import MRP, CategoricalFixedPoint, FiniteLaw, Grid, environments, ev
 from distrl.dp.aggregation import Aggregation, groups_of
 from distrl.dp.auto import Traits, choose_solver
 from distrl.dp.banded import banded, narrow_order
+from distrl.dp.call import Call
 from distrl.dp.coarse import Coarse, clusters_of, long_run_weights, mixing
 from distrl.dp.components import rounds
 from distrl.dp.problem import Problem, moment_start
-from distrl.dp.run import Run
 from distrl.dp.solvers import direct, gauss_seidel, krylov, sweep, two_grid
 from distrl.operators.system import System
 
@@ -59,10 +59,10 @@ def acyclic(seed, discount):
 
 def solved(model, atoms, how, start=moment_start, threads=1):
     """CDF by one solver on the whole system, the way `auto` calls it."""
-    problem = Problem.of(model, None, atoms, Run(None, None, np.random.default_rng(0), None))
+    problem = Problem.of(model, None, atoms, Call())
     system = System.whole(problem.operator, threads)
-    run = Run(None, None, np.random.default_rng(0), None)
-    return how(problem, system, start(problem, system.workers), problem.stop(run))
+    call = Call()
+    return how(problem, system, start(problem, system.workers), problem.stop(call))
 
 
 def coarse_of(problem, system, labels=None):
