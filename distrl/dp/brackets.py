@@ -10,10 +10,10 @@ from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.categorical import CategoricalFixedPoint, OnGrid, check_atoms_and_grid
 from distrl.dp.certificate import Certificate, expected_sizes, float_slack, row_sums, row_terms
-from distrl.dp.moments import enclosed_mean
+from distrl.dp.moment_systems import enclosed_mean
 from distrl.dp.problem import Problem
-from distrl.dp.ranges import unknown_mass
 from distrl.dp.refine import Target, enough_atoms, solve_to_target
+from distrl.dp.scales import unknown_mass
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.laws import FiniteLaw, Law
@@ -302,17 +302,6 @@ def brackets_around(
     returns = method.solve(model, call).returns
     assert isinstance(returns, ConvexBrackets)
     return returns
-
-
-def mean_defect(model: MRP, mean: FloatArray) -> FloatArray:
-    """(S,) bound on |r + g P V - V| for V = `mean`, its rounding and what rows that do not sum to 1 hide included."""
-    onward = model.discount * (model.continuation @ mean)
-    defect = np.abs(model.expected_rewards + onward - mean)
-    terms = np.diff(model.outcomes.indptr) + 4.0
-    size = np.abs(model.expected_rewards) + np.abs(mean) + model.discount * (model.continuation @ np.abs(mean))
-    table = model.outcomes
-    rewards = np.bincount(table.sources, weights=table.probs * np.abs(table.rewards), minlength=model.n_states)
-    return np.asarray(defect + terms * _EPS * (size + rewards) + table.law_errors + unknown_mass(model))
 
 
 def _slack_of_upper(problem: Problem, probs: FloatArray) -> FloatArray:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from distrl._validation import FloatArray
-from distrl.dp.ranges import diameter, unknown_mass
 from distrl.dp.resolvent import Resolvent
+from distrl.dp.scales import diameter, unknown_mass
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.categorical import Application, CategoricalBellman

@@ -6,9 +6,9 @@ import numpy as np
 
 from distrl._validation import FloatArray
 from distrl.dp.enclosure import CertifiedMoments
-from distrl.dp.moments import central_moments, enclosed_mean
-from distrl.dp.ranges import diameter
+from distrl.dp.moment_systems import central_moments, enclosed_mean
 from distrl.dp.resolvent import Resolvent
+from distrl.dp.scales import diameter
 from distrl.models.laws import FiniteLaw
 from distrl.models.mrp import MRP
 from distrl.returns.grid import return_ranges

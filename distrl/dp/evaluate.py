@@ -7,10 +7,11 @@ from distrl._steady import steady
 from distrl._validation import generator, real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import SAMPLES_LAW
+from distrl.dp.errors import ConvergenceError, EvaluationInterrupted
 from distrl.dp.method import Method, check_method
 from distrl.dp.progress import progress_hook
 from distrl.dp.solution import Solution
-from distrl.dp.status import ConvergenceError, EvaluationInterrupted, Status
+from distrl.dp.status import Status
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 

@@ -10,10 +10,8 @@ from distrl._threads import Workers, check_threads
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import ParticleCertifier
-from distrl.dp.moments import mean_and_variance
-from distrl.dp.problem import enough_sweeps
-from distrl.dp.quantile import default_tol, normal_quantiles
-from distrl.dp.ranges import largest_absolute_mean
+from distrl.dp.moment_systems import mean_and_variance
+from distrl.dp.scales import default_tol, enough_sweeps, largest_absolute_mean, normal_quantiles
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP

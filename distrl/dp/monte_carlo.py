@@ -7,8 +7,8 @@ import numpy as np
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate
-from distrl.dp.ranges import largest_absolute_mean, range_width, unknown_mass
 from distrl.dp.resolvent import Resolvent
+from distrl.dp.scales import largest_absolute_mean, range_width, unknown_mass
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP

@@ -12,7 +12,8 @@ from distrl._threads import Workers
 from distrl._validation import FloatArray
 from distrl.dp.call import Call
 from distrl.dp.certificate import Certifier
-from distrl.dp.moments import mean_and_variance
+from distrl.dp.moment_systems import mean_and_variance
+from distrl.dp.scales import enough_sweeps
 from distrl.dp.solution import Solution
 from distrl.dp.solvers import Outcome, Stop
 from distrl.dp.status import Status, settle
@@ -126,15 +127,3 @@ def moment_start(problem: Problem, workers: Workers) -> FloatArray:
     cdf = np.empty((model.n_states, grid.atoms))
     workers.rows(model.n_states, normal_rows, np.clip(mean, grid.low, grid.high), sd, grid.low, grid.spacing, cdf)
     return cdf
-
-
-def enough_sweeps(discount: float, gain: float, ratio: float) -> int:
-    """Twice the sweeps that shrink an error `ratio` times by contraction; undiscounted, the rate is 1 - 1 / gain."""
-    rate = min(discount, 1.0 - 1.0 / max(gain, 1.0)) if gain < 1e15 else 1.0
-    if rate <= 0.0:
-        return 100  # one is enough for sweeps, but over-relaxed ones err by a fifth of the error before
-    ratio = max(ratio, 2.0)
-    if rate >= 1.0:
-        return 10**6
-    decay = -math.log(rate) if rate < 0.5 else -math.log1p(rate - 1.0)  # 1e-17 - 1 is -1, and has no logarithm
-    return int(min(2.0 * math.log(ratio) / decay + 100, 1e9))

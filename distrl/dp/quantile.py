@@ -5,15 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distrl._lazy import special
 from distrl._memory import check_memory
 from distrl._threads import check_threads
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import ParticleCertifier
-from distrl.dp.moments import mean_and_variance
-from distrl.dp.problem import enough_sweeps
-from distrl.dp.ranges import largest_absolute_mean, range_width
+from distrl.dp.moment_systems import mean_and_variance
+from distrl.dp.scales import default_tol, enough_sweeps, largest_absolute_mean, normal_quantiles
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status, settle
 from distrl.models.mrp import MRP
@@ -246,15 +244,3 @@ class _Search:
             self._policies = 0
         values.sort(axis=1)
         return values
-
-
-def default_tol(model: MRP, size: float, gain: float) -> float:
-    """1e-10 of the width of the returns' range (2 sup E|G| = 2 `size` if infinite), or what float64 can reach."""
-    width = range_width(model)
-    return max(1e-10 * (width if math.isfinite(width) else 2.0 * size), 128.0 * _EPS * gain * size, 1e-300)
-
-
-def normal_quantiles(mean: FloatArray, variance: FloatArray, levels: FloatArray) -> FloatArray:
-    """(S, m) quantiles of normal laws (of Diracs where the variance is infinite)."""
-    sd = np.sqrt(np.where(np.isfinite(variance), variance, 0.0))
-    return np.asarray(mean[:, None] + sd[:, None] * special.ndtri(levels))

@@ -6,7 +6,7 @@ import numpy as np
 
 from distrl._memory import available_memory
 from distrl.dp.certificate import Certificate
-from distrl.dp.moments import mean_and_variance
+from distrl.dp.moment_systems import mean_and_variance
 from distrl.dp.resolvent import Resolvent
 from distrl.models.laws import FiniteLaw
 from distrl.models.mrp import MRP

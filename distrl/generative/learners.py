@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from distrl._validation import FloatArray, IntArray
-from distrl.dp.brackets import mean_defect
 from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
+from distrl.dp.moment_systems import mean_defect
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
