@@ -33,6 +33,7 @@ _MODEL = ("outcomes", "discount", "initial", "layout")  # of a model, in the fie
 _MODULES = (
     *(f"dp.{name}" for name in ("brackets", "categorical", "certificate", "expectile", "moments", "monte_carlo")),
     *(f"dp.{name}" for name in ("particles", "quantile", "solution", "status")),
+    *(f"dp.solvers.{name}" for name in ("banded", "direct", "gauss_seidel", "krylov", "sweeps")),
     "generative.intervals",
     *(f"models.{name}" for name in ("generative", "mdp", "mrp", "outcomes")),
     *(f"returns.{name}" for name in ("brackets", "categorical", "expectile", "functionals", "grid", "moments")),

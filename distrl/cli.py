@@ -580,10 +580,10 @@ def _print(solution: "distrl.Solution", title: str, states: list[int], level: fl
 def _table(solution: "distrl.Solution", states: list[int], level: float, wants_start: bool) -> tuple[str, Table]:
     """What the intervals are, and a row for the start and for every state: values over their intervals."""
     functionals = (distrl.Mean(), distrl.Std(), distrl.Quantile(level), distrl.CVaR(level))
-    said, columns = solution._columns(states, functionals)
+    said, columns = solution.columns(states, functionals)
     initial = solution.model.initial
     if wants_start and initial is not None and np.count_nonzero(initial) > 1:
-        first = solution._start_row(functionals)
+        first = solution.start_row(functionals)
         columns = {name: [first[name], *cells] for name, cells in columns.items()}
     starred = any("*" in cell for cells in columns.values() for cell in cells)
     table = Table(caption=OFF if starred else None, caption_justify="left")

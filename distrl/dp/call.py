@@ -64,6 +64,16 @@ class Call:
         except KeyboardInterrupt:
             self.interrupted = True
 
+    @contextmanager
+    def asking(self, tol: float | None, given: bool) -> Iterator[None]:
+        """Inside the block `tol` and `given` are these: for solves on the way to the one that was asked for."""
+        before = self.tol, self.given
+        self.tol, self.given = tol, given
+        try:
+            yield
+        finally:
+            self.tol, self.given = before
+
     @property
     def elapsed(self) -> float:
         """Seconds since the call, without those of compiling."""

@@ -1,29 +1,27 @@
 """The categorical fixed point F = Pi T F, and categorical dynamic programming towards it."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from distrl._display import at_most
 from distrl._memory import check_memory
 from distrl._threads import check_threads
 from distrl._validation import FloatArray, real_number, whole_number
-from distrl.dp.auto import solve_by_rule
 from distrl.dp.call import Call
-from distrl.dp.problem import Problem, dirac_start, moment_start
-from distrl.dp.refine import Target, enough_atoms, solve_to_target
+from distrl.dp.fixed_point import SOLVERS, arrays_needed, fixed_point
+from distrl.dp.method import Method
+from distrl.dp.problem import Problem, Reached, dirac_start
+from distrl.dp.refine import Goal, enough_atoms, solve_to_goal
 from distrl.dp.resolution import MOST, PILOT, SHARE, Resolution
 from distrl.dp.solution import Solution
-from distrl.dp.solvers import SINGLE_ENTRIES, Outcome, Stop, affords_direct, direct, krylov, sweep
+from distrl.dp.solvers.base import Solved, Solver
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.operators.system import System
 from distrl.returns.grid import Grid
 from distrl.theory.bounds import fixed_point_w1
-
-_MOST_SWEEPS = 100_000  # before a solver that takes seconds at most is tried
-_SOLVERS = ("auto", "direct", "iterate", "krylov")
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class CategoricalFixedPoint:
 
     atoms: int | None = None
     grid: Grid | None = None
-    solver: str = "auto"
+    solver: str | Solver = "auto"
     threads: int | None = None
     target_w1: float | None = None
     interval: tuple[float, float] | None = None
@@ -89,8 +87,12 @@ class CategoricalFixedPoint:
             ends = Grid(*self.interval, 2)
             object.__setattr__(self, "interval", (ends.low, ends.high))
         object.__setattr__(self, "threads", check_threads(self.threads))
-        if self.solver not in _SOLVERS:
-            raise ValueError(f"solver must be one of {', '.join(_SOLVERS)}; got {self.solver!r}")
+        known = ", ".join(("auto", *SOLVERS))
+        if isinstance(self.solver, str):
+            if self.solver not in ("auto", *SOLVERS):
+                raise ValueError(f"solver must be one of {known}; got {self.solver!r}")
+        elif not isinstance(self.solver, Solver) or isinstance(self.solver, type):
+            raise TypeError(f"solver must be one of {known}, or a Solver object; got {self.solver!r}")
         if self.target_w1 is not None:
             object.__setattr__(self, "target_w1", real_number(self.target_w1, "target_w1"))
             if not self.target_w1 > 0.0:
@@ -110,106 +112,75 @@ class CategoricalFixedPoint:
         return Grid.covering(model, atoms) if self.grid is None else Grid(self.grid.low, self.grid.high, atoms)
 
     def solve(self, model: MRP, call: Call) -> Solution:
+        """See `Method.solve`."""
         if self.target_w1 is not None:
-            return self._solve_to_target(model, call)
-        if self.grid is not None:
-            return self._solve_on(model, self.grid, call)
-        return (
-            self._solve_to_spread(model, call) if self.atoms is None else self._solve_on_atoms(model, self.atoms, call)
-        )
+            reached = self._to_target(model, call, self.target_w1)
+        elif self.grid is not None:
+            reached = self._on(model, self.grid, call)
+        elif self.atoms is not None:
+            reached = self._on(model, self._ends(model, self.atoms), call)
+        else:
+            reached = self._to_spread(model, call)
+        return solution_of(reached, model, self, call)
 
-    def _solve_on_atoms(self, model: MRP, atoms: int, call: Call) -> Solution:
-        return self._solve_on(model, self._ends(model, atoms), call)
+    def _on(self, model: MRP, grid: Grid, call: Call) -> Reached:
+        return fixed_point(model, grid, call, self.solver, self.threads)
 
-    def _solve_to_spread(self, model: MRP, call: Call) -> Solution:
+    def _to_spread(self, model: MRP, call: Call) -> Reached:
         """On as many atoms as the returns' standard deviations ask for: see `Resolution`."""
-        resolution = Resolution(model, self._ends(model, MOST).width, self._arrays(model.n_states, MOST))
-        atoms, tol = resolution.enough, call.tol
+        arrays = arrays_needed(self.solver, model.n_states, MOST)
+        resolution = Resolution(model, self._ends(model, MOST).width, arrays)
+        atoms = resolution.enough
         if atoms > PILOT and call.max_iterations is None:
-            call.tol = max(1e-6 * self._ends(model, PILOT).width, tol or 0.0)
-            given, call.given = call.given, False
-            pilot = self._solve_on_atoms(model, PILOT, call)
-            call.tol, call.given = tol, given
-            if pilot.status is Status.INTERRUPTED or pilot.certificate is None:
+            grid = self._ends(model, PILOT)
+            with call.asking(max(1e-6 * grid.width, call.tol or 0.0), given=False):
+                pilot = self._on(model, grid, call)
+            if pilot.status is Status.INTERRUPTED:
                 return pilot
             atoms = max(resolution.after(PILOT, resolution.share(pilot.certificate)), PILOT)
         while True:
-            solution = self._solve_on_atoms(model, atoms, call)
-            assert solution.certificate is not None
-            share = resolution.share(solution.certificate)
-            if share <= SHARE or atoms >= resolution.enough or solution.status is Status.INTERRUPTED:
+            reached = self._on(model, self._ends(model, atoms), call)
+            share = resolution.share(reached.certificate)
+            if share <= SHARE or atoms >= resolution.enough or reached.status is Status.INTERRUPTED:
                 break
             atoms = min(max(resolution.after(atoms, share), atoms + atoms // 10), resolution.enough)
-        how = resolution.words(atoms, solution.certificate)
-        return replace(solution, reason=f"{solution.reason}; {how}", elapsed=call.elapsed)
+        return reached._replace(reason=f"{reached.reason}; {resolution.words(atoms, reached.certificate)}")
 
-    def _solve_to_target(self, model: MRP, call: Call) -> Solution:
-        assert self.target_w1 is not None
-        tol = call.tol
+    def _to_target(self, model: MRP, call: Call, target: float) -> Reached:
+        def solve(grid: Grid) -> Reached:
+            tol = min(1e-3 * target, 1e-10 * grid.width) if call.tol is None else call.tol
+            with call.asking(tol, call.given):
+                return self._on(model, grid, call)
 
-        def solve(grid: Grid) -> Solution:
-            call.tol = min(1e-3 * self.target_w1, 1e-10 * grid.width) if tol is None else tol  # type: ignore[operator]
-            return self._solve_on(model, grid, call)
+        def worst(reached: Reached) -> float:
+            return float(reached.certificate.w1.max())
 
-        def worst(solution: Solution) -> float:
-            assert solution.certificate is not None
-            return float(solution.certificate.w1.max())
-
-        target = Target(f"target_w1={self.target_w1:g}", self.target_w1, worst, order=1)
+        goal = Goal(f"target_w1={target:g}", target, worst, order=1)
         interval = self._ends(model, 2 if self.grid is None else self.grid.atoms)
         first = interval.atoms
         if model.discount < 1.0:  # enough where nothing is clipped
-            first = enough_atoms(fixed_point_w1(1.0, model.discount), self.target_w1 / interval.width, 1)
-        solution, how = solve_to_target(model, interval, first, target, solve, self._arrays)
-        return replace(solution, reason=f"{solution.reason}; {how}", elapsed=call.elapsed)
+            first = enough_atoms(fixed_point_w1(1.0, model.discount), target / interval.width, 1)
+        reached, how = solve_to_goal(model, interval, first, goal, solve, partial(arrays_needed, self.solver))
+        return reached._replace(reason=f"{reached.reason}; {how}")
 
-    def _arrays(self, states: int, atoms: int) -> float:
-        """Arrays of (states, atoms) float64 that a solve needs."""
-        if self.solver == "iterate":
-            return 2.0
-        return 5.5 if states * atoms > SINGLE_ENTRIES else 9.0
 
-    def _solve_on(self, model: MRP, grid: Grid, call: Call) -> Solution:
-        atoms = grid.atoms
-        other = "" if self.solver == "iterate" else ", or solver='iterate', which needs 2"
-        check_memory(model.n_states, atoms, self._arrays(model.n_states, atoms), f"use fewer atoms{other}")
-        problem = Problem.of(model, grid, atoms, call)
-        system = System.whole(problem.operator, self.threads)
-        stop = problem.stop(call)
-        solver, reason = self.solver, "asked for"
-        call.enter(f"solving by {solver}")
-        if solver != "iterate" and affords_direct(system):  # then sweeps without end are no last resort
-            stop = stop._replace(enough=min(stop.enough, _MOST_SWEEPS))
-        if solver == "iterate":
-            outcome = sweep(system, dirac_start(problem), stop)
-        elif solver == "direct":
-            outcome = direct(system, np.empty((system.n, problem.grid.atoms)), stop)
-        elif solver == "krylov":
-            outcome = krylov(system, moment_start(problem, system.workers), stop)
-        else:
-            outcome, solver, reason = solve_by_rule(problem, system, stop)
-        solution = problem.solution(outcome, call, self, solver, reason, self.threads)
-        return solution if self.solver == "iterate" else self._others(problem, system, stop, solution)
-
-    def _others(self, problem: Problem, system: System, stop: Stop, solution: Solution) -> Solution:
-        """What other solvers make of a result that misses a tolerance within reach of float64: the best of them all.
-
-        Sparse LU where its factors are sure to fit, then BiCGSTAB from where the best so far stands.
-        """
-        call = stop.call
-        for name, way in (("direct", direct), ("krylov", krylov)):
-            if solution.status is not Status.STALLED or problem.out_of_reach():
-                break
-            if name == solution.solver or (name == "direct" and not affords_direct(system)):
-                continue
-            cdf = np.cumsum(solution.returns.arrays()["probs"], axis=1)
-            cdf[:, -1] = 1.0
-            call.enter(f"trying {name}, since {solution.solver} stalled")
-            told = f"{solution.reason}; it stalled at an error bound of {at_most(solution.bound)}, so {name} was tried"
-            other = problem.solution(way(system, cdf, stop), call, self, name, told, self.threads)
-            better = other.bound < solution.bound or other.status is Status.INTERRUPTED
-            solution = other if better else replace(solution, reason=told, iterations=call.iterations)
-        return solution
+def solution_of(reached: Reached, model: MRP, method: Method, call: Call) -> Solution:
+    """The `Solution` that laws on a grid are, reached by a method."""
+    return Solution.of(
+        reached.returns,
+        model,
+        method,
+        call,
+        status=reached.status,
+        certificate=reached.certificate,
+        bounds=reached.certificate.residual,
+        residual=reached.residual,
+        clipped_mass=float(reached.certificate.clipped_mass.max()),
+        tol=reached.tol,
+        solver=reached.solver,
+        reason=reached.reason,
+        iterations=reached.iterations,
+    )
 
 
 class OnGrid:
@@ -250,6 +221,7 @@ class CategoricalDP(OnGrid):
         object.__setattr__(self, "sweeps", whole_number(self.sweeps, "sweeps", low=0))
 
     def solve(self, model: MRP, call: Call) -> Solution:
+        """See `Method.solve`."""
         atoms = self.atoms if self.grid is None else self.grid.atoms
         check_memory(model.n_states, atoms, 2.0 * (self.sweeps + 1), "use fewer atoms or sweeps")
         problem = Problem.of(model, self.grid, self.atoms, call)
@@ -269,8 +241,8 @@ class CategoricalDP(OnGrid):
         status = Status.INTERRUPTED if call.interrupted else Status.SWEEPS_DONE
         kept = history[: done + 1]
         probs = np.diff(kept, axis=2, prepend=0.0)
-        solution = problem.solution(Outcome(kept[-1], status), call, self, "sweeps", f"{done} sweeps asked for")
-        return replace(solution, history=History(probs, residuals[:done]))
+        reached = problem.reached(Solved(kept[-1], status, "sweeps", f"{done} sweeps asked for"), call)
+        return replace(solution_of(reached, model, self, call), history=History(probs, residuals[:done]))
 
 
 class History(NamedTuple):

@@ -102,19 +102,17 @@ class ExpectileDP:
         certificate = certifier.certify(returns)
         if status is Status.STEADY and not np.isfinite(certificate.w1).all():
             status = Status.UNCERTIFIED
-        return Solution(
-            returns=returns,
+        return Solution.of(
+            returns,
+            model,
+            self,
+            call,
             status=status,
-            iterations=call.iterations,
-            residual=residual,
-            clipped_mass=0.0,
-            elapsed=call.elapsed,
             certificate=certificate,
+            residual=residual,
             tol=tol,
             solver="sweeps",
             reason="means solved for, laws imputed by interpolating stop-loss transforms",
-            model=model,
-            method=self,
         )
 
 

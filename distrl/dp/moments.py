@@ -72,20 +72,17 @@ class Moments:
             tol = max(1e-9 * float(sizes.max()), 1e3 * vanishing, tol or 0.0)
             if model.outcomes.defects.any() and np.isfinite(bounds).all():
                 tol = max(tol, float(bounds.max()))  # nothing finer can be had of rows with a defect
-        return Solution(
-            returns=MomentReturns(moments[1], moments, errors),
+        return Solution.of(
+            MomentReturns(moments[1], moments, errors),
+            model,
+            self,
+            call,
             status=Status.CONVERGED if float(bounds.max()) <= tol else Status.STALLED,
-            iterations=self.order,
-            residual=float(np.abs(left).max()),
             bounds=bounds,
-            clipped_mass=0.0,
-            elapsed=call.elapsed,
-            certificate=None,
+            residual=float(np.abs(left).max()),
             tol=tol,
             solver="linear systems over states",
             reason=f"one for each moment, by {linear.how}",
-            model=model,
-            method=self,
         )
 
 

@@ -97,20 +97,17 @@ class MonteCarlo:
             clipped_mass=left,
             confidence=self.confidence,
         )
-        return Solution(
-            returns=ParticleReturns(total.reshape(n, self.episodes)),
+        return Solution.of(
+            ParticleReturns(total.reshape(n, self.episodes)),
+            model,
+            self,
+            call,
             status=status,
-            iterations=steps,
-            residual=0.0,
-            clipped_mass=0.0,
-            elapsed=call.elapsed,
             certificate=certificate,
+            bounds=bounds,
             tol=tol,
             solver="sampling",
             reason=f"{self.episodes} episodes a state, cut after {steps} steps",
-            model=model,
-            method=self,
-            bounds=bounds,
         )
 
 

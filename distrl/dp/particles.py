@@ -2,17 +2,16 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from distrl._validation import FloatArray, whole_number
-from distrl.dp.brackets import Brackets, MergeSlack
 from distrl.dp.call import Call
 from distrl.dp.categorical import OnGrid, check_atoms_and_grid
 from distrl.dp.certificate import Certificate
 from distrl.dp.certified_moments import certified_moments
 from distrl.dp.enclosure import CertifiedMoments
+from distrl.dp.merging import MergeSlack, merged_sweeps
 from distrl.dp.problem import Problem
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.solution import Solution
@@ -57,12 +56,15 @@ class ParticleDP(OnGrid):
         if self.sweeps is not None:
             object.__setattr__(self, "sweeps", whole_number(self.sweeps, "sweeps", low=1))
 
+    def cells(self, model: MRP) -> Grid:
+        """The grid whose cells merge."""
+        return Grid.covering(model, self.atoms) if self.grid is None else self.grid
+
     def solve(self, model: MRP, call: Call) -> Solution:
         problem = Problem.of(model, self.grid, self.atoms, call)
         linear, square = problem.certifier.linear, problem.certifier.square
         moments = certified_moments(model)
-        merging: Any = Brackets(problem.grid.atoms, problem.grid, sweeps=self.sweeps)
-        returns, slack = merging._merged(problem, moments.mean, call)
+        returns, slack = merged_sweeps(problem, moments.mean, self.sweeps, call)
         floats = moments.mean_error + linear.upper(slack.expected)
         known = np.where(np.isfinite(moments.variance_high), moments.variance_high, 0.0)
         apart = 4.0 * (model.discount * float(floats.max())) ** 2 * (1.0 - _likeliest(model))
@@ -72,19 +74,16 @@ class ParticleDP(OnGrid):
         zeros = np.zeros(model.n_states)
         rounding = np.sqrt(missing)
         certificate = Certificate(rounding + floats, "particles-martingale", rounding, zeros, floats, zeros)
-        return Solution(
-            returns=returns,
+        return Solution.of(
+            returns,
+            model,
+            self,
+            call,
             status=Status.INTERRUPTED if call.interrupted else Status.SWEEPS_DONE,
-            iterations=call.iterations,
-            residual=0.0,
-            clipped_mass=0.0,
-            elapsed=call.elapsed,
             certificate=certificate,
             tol=problem.tol,
             solver="sweeps",
             reason=f"{call.iterations} sweeps, cells of {problem.grid.spacing:.3g} merged",
-            model=model,
-            method=self,
         )
 
 

@@ -1,9 +1,9 @@
-"""A model on a grid, ready to be solved: operator, certifier, tolerance, starts, and the way to a `Solution`."""
+"""A model on a grid, ready to be solved: operator, certifier, tolerance, starts, and what a solver reached."""
 
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,11 +11,10 @@ from distrl._kernels.starts import cdf_to_pmf, normal_rows
 from distrl._threads import Workers
 from distrl._validation import FloatArray
 from distrl.dp.call import Call
-from distrl.dp.certificate import Certifier
+from distrl.dp.certificate import Certificate, Certifier
 from distrl.dp.moment_systems import mean_and_variance
 from distrl.dp.scales import enough_sweeps
-from distrl.dp.solution import Solution
-from distrl.dp.solvers import Outcome, Stop
+from distrl.dp.solvers.base import Solved, Stop
 from distrl.dp.status import Status, settle
 from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
@@ -27,7 +26,17 @@ _EPS = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """An MRP on a grid with its operator, certifier and tolerance."""
+    """An MRP on a grid with its operator, certifier and tolerance.
+
+    Attributes
+    ----------
+    gain : float
+        sup over states of W1(F, F*) <= gain * sup W1(F, Pi T F), F* the fixed point.
+    tol : float
+        What the bound on the iteration error is to be at most, in units of reward.
+    given : bool
+        Whether `tol` is the user's.
+    """
 
     model: MRP
     grid: Grid
@@ -78,32 +87,42 @@ class Problem:
         floor = self.certifier.floor
         return not math.isfinite(floor) or (self.given and self.tol <= floor)
 
-    def solution(
-        self, outcome: Outcome, call: Call, method: Any, solver: str, reason: str, threads: int | None = None
-    ) -> Solution:
+    def reached(self, solved: Solved, call: Call, threads: int | None = None) -> "Reached":
         """Turn CDF values (overwritten) into laws, negative rounding cut off, and certify exactly those."""
         call.enter("certifying")
-        probs = outcome.cdf
+        probs = solved.cdf
         Workers(threads, probs.size).rows(len(probs), cdf_to_pmf, probs)
         certificate, residual = self.certifier.certify(probs, threads)
-        bounds = certificate.residual
-        status, tol = self.settled(outcome.status, float(bounds.max()))
+        status, tol = self.settled(solved.status, float(certificate.residual.max()))
         how = self.certifier.linear.how
-        return Solution(
+        return Reached(
             returns=CategoricalReturns._trusted(self.grid, probs),
             status=status,
             iterations=call.iterations,
             residual=residual,
-            clipped_mass=float(certificate.clipped_mass.max()),
-            elapsed=call.elapsed,
             certificate=certificate,
             tol=tol,
-            solver=solver,
-            reason=reason if how == "elimination" else f"{reason}; the certificate's systems by {how}",
-            model=self.model,
-            method=method,
-            bounds=bounds,
+            solver=solved.solver,
+            reason=solved.reason if how == "elimination" else f"{solved.reason}; the certificate's systems by {how}",
         )
+
+
+class Reached(NamedTuple):
+    """Laws on a grid that a solver reached, and their certificate; the fields are those of a `Solution`."""
+
+    returns: CategoricalReturns
+    status: Status
+    iterations: int
+    residual: float
+    certificate: Certificate
+    tol: float
+    solver: str
+    reason: str
+
+    @property
+    def bound(self) -> float:
+        """The certified bound on the iteration error at the worst state."""
+        return float(self.certificate.residual.max())
 
 
 def dirac_start(problem: Problem) -> FloatArray:

@@ -123,20 +123,18 @@ class QuantileDP:
         certificate = certifier.certify(returns)
         if status is Status.CONVERGED and model.discount == 1.0:
             status = Status.STEADY if np.isfinite(certificate.w1).all() else Status.UNCERTIFIED
-        return Solution(
-            returns=returns,
+        return Solution.of(
+            returns,
+            model,
+            self,
+            call,
             status=status,
-            iterations=call.iterations,
-            residual=search.residual,
-            clipped_mass=0.0,
-            elapsed=call.elapsed,
             certificate=certificate,
+            bounds=bounds,
+            residual=search.residual,
             tol=tol,
             solver="sweeps and Anderson mixing" if operator.targets.with_laws else "sweeps and strategy iteration",
             reason=f"{search.kept} short cuts helped",
-            model=model,
-            method=self,
-            bounds=bounds,
         )
 
 

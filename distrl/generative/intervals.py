@@ -52,9 +52,6 @@ class Estimate(Solution):
     policy: Any = None
     adaptive: bool = False
 
-    def __repr__(self) -> str:
-        return super().__repr__().replace("Solution", "Estimate", 1)
-
     @steady
     def summary(self, states: Any = None) -> str:
         """As of a `Solution`, with the number of samples first; its intervals are confidence intervals, 95%, by the
@@ -72,7 +69,7 @@ class Estimate(Solution):
         if self.certificate is not None and (self.empirical is None or self._has_finite_sample):
             options = _Options(_STATED, method="finite-sample")
             return self._statistical(functional, chosen, options), f"{_STATED:.0%} finite-sample"
-        return self._certified(functional, states), f"({SAMPLES_LAW})"
+        return self._known.interval(functional, states), f"({SAMPLES_LAW})"
 
     def _has_delta(self, functional: Functional, states: IntArray) -> bool:
         """Whether the delta method gives an interval, in a time that a summary may take."""
@@ -299,10 +296,10 @@ class Estimate(Solution):
         if isinstance(wanted, Functional):
             if self.certificate is None and not isinstance(self.returns, MomentReturns):
                 raise ValueError(f"{self.method!r} states no bound on its error")
-            return self._certified(wanted)
-        if self._certified_law is None:
+            return self._known.interval(wanted)
+        if self._known.law is None:
             raise ValueError(f"{self.method!r} states no bound on its error")
-        return wanted.enclosure(self._certified_law)
+        return wanted.enclosure(self._known.law)
 
     def _centre(self, wanted: Functional | Distance, numerical: bool) -> FloatArray:
         """(S, 2) what sampling error is added to."""
@@ -331,8 +328,8 @@ class Estimate(Solution):
             gradients[np.arange(len(states)), atom] = 1.0
             margin = np.maximum(margin, factor * self._errors(gradients, states))
         if numerical:
-            assert self._certified_law is not None
-            low, high = self._certified_law[states].quantiles_near(np.array([level]), margin)
+            assert self._known.law is not None
+            low, high = self._known.law[states].quantiles_near(np.array([level]), margin)
             return np.concatenate([low, high], axis=1)
         near = np.clip(level + np.outer(margin, [-1.0, 1.0]), 0.0, 1.0) - _LEVEL_TOLERANCE
         return np.clip(each(returns[states], kernels.quantile_each, near), returns.atoms[0], returns.atoms[-1])

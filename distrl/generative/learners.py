@@ -55,20 +55,18 @@ def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, call: 
         returns = MomentReturns(learner.values, np.stack([np.ones(model.n_states), np.zeros(model.n_states)]))
     certificate, residual, bounds = _certify(model, returns)
     known = bounds if certificate is None else certificate.w1
-    return Solution(
-        returns=returns,
+    return Solution.of(
+        returns,
+        model,
+        learner.method,
+        call,
         status=Status.LEARNT if known is not None and np.isfinite(known).all() else Status.UNCERTIFIED,
-        iterations=len(rows),
+        certificate=certificate,
+        bounds=bounds,
         residual=residual,
         clipped_mass=0.0 if certificate is None else float(certificate.clipped_mass.max()),
-        elapsed=call.elapsed,
-        certificate=certificate,
-        tol=0.0,
         solver="learner",
         reason=f"{len(rows)} of {samples.totals.sum()} samples in the policy's proportions",
-        model=model,
-        method=learner.method,
-        bounds=bounds,
     )
 
 
