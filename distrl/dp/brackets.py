@@ -1,4 +1,19 @@
-"""Enclosures of the true return law, in convex or in stochastic order."""
+"""Enclosures of the true return law, in convex or in stochastic order.
+
+Definitions. L is below U in convex order if E f(L) <= E f(U) for every convex f, that is if means agree and the
+stop-loss transforms E(. - k)+ of U are nowhere smaller; in stochastic order if the CDF of U is nowhere larger.
+
+Operator. The Bellman operator T is monotone in both orders. In convex order linear projection on a grid makes a law
+larger and merging the particles of a cell makes it smaller (`distrl.dp.bracketing`, `distrl.dp.merging`); in stochastic
+order rounding up to an atom makes it larger, rounding down smaller (`distrl.dp.rounding`). Started from laws on the
+right side, every iterate stays on that side.
+
+Termination. After enough sweeps that what is left is small against the spacing, or a number that is asked for: each is
+valid. Floating point, clipping and what iteration left are counted in the ends (claims `brackets-convex`,
+`brackets-stochastic`).
+
+Sources: Shaked and Shanthikumar 2007, "Stochastic Orders"; the brackets are this library's.
+"""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -37,6 +52,7 @@ class Brackets(OnGrid):
     Parameters
     ----------
     atoms : int
+        Number of atoms of the grid, if none is given.
     grid : Grid, optional
         By default `Grid.covering(model, atoms)`. Stochastic order needs a grid that clips nothing.
     order : "convex" or "stochastic"
@@ -58,7 +74,10 @@ class Brackets(OnGrid):
     Raises
     ------
     ValueError
-        If the arrays do not fit in memory, the grid clips in stochastic order, or `target_width` cannot be met.
+        If an option is out of range, or is given without those that it goes with. From `evaluate`: if the arrays do
+        not fit in memory, the grid clips in stochastic order, or `target_width` cannot be met.
+    TypeError
+        If `grid` is no Grid, or `functional` no functional.
 
     Notes
     -----

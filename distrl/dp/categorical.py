@@ -1,4 +1,23 @@
-"""The categorical fixed point F = Pi T F, and categorical dynamic programming towards it."""
+"""The categorical fixed point F = Pi T F, and categorical dynamic programming towards it.
+
+Definitions. G(x) = R(x) + g G(y) is the return from state x: R the reward, y the next state, g the discount, G(y) = 0
+where the return has ended. T maps the laws of all states to those of R + g G(y) under them; Pi puts every mass on the
+two atoms around it, so that means are kept, and on the last atom where it lies beyond the grid. F(x) holds the CDF of
+x at the m atoms, spacing s apart.
+
+Operator. In CDF form Pi T is affine, F -> A F + b with A >= 0. It contracts sup-W1 by g, clipped or not (claim
+`categorical-w1-contraction`), so that it has one fixed point F* (claim `categorical-unique-fixed-point`).
+
+Termination. With the residual rho(x) = W1(F(x), (Pi T F)(x)),
+
+    W1(F(x), F*(x)) <= [(I - g P)^{-1} rho](x),     P the probabilities of going on,
+
+which is what `Solution.bounds` says, rounding included; CONVERGED means that it is at most the tolerance everywhere.
+The distance to the true law is the certificate's (`distrl.dp.certificate`).
+
+Sources: Bellemare, Dabney, Munos 2017; Rowland et al. 2018 and 2024 ("Near-Minimax-Optimal Distributional Reinforcement
+Learning with a Generative Model", which solves the linear system directly).
+"""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,15 +59,17 @@ class CategoricalFixedPoint:
         where that asks for more than 201, by what rounding adds on 201. `Solution.reason` says how many and why.
     grid : Grid, optional
         By default on the interval of `Grid.covering(model, atoms)`, on which nothing is clipped.
-    solver : "auto", "direct", "krylov" or "iterate"
+    solver : "auto", "direct", "krylov" or "iterate", or a `distrl.dp.solvers.Solver`
         direct: sparse LU of I - A; time and memory by fill-in, fine up to some thousand unknowns.
         krylov: BiCGSTAB without a matrix, started from the exact mean and variance, residuals recomputed, each cycle
         accepted only if the true residual falls, plain sweeps if it does not.
         If one of these two stalls above a tolerance that float64 can reach, the other is tried.
         iterate: plain sweeps from a Dirac at the grid's middle, the textbook's algorithm; error falls by the discount.
         auto: strongly connected components in topological order; states on no cycle but a loop of their own are solved
-        exactly in one pass, each larger component by the rule in `distrl.dp.auto.choose_solver`: sparse LU,
+        exactly in one pass, each larger component by the rule in `distrl.dp.solvers.select_solver`: sparse LU,
         Gauss-Seidel, sweeps with a coarse correction, or BiCGSTAB. `Solution.reason` says which and why.
+        An object, one of the library's or your own, is given all states at once, from the laws that the exact means
+        and variances suggest.
     threads : int, optional
         Threads over states, at most 16; by default one each core. Results do not depend on it, bit for bit. Small
         problems use one.
@@ -61,7 +82,10 @@ class CategoricalFixedPoint:
     Raises
     ------
     ValueError
-        If the arrays do not fit in memory, or `target_w1` cannot be met.
+        If an option is out of range. From `evaluate`: if the arrays do not fit in memory, `target_w1` cannot be met,
+        the returns have no bounds and no grid is given, or the solver does not take the model's reward laws.
+    TypeError
+        If `grid` is no Grid, or `solver` neither a name nor a solver.
 
     Notes
     -----
@@ -201,9 +225,19 @@ class CategoricalDP(OnGrid):
     Parameters
     ----------
     atoms : int
+        Number of atoms m, if no grid is given.
     sweeps : int
+        How many applications are made, whatever is left of the error.
     grid : Grid, optional
-        By default `Grid.covering(model, atoms)`.
+        By default `Grid.covering(model, atoms)`, on which nothing is clipped.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range. From `evaluate`: if the iterates do not fit in memory, or the returns have no
+        bounds and no grid is given.
+    TypeError
+        If `grid` is no Grid.
 
     Notes
     -----

@@ -197,7 +197,8 @@ class CertifiedMoments(Enclosing):
         return self.mean.shape
 
     @property
-    def _sd(self) -> FloatArray:
+    def sd(self) -> FloatArray:
+        """(S,) at least the standard deviation."""
         return np.sqrt(self.variance_high) * (1.0 + 4.0 * _EPS)
 
     def __getitem__(self, index: Any) -> "CertifiedMoments":
@@ -226,10 +227,10 @@ class CertifiedMoments(Enclosing):
     def stop_loss_ends(self, points: FloatArray) -> Ends:
         least, most = (end[..., None] - points for end in self.mean_ends())
         size = (np.abs(self.mean)[..., None] + np.abs(points)) * 8.0 * _EPS
-        over = np.hypot(self._sd[..., None], most) + most
+        over = np.hypot(self.sd[..., None], most) + most
         # far above the mean the sum cancels: it is the variance over the difference
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            far = self.variance_high[..., None] / (np.hypot(self._sd[..., None], most) - most)
+            far = self.variance_high[..., None] / (np.hypot(self.sd[..., None], most) - most)
         high = 0.5 * np.where((most < 0.0) & np.isfinite(far), far, over) * (1.0 + 8.0 * _EPS)
         return np.maximum(least - size, 0.0), high + np.where(most < 0.0, 0.0, size)
 
@@ -269,7 +270,7 @@ class CertifiedMoments(Enclosing):
 
     def _times(self, factors: FloatArray) -> FloatArray:
         """(S, K) the standard deviation times factors, rounded away from 0; nothing where it is 0."""
-        sd = self._sd[..., None]
+        sd = self.sd[..., None]
         with np.errstate(invalid="ignore"):
             product = sd * factors * (1.0 + 8.0 * _EPS)
         return np.where((sd == 0.0) | (factors == 0.0), 0.0, product) + np.sign(factors) * self._room[..., None]

@@ -1,4 +1,8 @@
-"""The verb: I know the model, what is the return's distribution?"""
+"""The verb: I know the model, what is the return's distribution?
+
+`evaluate` reads its arguments, makes the MRP that an MDP and a policy are, hands it with a `Call` to the method
+(`Method.solve`), and raises where the method ended early. Everything else is the method's.
+"""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,18 @@
-"""Expectile dynamic programming: expectiles of every state's return, and laws imputed from them."""
+"""Expectile dynamic programming: expectiles of every state's return, and laws imputed from them.
+
+Definitions. e(x, i) is the expectile of the return from x at the level tau_i = (2 i - 1) / (2 n), the root e of tau
+E(Z - e)+ = (1 - tau) E(e - Z)+. An imputation is a law that has given expectiles.
+
+Operator. Impute a law for every state, apply the Bellman operator to these laws, and read the expectiles of the result.
+It is not known to contract in any distance, whatever the imputation.
+
+Termination. When no expectile moves by more than the tolerance in a sweep the status is STEADY, which says nothing of
+the distance to a fixed point. What is guaranteed is the certificate alone, which holds for any laws (claim
+`certificate-one-step-transport`).
+
+Source: Bellemare, Dabney, Rowland 2023, chapter 8; Rowland et al. 2019, "Statistics and Samples in Distributional
+Reinforcement Learning".
+"""
 
 from dataclasses import dataclass
 
@@ -37,12 +51,12 @@ class ExpectileDP:
     expectiles : int
         Number n of expectiles a state.
     threads : int, optional
-        As for `CategoricalFixedPoint`; results do not depend on it, bit for bit.
+        Threads over states, at most 16; by default one for each core. Results do not depend on it, bit for bit.
 
     Raises
     ------
     ValueError
-        If an option is out of range, or the arrays do not fit in memory.
+        If an option is out of range. From `evaluate`: if the arrays do not fit in memory.
 
     Notes
     -----
@@ -64,6 +78,7 @@ class ExpectileDP:
         object.__setattr__(self, "threads", check_threads(self.threads))
 
     def solve(self, model: MRP, call: Call) -> Solution:
+        """See `Method.solve`."""
         n = self.expectiles
         check_memory(model.n_states, n, 8.0, "use fewer expectiles")
         targets, taus = Targets(model.outcomes, model.discount, self.threads), midpoint_levels(n)

@@ -1,4 +1,15 @@
-"""Mean, variance and higher moments of the return by one S x S linear solve each."""
+"""Mean, variance and higher moments of the return by one S x S linear solve each.
+
+Definitions. V(x) = E G(x) is the mean of the return, c_k(x) = E (G(x) - V(x))^k its k-th central moment.
+
+Operator. V = r + g P V, and c_k solves (I - g^k P) c_k = what lower moments give: linear systems over states, P the
+probabilities of going on (`distrl.dp.moment_systems`).
+
+Termination. Each system is solved once. CONVERGED means that the certified bound on what float64 made of the moments
+is at most the tolerance (claim `elimination-relative-accuracy`).
+
+Sources: Sobel 1982, "The Variance of Discounted Markov Decision Processes"; Bellemare, Dabney, Rowland 2023.
+"""
 
 import math
 from dataclasses import dataclass
@@ -34,6 +45,12 @@ class Moments:
     order : int
         Highest moment, at least 1 (mean); 2 adds the variance.
 
+    Raises
+    ------
+    ValueError
+        If `order` is out of range. From `evaluate`: if a reward law has no finite moment of that order, or a system is
+        beyond float64.
+
     Notes
     -----
     Time: `order` solves over states and O(order^2) passes over the outcomes. `Solution.returns` is a `MomentReturns`:
@@ -46,7 +63,6 @@ class Moments:
     (I - g P)^{-1} E|r|, and no less than 1e-151 for order 2, as squares of smaller numbers are denormal. Above `tol`
     the status is STALLED.
     Moments of reward laws are taken as the laws state them. No certificate: no law.
-    Raises ValueError if a reward law has no finite moment of that order, or a system is beyond float64.
     Claim: `elimination-relative-accuracy`. Source: Bellemare, Dabney, Rowland 2023; the variance recursion is Sobel's
     (1982).
     """
@@ -57,6 +73,7 @@ class Moments:
         object.__setattr__(self, "order", whole_number(self.order, "order", low=1, high=64))
 
     def solve(self, model: MRP, call: Call) -> Solution:
+        """See `Method.solve`."""
         linear = Resolvent.of(model)
         moments, errors = central_moments(model, self.order, linear)
         call.count(self.order)

@@ -1,4 +1,12 @@
-"""Sampled returns, with bounds on what sampling and truncation can have cost."""
+"""Sampled returns, with bounds on what sampling and truncation can have cost.
+
+Definitions. n independent episodes from every state, cut once what is left of the return, discount^steps * sup E|G|,
+is below the tolerance; their returns are n equally weighted particles.
+
+Guarantee. With the stated confidence the empirical CDF is within sqrt(log(2 / (1 - confidence)) / (2 n)) of the true
+one at every point, whatever the law (Dvoretzky, Kiefer, Wolfowitz 1956; the constant is Massart's, 1990), and W1 is
+at most that times the width of the returns' range, plus what cutting leaves out (claim `monte-carlo-dkw`).
+"""
 
 from dataclasses import dataclass
 
@@ -26,8 +34,14 @@ class MonteCarlo:
     Parameters
     ----------
     episodes : int
+        Number of episodes from every state.
     confidence : float in (0, 1)
-        With which the certificate holds for each state (not for all at once).
+        The probability with which the certificate holds for one state; for all states at once it is less.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
 
     Notes
     -----
@@ -49,6 +63,7 @@ class MonteCarlo:
             raise ValueError(f"confidence must lie in (0, 1), got {confidence:g}")
 
     def solve(self, model: MRP, call: Call) -> Solution:
+        """See `Method.solve`."""
         n, g = model.n_states, model.discount
         absolute = largest_absolute_mean(model)
         tol = 1e-6 * max(absolute, 1e-300) if call.tol is None else call.tol

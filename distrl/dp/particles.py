@@ -1,4 +1,17 @@
-"""Nonparametric dynamic programming: weighted particles, their number bounded by merging."""
+"""Nonparametric dynamic programming: weighted particles, their number bounded by merging.
+
+Definitions. L(x) are weighted particles for each state. T moves and mixes them, a copy for each outcome, so that their
+number grows with every application; M merges the particles of one cell of a grid into their mean.
+
+Operator. L <- M T L from the Diracs of the exact means. M is a conditional expectation: M L is L without what is random
+inside a cell. So the true return is, sweep after sweep, a particle's value plus an error of mean 0 given the particle.
+
+Termination. After a number of sweeps; every sweep is certified, by what the exact variance has that the particles'
+lacks: W1 <= W2 <= sqrt(Var(true) - Var(L)) (claim `particles-martingale`).
+
+Source: Bellemare, Dabney, Rowland 2023, chapter 5, for the operator without a projection; merging and the certificate
+are this library's.
+"""
 
 import math
 from dataclasses import dataclass
@@ -33,10 +46,19 @@ class ParticleDP(OnGrid):
     Parameters
     ----------
     atoms : int
+        Number of atoms of the grid, if none is given.
     grid : Grid, optional
         Its cells say what merges; by default `Grid.covering(model, atoms)`. Nothing is clipped on any grid.
     sweeps : int, optional
         By default enough that what is left is small against the spacing.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range. From `evaluate`: if the returns have no bounds and no grid is given, or a reward
+        law has no mean.
+    TypeError
+        If `grid` is no Grid.
 
     Notes
     -----
@@ -61,6 +83,7 @@ class ParticleDP(OnGrid):
         return Grid.covering(model, self.atoms) if self.grid is None else self.grid
 
     def solve(self, model: MRP, call: Call) -> Solution:
+        """See `Method.solve`."""
         problem = Problem.of(model, self.grid, self.atoms, call)
         linear, square = problem.certifier.linear, problem.certifier.square
         moments = certified_moments(model)

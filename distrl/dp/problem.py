@@ -1,4 +1,9 @@
-"""A model on a grid, ready to be solved: operator, certifier, tolerance, starts, and what a solver reached."""
+"""A model on a grid, ready to be solved: operator, certifier, tolerance, starts, and what a solver reached.
+
+Problem = model + grid + operator + certifier + tolerance. It says when to stop: sup W1(F, F*) <= gain * sup W1(F, Pi T
+F), so that a residual of tol / gain is enough, what rounding adds to the bound taken off; and it turns the CDF values
+that a solver reached into laws whose certificate it computes.
+"""
 
 import math
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ from distrl.returns.quantile import QuantileReturns
 _TABLE = (Mean(), Std(), Quantile(0.05), CVaR(0.05))  # of summaries and files
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Solution(Result):
     """Return laws of all states, how far they can be trusted, and what can be asked of them.
 

@@ -37,7 +37,7 @@ _ADJOINT = 2**25  # numbers of the adjoints that are solved for at once: 256 MB
 _KEPT = 2**25  # numbers of redrawn laws that are kept for the next functional: 256 MB
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Estimate(Solution):
     """A `Solution` of the empirical model, with confidence intervals for the true one.
 
