@@ -46,7 +46,7 @@ def brackets_around(
     affordable = int(work / (len(model.outcomes.probs) * grid.atoms))
     if affordable < _FEWEST:
         return None
-    problem = Problem.of(model, grid, grid.atoms, call)
+    problem = Problem.of(model, grid, call)
     sweeps = min(sweeps_needed(problem, power=2), affordable)
     if upper is None:
         upper = fixed_point(model, grid, call).returns

@@ -23,9 +23,9 @@ import numpy as np
 from distrl._validation import real_number, whole_number
 from distrl.dp.bracketing import convex_around
 from distrl.dp.call import Call
-from distrl.dp.categorical import CategoricalFixedPoint, OnGrid, check_atoms_and_grid
+from distrl.dp.categorical import OnGrid, check_atoms_and_grid, solution_of
 from distrl.dp.certificate import Certificate, float_slack
-from distrl.dp.fixed_point import arrays_needed
+from distrl.dp.fixed_point import arrays_needed, fixed_point
 from distrl.dp.moment_systems import enclosed_mean
 from distrl.dp.problem import Problem
 from distrl.dp.refine import Goal, enough_atoms, solve_to_goal
@@ -155,16 +155,16 @@ class Brackets(OnGrid):
         return self._convex(model, call) if self.order == "convex" else self._stochastic(model, call)
 
     def _convex(self, model: MRP, call: Call) -> Solution:
-        upper = CategoricalFixedPoint(self.atoms, self.grid).solve(model, call)
-        assert isinstance(upper.returns, CategoricalReturns)
-        problem = Problem.of(model, upper.returns.grid, self.atoms, call)
-        returns = convex_around(problem, upper.returns, self.sweeps, call)
+        grid = self._grid_for(model)
+        upper = fixed_point(model, grid, call)
+        returns = convex_around(Problem.of(model, grid, call), upper.returns, self.sweeps, call)
         status = Status.INTERRUPTED if call.interrupted else upper.status
-        return replace(upper, returns=returns, method=self, status=status, elapsed=call.elapsed)
+        return replace(solution_of(upper, model, self, call), returns=returns, status=status)
 
     def _stochastic(self, model: MRP, call: Call) -> Solution:
-        problem = Problem.of(model, self.grid, self.atoms, call)
-        grid, operator = problem.grid, problem.operator
+        grid = self._grid_for(model)
+        problem = Problem.of(model, grid, call)
+        operator = problem.operator
         linear = problem.certifier.linear
         mean, mean_error = enclosed_mean(model, linear)
         clipped, overshoot = clipping_at_the_ends(problem)

@@ -217,6 +217,9 @@ class OnGrid:
         """The same method on a grid from `low` to `high`, widened where that is one point."""
         return replace(self, grid=Grid._spanning(low, high, self.atoms))  # type: ignore[type-var]
 
+    def _grid_for(self, model: MRP) -> Grid:
+        return Grid.covering(model, self.atoms) if self.grid is None else self.grid
+
 
 @dataclass(frozen=True)
 class CategoricalDP(OnGrid):
@@ -256,9 +259,9 @@ class CategoricalDP(OnGrid):
 
     def solve(self, model: MRP, call: Call) -> Solution:
         """See `Method.solve`."""
-        atoms = self.atoms if self.grid is None else self.grid.atoms
-        check_memory(model.n_states, atoms, 2.0 * (self.sweeps + 1), "use fewer atoms or sweeps")
-        problem = Problem.of(model, self.grid, self.atoms, call)
+        grid = self._grid_for(model)
+        check_memory(model.n_states, grid.atoms, 2.0 * (self.sweeps + 1), "use fewer atoms or sweeps")
+        problem = Problem.of(model, grid, call)
         cdf = dirac_start(problem)
         system = System.whole(problem.operator, None)
         history = np.empty((self.sweeps + 1, *cdf.shape))

@@ -1,10 +1,8 @@
 """Mean, variance and range of the true return, with certain bounds on their errors."""
 
-from typing import Any
-
 import numpy as np
 
-from distrl._validation import FloatArray
+from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.dp.enclosure import CertifiedMoments
 from distrl.dp.moment_systems import central_moments, enclosed_mean
 from distrl.dp.resolvent import Resolvent
@@ -76,7 +74,7 @@ def _variance(
     return square.enclose(source, room + (np.diff(table.indptr) + 8.0) * _EPS * source)
 
 
-def _sums(values: FloatArray, sources: Any, n: int) -> FloatArray:
+def _sums(values: FloatArray, sources: IntArray, n: int) -> FloatArray:
     return np.asarray(np.bincount(sources, weights=values, minlength=n), dtype=np.float64)
 
 
@@ -94,7 +92,7 @@ def _law_blur(model: MRP) -> tuple[FloatArray, FloatArray]:
     return np.array(means)[table.laws + 1], np.array(variances)[table.laws + 1]
 
 
-def _reaching(model: MRP, marked: Any) -> Any:
+def _reaching(model: MRP, marked: BoolArray) -> BoolArray:
     """(S,) the states from which a marked one can be reached."""
     while model.discount > 0.0:
         wider = marked | (model.continuation @ marked.astype(np.float64) > 0.0)

@@ -1,5 +1,6 @@
 """What a certificate, or exact moments, say for certain of every functional of the true return law."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -165,7 +166,7 @@ class CertifiedLaw(Enclosing):
     def _quantile(self, levels: FloatArray) -> FloatArray:
         return self._each(kernels.quantile_each, levels)
 
-    def _each(self, kernel: Any, arguments: FloatArray) -> FloatArray:
+    def _each(self, kernel: Callable[..., None], arguments: FloatArray) -> FloatArray:
         return each(self.law, kernel, arguments)
 
 

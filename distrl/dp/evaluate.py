@@ -13,7 +13,7 @@ from distrl.dp.call import Call
 from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.errors import ConvergenceError, EvaluationInterrupted
 from distrl.dp.method import Method, check_method
-from distrl.dp.progress import progress_hook
+from distrl.dp.progress import ProgressHook, progress_hook
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mdp import MDP
@@ -29,7 +29,7 @@ def evaluate(
     max_iterations: int | None = None,
     rng: Any = None,
     throw: bool = True,
-    progress: Any = False,
+    progress: bool | ProgressHook = False,
 ) -> Solution:
     """The return distribution of a known model.
 
@@ -93,7 +93,7 @@ def solve(
     max_iterations: int | None,
     rng: Any,
     throw: bool,
-    progress: Any,
+    progress: bool | ProgressHook,
     given: bool,
 ) -> Solution:
     """`evaluate`; a `tol` that was not `given` by the user makes room for rounding, as None does."""

@@ -1,17 +1,15 @@
 """Exponents of rewards: (1/b) log E exp(b R) of finite laws, and certified ends of it for any reward law."""
 
-from typing import Any
-
 import numpy as np
 
-from distrl._validation import FloatArray
+from distrl._validation import FloatArray, IntArray
 from distrl.models.laws import FiniteLaw, Law
 
 _EPS = float(np.finfo(np.float64).eps)
 _CELLS = 1024  # of equal probability, that a reward's law is enclosed on
 
 
-def bennett(c: float, variance: Any, reach: Any) -> FloatArray:
+def bennett(c: float, variance: float | FloatArray, reach: float | FloatArray) -> FloatArray:
     """(1/c) log(1 + c^2 s^2 f(c reach)), relative error 1e-10 at most: rounded up by that for a positive reach."""
     u = c * np.asarray(reach, dtype=np.float64)
     series = 0.5 + u * (1.0 / 6.0 + u * (1.0 / 24.0 + u * (1.0 / 120.0 + u / 720.0)))
@@ -20,7 +18,7 @@ def bennett(c: float, variance: Any, reach: Any) -> FloatArray:
     return np.asarray(np.where(u > 0.0, value * (1.0 + 1e-9), value))
 
 
-def log_mean_exp(b: float, values: FloatArray, probs: FloatArray, starts: Any, sources: Any) -> FloatArray:
+def log_mean_exp(b: float, values: FloatArray, probs: FloatArray, starts: IntArray, sources: IntArray) -> FloatArray:
     """(groups,) (1/b) log sum p exp(b value); error at most 4 (terms + 16) eps of the largest |value|.
 
     About the mean where nothing overflows, so that no 1/b magnifies rounding, else about the largest term.

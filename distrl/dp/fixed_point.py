@@ -44,7 +44,7 @@ def fixed_point(
     other = "" if solver == "iterate" else ", or solver='iterate', which needs 2"
     arrays = arrays_needed(solver, model.n_states, grid.atoms)
     check_memory(model.n_states, grid.atoms, arrays, f"use fewer atoms{other}")
-    problem = Problem.of(model, grid, grid.atoms, call)
+    problem = Problem.of(model, grid, call)
     system = System.whole(problem.operator, threads)
     stop = problem.stop(call)
     if solver != "iterate" and affords_direct(system):  # then sweeps without end are no last resort

@@ -6,12 +6,13 @@ itself, so the true value lies in the intersection of their intervals. Entropic 
 (`distrl.dp.entropic`). Laws that are enclosures themselves (`Brackets`) take the place of the first and the third.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from distrl._validation import FloatArray
+from distrl._validation import FloatArray, IntArray
 from distrl.dp.bracketing import brackets_around
 from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate
@@ -63,7 +64,7 @@ class Knowledge:
         self.model, self.returns, self.certificate, self.method = model, returns, certificate, method
         self.asks_model = asks_model
 
-    def interval(self, functional: Functional, states: Any = None) -> FloatArray:
+    def interval(self, functional: Functional, states: Sequence[int] | IntArray | None = None) -> FloatArray:
         """(S, 2) or (S, K, 2) the interval, of some states if given; a block of them at a time, for memory."""
         everyone = np.arange(self.model.n_states) if states is None else np.asarray(states, dtype=np.int64)
         sources = self._sources(functional)

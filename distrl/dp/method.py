@@ -1,6 +1,6 @@
 """What `evaluate` asks of a method: to write one of your own, supply `solve`."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 from distrl.dp.call import Call
 from distrl.dp.solution import Solution
@@ -28,11 +28,11 @@ class GridMethod(Protocol):
 
     grid: Grid | None
 
-    def on_interval(self, low: float, high: float) -> Any:
+    def on_interval(self, low: float, high: float) -> Self:
         """The same method on a grid from `low` to `high`."""
 
 
-def check_method(method: Any, *others: type) -> None:
+def check_method(method: object, *others: type) -> None:
     """Raise a TypeError that says what methods there are, unless `method` is one or an instance of `others`."""
     if isinstance(method, (Method, *others)) and not isinstance(method, type):
         return

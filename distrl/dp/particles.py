@@ -80,11 +80,11 @@ class ParticleDP(OnGrid):
 
     def cells(self, model: MRP) -> Grid:
         """The grid whose cells merge."""
-        return Grid.covering(model, self.atoms) if self.grid is None else self.grid
+        return self._grid_for(model)
 
     def solve(self, model: MRP, call: Call) -> Solution:
         """See `Method.solve`."""
-        problem = Problem.of(model, self.grid, self.atoms, call)
+        problem = Problem.of(model, self.cells(model), call)
         linear, square = problem.certifier.linear, problem.certifier.square
         moments = certified_moments(model)
         returns, slack = merged_sweeps(problem, moments.mean, self.sweeps, call)

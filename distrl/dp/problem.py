@@ -57,19 +57,19 @@ class Problem:
         return mean_and_variance(self.model, self.certifier.linear, self.certifier.square)
 
     @classmethod
-    def of(cls, model: MRP, grid: Grid | None, atoms: int, call: Call) -> "Problem":
-        chosen = Grid.covering(model, atoms) if grid is None else grid
+    def of(cls, model: MRP, grid: Grid, call: Call) -> "Problem":
+        """The problem that a call poses: its tolerance, or the one that long horizons allow."""
         call.enter("building the operator")
-        operator = CategoricalBellman(model, chosen)
+        operator = CategoricalBellman(model, grid)
         call.enter("bounding what errors add up to")
         certifier = Certifier(model, operator)
         tol = call.tol
         if tol is None:
             # means of long horizons should be right to ten digits, and CDF values, which err by at most W1 / spacing,
             # to nine, where float64 allows it; the bound also counts what rounding may add at every application
-            reach = 16 * _EPS * certifier.gain * chosen.width
-            tol = max(min(1e-12 * chosen.width, 2e-10 * chosen.spacing), reach) + certifier.floor
-        return cls(model, chosen, operator, certifier, certifier.gain, tol, call.given)
+            reach = 16 * _EPS * certifier.gain * grid.width
+            tol = max(min(1e-12 * grid.width, 2e-10 * grid.spacing), reach) + certifier.floor
+        return cls(model, grid, operator, certifier, certifier.gain, tol, call.given)
 
     def stop(self, call: Call) -> Stop:
         """The stopping rule: the residual that meets the tolerance, what rounding adds to the bound taken off.

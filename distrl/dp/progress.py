@@ -15,7 +15,7 @@ def _applications(iterations: int, bound: float) -> str:
 
 
 def progress_hook(
-    progress: Any, describe: Callable[[int, float], str] = _applications
+    progress: bool | ProgressHook | None, describe: Callable[[int, float], str] = _applications
 ) -> tuple[ProgressHook | None, Callable[[], None]]:
     """The hook for `progress=`: False, True (a tqdm bar with time left) or a callable; and how to close it."""
     if progress is None or progress is False:

@@ -12,6 +12,7 @@ import numpy as np
 from distrl._files import replacing
 from distrl._records import write_result
 from distrl._validation import FloatArray
+from distrl.dp.result import Result
 
 
 def save_table(columns: Mapping[str, FloatArray], target: Path) -> None:
@@ -25,7 +26,7 @@ def save_table(columns: Mapping[str, FloatArray], target: Path) -> None:
         partial.write_text(text.getvalue(), encoding="utf-8", newline="")
 
 
-def save_record(result: Any, target: Path) -> None:
+def save_record(result: Result, target: Path) -> None:
     """A `Solution` as `.npz`; where it cannot be recorded, its arrays alone, with a warning."""
     settings = {
         "method": repr(result.method),

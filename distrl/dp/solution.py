@@ -3,7 +3,6 @@
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -98,7 +97,7 @@ class Solution(Result):
         return True
 
     @steady
-    def interval(self, functional: Any, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
+    def interval(self, functional: Functional | str, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
         """Certified interval of a functional of the return law: the true value is inside, numerical error included.
 
         The sharpest that the library knows: where what the method's certificate says (`CertifiedLaw`), the exact mean
@@ -144,7 +143,9 @@ class Solution(Result):
         return self._known.interval(parse(functional, at, tail))
 
     @steady
-    def enclosure(self, functional: Any, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
+    def enclosure(
+        self, functional: Functional | str, at: ArrayLike | None = None, *, tail: str = "lower"
+    ) -> FloatArray:
         """What `interval` is on a `Solution`; on an `Estimate`, to the law that `certificate.of` names."""
         return self._known.interval(parse(functional, at, tail))
 
@@ -199,7 +200,7 @@ class Solution(Result):
         return row
 
     @steady
-    def summary(self, states: Any = None) -> str:
+    def summary(self, states: ArrayLike | None = None) -> str:
         """What a person wants to read: how it ended, the bound and the law it is to, and a risk table of the first
         states (or `states`), every number with its interval and no digit that the interval does not allow."""
         shown = self._shown(states)
@@ -216,7 +217,7 @@ class Solution(Result):
             lines.append(f"... and {left_out} more state(s); summary(states=...) shows any of them")
         return "\n".join(lines)
 
-    def _shown(self, states: Any) -> list[int]:
+    def _shown(self, states: ArrayLike | None) -> list[int]:
         """The states of a summary: those given, or the first of those that the model starts in."""
         if states is not None:
             return [int(s) for s in np.arange(self.model.n_states)[np.atleast_1d(states)]]

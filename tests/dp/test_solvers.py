@@ -69,7 +69,7 @@ def acyclic(seed, discount):
 
 def solved(model, atoms, how, start=moment_start, threads=1):
     """CDF by one solver on the whole system, the way `auto` calls it."""
-    problem = Problem.of(model, None, atoms, Call())
+    problem = Problem.of(model, Grid.covering(model, atoms), Call())
     system = System.whole(problem.operator, threads)
     call = Call()
     return how(problem, system).solve(system, start(problem, system.workers), problem.stop(call))
