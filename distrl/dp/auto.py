@@ -88,7 +88,7 @@ def _pass_exactly(system: System, cdf: FloatArray, states: IntArray, stop: Stop)
 
 def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) -> Solved:
     """One system of states that lead to each other, by the solver that the rule selects."""
-    gain = problem.certifier.linear.gain
+    gain = problem.certifier.linear.gains
     mean = problem.moments[0]
     matrix = problem.model.continuation
     if system.states is not None:

@@ -104,7 +104,7 @@ class Certifier:
     @property
     def gain(self) -> float:
         """sup over states of W1(F, F*) <= gain * sup W1(F, Pi T F): at most 1 / (1 - discount)."""
-        return float(self.linear.gain.max())
+        return float(self.linear.gains.max())
 
     def certify(self, probs: FloatArray, threads: int | None = 1) -> tuple[Certificate, float]:
         """The certificate of `probs` (S, m), and sup over states of rho without the float slack."""

@@ -85,7 +85,7 @@ class ExpectileDP:
         certifier = ParticleCertifier(model, targets)
         mean, variance = mean_and_variance(model, certifier.linear)
         statistics = ParticleReturns(normal_quantiles(mean, variance, taus)).expectile(taus)
-        size, gain = largest_absolute_mean(model), float(certifier.linear.gain.max())
+        size, gain = largest_absolute_mean(model), float(certifier.linear.gains.max())
         # reading errs by about eps * size * n and imputing divides by differences of levels, 1 / n
         floor = 16.0 * n * _EPS * size
         tol = call.tol if call.tol is not None else default_tol(model, size, 1.0)

@@ -120,7 +120,7 @@ def _blur(square: Resolvent, known: FloatArray, means: FloatArray, slack: MergeS
     largest of all states, then twice through the recursion.
     """
     from_means = square.upper(means)
-    gain, e, d = float(square.gain.max()), float(slack.relative.max()), float(slack.moved.max())
+    gain, e, d = float(square.gains.max()), float(slack.relative.max()), float(slack.moved.max())
     most, rest = float((known + from_means).max()), 1.0 - gain * e
     if not rest > 0.0:
         return np.full(len(known), np.inf)

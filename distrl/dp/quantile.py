@@ -103,7 +103,7 @@ class QuantileDP:
         certifier = ParticleCertifier(model, operator.targets)
         mean, variance = mean_and_variance(model, certifier.linear)
         start, size = normal_quantiles(mean, variance, operator.levels), largest_absolute_mean(model)
-        gain = 1.0 / (1.0 - model.discount) if model.discount < 1.0 else float(certifier.linear.gain.max())
+        gain = 1.0 / (1.0 - model.discount) if model.discount < 1.0 else float(certifier.linear.gains.max())
         loose = default_tol(model, size, gain)
         tol = call.tol if call.tol is not None else loose
         largest = max(size, float(np.abs(start).max()))

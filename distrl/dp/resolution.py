@@ -47,7 +47,7 @@ class Resolution:
         if not self.random.any():  # nothing to be small against
             self.enough = PILOT
             return
-        per_spacing = 0.5 * np.sqrt(square.gain[self.random]) / (SHARE * self.sd[self.random])
+        per_spacing = 0.5 * np.sqrt(square.gains[self.random]) / (SHARE * self.sd[self.random])
         with np.errstate(over="ignore"):
             needed = float((width * per_spacing).max())
         self.enough = min(max(math.ceil(min(needed, 2.0**53)) + 1, FEWEST), self.most)

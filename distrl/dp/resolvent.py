@@ -223,7 +223,7 @@ class Resolvent:
         return solution, error if room is None or not room.any() else error + self.upper(room)
 
     @cached_property
-    def gain(self) -> FloatArray:
+    def gains(self) -> FloatArray:
         """h (S,) with (I - f P) h >= 1: what a unit error made at every step can add up to.
 
         The expected discounted number of steps, raised by its error; at most 1 / min e. inf where nothing can be
@@ -246,7 +246,7 @@ class Resolvent:
     def _underflow(self) -> FloatArray:
         """What numbers that become denormal in a solve can cost: 2^-1074 for each of its products."""
         assert self._factors is not None
-        return np.asarray(2.0**-1074 * (self._factors.fill + 2.0 * self.n) * self.gain)
+        return np.asarray(2.0**-1074 * (self._factors.fill + 2.0 * self.n) * self.gains)
 
     def upper(self, rhs: FloatArray) -> FloatArray:
         """A certain upper bound of the solution for rhs >= 0."""
@@ -255,11 +255,11 @@ class Resolvent:
         if np.isfinite(self.relative_error):
             assert self._factors is not None
             return np.asarray(self._factors.solve(rhs) * (1.0 + self.relative_error + _EPS) + self._underflow)
-        if np.isinf(self.gain).any() or not np.isfinite(rhs).all():
+        if np.isinf(self.gains).any() or not np.isfinite(rhs).all():
             return np.full(self.n, np.inf)
         guess = np.maximum(self._approximate(rhs), rhs)
         left, room = self._defect(rhs, guess)  # any u with u >= rhs + f P u is a bound
-        return np.asarray((guess + max(float((left + room).max()), 0.0) * self.gain) * (1.0 + 2.0 * _EPS))
+        return np.asarray((guess + max(float((left + room).max()), 0.0) * self.gains) * (1.0 + 2.0 * _EPS))
 
 
 def bandwidth(matrix: sparse.csr_array | sparse.csr_matrix, order: IntArray) -> int:

@@ -17,7 +17,7 @@ class Affine(Protocol):
     table: OutcomeTable
     grid: Grid
 
-    def apply_cdf(self, cdf: FloatArray, out: FloatArray, *, affine: bool = True) -> Any:
+    def apply_cdf(self, cdf: FloatArray, out: FloatArray, *, affine: bool = True) -> None:
         """out = A cdf, and b if `affine`."""
 
     def matrix(self) -> sparse.csr_array:
