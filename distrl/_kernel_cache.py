@@ -19,6 +19,8 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 
+from distrl._tolerances import ALL
+
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
     os.register_at_fork(
         before=global_compiler_lock.acquire,
@@ -65,6 +67,10 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
             self._forget()
             with suppress(OSError):
                 super().save_overload(sig, data)
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        """Numba's key, which knows of the function's own file, and the constants that kernels take from another."""
+        return *super()._index_key(sig, codegen), ALL
 
     def _forget(self) -> None:
         with suppress(OSError):  # cannot be written: compile it every time

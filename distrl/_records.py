@@ -34,11 +34,25 @@ _MODULES = (
     *(f"dp.{name}" for name in ("brackets", "categorical", "certificate", "expectile", "moments", "monte_carlo")),
     *(f"dp.{name}" for name in ("particles", "quantile", "solution", "status")),
     *(f"dp.solvers.{name}" for name in ("banded", "direct", "gauss_seidel", "krylov", "sweeps")),
-    "generative.intervals",
+    "generative.result",
     *(f"models.{name}" for name in ("generative", "mdp", "mrp", "outcomes")),
-    *(f"returns.{name}" for name in ("brackets", "categorical", "expectile", "functionals", "grid", "moments")),
-    *(f"returns.{name}" for name in ("particles", "quantile")),
-    *(f"td.{name}" for name in ("methods", "replication", "run", "sampling", "step_sizes")),
+    *(f"returns.brackets.{name}" for name in ("convex", "stochastic")),
+    *(f"returns.functionals.{name}" for name in ("averages", "levels", "points")),
+    *(f"returns.{name}" for name in ("categorical", "expectile", "finite", "grid", "moments", "quantile")),
+    *(
+        f"td.{name}"
+        for name in (
+            "base",
+            "categorical",
+            "expectile",
+            "quantile",
+            "replication",
+            "result",
+            "sampling",
+            "step_sizes",
+            "values",
+        )
+    ),
 )
 
 
@@ -157,6 +171,15 @@ def _computed(kind: type, name: str) -> bool:
     return isinstance(inspect.getattr_static(kind, name, None), cached_property)
 
 
+#: What classes and fields were called in older files.
+_FORMER = {
+    "Kept": "Checkpoint",
+    "LearningRun._records": "estimates",
+    "LearningRun._root": "seed",
+    "LearningRun._kept": "checkpoints",
+}
+
+
 class _Writer:
     """Makes a record."""
 
@@ -267,7 +290,8 @@ class _Reader:
             parts = self.read(node["law"])
             return FiniteLaw(*parts) if isinstance(parts, list) else frozen_law(parts, "a law")
         kind = self._class(node["class"])
-        fields = {name: self.read(value) for name, value in node["fields"].items()}
+        named = f"{node['class']}."
+        fields = {_FORMER.get(named + name, name): self.read(value) for name, value in node["fields"].items()}
         if dataclasses.is_dataclass(kind) or hasattr(kind, "_fields"):
             return kind(**fields)
         thing = kind.__new__(kind)
@@ -279,7 +303,7 @@ class _Reader:
 
     @staticmethod
     def _class(name: Any, base: type = object) -> Any:
-        kind = _classes().get(name)
+        kind = _classes().get(_FORMER.get(name, name))
         if kind is None or not issubclass(kind, base):
             raise ValueError(f"it holds a {name!r}, which this distrl does not know; update distrl")
         return kind

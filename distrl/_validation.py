@@ -8,26 +8,33 @@ import itertools
 import math
 import operator
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from distrl._tolerances import LARGEST_NUMBER as LARGEST_NUMBER
+from distrl._tolerances import MIXED_ROW_SUM, NEGATIVE, ROW_SUM
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-#: How far the probabilities of a row may sum from 1; certificates count the defect, nothing is renormalised.
-SUM_TOLERANCE = 1e-9
+#: Names of the same numbers in this module's terms.
+SUM_TOLERANCE, MIXED_TOLERANCE, NEGATIVE_TOLERANCE = ROW_SUM, MIXED_ROW_SUM, NEGATIVE
 
-#: How far rows may sum from 1 that mix accepted rows by accepted weights: what was accepted has to go on working.
-MIXED_TOLERANCE = 2.5 * SUM_TOLERANCE
-
-#: A probability of at least minus this is arithmetic's noise (1 - .9 - .1 is -2.8e-17) and counts as 0.
-NEGATIVE_TOLERANCE = 1e-12
-
-#: Largest reward or grid end accepted: squares, and sums over any horizon float64 can state, stay finite.
-LARGEST_NUMBER = 1e100
+#: What `numpy.random.default_rng` takes, and so every `rng=`.
+RandomSource = (
+    int
+    | Sequence[int]
+    | IntArray
+    | np.random.SeedSequence
+    | np.random.BitGenerator
+    | np.random.Generator
+    | np.random.RandomState
+    | None
+)
 
 
 def plain(array: FloatArray) -> FloatArray:
@@ -193,6 +200,16 @@ def refuse_other_order(value: Any, name: str) -> None:
         raise ValueError(f"the index and the columns of {name} name the same things in another order; sort both")
 
 
+def check_layout(layout: Any, n: int) -> tuple[int, int] | None:
+    """A (rows, columns) pair whose product is the number of states `n`; None where there is no map."""
+    if layout is None:
+        return None
+    shape = tuple(int(side) for side in int_array(layout, "layout", low=1))
+    if len(shape) != 2 or shape[0] * shape[1] != n:
+        raise ValueError(f"layout {shape} must be (rows, columns) with rows * columns = {n} states")
+    return shape[0], shape[1]
+
+
 def fraction(value: Any, name: str, *, open_low: bool = False, open_high: bool = False) -> FloatArray:
     """Scalar or 1-D array of levels in [0, 1]; open ends refuse 0 or 1."""
     array = float_array(value, name, ndim=(0, 1))
@@ -207,7 +224,7 @@ def fraction(value: Any, name: str, *, open_low: bool = False, open_high: bool =
     return array
 
 
-def generator(rng: Any) -> np.random.Generator:
+def generator(rng: RandomSource) -> np.random.Generator:
     """`numpy.random.default_rng(rng)`, with the error raised here."""
     try:
         return np.random.default_rng(rng)

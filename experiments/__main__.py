@@ -14,6 +14,7 @@ from rich.table import Table
 
 from experiments import protocol, runner
 from experiments.progress import duration
+from experiments.protocol import Experiment, Report
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -32,8 +33,8 @@ def show() -> None:
     """The experiments there are, and how long each takes on one core."""
     for name in protocol.names():
         experiment = protocol.find(name)
-        costs = ", ".join(f"{size} {duration(experiment.SECONDS[size])}" for size in protocol.SIZES)
-        print(f"{name:15} {experiment.DESCRIPTION} ({costs})")
+        costs = ", ".join(f"{size} {duration(experiment.seconds[size])}" for size in protocol.SIZES)
+        print(f"{name:15} {experiment.description} ({costs})")
 
 
 @app.command()
@@ -58,14 +59,14 @@ def run(
     with _explained():
         chosen = _chosen(name)
         if len(chosen) > 1:
-            total = sum(experiment.SECONDS[size] for experiment in chosen.values())
+            total = sum(experiment.seconds[size] for experiment in chosen.values())
             print(f"all experiments, size {size}: about {duration(total / jobs)} with {jobs} job(s)", file=sys.stderr)
         failed = 0
         for each, experiment in chosen.items():
-            outcome = runner.run(
+            said = runner.run(
                 experiment, out / each, size=size, seed=seed, jobs=jobs, scheduler=scheduler, fresh=not resume
             )
-            failed += _say(each, experiment, outcome, out / each)
+            failed += _say(each, experiment, said, out / each)
     if failed:
         raise typer.Exit(1)
 
@@ -109,11 +110,11 @@ def clean(
             print(f"{each}: {runner.clean(experiment, out / each, everything)} cell(s) deleted")
 
 
-def _chosen(name: str) -> dict[str, Any]:
+def _chosen(name: str) -> dict[str, Experiment]:
     return {each: protocol.find(each) for each in (protocol.names() if name == "all" else [name])}
 
 
-def _again(experiment: Any, directory: Path) -> protocol.Outcome:
+def _again(experiment: Experiment, directory: Path) -> Report:
     try:
         arguments = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))["arguments"]
     except FileNotFoundError:
@@ -121,21 +122,21 @@ def _again(experiment: Any, directory: Path) -> protocol.Outcome:
     return runner.report(experiment, directory, size=arguments["size"], seed=arguments["seed"])
 
 
-def _say(name: str, experiment: Any, outcome: protocol.Outcome, directory: Path) -> int:
+def _say(name: str, experiment: Experiment, said: Report, directory: Path) -> int:
     """The result on the terminal; gives the number of checks that fail."""
     width = None if sys.stdout.isatty() else 220
     console = Console(soft_wrap=True, highlight=False, width=width)
-    console.print(f"{name}: {experiment.DESCRIPTION}")
+    console.print(f"{name}: {experiment.description}")
     table = Table()
-    for number, column in enumerate(outcome.headline[0]):
+    for number, column in enumerate(said.headline[0]):
         table.add_column(column, no_wrap=True, justify="right" if number else "left")
-    for row in outcome.headline[1:]:
+    for row in said.headline[1:]:
         table.add_row(*row)
     console.print(table)
-    failed = [check for check in outcome.checks if not check.holds]
+    failed = [check for check in said.checks if not check.holds]
     for check in failed:
         console.print(f"FAILED {check.name}: {check.detail}", markup=False)
-    count = len(outcome.checks)
+    count = len(said.checks)
     print(f"{count - len(failed)} of {count} checks hold; report: {directory / 'report.md'}", flush=True)
     return len(failed)
 

@@ -14,18 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import distrl
-from experiments.protocol import Cell
+from experiments.protocol import Cell, Experiment
 
 PACKAGES = ("numpy", "scipy", "numba", "gymnasium", "matplotlib", "pandas", "joblib")
 #: The doors of distrl that present results; no cell goes through them.
-PRESENTATION = ("__main__.py", "cli.py", "plotting.py")
+PRESENTATION = ("__main__.py", "cli", "plotting")
 _LIBRARY = Path(distrl.__file__).parent
 
 
 def sources(*modules: str) -> list[Path]:
     """The files that results of these modules depend on: distrl but for `PRESENTATION`, and everything that the modules
     import from the folder of the experiments, on whichever line and through however many files."""
-    library = [file for file in sorted(_LIBRARY.rglob("*.py")) if str(file.relative_to(_LIBRARY)) not in PRESENTATION]
+    every = sorted(_LIBRARY.rglob("*.py"))
+    library = [file for file in every if file.relative_to(_LIBRARY).parts[0] not in PRESENTATION]
     found: dict[str, Path] = {}
     waiting = list(modules)
     while waiting:
@@ -72,11 +73,6 @@ def fingerprint(*modules: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def version_of(experiment: Any) -> str:
-    """The fingerprint of what makes an experiment's cells and solves them; its figures and reports do not matter."""
-    return fingerprint(*sorted({experiment.cells.__module__, experiment.solve.__module__}))
-
-
 def versions() -> dict[str, str]:
     """Of Python, distrl and the packages that results depend on."""
     return {
@@ -86,16 +82,15 @@ def versions() -> dict[str, str]:
     }
 
 
-def manifest(experiment: Any, cells: Sequence[Cell], size: str, seed: int) -> dict[str, Any]:
+def manifest(experiment: Experiment, cells: Sequence[Cell], size: str, seed: int) -> dict[str, Any]:
     """Everything that the cells depend on, and how to run them again."""
-    name = experiment.__name__.rpartition(".")[2]
     option = {"quick": " --quick", "default": "", "full": " --full"}[size]
     return {
-        "experiment": experiment.__name__,
-        "command": f"python -m experiments run {name}{option} --seed {seed}",
+        "experiment": experiment.package,
+        "command": f"python -m experiments run {experiment.name}{option} --seed {seed}",
         "arguments": {"size": size, "seed": seed},
         "cells": {cell.name: dict(cell.arguments) for cell in cells},
-        "code": version_of(experiment),
+        "code": fingerprint(*experiment.modules),
         "commit": _commit(),
         "versions": versions(),
         "machine": platform.machine(),

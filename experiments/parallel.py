@@ -1,14 +1,15 @@
 """Cells side by side: in this process, in processes of this machine, or on a Dask cluster."""
 
-import importlib
 import signal
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from experiments.manifest import version_of
-from experiments.protocol import Arrays, Cell, seed_of
+import numpy as np
+
+from experiments.manifest import fingerprint
+from experiments.protocol import Arrays, Cell, Experiment, seed_of
 
 
 class Solved(NamedTuple):
@@ -21,7 +22,7 @@ class Solved(NamedTuple):
 
 
 def solve_all(
-    experiment: Any, cells: Sequence[Cell], seed: int, jobs: int = 1, scheduler: str | None = None
+    experiment: Experiment, cells: Sequence[Cell], seed: int, jobs: int = 1, scheduler: str | None = None
 ) -> Iterator[Solved]:
     """Solve cells in any order, each yielded as soon as it is finished; a failure is yielded too.
 
@@ -37,8 +38,9 @@ def solve_all(
     OSError
         If no scheduler answers.
     """
-    code = version_of(experiment)
-    tasks = [(k, experiment.__name__, cell, seed, code) for k, cell in enumerate(cells)]
+    modules = experiment.modules
+    code = fingerprint(*modules)
+    tasks = [(k, experiment.solve, cell, seed, modules, code) for k, cell in enumerate(cells)]
     if scheduler is not None:
         yield from _on_cluster(tasks, scheduler)
     elif jobs == 1 or len(cells) < 2:
@@ -48,16 +50,22 @@ def solve_all(
         yield from _in_processes(tasks, min(jobs, len(cells)))
 
 
-def _solve(index: int, module: str, cell: Cell, seed: int, code: str) -> Solved:
-    experiment = importlib.import_module(module)
-    if version_of(experiment) != code:
+def _solve(
+    index: int,
+    solve: Callable[[Cell, np.random.SeedSequence], Arrays],
+    cell: Cell,
+    seed: int,
+    modules: tuple[str, ...],
+    code: str,
+) -> Solved:
+    if fingerprint(*modules) != code:
         raise RuntimeError(
             f"cell {cell.name}: this worker has another version of the code or of its packages than the run; "
             "install the same ones and start again"
         )
     started = time.perf_counter()
     try:
-        result = experiment.solve(cell, seed_of(cell, seed))
+        result = solve(cell, seed_of(cell, seed))
     except Exception as error:  # whatever it is, the other cells are solved; the run raises at its end
         place = traceback.extract_tb(error.__traceback__)[-1]
         failure = f"cell {cell.name} failed: {type(error).__name__}: {error} ({place.filename}, line {place.lineno})"

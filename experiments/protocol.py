@@ -1,12 +1,12 @@
-"""What an experiment is: the names its package has, and the cells it is cut into."""
+"""What an experiment is: the cells it is cut into, how one is solved, and the report."""
 
 import hashlib
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,30 +38,48 @@ class Check(NamedTuple):
     holds: bool
     detail: str
 
+    def line(self) -> str:
+        """As reports list it."""
+        return f"- {'holds' if self.holds else '**FAILS**'}: {self.name} ({self.detail})\n"
 
-class Outcome(NamedTuple):
+
+class Report(NamedTuple):
     """What a run says at its end: a table of strings with its header, and the checks."""
 
     headline: list[list[str]]
     checks: list[Check]
 
 
-class Experiment(Protocol):
-    """The names that the package of an experiment has."""
+@dataclass(frozen=True)
+class Experiment:
+    """A study: what its package has under the name `EXPERIMENT`.
 
-    __name__: str
-    DESCRIPTION: str
-    #: Core seconds of all cells, by size: estimated for full, and from fewer MRPs for default where these were added.
-    SECONDS: Mapping[str, float]
+    Attributes
+    ----------
+    package : its package, whose last name is the name of the experiment
+    description : one line for `list`
+    seconds : core seconds of all cells, by size: estimated for full, and from fewer MRPs for default where these were
+        added
+    cells : gives what is to be done, for a size
+    solve : does one cell; nothing but its arguments and the seed may matter, but for arrays named `seconds`
+    report : writes table.csv, report.md and figures from the results, by cell name, into a folder
+    """
 
-    def cells(self, size: str) -> Sequence[Cell]:
-        """What is to be done."""
+    package: str
+    description: str
+    seconds: Mapping[str, float]
+    cells: Callable[[str], Sequence[Cell]]
+    solve: Callable[[Cell, np.random.SeedSequence], Arrays]
+    report: Callable[[Mapping[str, Arrays], Path], Report]
 
-    def solve(self, cell: Cell, seed: np.random.SeedSequence) -> Arrays:
-        """Do one cell; nothing but its arguments and the seed may matter, but for arrays named `seconds`."""
+    @property
+    def name(self) -> str:
+        return self.package.rpartition(".")[2]
 
-    def report(self, results: Mapping[str, Arrays], directory: Path) -> Outcome:
-        """Write table.csv, report.md and figures from the results, by cell name."""
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules that make the cells and solve them: figures and reports are not among what results depend on."""
+        return tuple(sorted({self.cells.__module__, self.solve.__module__}))
 
 
 def seed_of(cell: Cell, seed: int) -> np.random.SeedSequence:
@@ -75,14 +93,15 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(experiments.__path__) if module.ispkg)
 
 
-def find(name: str) -> Any:
-    """The experiment's package.
+def find(name: str) -> Experiment:
+    """The experiment of that name.
 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If there is none.
     """
     if name not in names():
         raise ValueError(f"there is no experiment {name!r}; there are: {', '.join(names())}")
-    return importlib.import_module(f"experiments.{name}")
+    found: Experiment = importlib.import_module(f"experiments.{name}").EXPERIMENT
+    return found

@@ -8,14 +8,14 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from experiments.files import write_csv, write_json
-from experiments.manifest import manifest, version_of
+from experiments.manifest import fingerprint, manifest
 from experiments.pages import write_html
 from experiments.parallel import solve_all
 from experiments.progress import duration, watched
-from experiments.protocol import Arrays, Cell, Outcome
+from experiments.protocol import SIZES, Arrays, Cell, Experiment, Report
 from experiments.store import Store, is_running, key_of, stored_keys
 
 
@@ -29,7 +29,7 @@ class Progress(NamedTuple):
 
 
 def run(
-    experiment: Any,
+    experiment: Experiment,
     directory: Path,
     *,
     size: str = "default",
@@ -37,7 +37,7 @@ def run(
     jobs: int = 1,
     scheduler: str | None = None,
     fresh: bool = False,
-) -> Outcome:
+) -> Report:
     """Solve the cells that are not finished, write table, times, figures, report and manifest.
 
     Parameters
@@ -55,7 +55,7 @@ def run(
     RuntimeError
         If cells fail, naming them, after all others are finished.
     """
-    cells, code = experiment.cells(size), version_of(experiment)
+    cells, code = experiment.cells(size), fingerprint(*experiment.modules)
     keys = {cell.name: key_of(cell, seed, code) for cell in cells}
     with Store(directory) as store:
         if fresh:
@@ -64,7 +64,7 @@ def run(
         _announce(experiment, store.others(code), size, len(missing), len(cells), jobs, directory)
         solved = solve_all(experiment, missing, seed, jobs, scheduler)
         failures = []
-        for index, result, seconds, failure in watched(solved, len(missing), experiment.__name__.rpartition(".")[2]):
+        for index, result, seconds, failure in watched(solved, len(missing), experiment.name):
             cell = missing[index]
             if failure:
                 failures.append(failure)
@@ -77,7 +77,7 @@ def run(
         return _write(experiment, directory, store, cells, keys, size, seed)
 
 
-def report(experiment: Any, directory: Path, *, size: str, seed: int) -> Outcome:
+def report(experiment: Experiment, directory: Path, *, size: str, seed: int) -> Report:
     """Write everything again from stored cells; solves nothing.
 
     Raises
@@ -87,23 +87,23 @@ def report(experiment: Any, directory: Path, *, size: str, seed: int) -> Outcome
     OSError
         As for `run`.
     """
-    cells, code = experiment.cells(size), version_of(experiment)
+    cells, code = experiment.cells(size), fingerprint(*experiment.modules)
     keys = {cell.name: key_of(cell, seed, code) for cell in cells}
     with Store(directory) as store:
         return _write(experiment, directory, store, cells, keys, size, seed)
 
 
-def progress(experiment: Any, directory: Path, seed: int) -> list[Progress]:
+def progress(experiment: Experiment, directory: Path, seed: int) -> list[Progress]:
     """How many cells of each size are finished, by this version of the code."""
-    stored, code, running = stored_keys(directory), version_of(experiment), is_running(directory)
+    stored, code, running = stored_keys(directory), fingerprint(*experiment.modules), is_running(directory)
     found = []
-    for size in ("quick", "default", "full"):
+    for size in SIZES:
         keys = {key_of(cell, seed, code) for cell in experiment.cells(size)}
         found.append(Progress(size, len(keys & stored), len(keys), running))
     return found
 
 
-def clean(experiment: Any, directory: Path, everything: bool) -> int:
+def clean(experiment: Experiment, directory: Path, everything: bool) -> int:
     """Delete the cells of other versions of the code, or the whole folder; says how many cells went.
 
     Raises
@@ -115,21 +115,21 @@ def clean(experiment: Any, directory: Path, everything: bool) -> int:
         return 0
     with Store(directory) as store:
         if not everything:
-            return store.forget_others(version_of(experiment))
+            return store.forget_others(fingerprint(*experiment.modules))
         count = len(stored_keys(directory))
     shutil.rmtree(directory)
     return count
 
 
 def _write(
-    experiment: Any,
+    experiment: Experiment,
     directory: Path,
     store: Store,
     cells: Sequence[Cell],
     keys: Mapping[str, str],
     size: str,
     seed: int,
-) -> Outcome:
+) -> Report:
     results: dict[str, Arrays] = {}
     for cell in cells:
         result = store.get(keys[cell.name])
@@ -138,25 +138,27 @@ def _write(
                 f"cell {cell.name} of size {size}, seed {seed} is not finished; `python -m experiments run` solves it"
             )
         results[cell.name] = result
-    outcome: Outcome = experiment.report(results, directory)
+    said = experiment.report(results, directory)
     times = store.seconds(keys)
     write_csv(directory / "times.csv", ["cell", "seconds"], [[name, f"{times[name]:.3f}"] for name in sorted(times)])
     record = manifest(experiment, cells, size, seed)
     write_json(directory / "manifest.json", record)
     write_html(directory / "report.md", record)
-    return outcome
+    return said
 
 
-def _announce(experiment: Any, others: int, size: str, missing: int, total: int, jobs: int, directory: Path) -> None:
+def _announce(
+    experiment: Experiment, others: int, size: str, missing: int, total: int, jobs: int, directory: Path
+) -> None:
     """Before the work starts: how long it will take, and what is not used."""
-    name = experiment.__name__.rpartition(".")[2]
+    name = experiment.name
     if others:
         print(
             f"{name}: {others} cell(s) in {directory} are of another version of the code and are not used; "
             f"`python -m experiments clean {name}` deletes them",
             file=sys.stderr,
         )
-    seconds = experiment.SECONDS[size] * missing / max(total, 1) / jobs
+    seconds = experiment.seconds[size] * missing / max(total, 1) / jobs
     print(
         f"{name}, size {size}: {total - missing} of {total} cells are finished, "
         f"the others take about {duration(seconds)} with {jobs} job(s)",

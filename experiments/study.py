@@ -13,8 +13,20 @@ import pandas as pd
 
 from experiments.files import write_text
 from experiments.pages import markdown_table
-from experiments.protocol import Arrays, Check, Outcome
+from experiments.protocol import Arrays, Cell, Check, Experiment, Report
 from experiments.style import save
+
+
+class Sweep(Protocol):
+    """The names that a study's `sweep` module has."""
+
+    __name__: str
+
+    def cells(self, size: str) -> list[Cell]:
+        """What is to be done."""
+
+    def solve(self, cell: Cell, seed: np.random.SeedSequence) -> Arrays:
+        """Do one cell: columns of equal length."""
 
 
 class Analysis(Protocol):
@@ -37,13 +49,23 @@ class Analysis(Protocol):
         """Figures and captions by name."""
 
 
+def study(sweep: Sweep, analysis: Analysis, description: str, seconds: Mapping[str, float]) -> Experiment:
+    """The experiment of the package that both modules are in."""
+
+    def report(results: Mapping[str, Arrays], directory: Path) -> Report:
+        return write_study(analysis, results, directory)
+
+    package = sweep.__name__.rpartition(".")[0]
+    return Experiment(package, description, seconds, sweep.cells, sweep.solve, report)
+
+
 def frame_of(results: Mapping[str, Arrays]) -> pd.DataFrame:
     """All rows of all cells, in the order of the cells' names, with a first column `cell`."""
     parts = [pd.DataFrame({"cell": name, **results[name]}) for name in sorted(results)]
     return pd.concat(parts, ignore_index=True)
 
 
-def write_study(analysis: Analysis, results: Mapping[str, Arrays], directory: Path) -> Outcome:
+def write_study(analysis: Analysis, results: Mapping[str, Arrays], directory: Path) -> Report:
     """Write table.csv, figures with captions, and report.md."""
     frame = frame_of(results)
     table = frame.drop(columns=[name for name in frame if "seconds" in str(name)])
@@ -57,11 +79,9 @@ def write_study(analysis: Analysis, results: Mapping[str, Arrays], directory: Pa
     parts.append("## Figures\n")
     parts += [f"![{name}]({name}.png)\n\n*{caption}*\n" for name, (_, caption) in figures.items()]
     parts.append("## Checks\n")
-    parts.append(
-        "".join(f"- {'holds' if check.holds else '**FAILS**'}: {check.name} ({check.detail})\n" for check in checks)
-    )
+    parts.append("".join(check.line() for check in checks))
     write_text(directory / "report.md", "\n".join(parts))
-    return Outcome([header, *rows], checks)
+    return Report([header, *rows], checks)
 
 
 def pick(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:

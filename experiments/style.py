@@ -1,6 +1,6 @@
 """How figures look: journal widths, embedded fonts, curves that colour-blind readers and grey prints tell apart."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib import ticker
 
-from distrl.plotting import PALETTE, STYLE, save_figure
-from experiments.files import replacing, write_text
+from distrl._files import replacing
+from distrl.plotting import DASHES, MARKERS, PALETTE, STYLE, save_figure
+from experiments.files import write_text
 from experiments.statistics import FEWEST, Interval, geometric
 
 COLUMN, PAGE = 3.4, 7.0  # inches: one column of a journal, and its page
@@ -31,14 +32,12 @@ PAPER = {
     "axes.linewidth": 0.7,
     "legend.handlelength": 2.6,
 }
-_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
-_MARKERS = "osD^vPX"
 
 
 def look(number: int) -> dict[str, Any]:
     """Colour, dashes and marker of the `number`-th curve: any one of them tells it from the others."""
     k = number % len(PALETTE)
-    return {"color": PALETTE[k], "linestyle": _DASHES[k], "marker": _MARKERS[k]}
+    return {"color": PALETTE[k], "linestyle": DASHES[k], "marker": MARKERS[k]}
 
 
 @contextmanager
@@ -55,18 +54,54 @@ def shared_legend(figure: Any, axes: Any, columns: int = 4) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
-def band(axes: Any, x: Any, estimate: Any, low: Any, high: Any, number: int, label: str) -> None:
-    """A curve with its interval shaded."""
+@contextmanager
+def problem_panels(
+    names: Sequence[str], discounts: Sequence[float], height: float, x: str, y: str, columns: int = 4, **options: Any
+) -> Iterator[tuple[Any, Iterator[tuple[str, float, Any]]]]:
+    """A figure, and its panels as (problem, discount, axes), a row a discount; both axes are logarithmic, and one
+    legend is under all."""
+    with panels(len(discounts), len(names), height, **options) as (figure, axes):
+        places = [(row, column) for row in range(len(discounts)) for column in range(len(names))]
+        yield figure, ((names[column], discounts[row], axes[row, column]) for row, column in places)
+        for row, column in places:
+            logarithmic(axes[row, column])
+            axes[row, column].set_title(f"{names[column]}\ng = {discounts[row]:g}")
+        outer_labels(axes, x, y)
+        shared_legend(figure, axes[0, 0], columns)
+
+
+def logarithmic(axes: Any) -> None:
+    """Logarithms on both axes."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+
+
+def outer_labels(axes: Any, x: str, y: str) -> None:
+    """What the panels share, said below the last row and beside the first column."""
+    for ax in axes[-1]:
+        ax.set_xlabel(x)
+    for ax in axes[:, 0]:
+        ax.set_ylabel(y)
+
+
+def band(axes: Any, x: Any, found: Sequence[Interval], number: int, label: str) -> None:
+    """A curve of estimates with their intervals shaded."""
+    estimate, low, high = zip(*found, strict=True)
     style = look(number)
     axes.plot(x, estimate, label=label, **style)
     axes.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
 
 
+def bars(axes: Any, x: Any, found: Sequence[Interval], **options: Any) -> None:
+    """Estimates with their intervals as bars; `options` as for `errorbar`."""
+    estimate, low, high = np.array(found).T
+    axes.errorbar(x, estimate, yerr=np.abs([estimate - low, high - estimate]), **options)
+
+
 def curve(axes: Any, table: Any, number: int, label: str) -> None:
     """The geometric mean over the units (rows) of a frame against its columns: with its interval shaded, or with the
     units as points where there are too few for one."""
-    found = [geometric(table[x]) for x in table]
-    band(axes, list(table), *[[getattr(each, end) for each in found] for end in Interval._fields], number, label)
+    band(axes, list(table), [geometric(table[x]) for x in table], number, label)
     if 1 < len(table) < FEWEST:
         points = {**look(number), "linestyle": "none", "markersize": 1.8, "alpha": 0.6, "markeredgewidth": 0.0}
         axes.plot(list(table), table.to_numpy().T, **points)

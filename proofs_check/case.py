@@ -53,13 +53,18 @@ class Case:
 
     @property
     def states(self) -> int:
-        return 1 + max(row[0] for row in self.rows)
+        return 1 + max(int(row[0]) for row in self.rows)
 
     @property
     def on(self) -> distrl.Grid:
         """The grid."""
         assert self.grid is not None
         return distrl.Grid(*self.grid)
+
+    @property
+    def operator(self) -> distrl.operators.CategoricalBellman:
+        """The library's categorical operator of the model on the grid."""
+        return distrl.operators.CategoricalBellman(self.model, self.on)
 
     def law(self, index: int) -> Any:
         """Law `index` as returns: particles, or categorical on the grid."""

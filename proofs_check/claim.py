@@ -2,19 +2,26 @@
 
 import importlib
 import math
+import pkgutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from hypothesis.strategies import SearchStrategy
 
+from proofs_check import claims as folder
 from proofs_check.case import Case
+from proofs_check.families import Family
 
 #: Probability that a report made of true statements rejects any statistical one of them.
 FALSE_ALARM = 1e-6
 
-MODULES = ("bdr23", "cdrl18", "nm24", "qtd24", "sb23", "p25", "z25", "heavy_tails", "control", "own", "formal")
+#: Most cases of a statistical claim.
+CASES = 8
 
 
 class Reading(NamedTuple):
@@ -82,60 +89,42 @@ def same(computed: Any, exact: Any, slack: Any) -> Reading:
 
 
 Measure = Callable[[Case], Iterable[Reading] | Reading | None]
+#: read: in the paper; summary: in a summary or a later paper; derived: here or in docs/proofs.md; numerical: also
+#: checked before; recalled: from memory, its constant is not used.
+Evidence = Literal["read", "summary", "derived", "numerical", "recalled"]
+Expected = Literal["holds", "refuted"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A statement that can be checked.
-
-    Attributes
-    ----------
-    id : str
-    statement, latex : str
-        In plain words, and as a formula.
-    source : str
-        Paper and number of the theorem, or where the derivation is.
-    evidence : str
-        read: in the paper; summary: in a summary or a later paper; derived: here or in docs/proofs.md; numerical: also
-        checked before; recalled: from memory, its constant is not used.
-    assumes, measured, bound, searched : str
-        The premises, what is measured, what bounds it, the family it is searched over.
-    expected : "holds" or "refuted"
-    measure : Case -> readings
-        None for an instance that does not meet the premises.
-    family : a Hypothesis strategy of cases, or None
-    structured : function that gives the cases to begin with
-    attained : float
-        The ratio that the search is to reach.
-    cost : float
-        Instances are divided by this: 1 for milliseconds.
-    statistical : bool
-        Drawn at random with a controlled error: the structured cases only, each with its share of `FALSE_ALARM`.
-    why : str
-        Sketch of the proof, or of the counterexample.
-    used_by : str
-        The code that relies on it.
-    """
+    """A statement that can be checked; `claim` says what its attributes are."""
 
     id: str
     statement: str
     latex: str
     source: str
-    evidence: str
-    expected: str
+    evidence: Evidence
+    expected: Expected
+    measured: str
+    bound: str
     measure: Measure
     module: str
     assumes: str = ""
-    measured: str = ""
-    bound: str = ""
     searched: str = ""
-    family: Any = None
-    structured: Callable[[], list[Case]] = field(default=list)
+    family: SearchStrategy[Case] | None = None
+    structured: Callable[[], list[Case]] = list
     attained: float = 0.0
     cost: float = 1.0
     statistical: bool = False
+    proved: bool = False
     why: str = ""
     used_by: str = ""
+
+    @property
+    def paper(self) -> str:
+        """Its paper: a name in `papers`, or that of its module where this is not in the folder of the claims."""
+        inside = self.module.removeprefix(folder.__name__ + ".")
+        return inside.partition(".")[0] if inside != self.module else self.module
 
     def readings(self, case: Case) -> list[Reading]:
         """The readings of a case; none where the premises fail."""
@@ -145,37 +134,133 @@ class Claim:
         return [found] if isinstance(found, Reading) else list(found)
 
 
-_REGISTER: dict[str, Claim] = {}
+#: The claims registered so far, by id; `claims` gives all.
+REGISTER: dict[str, Claim] = {}
 
 
-def claim(id: str, **attributes: Any) -> Callable[[Measure], Measure]:
-    """Register the decorated measure as a claim. `expected` is "holds" unless said otherwise."""
+def claim(
+    id: str,
+    *,
+    statement: str,
+    latex: str,
+    source: str,
+    evidence: Evidence,
+    measured: str,
+    bound: str,
+    expected: Expected = "holds",
+    assumes: str = "",
+    family: Family | None = None,
+    structured: Callable[[], list[Case]] = list,
+    searched: str = "",
+    attained: float = 0.0,
+    cost: float = 1.0,
+    statistical: bool = False,
+    proved: bool = False,
+    why: str = "",
+    used_by: str = "",
+) -> Callable[[Measure], Measure]:
+    """Register the decorated measure as a claim.
+
+    The measure takes a case and gives its readings, or nothing for a case that does not meet the premises.
+
+    Parameters
+    ----------
+    id : str
+    statement, latex : str
+        In plain words, and as a formula.
+    source, evidence : str
+        Paper and number of the theorem, or where the derivation is; and how far the source is known, see `Evidence`.
+    measured, bound : str
+        What is measured, and what bounds it.
+    expected : "holds" or "refuted"
+    assumes : str
+        The premises.
+    family : Family, optional
+        What the search draws.
+    structured : function, optional
+        Gives the cases to begin with.
+    searched : str
+        What is searched besides, or said of it, where the words of the family do not say all.
+    attained : float
+        The ratio that the search is to reach.
+    cost : float
+        Instances are divided by this: 1 for milliseconds.
+    statistical : bool
+        Drawn at random with a controlled error: the structured cases only, each with its share of `FALSE_ALARM`.
+    proved : bool
+        Not sampled, but proved for the cases that are looked at.
+    why : str
+        Sketch of the proof, or of the counterexample; the docstring of the measure where it is left out.
+    used_by : str
+        The code that relies on it.
+
+    Raises
+    ------
+    ValueError
+        If another claim has the id.
+    """
 
     def register(measure: Measure) -> Measure:
-        if id in _REGISTER:
+        if id in REGISTER:
             raise ValueError(f"two claims are called {id}")
-        module = measure.__module__.rpartition(".")[2]
-        given = {"expected": "holds", "why": (measure.__doc__ or "").strip(), **attributes}
-        _REGISTER[id] = Claim(id=id, measure=measure, module=module, **given)
+        REGISTER[id] = Claim(
+            id=id,
+            statement=statement,
+            latex=latex,
+            source=source,
+            evidence=evidence,
+            expected=expected,
+            measured=measured,
+            bound=bound,
+            measure=measure,
+            module=measure.__module__,
+            assumes=assumes,
+            searched=", ".join(words for words in (family.words if family else "", searched) if words),
+            family=family.strategy if family else None,
+            structured=structured,
+            attained=attained,
+            cost=cost,
+            statistical=statistical,
+            proved=proved,
+            why=why or (measure.__doc__ or "").strip(),
+            used_by=used_by,
+        )
         return measure
 
     return register
 
 
+def papers() -> dict[str, str]:
+    """Titles of the papers by name, in the order of the report; claims from outside come last, under their module."""
+    titles = {name.rpartition(".")[2]: str(vars(module)["TITLE"]) for name, module in _in_places(folder).items()}
+    for entry in REGISTER.values():
+        if entry.paper not in titles:
+            titles[entry.paper] = str(getattr(sys.modules.get(entry.module), "TITLE", entry.module))
+    return titles
+
+
 def claims() -> list[Claim]:
-    """All claims, in the order of the modules."""
-    for module in MODULES:
-        importlib.import_module(f"proofs_check.{module}")
-    order = {module: place for place, module in enumerate(MODULES)}
-    return sorted(_REGISTER.values(), key=lambda entry: order[entry.module])
+    """All claims, in the order of the report."""
+    order: list[str] = []
+    for name, module in _in_places(folder).items():
+        order += [name, *(_in_places(module) if hasattr(module, "__path__") else [])]
+    place = {name: number for number, name in enumerate(order)}
+    return sorted(REGISTER.values(), key=lambda entry: place.get(entry.module, len(order)))
+
+
+def _in_places(package: ModuleType) -> dict[str, ModuleType]:
+    """The modules of a package by their full names, imported, in the order of `PLACE` and then of their names."""
+    names = [module.name for module in pkgutil.iter_modules(package.__path__, package.__name__ + ".")]
+    found = {name: importlib.import_module(name) for name in names if not name.rpartition(".")[2].startswith("_")}
+    return dict(sorted(found.items(), key=lambda pair: (getattr(pair[1], "PLACE", math.inf), pair[0])))
 
 
 def find(id: str) -> Claim:
     """The claim called `id`."""
-    for entry in claims():
-        if entry.id == id:
-            return entry
-    raise ValueError(f"no claim is called {id!r}; `python -m proofs_check list` shows them")
+    found = {entry.id: entry for entry in claims()}
+    if id not in found:
+        raise ValueError(f"no claim is called {id!r}; `python -m proofs_check list` shows them")
+    return found[id]
 
 
 def share_of_alarm(comparisons: int) -> float:
@@ -185,7 +270,3 @@ def share_of_alarm(comparisons: int) -> float:
     """
     statistical = sum(entry.statistical for entry in claims())
     return FALSE_ALARM / (max(statistical, 1) * CASES * comparisons)
-
-
-#: Most cases of a statistical claim.
-CASES = 8

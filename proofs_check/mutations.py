@@ -31,7 +31,7 @@ from distrl.models import generative
 from distrl.models.laws import ScipyLaw
 from distrl.operators import StochasticCDFBellman, categorical, quantile
 from distrl.returns import brackets as bracket_returns
-from distrl.td import methods as td_methods
+from distrl.td import quantile as td_quantile
 from distrl.td import sampling as td_sampling
 from proofs_check.claim import claims, find
 from proofs_check.search import MUTATION, Hunt
@@ -163,12 +163,12 @@ def _excess_by_subtraction() -> AbstractContextManager[Any]:
 
 
 def _flat_ignored() -> AbstractContextManager[Any]:
-    setup = quantile.QuantileBellman._setup
+    make = quantile.QuantileBellman.__init__
 
-    def altered(self: Any, table: Any, discount: float, quantiles: int, flat: float, threads: Any) -> None:
-        setup(self, table, discount, quantiles, 0.0, threads)
+    def altered(self: Any, model: Any, quantiles: int, flat: float = 0.0, threads: Any = None) -> None:
+        make(self, model, quantiles, 0.0, threads)
 
-    return mock.patch.object(quantile.QuantileBellman, "_setup", altered)
+    return mock.patch.object(quantile.QuantileBellman, "__init__", altered)
 
 
 def _certified_without(part: str) -> Callable[[], AbstractContextManager[Any]]:
@@ -381,14 +381,14 @@ FAULTS = (
     Fault(
         "convex-lower-is-upper",
         "the upper law's stop-loss as the lower end",
-        lambda: mock.patch.object(bracket_returns.ConvexBrackets, "_stop_loss", _both_upper),
+        lambda: mock.patch.object(bracket_returns.ConvexBrackets, "stop_loss_ends", _both_upper),
         ("brackets-convex",),
     ),
     Fault("rounding-up-twice", "both stochastic brackets round up", _upwards_only, ("brackets-stochastic",)),
     Fault(
         "td-tau-half-a-step-up",
         "quantile TD learns the levels i / m",
-        lambda: mock.patch.object(td_methods, "midpoint_levels", lambda m: (np.arange(m) + 1.0) / m),
+        lambda: mock.patch.object(td_quantile, "midpoint_levels", lambda m: (np.arange(m) + 1.0) / m),
         ("qtd-limit",),
     ),
     Fault(

@@ -6,22 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from proofs_check.claim import FALSE_ALARM, MODULES
+from proofs_check.claim import FALSE_ALARM, papers
 from proofs_check.search import Effort, Result
-
-TITLES = {
-    "bdr23": "Bellemare, Dabney, Rowland 2023: the operator without projection",
-    "cdrl18": "Rowland et al. 2018: the categorical operator",
-    "nm24": "Rowland et al. 2024 (near-minimax): the linear system and the random CDF equation",
-    "qtd24": "Rowland et al. 2024 (QTD): quantile programming and learning",
-    "sb23": "Rowland et al. 2023: quantile TD against TD",
-    "p25": "Rowland et al. 2018 and Peng et al. 2025: categorical TD",
-    "z25": "Zhang et al. 2025: estimation",
-    "heavy_tails": "Gerstenberg, Neininger, Spiegel 2023: heavy tails",
-    "control": "Bellemare, Dabney, Rowland 2023: control and risk",
-    "own": "Results of this library",
-    "formal": "Proved symbolically",
-}
 
 
 def summary(results: Sequence[Result]) -> str:
@@ -46,7 +32,7 @@ def mark(result: Result) -> str:
         notes.append(f"{result.claim.attained:g} is attained")
     if result.claim.statistical:
         notes.append("statistical")
-    if result.claim.module == "formal":
+    if result.claim.proved:
         notes.append("proved")
     return ", ".join(notes)
 
@@ -79,9 +65,10 @@ def instance(result: Result, length: int = 400) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
-def _groups(results: Sequence[Result]) -> list[tuple[str, list[Result]]]:
-    groups = [(module, [result for result in results if result.claim.module == module]) for module in MODULES]
-    return [(module, found) for module, found in groups if found]
+def _groups(results: Sequence[Result]) -> list[tuple[str, str, list[Result]]]:
+    """Name and title of each paper, and its results."""
+    groups = [(name, title, [r for r in results if r.claim.paper == name]) for name, title in papers().items()]
+    return [group for group in groups if group[2]]
 
 
 def intro(results: Sequence[Result], effort: Effort) -> list[str]:
@@ -106,8 +93,8 @@ def markdown(results: Sequence[Result], effort: Effort, figures: dict[str, str])
     lines = ["# What is known, what was checked, how hard", ""]
     for paragraph in intro(results, effort):
         lines += [paragraph, ""]
-    for module, found in _groups(results):
-        lines += [f"## {TITLES[module]}", ""]
+    for paper, title, found in _groups(results):
+        lines += [f"## {title}", ""]
         lines += ["| claim | verdict | instances | ratio | notes | tightest instance, or counterexample |"]
         lines += ["|---|---|---:|---:|---|---|"]
         for result in found:
@@ -121,8 +108,8 @@ def markdown(results: Sequence[Result], effort: Effort, figures: dict[str, str])
             )
             lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
         lines.append("")
-        if module in figures:
-            lines += [f"![measured against bound]({figures[module]})", ""]
+        if paper in figures:
+            lines += [f"![measured against bound]({figures[paper]})", ""]
     failures = [result for result in results if result.reason]
     if failures:
         lines += ["## Errors", ""]
@@ -145,8 +132,8 @@ def as_html(results: Sequence[Result], effort: Effort, figures: dict[str, str]) 
     parts = [f"<!doctype html><meta charset='utf-8'><title>Claims checked</title><style>{_STYLE}</style>"]
     parts.append("<h1>What is known, what was checked, how hard</h1>")
     parts += [f"<p>{html.escape(paragraph)}</p>" for paragraph in intro(results, effort)]
-    for module, found in _groups(results):
-        parts.append(f"<h2>{html.escape(TITLES[module])}</h2><table>")
+    for paper, title, found in _groups(results):
+        parts.append(f"<h2>{html.escape(title)}</h2><table>")
         parts.append("<tr><th>claim<th>verdict<th>instances<th>ratio<th>instance</tr>")
         for result in found:
             claim = result.claim
@@ -161,22 +148,22 @@ def as_html(results: Sequence[Result], effort: Effort, figures: dict[str, str]) 
                 f"<td class='small'>{html.escape(instance(result))}</tr>"
             )
         parts.append("</table>")
-        if module in figures:
-            parts.append(f"<img src='{figures[module]}' alt='measured against bound'>")
+        if paper in figures:
+            parts.append(f"<img src='{figures[paper]}' alt='measured against bound'>")
     return "\n".join(parts)
 
 
 def plot(results: Sequence[Result], folder: Path) -> dict[str, str]:
-    """One figure a module, a panel a bound: measured against bound over the instances. Needs matplotlib."""
+    """One figure a paper, a panel a bound: measured against bound over the instances. Needs matplotlib."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     figures = {}
-    for module, found in _groups(results):
-        shown = [result for result in found if any(m > 0 and b > 0 for m, b in result.points)]
-        if not shown or module == "formal":
+    for paper, _, found in _groups(results):
+        shown = [r for r in found if not r.claim.proved and any(m > 0 and b > 0 for m, b in r.points)]
+        if not shown:
             continue
         columns = 5
         rows = math.ceil(len(shown) / columns)
@@ -198,10 +185,10 @@ def plot(results: Sequence[Result], folder: Path) -> dict[str, str]:
             axis.remove()
         figure.supxlabel("bound", fontsize=8)
         figure.supylabel("measured", fontsize=8)
-        name = f"{module}.png"
+        name = f"{paper}.png"
         figure.savefig(folder / name, dpi=90)
         plt.close(figure)
-        figures[module] = name
+        figures[paper] = name
     return figures
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import hypothesis
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import SearchStrategy
 from scipy import optimize
 
 from distrl._files import replacing
@@ -93,7 +94,7 @@ class Hunt:
             for case in self._beginnings(kept):
                 self.look(case)
             if self._violation is None and claim.family is not None and not claim.statistical:
-                self._search()
+                self._search(claim.family)
                 if self._violation is None and claim.expected == "holds":
                     self._polish()
         except Exception:
@@ -140,7 +141,7 @@ class Hunt:
             result.points.append(counted.pair)
         return ratio
 
-    def _search(self) -> None:
+    def _search(self, family: SearchStrategy[Case]) -> None:
         count = max(int(self.effort.examples / self.claim.cost), 5)
 
         def visit(case: Case) -> None:
@@ -158,7 +159,7 @@ class Hunt:
                 phases=[Phase.generate, Phase.target, Phase.shrink],
                 suppress_health_check=list(HealthCheck),
                 report_multiple_bugs=False,
-            )(given(self.claim.family)(visit))
+            )(given(family)(visit))
         )
         with contextlib.suppress(_Found):  # shrunk: the last violation seen is the smallest
             bare()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import distrl
-from distrl import cli
+from distrl.cli import main, reading
 
 gymnasium = pytest.importorskip("gymnasium")
 
@@ -22,7 +22,7 @@ def read(monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(distrl, "evaluate", lambda model, *_, **__: found.append(model) or sys.exit(0))
         monkeypatch.setattr(sys, "argv", ["distrl", "evaluate", *map(str, arguments)])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            main()
         return found[0] if found else (end.value.code, capsys.readouterr().err)
 
     return call
@@ -59,7 +59,7 @@ def test_yes_is_yes(read, word):
     ],
 )
 def test_numbers_lists_and_text_are_what_they_look_like(read, options, expected):
-    parameters = cli.constructor_defaults("FrozenLake-v1")
+    parameters = reading.constructor_defaults("FrozenLake-v1")
     if not set(expected) <= set(parameters):
         pytest.skip("this gymnasium has no such parameter")
     typed = [part for text in options for part in ("--option", text)]
@@ -69,13 +69,14 @@ def test_numbers_lists_and_text_are_what_they_look_like(read, options, expected)
 
 def test_text_stays_text_where_text_is_wanted(monkeypatch):
     monkeypatch.setattr(
-        cli, "constructor_defaults", lambda name: {"map": "4x4", "slip": True, "size": 3, "extra": None}
+        reading, "constructor_defaults", lambda name: {"map": "4x4", "slip": True, "size": 3, "extra": None}
     )
     texts = ["map=no", "slip=no", "size=7", "extra=no", "other=on"]
-    assert cli._make_options("Lake-v0", texts) == {"map": "no", "slip": False, "size": 7, "extra": False, "other": True}
+    expected = {"map": "no", "slip": False, "size": 7, "extra": False, "other": True}
+    assert reading.make_options("Lake-v0", texts) == expected
     texts = ["map=8", "slip=maybe", "extra='no'", 'other="7"']
-    assert cli._make_options("Lake-v0", texts) == {"map": "8", "slip": "maybe", "extra": "no", "other": "7"}
-    assert cli._make_options("Lake-v0", ["map=none", "extra=None"]) == {"map": None, "extra": None}
+    assert reading.make_options("Lake-v0", texts) == {"map": "8", "slip": "maybe", "extra": "no", "other": "7"}
+    assert reading.make_options("Lake-v0", ["map=none", "extra=None"]) == {"map": None, "extra": None}
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_two_threads_read_the_redrawn_laws_of_their_own_seed():
         return found.interval("mean", method="bootstrap", resamples=12, rng=seed)
 
     expected = [interval(seed) for seed in range(2)]
-    laws_of_the_other = found._last_laws[False]
+    laws_of_the_other = found.redrawn.last[False]
 
     class Shared(dict):
         """Another thread's laws arrive right after ours were put here."""
@@ -97,7 +97,7 @@ def test_two_threads_read_the_redrawn_laws_of_their_own_seed():
         def __setitem__(self, key, value):
             super().__setitem__(key, laws_of_the_other)
 
-    object.__setattr__(found, "_last_laws", Shared())
+    found.redrawn.last = Shared()
     np.testing.assert_array_equal(interval(0), expected[0])
 
 

@@ -1,7 +1,7 @@
 """The categorical Bellman operator, one pass over the outcomes.
 
 Positions are in units of the grid spacing, from its first atom: atom j sits at j, and an outcome with reward r maps
-atom j to `at + discount * j`. A plan (see `distrl.operators.plan.Plan`) lists, for each source, groups of
+atom j to `at + discount * j`. A plan (see `distrl.operators.kernel_plan.KernelPlan`) lists, for each source, groups of
 successors that share a reward law on few values: successors are mixed once, then read once for each value.
 
 CDF form. The hat projection makes the new CDF at atom i the average of the unprojected CDF over the cell [i, i + 1],
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from distrl._numba import kernel
+from distrl._tolerances import NOT_ZERO
 from distrl._validation import FloatArray, IntArray
 
 _CELLS = 20_000_000  # a second's work
@@ -62,7 +63,7 @@ def _read_runs(
     """What `_read_cell` adds to cells low to high, for discounts of at least 1/2: windows span at most three atoms."""
     stretch = 1.0 / discount
     drift = stretch - 1.0  # how far the window's start gains on the cell's in one step
-    scale, step, reach = weight * discount, weight * (1.0 - discount), 1.0 / max(drift, 1e-300)
+    scale, step, reach = weight * discount, weight * (1.0 - discount), 1.0 / max(drift, NOT_ZERO)
     begin = _PAD - at * stretch  # cell i's window starts at begin + i * stretch in `padded`
     shift = np.floor(begin + low * drift)
     i = low
@@ -331,7 +332,7 @@ def solve_states(cdf: FloatArray, plan: Any, states: IntArray) -> None:
         row[last] = 1.0
         if loops == 1:
             at = ats[0]
-            centre = at / max(1.0 - discount, 1e-300)
+            centre = at / max(1.0 - discount, NOT_ZERO)
             turn = int(np.floor(min(max(centre, -1.0), float(last))))
             for i in range(min(turn, last)):
                 row[i] = _solve_cell(row, known[i], weights[:1], ats[:1], discount, i)

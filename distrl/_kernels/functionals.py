@@ -11,12 +11,9 @@ import math
 import numpy as np
 
 from distrl._numba import kernel
+from distrl._tolerances import LEVEL, NO_MASS
 from distrl._validation import FloatArray
 
-#: Levels are compared with cumulative masses up to this, so that 0.1 + 0.2 reaches the level 0.3.
-LEVEL_TOLERANCE = 1e-9
-#: Mass that can be rounding alone; the extreme quantiles look past it.
-NO_MASS = 1e-15
 #: Sizes from which differences of two values may overflow, and between which their squares are ordinary numbers.
 _HUGE, _LARGE, _SMALL = 8e307, 1e150, 1e-150
 
@@ -94,14 +91,14 @@ def cdf(values: FloatArray, weights: FloatArray, points: FloatArray, out: FloatA
 
 @kernel
 def quantile(values: FloatArray, weights: FloatArray, levels: FloatArray, out: FloatArray) -> None:
-    """inf{x : F(x) >= q} up to LEVEL_TOLERANCE."""
+    """inf{x : F(x) >= q} up to LEVEL."""
     cumulative = np.empty(values.shape[1])
     for r in range(out.shape[0]):
         v, w = _row(values, r), _row(weights, r)
         _cumulate(w, cumulative)
         first, last = _ends(w, NO_MASS)
         for k in range(levels.size):
-            index = np.searchsorted(cumulative, levels[k] - LEVEL_TOLERANCE)
+            index = np.searchsorted(cumulative, levels[k] - LEVEL)
             out[r, k] = v[min(max(index, first), last)]
 
 

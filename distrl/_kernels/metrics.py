@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from distrl._numba import kernel
+from distrl._tolerances import NO_MASS, NO_MASS_AT_ALL
 from distrl._validation import FloatArray, IntArray
 
 
@@ -255,7 +256,7 @@ def transport(
     out: FloatArray,
 ) -> None:
     """W_p into out (B,), by merging cumulative masses; steps of mass that can be rounding are left out."""
-    no_mass = 1e-12 if p == np.inf else 1e-15
+    no_mass = NO_MASS_AT_ALL if p == np.inf else NO_MASS
     for r in range(out.size):
         va, wa, vb, wb = _row(values_a, r), _row(weights_a, r), _row(values_b, r), _row(weights_b, r)
         largest = _couple(va, wa, vb, wb, np.inf, 1.0, no_mass)

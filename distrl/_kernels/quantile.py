@@ -11,11 +11,8 @@ from typing import Any
 import numpy as np
 
 from distrl._numba import kernel
+from distrl._tolerances import EPS, LEVEL
 from distrl._validation import FloatArray, IntArray
-
-_EPS = float(np.finfo(np.float64).eps)
-#: Levels are compared with cumulative masses up to this.
-LEVEL_TOLERANCE = 1e-9
 
 
 @kernel
@@ -116,12 +113,12 @@ def choose(
             added = total + mass  # compensated: rounding of a long sum must stay far below the tolerance of ties
             rest += (total - added) + mass if total >= mass else (mass - added) + total
             total = added
-            while low < m and total + rest >= levels[low] - LEVEL_TOLERANCE:
+            while low < m and total + rest >= levels[low] - LEVEL:
                 choices[x, low, 0] = particle
                 if len(cuts) > 0:
                     _cut(position, k, cuts[first : plan.list_ptr[x + 1]], low)
                 low += 1
-            while high < m and total + rest > levels[high] + LEVEL_TOLERANCE:
+            while high < m and total + rest > levels[high] + LEVEL:
                 choices[x, high, last] = particle
                 if len(cuts) > 0 and flat == 1.0:
                     _cut(position, k, cuts[first : plan.list_ptr[x + 1]], high)
@@ -194,7 +191,7 @@ def largest(
             continue
         for i in range(m):
             value = _particle(values, plan, choices[x, i])
-            most[i] = value + 16.0 * _EPS * abs(value)
+            most[i] = value + 16.0 * EPS * abs(value)
         for k in range(plan.list_ptr[x], plan.list_ptr[x + 1]):
             y, shift = plan.successor[k], plan.shift[k]
             for i in range(m):

@@ -49,7 +49,7 @@ def _(returns: CategoricalReturns, below: StateLevel) -> tuple[Returns, Certific
     image = operator.apply(np.asarray(returns.probs))
     certificate = Certifier.certify_sources(image, operator, below.certificate)
     probs = np.maximum(image.probs, 0.0).reshape(mdp.n_states, mdp.n_actions, returns.grid.atoms)
-    return CategoricalReturns._trusted(returns.grid, probs), certificate
+    return CategoricalReturns.trusted(returns.grid, probs), certificate
 
 
 @action_level.register
@@ -59,4 +59,4 @@ def _(returns: QuantileReturns, below: StateLevel) -> tuple[Returns, Certificate
     operator = QuantileBellman.for_table(mdp.outcomes.whole, mdp.discount, m, flat)
     image = operator(returns)
     certificate = ParticleCertifier.certify_sources(image, returns, operator.targets, below.certificate, below.model)
-    return QuantileReturns._trusted(image.values.reshape(mdp.n_states, mdp.n_actions, m)), certificate
+    return QuantileReturns.trusted(image.values.reshape(mdp.n_states, mdp.n_actions, m)), certificate

@@ -8,6 +8,7 @@ once a constant is added to their stop-loss and put transforms (`_slack_of_upper
 
 import numpy as np
 
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.dp.call import Call
 from distrl.dp.certificate import float_slack, row_terms
@@ -21,7 +22,6 @@ from distrl.returns.brackets import ConvexBrackets
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid, return_ranges
 
-_EPS = float(np.finfo(np.float64).eps)
 _FEWEST = 16  # sweeps below which brackets say less than a certificate
 
 
@@ -65,7 +65,7 @@ def _slack_of_upper(problem: Problem, probs: FloatArray) -> FloatArray:
     put = np.cumsum(np.cumsum(change, axis=1)[:, :-1] * grid.spacing, axis=1)  # of the image minus that of F, at atoms
     excess = np.maximum(put.max(axis=1), (put - put[:, -1:]).max(axis=1))  # and the stop-loss transform's
     excess = np.maximum(np.maximum(excess, -put[:, -1]), 0.0)
-    floats = grid.atoms * _EPS * np.abs(change).sum(axis=1) + np.abs(probs.sum(axis=1) - 1.0)
+    floats = grid.atoms * EPS * np.abs(change).sum(axis=1) + np.abs(probs.sum(axis=1) - 1.0)
     own = excess + image.overshoot + floats * grid.width + float_slack(problem.operator) + unknown_mass(problem.model)
     own += problem.model.outcomes.law_errors
-    return problem.certifier.linear.upper(own * (1.0 + (row_terms(problem.operator) + grid.atoms) * _EPS))
+    return problem.certifier.linear.upper(own * (1.0 + (row_terms(problem.operator) + grid.atoms) * EPS))

@@ -20,6 +20,7 @@ from functools import partial
 
 import numpy as np
 
+from distrl._tolerances import EPS
 from distrl._validation import real_number, whole_number
 from distrl.dp.bracketing import convex_around
 from distrl.dp.call import Call
@@ -40,7 +41,6 @@ from distrl.returns.functionals import CDF, Functional, Quantile, Variance, pars
 from distrl.returns.grid import Grid, return_ranges
 from distrl.theory.bounds import fixed_point_w1
 
-_EPS = float(np.finfo(np.float64).eps)
 _ORDERS = ("convex", "stochastic")
 _CLIPPED = 1e-12  # a mass off the grid up to this may be a far tail: it is counted; more is refused in stochastic order
 
@@ -185,9 +185,9 @@ class Brackets(OnGrid):
         shift = linear.upper(np.full(model.n_states, 2.0 * near)) + aside
         floats = float_slack(operator)
         # masses out of place do not come closer by discounting: every sweep's count
-        slack_mass = np.minimum(lost + call.iterations * float(floats.max()) / grid.width + grid.atoms * _EPS, 1.0)
+        slack_mass = np.minimum(lost + call.iterations * float(floats.max()) / grid.width + grid.atoms * EPS, 1.0)
         slack_far = linear.upper(floats + table.law_errors + overshoot + unknown)
-        lower, upper = (CategoricalReturns._trusted(grid, probs) for probs in (below, above))
+        lower, upper = (CategoricalReturns.trusted(grid, probs) for probs in (below, above))
         returns = StochasticBrackets(
             lower, upper, mean, mean_error, shift, shift, *return_ranges(model), slack_mass, slack_far
         )

@@ -18,16 +18,15 @@ from typing import Any
 
 import numpy as np
 
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.scales import diameter, unknown_mass
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.categorical import Application, CategoricalBellman
-from distrl.operators.targets import Targets
-from distrl.returns.base import Returns
-
-_EPS = float(np.finfo(np.float64).eps)
+from distrl.operators.particle_targets import ParticleTargets
+from distrl.returns.finite import FiniteReturns
 
 #: What a certificate is a distance to: see `Certificate.of`.
 TRUE_LAW, SAMPLES_LAW = "the true law", "the samples' own law"
@@ -94,7 +93,7 @@ class Certifier:
         self.linear = Resolvent.of(model)
         self.square = Resolvent.of(model, power=2)
         self._slack = float_slack(operator)
-        self._relative = 1.0 + (row_terms(operator) + 4.0 * operator.grid.atoms) * _EPS  # of what is summed over a row
+        self._relative = 1.0 + (row_terms(operator) + 4.0 * operator.grid.atoms) * EPS  # of what is summed over a row
 
     @cached_property
     def floor(self) -> float:
@@ -155,23 +154,23 @@ class ParticleCertifier:
 
     claim = "certificate-one-step-transport"
 
-    def __init__(self, model: MRP, targets: Targets) -> None:
+    def __init__(self, model: MRP, targets: ParticleTargets) -> None:
         self.targets = targets
         self.linear = Resolvent.of(model)
         self._unknown = unknown_mass(model)
 
-    def certify(self, law: Returns) -> Certificate:
+    def certify(self, law: FiniteReturns) -> Certificate:
         """The certificate of the states' laws. Time: one merge, as an application, and two solves over states."""
-        values, weights = law._rows()
+        values, weights = law.rows()
         distance, slack = self.targets.distances(values, weights, values, weights)
         return _of_steps(self.linear.upper(distance), self.linear.upper(slack + self._unknown), self.claim)
 
     @staticmethod
     def certify_sources(
-        law: Returns, below: Returns, targets: Targets, certificate: Certificate, model: MRP
+        law: FiniteReturns, below: FiniteReturns, targets: ParticleTargets, certificate: Certificate, model: MRP
     ) -> Certificate:
         """The certificate of laws of other sources, (state, action) pairs, whose targets are at `below`."""
-        distance, slack = targets.distances(*below._rows(), *law._rows())
+        distance, slack = targets.distances(*below.rows(), *law.rows())
         if targets.table.known_defects is not None:
             slack = slack + targets.table.known_defects * diameter(model)
         onward = targets.table.continuation * targets.plan.discount
@@ -196,7 +195,7 @@ def float_slack(operator: CategoricalBellman) -> FloatArray:
     """
     table, grid = operator.table, operator.grid
     size = max(abs(grid.low), abs(grid.high))
-    slack = row_terms(operator) * _EPS * grid.width + 12.0 * _EPS * (size + expected_sizes(table))
+    slack = row_terms(operator) * EPS * grid.width + 12.0 * EPS * (size + expected_sizes(table))
     defects = np.abs(row_sums(table) - 1.0) + table.defects * (table.known_defects is not None)
     slack += defects * grid.width
     for block in operator.law_blocks:

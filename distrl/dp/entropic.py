@@ -23,14 +23,13 @@ from typing import Any
 import numpy as np
 
 from distrl._lazy import linalg, sparse
+from distrl._tolerances import EPS, TINY
 from distrl._validation import FloatArray
 from distrl.dp.enclosure import CertifiedMoments
 from distrl.dp.exponents import EnclosedExponent, bennett, log_mean_exp
 from distrl.models.mrp import MRP
 from distrl.returns.functionals import Enclosing, Ends, EntropicRisk
 
-_EPS = float(np.finfo(np.float64).eps)
-_TINY = float(np.finfo(np.float64).tiny)
 _WORK = 5e7  # outcomes that are passed over, all steps together
 _OVERHEAD = 2000  # outcomes that a pass costs anyhow
 _LONGEST = 10_000  # steps up to which a longest episode is looked for
@@ -84,7 +83,7 @@ def _at(steps: "_Steps", beta: float, moments: CertifiedMoments) -> Ends:
         low, high = _far_ends(steps, beta * g**count, moments)
         for step in range(count - 1, -1, -1):
             low, high = steps.back(beta * g**step, low, high)
-    low, high = low - _TINY, high + _TINY  # products of numbers that are no normal floats lose digits absolutely
+    low, high = low - TINY, high + TINY  # products of numbers that are no normal floats lose digits absolutely
     mean_low, mean_high = moments.mean_ends()  # Jensen
     return (np.maximum(low, mean_low), high) if beta > 0.0 else (low, np.minimum(high, mean_high))
 
@@ -121,9 +120,9 @@ def _far_ends(steps: "_Steps", c: float, moments: CertifiedMoments) -> Ends:
     ahead = moments.high - low if sign > 0.0 else high - moments.low  # how far G may lie on the side that counts
     behind = high - moments.low if sign > 0.0 else moments.high - low
     more = bennett(abs(c), moments.variance_high, ahead)
-    more = np.fmin(more, abs(c) * (moments.high - moments.low) ** 2 / 8.0 * (1.0 + 8.0 * _EPS))
+    more = np.fmin(more, abs(c) * (moments.high - moments.low) ** 2 / 8.0 * (1.0 + 8.0 * EPS))
     less = np.where(np.isfinite(behind), bennett(abs(c), moments.variance_low, -behind) * (1.0 - 1e-9), 0.0)
-    room = 8.0 * _EPS * (np.abs(low) + np.abs(high) + more)
+    room = 8.0 * EPS * (np.abs(low) + np.abs(high) + more)
     if sign > 0.0:
         low, high = low + less, high + more
         high = np.where(np.isfinite(moments.high), high, steps.largest_exponent(c) / (1.0 - steps.model.discount))
@@ -170,7 +169,7 @@ class _Steps:
         known = np.where(np.isfinite(values), values, 0.0)
         mixed = log_mean_exp(b, known, self.probs, self.starts, self.sources)
         size = np.maximum.reduceat(np.abs(known), self.starts)
-        mixed = mixed + side * 4.0 * (self.count + 16.0) * _EPS * size
+        mixed = mixed + side * 4.0 * (self.count + 16.0) * EPS * size
         lost = np.add.reduceat(np.where(np.isfinite(values), 0.0, 1.0), self.starts) > 0.0
         return np.where(lost, side * np.inf, mixed)
 
@@ -204,14 +203,14 @@ def _undiscounted(steps: _Steps, b: float, moments: CertifiedMoments) -> Ends:
         size = np.abs(b) * (np.abs(rewards) + np.abs(onward) + np.abs(mean[steps.sources]))
         grows = side if b > 0.0 else -side  # the larger end of the return is the smaller one of u for b < 0
         entries = (
-            steps.probs * np.exp(exponent) * (1.0 + grows * (8.0 * size + steps.count[steps.sources] + 16.0) * _EPS)
+            steps.probs * np.exp(exponent) * (1.0 + grows * (8.0 * size + steps.count[steps.sources] + 16.0) * EPS)
         )
         solved.append(_exponential_system(n, steps, entries, upper=grows > 0.0) if np.isfinite(entries).all() else None)
     low, high = (
         default if u is None else mean + np.log(np.maximum(u, 0.0)) / b
         for u, default in zip(solved, unknown, strict=True)
     )
-    room = 16.0 * _EPS * (np.abs(mean) + np.abs(np.where(np.isfinite(high), high, 0.0)))
+    room = 16.0 * EPS * (np.abs(mean) + np.abs(np.where(np.isfinite(high), high, 0.0)))
     return low - room, high + room
 
 
@@ -235,7 +234,7 @@ def _exponential_system(n: int, steps: _Steps, entries: FloatArray, upper: bool)
     except RuntimeError:
         return None
     proof, guess = solve(np.ones(n)), np.maximum(solve(constant), 0.0)
-    rounding = (np.diff(matrix.indptr).max(initial=0) + 8.0) * _EPS
+    rounding = (np.diff(matrix.indptr).max(initial=0) + 8.0) * EPS
     gained = proof - matrix @ proof - rounding * (np.abs(proof) + matrix @ np.abs(proof))
     if not ((proof > 0.0).all() and (gained >= 0.5).all()):
         return None

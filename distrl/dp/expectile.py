@@ -21,6 +21,7 @@ import numpy as np
 from distrl._kernels import expectile as kernels
 from distrl._memory import check_memory
 from distrl._threads import Workers, check_threads
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import ParticleCertifier
@@ -29,11 +30,9 @@ from distrl.dp.scales import default_tol, enough_sweeps, largest_absolute_mean, 
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
-from distrl.operators.targets import Targets
+from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.particles import ParticleReturns
 from distrl.returns.quantile import midpoint_levels
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -81,13 +80,13 @@ class ExpectileDP:
         """See `Method.solve`."""
         n = self.expectiles
         check_memory(model.n_states, n, 8.0, "use fewer expectiles")
-        targets, taus = Targets(model.outcomes, model.discount, self.threads), midpoint_levels(n)
+        targets, taus = ParticleTargets(model.outcomes, model.discount, self.threads), midpoint_levels(n)
         certifier = ParticleCertifier(model, targets)
         mean, variance = mean_and_variance(model, certifier.linear)
         statistics = ParticleReturns(normal_quantiles(mean, variance, taus)).expectile(taus)
         size, gain = largest_absolute_mean(model), float(certifier.linear.gains.max())
         # reading errs by about eps * size * n and imputing divides by differences of levels, 1 / n
-        floor = 16.0 * n * _EPS * size
+        floor = 16.0 * n * EPS * size
         tol = call.tol if call.tol is not None else default_tol(model, size, 1.0)
         tol = tol if call.given else max(tol, floor)
         limit = call.max_iterations
@@ -132,7 +131,12 @@ class ExpectileDP:
 
 
 def read_expectiles(
-    targets: Targets, values: FloatArray, weights: FloatArray, guess: FloatArray, taus: FloatArray, out: FloatArray
+    targets: ParticleTargets,
+    values: FloatArray,
+    weights: FloatArray,
+    guess: FloatArray,
+    taus: FloatArray,
+    out: FloatArray,
 ) -> None:
     """Expectiles at `taus` of the targets at the particles `values` with `weights`, both (S, n), into `out`.
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 from distrl.models.laws import FiniteLaw, Law
 
-_EPS = float(np.finfo(np.float64).eps)
 _CELLS = 1024  # of equal probability, that a reward's law is enclosed on
 
 
@@ -72,7 +72,7 @@ class EnclosedExponent:
         self.outer = (np.concatenate([low, high]), np.concatenate([mass * (1.0 - up), mass * up]))
         reach = float(np.abs(edges).max())
         # a conditional mean is a difference of two partial ones over its mass; masses left out are below .01 cells
-        self.blur = 8.0 * (law.put_error(reach) + _EPS * reach) / float(mass.min()) + (
+        self.blur = 8.0 * (law.put_error(reach) + EPS * reach) / float(mass.min()) + (
             0.0 if kept.all() else float(np.ptp(edges)) * 0.01
         )
 
@@ -83,10 +83,10 @@ class EnclosedExponent:
             return 0.0, 0.0
         if self.normal:
             value = 0.5 * b * law.variance
-            return value - 8.0 * _EPS * abs(value), value + 8.0 * _EPS * abs(value)
+            return value - 8.0 * EPS * abs(value), value + 8.0 * EPS * abs(value)
         inner = self._of(b, *self.inner) - law.mean
         outer = inner if self.outer is self.inner else self._of(b, *self.outer) - law.mean
-        room = self.blur + 4.0 * (len(self.inner[0]) + 16.0) * _EPS * float(np.abs(self.inner[0]).max())
+        room = self.blur + 4.0 * (len(self.inner[0]) + 16.0) * EPS * float(np.abs(self.inner[0]).max())
         ahead = law.support[1] - law.mean if b > 0.0 else law.mean - law.support[0]
         most = float(bennett(abs(b), law.variance, ahead)) if np.isfinite(ahead) else np.inf
         if self.open[1 if b > 0.0 else 0]:  # the side that counts exponentially has no end

@@ -22,6 +22,8 @@ from distrl.dp.entropic import entropic_ends
 from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
 from distrl.returns.brackets import ConvexBrackets
+from distrl.returns.categorical import as_categorical
+from distrl.returns.finite import FiniteReturns
 from distrl.returns.functionals import Enclosing, EntropicRisk, Functional, Mean, Std, Variance, intersection
 from distrl.returns.grid import Grid
 from distrl.theory.bounds import dkw_halfwidth
@@ -76,7 +78,7 @@ class Knowledge:
             blocks.append(intersection(known, functional, support))
         return np.concatenate(blocks)
 
-    def of_mixture(self, weights: FloatArray, mixture: Returns, functionals: tuple[Functional, ...]) -> Mixed:
+    def of_mixture(self, weights: FloatArray, mixture: FiniteReturns, functionals: tuple[Functional, ...]) -> Mixed:
         """What is known of the mixture of the states' laws with `weights` (S,): mean, variance and certificate mix too.
 
         Raises
@@ -129,9 +131,10 @@ class Knowledge:
         Laws on a grid are the upper ones; particles that were merged in the cells of the method's grid are the lower
         ones, beside which the upper ones are solved for.
         """
-        grid: Grid | None = getattr(self.returns, "grid", None)
-        upper: Any = None if grid is None else self.returns
-        if grid is None and isinstance(self.method, MergesCells):
+        upper, grid = as_categorical(self.returns), None
+        if upper is not None:
+            grid = upper.grid
+        elif isinstance(self.method, MergesCells):
             grid = self.method.cells(self.model)
         if grid is None:
             return None

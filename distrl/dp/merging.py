@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from distrl._kernels import brackets as kernels
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.dp.call import Call
 from distrl.dp.certificate import expected_sizes, row_sums
@@ -20,11 +21,10 @@ from distrl.dp.problem import Problem
 from distrl.dp.scales import unknown_mass
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.outcomes import OutcomeTable
-from distrl.operators.plan import Plan, build_plan
+from distrl.operators.kernel_plan import KernelPlan, build_plan
 from distrl.returns.grid import Grid
 from distrl.returns.particles import ParticleReturns
 
-_EPS = float(np.finfo(np.float64).eps)
 _LONGEST = 100_000  # sweeps, whatever the horizon: stopping early is valid, only wider
 
 
@@ -83,7 +83,7 @@ class MergeSlack:
     expected: FloatArray
 
 
-def _merge_slack(problem: Problem, plan: Plan, law_errors: FloatArray, reach: float) -> MergeSlack:
+def _merge_slack(problem: Problem, plan: KernelPlan, law_errors: FloatArray, reach: float) -> MergeSlack:
     """`reach` is the largest distance of a particle from the first atom, `law_errors` (S,) those of merged laws.
 
     A conditional mean is a quotient of two sums: the terms of one cell, of masses and of masses times positions.
@@ -92,9 +92,9 @@ def _merge_slack(problem: Problem, plan: Plan, law_errors: FloatArray, reach: fl
     collisions = min(1.0 / g, grid.atoms) + 2.0 if g > 0.0 else 2.0  # particles of one list that land in one cell
     per_group = np.diff(plan.successor_ptr) * np.diff(plan.read_ptr)
     going_on = np.diff(np.concatenate([[0], np.cumsum(per_group)])[plan.group_ptr])
-    relative = (collisions * going_on + np.diff(plan.end_ptr) + 16.0) * _EPS + np.abs(row_sums(table) - 1.0)
+    relative = (collisions * going_on + np.diff(plan.end_ptr) + 16.0) * EPS + np.abs(row_sums(table) - 1.0)
     size = max(abs(grid.low), abs(grid.high)) + reach
-    moved = 3.0 * relative * reach + 12.0 * _EPS * (size + expected_sizes(table)) + law_errors
+    moved = 3.0 * relative * reach + 12.0 * EPS * (size + expected_sizes(table)) + law_errors
     expected = relative * (reach + grid.width) + moved + table.law_errors + unknown_mass(problem.model)
     return MergeSlack(relative, moved, expected)
 

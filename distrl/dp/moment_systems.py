@@ -4,13 +4,11 @@ import math
 
 import numpy as np
 
+from distrl._tolerances import EPS, TINY
 from distrl._validation import FloatArray
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.scales import unknown_mass
 from distrl.models.mrp import MRP
-
-_EPS = float(np.finfo(np.float64).eps)
-_TINY = float(np.finfo(np.float64).tiny)
 
 
 def absolute_rewards(model: MRP, of_laws: bool = False) -> FloatArray:
@@ -33,7 +31,7 @@ def enclosed_mean(model: MRP, linear: Resolvent) -> tuple[FloatArray, FloatArray
     """
     table = model.outcomes
     outcomes, rewards = np.diff(table.indptr) + 2.0, absolute_rewards(model, of_laws=True)
-    mean, error = linear.enclose(model.expected_rewards, outcomes * _EPS * rewards + table.law_errors)
+    mean, error = linear.enclose(model.expected_rewards, outcomes * EPS * rewards + table.law_errors)
     defect = table.defects
     if defect.any():
         sizes = np.maximum.reduceat(np.abs(table.rewards), table.indptr[:-1])
@@ -105,8 +103,8 @@ def _recentred(k: int, raw: FloatArray, errors: FloatArray) -> tuple[FloatArray,
         value = sum(raw[j] * powers[j] for j in range(k + 1))
         plain = sum(np.abs(raw[j] * powers[j]) for j in range(k + 1))
         bound = sum((np.abs(raw[j]) + errors[j]) * largest[j] for j in range(k + 1))
-        error = np.maximum(bound - plain, 0.0) + (4.0 * k + 8.0) * _EPS * bound
-        error = error + np.where(raw[1] != 0.0, 2.0**k * k * _TINY * (1.0 + np.abs(raw[:k]).max(axis=0)), 0.0)
+        error = np.maximum(bound - plain, 0.0) + (4.0 * k + 8.0) * EPS * bound
+        error = error + np.where(raw[1] != 0.0, 2.0**k * k * TINY * (1.0 + np.abs(raw[:k]).max(axis=0)), 0.0)
     return np.asarray(value), np.where(np.isfinite(error), error, np.inf)
 
 
@@ -119,7 +117,7 @@ class _Step:
         onward = np.where(table.terminals, 0.0, model.discount * error[table.next_states])
         self.shift = table.rewards + successor - mean[table.sources]
         size = np.abs(table.rewards) + np.abs(successor) + np.abs(mean[table.sources])
-        self.off = onward + error[table.sources] + 2.0 * _EPS * size
+        self.off = onward + error[table.sources] + 2.0 * EPS * size
 
     def term(self, power: int, onward: int, moment: FloatArray, shift: FloatArray | None = None) -> FloatArray:
         """(S,) E[d^power c_onward(y)]; given |d| as `shift`, with the laws' moments in absolute value too.
@@ -154,10 +152,10 @@ class _Step:
                 plain += share * self.term(k - j, j, size, np.abs(self.shift))
                 largest += share * self.term(k - j, j, size + errors[j], np.abs(self.shift) + self.off)
             terms = np.diff(self.model.outcomes.indptr) + 6.0 * k + 12.0
-            room = np.maximum(largest - plain, 0.0) + 2.0 * terms * _EPS * largest
+            room = np.maximum(largest - plain, 0.0) + 2.0 * terms * EPS * largest
             if self.shift.any():  # what products lose that are no normal numbers any more
                 reach = 1.0 + float(np.abs(moments[:k]).max()) + np.abs(self.shift).max() ** k
-                room = room + terms * 2.0**k * _TINY * reach
+                room = room + terms * 2.0**k * TINY * reach
             if not (np.isfinite(known).all() and np.isfinite(room).all()):
                 return np.full(len(known), np.inf), np.full(len(known), np.inf)
             return system.enclose(known, room)
@@ -171,4 +169,4 @@ def mean_defect(model: MRP, mean: FloatArray) -> FloatArray:
     size = np.abs(model.expected_rewards) + np.abs(mean) + model.discount * (model.continuation @ np.abs(mean))
     table = model.outcomes
     rewards = np.bincount(table.sources, weights=table.probs * np.abs(table.rewards), minlength=model.n_states)
-    return np.asarray(defect + terms * _EPS * (size + rewards) + table.law_errors + unknown_mass(model))
+    return np.asarray(defect + terms * EPS * (size + rewards) + table.law_errors + unknown_mass(model))

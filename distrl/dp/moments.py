@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from distrl._tolerances import TINY
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.call import Call
 from distrl.dp.moment_systems import absolute_rewards, central_moments
@@ -24,8 +25,6 @@ from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.returns.moments import MomentReturns
-
-_TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Moments:
         moments, errors = central_moments(model, self.order, linear)
         call.count(self.order)
         rewards = float(absolute_rewards(model, of_laws=True).max())
-        vanishing = _TINY ** (1.0 / max(self.order, 2))  # powers of smaller numbers are denormal
+        vanishing = TINY ** (1.0 / max(self.order, 2))  # powers of smaller numbers are denormal
         bounds = _in_units_of_reward(moments, errors)
         if 0.0 < rewards < vanishing:
             bounds = np.maximum(bounds, vanishing)

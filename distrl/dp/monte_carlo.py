@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate
@@ -23,8 +24,6 @@ from distrl.models.mrp import MRP
 from distrl.models.sampling import OutcomeSampler
 from distrl.returns.particles import ParticleReturns
 from distrl.theory.bounds import dkw_halfwidth
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class MonteCarlo:
         total = np.zeros(n * self.episodes)
         active = np.arange(n * self.episodes)
         scale, steps, status = 1.0, 0, Status.SAMPLED
-        enough = max(tol, _EPS * absolute)  # what is left is rounding from there on
+        enough = max(tol, EPS * absolute)  # what is left is rounding from there on
         call.enter("sampling")
         with call.interruptible():
             while active.size and scale * absolute > enough:
@@ -96,7 +95,7 @@ class MonteCarlo:
         cut = left * scale * absolute
         truncation = cut + unknown
         # what rounding adds to a sum of so many terms of total size E|G| at most, and what was cut
-        bounds = cut + 2.0 * (steps + 1) * _EPS * absolute
+        bounds = cut + 2.0 * (steps + 1) * EPS * absolute
         if status is Status.SAMPLED and bounds.max() > tol:
             status = Status.STALLED if call.given else Status.SAMPLED
         width = range_width(model)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.call import Call
 from distrl.dp.categorical import OnGrid, check_atoms_and_grid
@@ -32,8 +33,6 @@ from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.returns.grid import Grid
 from distrl.returns.particles import ParticleReturns
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def _step_variance(model: MRP, moments: CertifiedMoments) -> FloatArray:
     onward, off = (np.where(on, g * part[table.next_states], 0.0) for part in (moments.mean, moments.mean_error))
     here, off = moments.mean[table.sources], off + moments.mean_error[table.sources]
     size = np.abs(table.rewards) + np.abs(onward) + np.abs(here)
-    bracket = np.abs(table.rewards + onward - here) + off + 4.0 * _EPS * size
+    bracket = np.abs(table.rewards + onward - here) + off + 4.0 * EPS * size
     terms = np.where(np.isfinite(own), own, 0.0) * (1.0 + 1e-9) + bracket**2
     return np.asarray(np.add.reduceat(table.probs * terms, table.indptr[:-1]))
 
@@ -157,5 +156,5 @@ def _likeliest(model: MRP) -> FloatArray:
 def _reading_error(returns: ParticleReturns) -> FloatArray:
     """(S,) of the particles' variance, a sum around a rounded mean."""
     values = returns.values
-    sums = (values.shape[-1] + 16) * _EPS
+    sums = (values.shape[-1] + 16) * EPS
     return np.asarray(sums * returns.var() + (sums * np.abs(values).max(axis=-1)) ** 2)

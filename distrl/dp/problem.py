@@ -14,6 +14,7 @@ import numpy as np
 
 from distrl._kernels.starts import cdf_to_pmf, normal_rows
 from distrl._threads import Workers
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate, Certifier
@@ -25,8 +26,6 @@ from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +66,7 @@ class Problem:
         if tol is None:
             # means of long horizons should be right to ten digits, and CDF values, which err by at most W1 / spacing,
             # to nine, where float64 allows it; the bound also counts what rounding may add at every application
-            reach = 16 * _EPS * certifier.gain * grid.width
+            reach = 16 * EPS * certifier.gain * grid.width
             tol = max(min(1e-12 * grid.width, 2e-10 * grid.spacing), reach) + certifier.floor
         return cls(model, grid, operator, certifier, certifier.gain, tol, call.given)
 
@@ -79,7 +78,7 @@ class Problem:
         floor = self.certifier.floor
         room = max(self.tol - floor, 0.125 * floor)
         if not math.isfinite(floor) or room == 0.0:  # nothing can be certified
-            return Stop(call, 16.0 * _EPS * (self.grid.atoms - 1), self.tol, 10**6)
+            return Stop(call, 16.0 * EPS * (self.grid.atoms - 1), self.tol, 10**6)
         goal = room / (self.gain * self.grid.spacing)
         return Stop(call, goal, self.tol, enough_sweeps(self.model.discount, self.gain, (self.grid.atoms - 1) / goal))
 
@@ -101,7 +100,7 @@ class Problem:
         status, tol = self.settled(solved.status, float(certificate.residual.max()))
         how = self.certifier.linear.how
         return Reached(
-            returns=CategoricalReturns._trusted(self.grid, probs),
+            returns=CategoricalReturns.trusted(self.grid, probs),
             status=status,
             iterations=call.iterations,
             residual=residual,

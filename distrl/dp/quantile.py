@@ -23,6 +23,7 @@ import numpy as np
 
 from distrl._memory import check_memory
 from distrl._threads import check_threads
+from distrl._tolerances import EPS
 from distrl._validation import real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import ParticleCertifier
@@ -35,7 +36,6 @@ from distrl.models.mrp import MRP
 from distrl.operators.quantile import QuantileBellman
 from distrl.returns.quantile import QuantileReturns
 
-_EPS = float(np.finfo(np.float64).eps)
 _POSITION = 4.0  # roundings of a product, a sum and what they start from
 
 
@@ -107,8 +107,8 @@ class QuantileDP:
         loose = default_tol(model, size, gain)
         tol = call.tol if call.tol is not None else loose
         largest = max(size, float(np.abs(start).max()))
-        rounding = _POSITION * _EPS * largest  # of a particle r + discount * value, which a quantile is
-        search = Search(operator, start, tol / gain, 64.0 * _EPS * largest)
+        rounding = _POSITION * EPS * largest  # of a particle r + discount * value, which a quantile is
+        search = Search(operator, start, tol / gain, 64.0 * EPS * largest)
         limit = call.max_iterations
         status = Status.MAX_ITERATIONS
         call.enter("solving for quantiles")
@@ -129,7 +129,7 @@ class QuantileDP:
                     break
         if call.interrupted:
             status = Status.INTERRUPTED
-        returns = QuantileReturns._trusted(search.values)
+        returns = QuantileReturns.trusted(search.values)
         bounds = np.full(model.n_states, search.residual + rounding)
         bounds = certifier.linear.upper(bounds) if model.discount == 1.0 else gain * bounds
         status, tol = settle(status, float(bounds.max()), tol, call.given, gain * rounding, loose)

@@ -11,12 +11,11 @@ import math
 import numpy as np
 
 from distrl._kernels import brackets as kernels
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.dp.call import Call
 from distrl.dp.merging import sweeps_needed
 from distrl.dp.problem import Problem
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 def rounded_sweeps(
@@ -49,7 +48,7 @@ def rounded_sweeps(
             probs, following = following, probs
             call.count()
             call.advance((done + 1) / total)
-            if moved <= 4 * _EPS:
+            if moved <= 4 * EPS:
                 break
     last = float(np.abs(np.cumsum(probs - following, axis=1)).sum(axis=1).max()) * grid.spacing
     return probs, last if moved < math.inf else moved
@@ -78,7 +77,7 @@ def far_mass(problem: Problem, clipped: FloatArray, overshoot: FloatArray) -> tu
     """
     for block in problem.operator.law_blocks:
         if not all(map(math.isfinite, block.law.support)):  # 1 less a CDF is known up to rounding
-            clipped = np.maximum(clipped, 2.0 * _EPS)
+            clipped = np.maximum(clipped, 2.0 * EPS)
     g, worst, far = problem.model.discount, float(clipped.max()), float(overshoot.max())
     if worst == 0.0:
         return 0.0, np.zeros(problem.model.n_states)
@@ -94,4 +93,4 @@ def resolution_of(problem: Problem) -> float:
     grid = problem.grid
     size = max(abs(grid.low), abs(grid.high))  # of rewards twice as large outcomes leave the grid, which is counted
     laws = max((block.law.resolution(2.0 * size) for block in problem.operator.law_blocks), default=0.0)
-    return float(1e-12 * grid.width + 48.0 * _EPS * size + laws)
+    return float(1e-12 * grid.width + 48.0 * EPS * size + laws)

@@ -18,10 +18,8 @@ from distrl.dp.knowledge import Knowledge
 from distrl.dp.result import Result
 from distrl.dp.saving import save_record, save_table
 from distrl.returns.base import Returns
-from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.finite import as_finite
 from distrl.returns.functionals import CVaR, Functional, Mean, Quantile, Std, parse
-from distrl.returns.particles import ParticleReturns
-from distrl.returns.quantile import QuantileReturns
 
 _TABLE = (Mean(), Std(), Quantile(0.05), CVaR(0.05))  # of summaries and files
 
@@ -73,17 +71,11 @@ class Solution(Result):
         Raises
         ------
         ValueError
-            If the model has no initial law.
+            If the model has no initial law, or the method gives no law to mix.
         """
         if self.model.initial is None:
             raise ValueError("the model has no initial law; give one with initial=, or look at returns[state]")
-        if isinstance(self.returns, ParticleReturns | QuantileReturns):
-            values, weights = self.returns.support_weights()
-            mixed = self.model.initial[:, None] * np.broadcast_to(weights, values.shape)
-            return ParticleReturns(values.ravel(), mixed.ravel())
-        if not isinstance(self.returns, CategoricalReturns):
-            raise ValueError(f"{self.method!r} gives no law to mix; look at returns[state]")
-        return CategoricalReturns._trusted(self.returns.grid, self.model.initial @ np.asarray(self.returns.probs))
+        return self.returns.mix(self.model.initial)
 
     # -- certified intervals ----------------------------------------------------------------------------------------
 
@@ -170,29 +162,41 @@ class Solution(Result):
             columns[f"W1 to {self.certificate.of} <="] = self.certificate.w1
         return columns
 
-    def columns(
-        self, states: list[int], functionals: tuple[Functional, ...] = _TABLE
+    def text_columns(
+        self, states: list[int], functionals: tuple[Functional, ...] = _TABLE, *, start: bool = False
     ) -> tuple[str, dict[str, list[str]]]:
-        """A sentence that says what the intervals are, and columns of text of some states: `value [low, high]`."""
+        """A sentence on what the intervals are, and the columns of a table for people: each number with its interval.
+
+        Parameters
+        ----------
+        states : list of int
+            A row for each.
+        functionals : tuple of Functionals
+            A column for each; mean, sd, VaR and CVaR of the worst 5% when left out.
+        start : bool
+            A row above them for the law of `start`.
+
+        Raises
+        ------
+        ValueError
+            If `start` is asked for and the model has no initial law, or the method gives no law to mix.
+        """
         columns, kinds = {"state": [str(s) for s in states]}, {}
         for functional in functionals:
             ends, kinds[functional.label] = self._stated(functional, states)
             columns[functional.label] = text.cells(self._value(functional), states, ends)
         if self.certificate is not None:
             columns["W1 <="] = [at_most(float(self.certificate.w1[s])) for s in states]
+        if start:
+            first = self._start_row(functionals)
+            columns = {name: [first[name], *cells] for name, cells in columns.items()}
         return self._what_intervals_are(kinds), columns
 
-    def start_row(self, functionals: tuple[Functional, ...] = _TABLE) -> dict[str, str]:
-        """The row of such columns for the law of `start`.
-
-        Raises
-        ------
-        ValueError
-            If the model has no initial law, or the method gives no law to mix.
-        """
+    def _start_row(self, functionals: tuple[Functional, ...]) -> dict[str, str]:
+        """The row of a table for the law of `start`."""
         if self.model.initial is None or self._known.law is None:
             raise ValueError("the model has no initial law, or the method gives no law to mix")
-        law = self.start
+        law = as_finite(self.start)
         mixed = self._known.of_mixture(self.model.initial, law, functionals)
         row = {"state": "start", "W1 <=": at_most(mixed.w1)}
         for functional, (low, high) in zip(functionals, mixed.ends, strict=True):
@@ -211,7 +215,7 @@ class Solution(Result):
         lines.append(f"{self.ended}, clipped mass {self.clipped_mass:.3g}")
         if self.certificate is not None:
             lines.append(text.on_certificate(self.certificate))
-        lines += text.lines(*self.columns(shown))
+        lines += text.lines(*self.text_columns(shown))
         left_out = self.model.n_states - len(shown)
         if left_out > 0:
             lines.append(f"... and {left_out} more state(s); summary(states=...) shows any of them")
@@ -227,12 +231,7 @@ class Solution(Result):
 
     def _value(self, functional: Functional) -> FloatArray | None:
         """The method's own number of every state; None where its laws say nothing of the functional."""
-        if isinstance(functional, Mean):
-            return self.values
-        try:
-            return functional.value(self.returns)
-        except (TypeError, ValueError):  # a pair of laws, or moments of too low an order
-            return None
+        return self.returns.columns([functional]).get(functional.label)
 
     def _stated(self, functional: Functional, states: list[int]) -> tuple[FloatArray, str]:
         """(K, 2) the interval that tables state for some states, and its kind in a word or two: "" for `interval`."""

@@ -1,37 +1,39 @@
 """The verb: I can sample the model, how well can I estimate it?"""
 
 import math
-from dataclasses import fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from distrl._steady import steady
-from distrl._validation import FloatArray, generator, whole_number
+from distrl._validation import generator, whole_number
 from distrl.dp.call import Call
 from distrl.dp.categorical import CategoricalFixedPoint
-from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.evaluate import evaluate, solve
 from distrl.dp.method import GridMethod, Method, check_method
 from distrl.dp.monte_carlo import MonteCarlo
-from distrl.dp.solution import Solution
 from distrl.dp.status import Status
-from distrl.generative.allocation import adaptive_samples, cautious_deviations, even_sizes
-from distrl.generative.intervals import Estimate
-from distrl.generative.learners import learnt
+from distrl.generative.adaptive import Adaptive, even_sizes
+from distrl.generative.influence import Influence
+from distrl.generative.learners import learn_solution
+from distrl.generative.result import Estimate
 from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.td.methods import TDMethod
+from distrl.returns.base import Returns
+from distrl.returns.functionals import Functional, parse
+from distrl.td.rule import LearningRule, is_rule
 from distrl.theory.bounds import dkw_halfwidth
 
 _ALLOCATIONS = ("uniform", "adaptive")
+Empirical = EmpiricalMRP | EmpiricalMDP
 
 
 @steady
 def estimate(
     model: MRP | MDP | GenerativeModel,
-    method: Method | TDMethod,
+    method: Method | LearningRule[Returns],
     policy: Any = None,
     samples_per_state: int = 1000,
     rng: Any = None,
@@ -40,7 +42,7 @@ def estimate(
     step_size: Any = 0.1,
     budget: int | None = None,
     allocate: str = "uniform",
-    functional: Any = "mean",
+    functional: str | Functional = "mean",
     at: float | None = None,
     state: int | None = None,
     batches: int = 5,
@@ -103,18 +105,18 @@ def estimate(
     >>> bool(low < 6.5 < high)
     True
     """
-    check_method(method, TDMethod)
+    if not is_rule(method):
+        check_method(method)
     if allocate not in _ALLOCATIONS:
         raise ValueError(f"allocate must be one of {', '.join(_ALLOCATIONS)}; got {allocate!r}")
-    options = {"tol": tol, "max_iterations": max_iterations, "throw": throw, "progress": progress}
-    if isinstance(method, TDMethod):
-        options = {"step_size": step_size}
-    if isinstance(model, EmpiricalMRP | EmpiricalMDP):
+    rng = generator(rng)
+    fit = _Fit(method, policy, rng, tol, max_iterations, throw, progress, step_size)
+    if isinstance(model, Empirical):
         if budget is not None or allocate != "uniform" or isinstance(method, MonteCarlo):
             raise ValueError("logged transitions cannot be added to: no budget, no allocation and no rollouts")
-        return _solved(model, method, policy, generator(rng), options)
+        return fit(model)
     source = model if isinstance(model, GenerativeModel) else GenerativeModel(model, rewards)
-    n, rng = source.model.outcomes.n_sources, generator(rng)
+    n = source.model.outcomes.n_sources
     if budget is None:
         if allocate == "adaptive":
             raise ValueError("allocate='adaptive' needs a budget= of samples")
@@ -124,38 +126,54 @@ def estimate(
     if isinstance(method, MonteCarlo):
         return _rollouts(source, method, policy, total, rng)
     if allocate == "uniform":
-        empirical = source.sample(even_sizes(total, n).reshape(source.shape), rng)
-        return _solved(empirical, method, policy, rng, options)
+        return fit(source.sample(even_sizes(total, n).reshape(source.shape), rng))
     start = _start(source, state)
+    sizes = Adaptive(total, whole_number(batches, "batches", low=2), parse(functional, at), start)
     pilot = method if isinstance(method, CategoricalFixedPoint) else CategoricalFixedPoint(201)
+    look = _Fit(pilot, policy, rng, throw=False)
 
-    def deviations(empirical: Any) -> FloatArray:
-        so_far = _solved(empirical, pilot, policy, rng, {"throw": False})
-        return cautious_deviations(so_far.influence(functional, at, start), empirical.samples.totals)
+    def seen(empirical: Empirical) -> Influence:
+        return look(empirical).influence(sizes.functional, state=start)
 
-    empirical = adaptive_samples(source, total, whole_number(batches, "batches", low=2), rng, deviations)
-    return replace(_solved(empirical, method, policy, rng, options), adaptive=True)
-
-
-def _solved(empirical: Any, method: Any, policy: Any, rng: np.random.Generator, options: dict[str, Any]) -> Estimate:
-    if isinstance(method, GridMethod) and method.grid is None and empirical.return_range is not None:
-        method = method.on_interval(*empirical.return_range)
-    if isinstance(method, TDMethod):
-        solution = learnt(empirical, method, policy, call=Call(rng=rng), **options)
-    else:
-        options = {"max_iterations": None, "throw": True, "progress": False, "tol": None, **options}
-        given = options["tol"] is not None
-        if not given and empirical.return_range is not None:
-            options["tol"] = 1e-9 * (empirical.return_range[1] - empirical.return_range[0]) or None
-        solution = solve(empirical, method, policy, rng=rng, given=given, **options)
-    return _estimate(solution, empirical, policy)
+    return replace(fit(sizes.sample(source, rng, seen)), adaptive=True)
 
 
-def _estimate(solution: Solution, empirical: Any, policy: Any) -> Estimate:
-    columns = {field.name: getattr(solution, field.name) for field in fields(Solution)}
-    if empirical is not None and solution.certificate is not None:
-        columns["certificate"] = replace(solution.certificate, of=SAMPLES_LAW)
-    return Estimate(**columns, empirical=empirical, policy=policy)
+@dataclass(frozen=True)
+class _Fit:
+    """How an empirical model becomes an estimate: the method, and the options of `evaluate` or `learn`."""
+
+    method: Any
+    policy: Any
+    rng: np.random.Generator
+    tol: float | None = None
+    max_iterations: int | None = None
+    throw: bool = True
+    progress: Any = False
+    step_size: Any = 0.1
+
+    def __call__(self, empirical: Empirical) -> Estimate:
+        method, known = self.method, empirical.return_range
+        if isinstance(method, GridMethod) and method.grid is None and known is not None:
+            method = method.on_interval(*known)
+        if is_rule(method):
+            call = Call(rng=self.rng)
+            solution = learn_solution(empirical, method, self.policy, self.step_size, call)
+            return Estimate.from_solution(solution, empirical, self.policy)
+        tol = self.tol
+        if tol is None and known is not None:
+            tol = 1e-9 * (known[1] - known[0]) or None
+        solution = solve(
+            empirical,
+            method,
+            self.policy,
+            tol,
+            self.max_iterations,
+            self.rng,
+            self.throw,
+            self.progress,
+            given=self.tol is not None,
+        )
+        return Estimate.from_solution(solution, empirical, self.policy)
 
 
 def _start(source: GenerativeModel, state: int | None) -> int:
@@ -192,4 +210,4 @@ def _rollouts(
     reason = f"{episodes} episodes of at most {steps} steps a state: {states * episodes * steps} of {total} samples"
     if solution.status in (Status.MAX_ITERATIONS, Status.STALLED):
         solution = replace(solution, status=Status.SAMPLED)
-    return _estimate(replace(solution, reason=reason), None, policy)
+    return Estimate.from_solution(replace(solution, reason=reason), None, policy)

@@ -1,13 +1,16 @@
 """The derivative of a functional of the categorical fixed point in the outcomes that were drawn, by adjoint solves."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from distrl._kernels import influence as kernels
 from distrl._threads import Workers
-from distrl._validation import FloatArray, IntArray
+from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.models.generative import Samples
+from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.linear import solve_contraction
@@ -15,6 +18,7 @@ from distrl.returns.categorical import CategoricalReturns
 
 _NO_MASS = 1e-13
 _CHUNK = 4_000_000  # entries of the adjoints that are solved for at once
+_ADJOINT = 2**25  # numbers of the adjoints that are kept at once: 256 MB
 
 
 class Influence(NamedTuple):
@@ -67,75 +71,109 @@ def cumulate(adjoint: FloatArray) -> FloatArray:
     return out
 
 
-def influence(
-    operator: CategoricalBellman,
-    returns: CategoricalReturns,
-    samples: Samples,
-    policy: FloatArray,
-    gradients: FloatArray,
-    states: IntArray,
-) -> Influence:
-    """Variance and mean over the drawn outcomes of h(o) = policy(a|x) <lambda(x), B^r F(y) + b^r>.
+@dataclass(frozen=True, eq=False)
+class FirstOrder:
+    """How the categorical fixed point of an empirical model moves, to first order, with the outcomes that were drawn.
 
-    Parameters
+    Attributes
     ----------
-    operator : of the empirical model under the policy
-    returns : its fixed point
-    samples : drawn at the sources (state, action)
-    policy : (sources,) weight of each source in its state
-    gradients, states : (K, m) and (K,)
-
-    Returns
-    -------
-    Influence
-        The variance of a functional's estimate is the sum over sources of variance / samples, to first order. With
-        divisor N - 1, infinite for one sample of a source that matters, 0 where nothing was drawn (known outcomes).
-
-    Notes
-    -----
-    Time K (N m + adjoint solves), N the distinct outcomes drawn.
+    model : MRP
+        The empirical model under the policy.
+    returns : CategoricalReturns
+        Its fixed point.
+    samples : Samples
+        What was drawn at the sources (states, or states and actions).
+    policy : (sources,)
+        The weight of each source in its state.
+    unknown : (S,)
+        The states from which a source can be reached of which nothing is known.
     """
-    n_actions = samples.n_sources // samples.n_states
-    probs = np.ascontiguousarray(returns.probs)
-    whose = samples.sources // n_actions
-    grid, discount = operator.grid, operator.discount
-    start = np.where(samples.terminals, 0.0, discount * grid.low)
-    at = (samples.rewards + start - grid.low) / grid.spacing
-    known = np.flatnonzero(samples.laws >= 0)
-    images = _images_of_laws(operator, samples, known, probs)
-    count, totals = samples.counts, np.maximum(samples.totals, 1)
-    variance, mean = np.empty((len(states), samples.n_sources)), np.empty((len(states), samples.n_sources))
-    lambdas = cumulate(adjoints(operator, gradients, states))
-    value = np.empty(len(count))
-    cdf = np.cumsum(probs, axis=1)  # tails of less mass do not show in a variance
-    first, last = (cdf <= _NO_MASS).sum(axis=1), (cdf < 1.0 - _NO_MASS).sum(axis=1)
-    first, last = np.minimum(first, grid.atoms - 1), np.minimum(last, grid.atoms - 1)
-    work = Workers(None, len(count) * grid.atoms)
-    for k, row in enumerate(lambdas):
-        work.rows(
-            len(count),
-            kernels.influence,
-            row,
-            probs,
-            whose,
-            samples.next_states,
-            at,
-            samples.terminals,
-            discount,
-            first,
-            last,
-            value,
-        )
-        value[known] = (images * row[whose[known]]).sum(axis=1)
-        mean[k] = np.bincount(samples.sources, count * value, samples.n_sources) / totals
-        square = np.bincount(samples.sources, count * (value - mean[k][samples.sources]) ** 2, samples.n_sources)
-        variance[k] = square / np.maximum(totals - 1, 1)
-        matters = np.repeat(np.abs(row).max(axis=1) > 0.0, n_actions)
-        variance[k][(samples.totals == 1) & matters] = np.inf
-    used = policy > 0.0
-    variance[:, used] *= policy[used] ** 2
-    variance[:, ~used] = 0.0
-    return Influence(variance, mean * policy)
+
+    model: MRP
+    returns: CategoricalReturns
+    samples: Samples
+    policy: FloatArray
+    unknown: BoolArray
+
+    @cached_property
+    def operator(self) -> CategoricalBellman:
+        """Of the model, on the fixed point's grid."""
+        return CategoricalBellman(self.model, self.returns.grid)
+
+    def standard_errors(self, gradients: FloatArray, states: IntArray) -> FloatArray:
+        """(K,) sqrt(sum over sources of Var h / N), h as in `influence`, for gradients (K, m) at states (K,).
+
+        inf at a state from which a source can be reached of which nothing is known.
+        """
+        block = max(1, _ADJOINT // (self.model.n_states * gradients.shape[1]))  # adjoints in memory at once
+        errors = np.empty(len(states))
+        for first in range(0, len(states), block):
+            some = slice(first, first + block)
+            variance = self.influence(gradients[some], states[some]).variance
+            errors[some] = np.sqrt((variance / np.maximum(self.samples.totals, 1)).sum(axis=1))
+        return np.where(self.unknown[states], np.inf, errors)
+
+    def influence(self, gradients: FloatArray, states: IntArray) -> Influence:
+        """Variance and mean over the drawn outcomes of h(o) = policy(a|x) <lambda(x), B^r F(y) + b^r>.
+
+        Parameters
+        ----------
+        gradients, states : (K, m) and (K,)
+            The gradient of functional k in the CDF values of the state `states[k]`.
+
+        Returns
+        -------
+        Influence
+            The variance of a functional's estimate is the sum over sources of variance / samples, to first order. With
+            divisor N - 1, infinite where the only sample of a source moves the functional, 0 where nothing was drawn
+            (known outcomes).
+
+        Notes
+        -----
+        Time K (N m + adjoint solves), N the distinct outcomes drawn.
+        """
+        operator, samples, policy = self.operator, self.samples, self.policy
+        n_actions = samples.n_sources // samples.n_states
+        probs = np.ascontiguousarray(self.returns.probs)
+        whose = samples.sources // n_actions
+        grid, discount = operator.grid, operator.discount
+        start = np.where(samples.terminals, 0.0, discount * grid.low)
+        at = (samples.rewards + start - grid.low) / grid.spacing
+        known = np.flatnonzero(samples.laws >= 0)
+        images = _images_of_laws(operator, samples, known, probs)
+        count, totals = samples.counts, np.maximum(samples.totals, 1)
+        variance, mean = np.empty((len(states), samples.n_sources)), np.empty((len(states), samples.n_sources))
+        lambdas = cumulate(adjoints(operator, gradients, states))
+        value = np.empty(len(count))
+        cdf = np.cumsum(probs, axis=1)  # tails of less mass do not show in a variance
+        first, last = (cdf <= _NO_MASS).sum(axis=1), (cdf < 1.0 - _NO_MASS).sum(axis=1)
+        first, last = np.minimum(first, grid.atoms - 1), np.minimum(last, grid.atoms - 1)
+        work = Workers(None, len(count) * grid.atoms)
+        for k, row in enumerate(lambdas):
+            work.rows(
+                len(count),
+                kernels.influence,
+                row,
+                probs,
+                whose,
+                samples.next_states,
+                at,
+                samples.terminals,
+                discount,
+                first,
+                last,
+                value,
+            )
+            value[known] = (images * row[whose[known]]).sum(axis=1)
+            mean[k] = np.bincount(samples.sources, count * value, samples.n_sources) / totals
+            square = np.bincount(samples.sources, count * (value - mean[k][samples.sources]) ** 2, samples.n_sources)
+            variance[k] = square / np.maximum(totals - 1, 1)
+            matters = np.repeat(np.abs(row).max(axis=1) > 0.0, n_actions)
+            variance[k][(samples.totals == 1) & matters] = np.inf
+        used = policy > 0.0
+        variance[:, used] *= policy[used] ** 2
+        variance[:, ~used] = 0.0
+        return Influence(variance, mean * policy)
 
 
 def _images_of_laws(operator: CategoricalBellman, samples: Samples, rows: IntArray, probs: FloatArray) -> FloatArray:

@@ -13,16 +13,18 @@ from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.generative import Samples
 from distrl.models.mrp import MRP
+from distrl.models.process import as_mrp
 from distrl.operators.categorical import CategoricalBellman
-from distrl.operators.targets import Targets
+from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.base import Returns
-from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.categorical import as_categorical
+from distrl.returns.finite import as_finite
 from distrl.returns.moments import MomentReturns
-from distrl.td.learn import as_mrp
-from distrl.td.methods import TDMethod
+from distrl.td.learner import Learner
+from distrl.td.rule import LearningRule
 
 
-def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, call: Call) -> Solution:
+def learn_solution(empirical: Any, method: LearningRule[Returns], policy: Any, step_size: Any, call: Call) -> Solution:
     """What `method` learns from the samples of an empirical model, one after the other, each used at most once.
 
     The order is random over all samples. Under a policy the samples of a state's actions are used in the policy's
@@ -42,7 +44,7 @@ def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, call: 
     model = as_mrp(empirical, policy)
     weights = np.ones((model.n_states, 1)) if policy is None else empirical.policy_matrix(policy)
     rows = stream(samples, weights, call.rng)
-    learner = method.learner(model, step_size=step_size)
+    learner = Learner(method, model, step_size=step_size)
     learner.update_batch(
         samples.sources[rows] // weights.shape[1],
         samples.rewards[rows],
@@ -51,7 +53,7 @@ def learnt(empirical: Any, method: TDMethod, policy: Any, step_size: Any, call: 
     )
     call.count(len(rows))
     returns = learner.returns
-    if not isinstance(returns, Returns):  # means alone
+    if returns.moments_alone:
         returns = MomentReturns(learner.values, np.stack([np.ones(model.n_states), np.zeros(model.n_states)]))
     certificate, residual, bounds = _certify(model, returns)
     known = bounds if certificate is None else certificate.w1
@@ -90,12 +92,13 @@ def _certify(model: MRP, returns: Returns) -> tuple[Certificate | None, float, F
     Means alone have no certificate, but a bound on their error; of a law of particles nothing but the certificate is
     known.
     """
-    if isinstance(returns, MomentReturns):
+    if returns.moments_alone:
         defect = mean_defect(model, np.asarray(returns.mean()))
         return None, float(defect.max()), Resolvent(model.continuation, model.discount).upper(defect)
-    if isinstance(returns, CategoricalReturns):
-        certifier = Certifier(model, CategoricalBellman(model, returns.grid))
-        certificate, residual = certifier.certify(np.asarray(returns.probs))
+    laws = as_categorical(returns)
+    if laws is not None:
+        certifier = Certifier(model, CategoricalBellman(model, laws.grid))
+        certificate, residual = certifier.certify(np.asarray(laws.probs))
         return certificate, residual, certificate.residual
-    certificate = ParticleCertifier(model, Targets(model.outcomes, model.discount)).certify(returns)
+    certificate = ParticleCertifier(model, ParticleTargets(model.outcomes, model.discount)).certify(as_finite(returns))
     return certificate, 0.0, None

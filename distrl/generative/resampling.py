@@ -7,7 +7,8 @@ from distrl._kernels.categorical import apply_cdf
 from distrl._validation import FloatArray, IntArray, plain
 from distrl.models.generative import Samples
 from distrl.models.outcomes import OutcomeTable
-from distrl.operators.plan import NO_DISCOUNT, build_plan, reached, worth_a_matrix
+from distrl.operators.kernel_plan import NO_DISCOUNT, build_plan
+from distrl.operators.law_matrices import atoms_spanned, worth_a_matrix
 from distrl.returns.grid import Grid
 
 
@@ -41,7 +42,7 @@ class Resampler:
         edges = np.append(np.flatnonzero(fresh), len(rows))
         rewards, group = samples.rewards[rows], np.cumsum(fresh) - 1
         distinct = np.add.reduceat(np.append(True, np.diff(rewards) != 0) | fresh, edges[:-1])
-        reach = reached(rewards[edges[1:] - 1] - rewards[edges[:-1]], grid)
+        reach = atoms_spanned(rewards[edges[1:] - 1] - rewards[edges[:-1]], grid)
         going_on = ~samples.terminals[rows[edges[:-1]]] & (discount > NO_DISCOUNT)
         banded = worth_a_matrix(distinct, reach) & going_on
 

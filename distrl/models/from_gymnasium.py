@@ -1,15 +1,14 @@
 """Import of Gymnasium environments that publish their transition table."""
 
-import inspect
 import math
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from distrl.models.laws import Law
+from distrl.models.gymnasium_making import make_environment
+from distrl.models.laws import is_law
 from distrl.models.mdp import MDP
 from distrl.models.step_check import Outcome, compare_steps
 
@@ -77,7 +76,7 @@ def from_gymnasium(env_or_id: Any, discount: float, check: bool = True, **make_k
         raise TypeError(f"check must be True or False, got {check!r}")
     made = None
     if isinstance(env_or_id, str):
-        env = made = _make(env_or_id, make_kwargs)
+        env = made = make_environment(env_or_id, make_kwargs)
     elif make_kwargs:
         raise TypeError(f"{', '.join(make_kwargs)}: keywords are for gymnasium.make, so give an id instead of an env")
     else:
@@ -87,22 +86,6 @@ def from_gymnasium(env_or_id: Any, discount: float, check: bool = True, **make_k
     finally:
         if made is not None:
             made.close()
-
-
-def constructor_defaults(name: str) -> dict[str, Any]:
-    """Defaults of the keywords that `gymnasium.make(name)` passes on to the environment, as far as they are known."""
-    try:
-        import gymnasium
-
-        spec = gymnasium.registry.get(name.rpartition(":")[2])
-        entry = None if spec is None else spec.entry_point
-        if spec is None or entry is None:
-            return {}
-        creator = entry if callable(entry) else gymnasium.envs.registration.load_env_creator(entry)
-        parameters = inspect.signature(creator).parameters.values()
-    except (ImportError, AttributeError, ValueError, TypeError):
-        return {}  # gymnasium.make will say what is wrong with it
-    return {each.name: each.default for each in parameters if each.default is not each.empty} | dict(spec.kwargs)
 
 
 def _convert(env: Any, given: Any, discount: float, check: bool) -> MDP:
@@ -195,64 +178,11 @@ def _by_pair(rows: Sequence[tuple[Any, ...]]) -> dict[tuple[int, int], list[Outc
     """{(state, action): outcomes in the table's order, equal ones added up}; a law as reward counts as any (NaN)."""
     found: dict[tuple[int, int], dict[tuple[int, float, bool], float]] = {}
     for state, action, probability, successor, reward, terminal in rows:
-        paid = math.nan if hasattr(reward, "cdf") or isinstance(reward, Law) else float(reward)
+        paid = math.nan if is_law(reward) else float(reward)
         outcomes = found.setdefault((state, action), {})
         key = int(successor), paid, bool(terminal)
         outcomes[key] = outcomes.get(key, 0.0) + float(probability)
     return {pair: [(p, *key) for key, p in outcomes.items()] for pair, outcomes in found.items()}
-
-
-def _make(name: str, kwargs: dict[str, Any]) -> Any:
-    try:
-        import gymnasium
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            f"making {name!r} needs gymnasium: pip install 'distrl[gymnasium]'", name="gymnasium"
-        ) from error
-    successor = None
-    try:
-        made = gymnasium.make(name, **kwargs)
-    except gymnasium.error.DeprecatedEnv as error:
-        successor = _successor(name, str(error), gymnasium)
-        if successor is None:
-            raise ValueError(f"gymnasium cannot make {name!r}: {_line(error)}") from error
-    except TypeError as error:
-        raise TypeError(f"gymnasium cannot make {name!r}: {_line(error)}") from error
-    except Exception as error:  # an environment's constructor may raise anything
-        raise ValueError(f"gymnasium cannot make {name!r}: {type(error).__name__}: {_line(error)}") from error
-    if successor is None:
-        try:
-            _check_kinds(name, kwargs)
-        except TypeError:
-            made.close()
-            raise
-        return made
-    warnings.warn(f"{name} is deprecated in gymnasium; using {successor}", UserWarning, stacklevel=3)
-    return _make(successor, kwargs)
-
-
-def _check_kinds(name: str, kwargs: dict[str, Any]) -> None:
-    """Python takes any text for True: refuse text, or another stranger, where the default is True or False."""
-    defaults = constructor_defaults(name)
-    for key, value in kwargs.items():
-        default = defaults.get(key)
-        if isinstance(default, bool | np.bool_):
-            if not isinstance(value, bool | np.bool_) and not (isinstance(value, int) and value in (0, 1)):
-                raise TypeError(f"{key} of {name} must be True or False, got {value!r}")
-        elif isinstance(default, int | float) and isinstance(value, str | bytes):
-            raise TypeError(f"{key} of {name} must be a number, got {value!r}")
-
-
-def _successor(name: str, message: str, gymnasium: Any) -> str | None:
-    """The registered id that a deprecation names, else the latest version of the same environment."""
-    stem = re.sub(r"-v\d+$", "", name)
-    named = [found for found in re.findall(r"[\w./:-]+-v\d+", message) if found != name and found in gymnasium.registry]
-    versions = [
-        (int(found.group(1)), key)
-        for key in gymnasium.registry
-        if (found := re.fullmatch(re.escape(stem) + r"-v(\d+)", key)) and key != name
-    ]
-    return named[0] if named else max(versions)[1] if versions else None
 
 
 def _rows(table: Any, name: str) -> tuple[list[tuple[Any, ...]], int, int]:
@@ -310,8 +240,3 @@ def _layout(core: Any, states: int) -> tuple[int, int] | None:
         ):
             return int(shape[0]), int(shape[1])
     return None
-
-
-def _line(error: Exception) -> str:
-    """The message of an error on one line; a KeyError's is its key."""
-    return " ".join(str(error).split())

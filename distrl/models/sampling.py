@@ -6,17 +6,21 @@ from distrl._validation import FloatArray
 from distrl.models.outcomes import OutcomeTable
 
 
+def cumulative_marks(table: OutcomeTable) -> FloatArray:
+    """(rows,) the cumulative probabilities within each source, as shares of their sum: the last is 1."""
+    before = np.concatenate([[0.0], np.cumsum(table.probs)])
+    starts, counts = table.indptr[:-1], np.diff(table.indptr)
+    within = before[1:] - np.repeat(before[starts], counts)
+    return np.asarray(within / np.repeat(before[table.indptr[1:]] - before[starts], counts))
+
+
 class OutcomeSampler:
     """Draws rows of an outcome table: one uniform and one binary search each."""
 
     def __init__(self, table: OutcomeTable) -> None:
         self.table = table
-        before = np.concatenate([[0.0], np.cumsum(table.probs)])
-        starts, counts = table.indptr[:-1], np.diff(table.indptr)
-        within = before[1:] - np.repeat(before[starts], counts)
-        sums = np.repeat(before[table.indptr[1:]] - before[starts], counts)
-        # row k of source x covers (x + within/sum of the rows before, x + within/sum]
-        self._marks = table.sources + within / sums
+        # row k of source x covers (x + mark of the row before, x + its mark]
+        self._marks = table.sources + cumulative_marks(table)
         self._last = table.indptr[1:] - 1
 
     def rows(self, sources: np.ndarray, rng: np.random.Generator) -> np.ndarray:

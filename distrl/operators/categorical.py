@@ -1,16 +1,37 @@
-"""The categorical Bellman operator: one application, in every form."""
+"""The categorical Bellman operator: one application, in every form.
+
+A categorical law has masses p(x; 1), ..., p(x; m) on the atoms z_1 < ... < z_m of a grid of spacing s, one law for
+every state x. The Bellman operator T draws an outcome (r, y) of x and moves the law of the successor y to r + g Z(y),
+g the discount, or to r alone where the return ends. What it gives lies between the atoms. The projection Pi shares a
+mass at u between the two atoms beside it, in proportion to how near they are, and puts what lies beyond the grid on
+the last atom on that side (it clips). Pi T is the operator here, and it is linear in the law. Its three forms say the
+same:
+
+- PMF: p'(x; i) = sum over outcomes of P * sum_j h_i(r + g z_j) p(y; j), h_i the hat function of atom i;
+- CDF: F' = A F + b on the first m - 1 atoms, where A >= 0 (claim `cdf-nonnegative`) has at most two non-zeros a column
+  for each reward (claim `cdf-two-nonzeros`);
+- stop-loss: E (G - z_i)+ at the atoms, which Pi keeps where it does not clip (claim `stop-loss-interpolation`).
+
+Pi T contracts sup-W1 with modulus g, clipped or not (claim `categorical-w1-contraction`), and sup-Cramer with modulus
+sqrt(g) (claim `categorical-cramer-contraction`), so it has one fixed point (claim `categorical-unique-fixed-point`),
+the solution of a linear system (claim `dcfp-linear-system`). In W2 it is no contraction (claim
+`categorical-w2-contraction` is refuted). Where it clips nothing it keeps means (claim `mean-preservation`); where it
+clips it need not (claim `mean-preservation-clipped` is refuted).
+
+Source: Rowland et al. 2018, "An Analysis of Categorical Distributional Reinforcement Learning"; for the linear system
+Rowland et al. 2024, "Near-Minimax-Optimal Distributional Reinforcement Learning with a Generative Model".
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._kernels import categorical as kernels
-from distrl._kernels.matrix import matrix_entries
 from distrl._lazy import sparse
 from distrl._steady import steady
 from distrl._threads import Workers
@@ -18,10 +39,15 @@ from distrl._validation import FloatArray, float_array, plain
 from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
-from distrl.operators.plan import NO_DISCOUNT, Plan, build_plan, cumulative_projection
+from distrl.operators.kernel_plan import NO_DISCOUNT, TableModel, build_plan, plan_matrix
+from distrl.operators.law_matrices import cumulative_projection
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.finite import as_finite
 from distrl.returns.grid import Grid
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
 #: Overshoot up to this share of the grid's width is rounding, not clipping.
 _CLIP_SLACK = 1e-12
@@ -72,37 +98,38 @@ class CategoricalBellman:
     [[0.0, 0.0, 1.0]]
     """
 
-    def __init__(self, model: MRP, grid: Grid) -> None:
-        if not isinstance(model, MRP):
+    @steady
+    def __init__(self, model: MRP | TableModel, grid: Grid) -> None:
+        if not isinstance(model, MRP | TableModel):
             raise TypeError(f"CategoricalBellman needs an MRP, got {model!r}; an MDP needs .under(policy) first")
-        self._setup(model.outcomes, model.discount, grid)
+        if not isinstance(grid, Grid):
+            raise TypeError(f"grid must be a distrl.Grid, got {grid!r}")
+        self.table, self.discount, self.grid = model.outcomes, model.discount, grid
+        self.plan, self.law_blocks = build_plan(self.table, self.discount, grid)
 
     @classmethod
     def for_table(cls, table: OutcomeTable, discount: float, grid: Grid) -> CategoricalBellman:
         """The operator from laws of the table's states to laws of its sources, e.g. (state, action) pairs."""
-        operator = cls.__new__(cls)
-        operator._setup(table, discount, grid)
-        return operator
-
-    @steady
-    def _setup(self, table: OutcomeTable, discount: float, grid: Grid) -> None:
-        if not isinstance(grid, Grid):
-            raise TypeError(f"grid must be a distrl.Grid, got {grid!r}")
-        self.table, self.discount, self.grid = table, discount, grid
-        self.plan, self.law_blocks = build_plan(table, discount, grid)
+        return cls(TableModel(table, discount), grid)
 
     def __repr__(self) -> str:
         return f"CategoricalBellman(sources={self.table.n_sources}, discount={self.discount:g}, grid={self.grid})"
 
     # -- one application --------------------------------------------------------------------------------------------
 
+    @overload
+    def __call__(self, probs: CategoricalReturns) -> CategoricalReturns: ...
+
+    @overload
+    def __call__(self, probs: ArrayLike) -> FloatArray: ...
+
     @steady
-    def __call__(self, probs: Any) -> Any:
+    def __call__(self, probs: CategoricalReturns | ArrayLike) -> CategoricalReturns | FloatArray:
         """PMF form: (S, m) probabilities, or `CategoricalReturns` on this grid, to the same kind."""
         if isinstance(probs, CategoricalReturns):
             if probs.grid != self.grid:
                 raise ValueError(f"the returns live on {probs.grid}, the operator on {self.grid}; use apply_to")
-            return CategoricalReturns._trusted(self.grid, self.apply(np.asarray(probs.probs)).probs)
+            return CategoricalReturns.trusted(self.grid, self.apply(np.asarray(probs.probs)).probs)
         return self.apply(self._checked(probs, "probs")).probs
 
     @steady
@@ -175,7 +202,7 @@ class CategoricalBellman:
                 out[block.sources] += np.outer(block.ending, block.ending_cdf)
 
     @steady
-    def apply_to(self, law: Any) -> CategoricalReturns:
+    def apply_to(self, law: object) -> CategoricalReturns:
         """The projected image of laws that need not live on the grid.
 
         Parameters
@@ -200,14 +227,14 @@ class CategoricalBellman:
             reward = table.reward_laws[table.laws[row]] if table.laws[row] >= 0 else float(table.rewards[row])
             successor = images[table.next_states[row]] if going_on[row] else 0.0
             cdf[table.sources[row]] += table.probs[row] * self._projected_sum(reward, successor)
-        return CategoricalReturns._trusted(self.grid, np.maximum(np.diff(cdf, axis=1, prepend=0.0), 0.0))
+        return CategoricalReturns.trusted(self.grid, np.maximum(np.diff(cdf, axis=1, prepend=0.0), 0.0))
 
-    def _images(self, law: Any) -> list[Law]:
+    def _images(self, law: object) -> list[Law]:
         n = self.table.n_states
         if isinstance(law, Returns):
             if law.batch_shape != (n,):
                 raise ValueError(f"law has batch shape {law.batch_shape}, the operator acts on ({n},) states")
-            values, weights = law.support_weights()
+            values, weights = as_finite(law).support_weights()
             values = np.broadcast_to(values, weights.shape)
             return [FiniteLaw(v, w) for v, w in zip(values, weights, strict=True)]
         if isinstance(law, Sequence):
@@ -237,7 +264,7 @@ class CategoricalBellman:
 
     # -- the linear system ------------------------------------------------------------------------------------------
 
-    def linear_operator(self) -> Any:
+    def linear_operator(self) -> LinearOperator:
         """The linear part A of F = A F + b as a scipy `LinearOperator`, matrix-free; index state * (m - 1) + atom."""
         from distrl.operators.linear_part import LinearPart  # SciPy's half that not everybody needs
 
@@ -273,13 +300,3 @@ class CategoricalBellman:
         if array.shape != (self.table.n_states, self.grid.atoms):
             raise ValueError(f"{name} must have shape ({self.table.n_states}, {self.grid.atoms}), got {array.shape}")
         return array
-
-
-def plan_matrix(plan: Plan, atoms: int, n_states: int) -> sparse.csr_array:
-    """The linear part of a plan in CDF form, index state * (atoms - 1) + atom."""
-    last = atoms - 1
-    size = 2 * last * int(np.diff(plan.read_ptr) @ np.diff(plan.successor_ptr))
-    rows, columns, values = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size)
-    count = matrix_entries(plan, atoms, rows, columns, values)
-    shape = ((len(plan.group_ptr) - 1) * last, n_states * last)
-    return sparse.coo_array((values[:count], (rows[:count], columns[:count])), shape=shape).tocsr()

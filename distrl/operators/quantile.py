@@ -1,6 +1,25 @@
-"""The quantile Bellman operator: one application."""
+"""The quantile Bellman operator: one application.
 
-from typing import Any
+A law of m particles theta(x, 1) <= ... <= theta(x, m) has mass 1 / m on each, one law for every state x. The Bellman
+operator T draws an outcome (r, y) of x and moves the particles of the successor y to r + g theta(y, J), g the discount
+and J uniform, or to r alone where the return ends: a mixture of many more particles, or with a continuous part where a
+reward law has one. The projection reads m quantiles of it, at the middles tau_i = (2 i - 1) / (2 m) of m equal shares
+of the mass. They are the best m values of equal mass in W1 (claim `quantile-projection-w1-optimal`). Where the
+mixture's CDF is flat at the height tau_i the quantile is an interval; `flat` says which of its points is taken.
+
+The operator has one form, the particles themselves, and it is not linear: which particles are taken depends on their
+order. Along a choice that is held fixed it is (`read`), which is what `solve` and the solvers of `QuantileDP` use.
+
+It contracts sup-W_inf with modulus g whatever `flat` is (claim `quantile-winf-contraction-flat-half`), so it has one
+fixed point (claim `quantile-unique-fixed-point`), within width / (2 m (1 - g)) of the true law in W1 (claim
+`quantile-fixed-point-w1`). In W1 and W2 it is no contraction (claim `quantile-w1-contraction` is refuted), and its
+fixed point's means are not exact (claim `quantile-mean-exact` is refuted).
+
+Source: Dabney et al. 2018, "Distributional Reinforcement Learning with Quantile Regression"; Rowland et al. 2024, "An
+Analysis of Quantile Temporal-Difference Learning" for the contraction and `flat`.
+"""
+
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +30,8 @@ from distrl._threads import Workers, check_threads
 from distrl._validation import FloatArray, IntArray, float_array, real_number, whole_number
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
-from distrl.operators.targets import Targets
+from distrl.operators.kernel_plan import TableModel
+from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.quantile import QuantileReturns, midpoint_levels
 
 _MOST_POLICIES = 1000  # tens are usual
@@ -58,27 +78,22 @@ class QuantileBellman:
     [[2.0, 11.0], [-1.0, 8.0]]
     """
 
-    def __init__(self, model: MRP, quantiles: int, flat: float = 0.0, threads: int | None = None) -> None:
-        if not isinstance(model, MRP):
+    @steady
+    def __init__(self, model: MRP | TableModel, quantiles: int, flat: float = 0.0, threads: int | None = None) -> None:
+        if not isinstance(model, MRP | TableModel):
             raise TypeError(f"QuantileBellman needs an MRP, got {model!r}; an MDP needs .under(policy) first")
-        self._setup(model.outcomes, model.discount, quantiles, flat, threads)
+        self.table, self.discount, self.threads = model.outcomes, model.discount, check_threads(threads)
+        self.quantiles = whole_number(quantiles, "quantiles", low=1)
+        self.flat = real_number(flat, "flat", low=0.0, high=1.0)
+        self.levels = midpoint_levels(self.quantiles)
+        self.targets = ParticleTargets(self.table, self.discount, self.threads)
 
     @classmethod
     def for_table(
         cls, table: OutcomeTable, discount: float, quantiles: int, flat: float = 0.0, threads: int | None = None
     ) -> "QuantileBellman":
         """The operator from laws of the table's states to laws of its sources, e.g. (state, action) pairs."""
-        operator = cls.__new__(cls)
-        operator._setup(table, discount, quantiles, flat, threads)
-        return operator
-
-    @steady
-    def _setup(self, table: OutcomeTable, discount: float, quantiles: int, flat: float, threads: int | None) -> None:
-        self.table, self.discount, self.threads = table, discount, check_threads(threads)
-        self.quantiles = whole_number(quantiles, "quantiles", low=1)
-        self.flat = real_number(flat, "flat", low=0.0, high=1.0)
-        self.levels = midpoint_levels(self.quantiles)
-        self.targets = Targets(table, discount, self.threads)
+        return cls(TableModel(table, discount), quantiles, flat, threads)
 
     def __repr__(self) -> str:
         return (
@@ -86,8 +101,14 @@ class QuantileBellman:
             f"flat={self.flat:g})"
         )
 
+    @overload
+    def __call__(self, values: QuantileReturns) -> QuantileReturns: ...
+
+    @overload
+    def __call__(self, values: ArrayLike) -> FloatArray: ...
+
     @steady
-    def __call__(self, values: Any) -> Any:
+    def __call__(self, values: QuantileReturns | ArrayLike) -> QuantileReturns | FloatArray:
         """One application to (S, n) values, in any order within a row, or to `QuantileReturns`; the same kind, sorted.
 
         Raises
@@ -95,12 +116,16 @@ class QuantileBellman:
         ValueError
             If there is not a row for each state.
         """
-        given = values.values if isinstance(values, QuantileReturns) else self.checked(values, "values")
+        if isinstance(values, QuantileReturns):
+            return QuantileReturns.trusted(self._image(values.values))
+        return self._image(self.checked(values, "values"))
+
+    def _image(self, given: FloatArray) -> FloatArray:
         if given.shape[:-1] != (self.table.n_states,):
             raise ValueError(f"values is for {given.shape[:-1]} states, the operator acts on {self.table.n_states}")
         out = np.empty((self.table.n_sources, self.quantiles))
         self.apply(np.sort(given, axis=1), self.empty_choices(), out)
-        return QuantileReturns._trusted(out) if isinstance(values, QuantileReturns) else out
+        return out
 
     def checked(self, values: ArrayLike, name: str) -> FloatArray:
         """`values` as an array of at least one column for each state."""

@@ -1,4 +1,23 @@
-"""The stochastic categorical CDF Bellman operator: the categorical image of one sampled trajectory."""
+"""The stochastic categorical CDF Bellman operator: the categorical image of one sampled trajectory.
+
+The categorical operator in CDF form, F' = A F + b (see `distrl.operators.categorical`), is a mean over outcomes. For
+one outcome (r, y) of the state x write B^r F(y) + b^r for the projected law of r + g Z(y), b^r alone where the return
+ends. A random CDF function Phi then satisfies, in law,
+
+    Phi(x) = B^R Phi(X') + b^R,   (R, X') an outcome drawn at x, independent of Phi.
+
+Driven by the same outcomes, two starts meet at the rate of the discount (claim `stochastic-cdf-coupling`), so the
+equation has one solution in law. Its mean is the categorical fixed point F* (claim `stochastic-cdf-mean`): Phi(x) is
+what one infinite trajectory from x says of F*(x), and its variation is what makes a model-based estimate err.
+
+The covariance of Phi solves a linear equation, a contraction of the sup-trace with modulus the discount (claim
+`second-moment-contraction`), whose right side is the local variation (claim `local-variation`). On a grid that clips
+nothing the local variation that adds up along a trajectory is at most int F* (1 - F*), a quarter of the grid's width
+(claim `variance-corollary`): one factor 1 / (1 - g) less than adding up its largest value would give.
+
+Source: Rowland et al. 2024, "Near-Minimax-Optimal Distributional Reinforcement Learning with a Generative Model"; the
+corollary's constant is this library's.
+"""
 
 import math
 from functools import cached_property
@@ -16,8 +35,8 @@ from distrl.models.laws import FiniteLaw
 from distrl.models.mrp import MRP
 from distrl.models.sampling import OutcomeSampler
 from distrl.operators.categorical import CategoricalBellman
+from distrl.operators.kernel_plan import KernelPlan, build_plan
 from distrl.operators.linear import solve_contraction
-from distrl.operators.plan import Plan, build_plan
 from distrl.returns.grid import Grid
 
 _CHUNK = 4_000_000  # (step, trajectory) pairs held at once
@@ -172,7 +191,7 @@ class StochasticCDFBellman:
 
     @cached_property
     @steady
-    def _plan(self) -> Plan:
+    def _plan(self) -> KernelPlan:
         for law in self.model.outcomes.reward_laws:
             if not isinstance(law, FiniteLaw):
                 raise ValueError(

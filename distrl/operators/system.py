@@ -11,8 +11,8 @@ from distrl._kernels.krylov import largest
 from distrl._lazy import csgraph, sparse
 from distrl._threads import PARALLEL_SIZE, Workers
 from distrl._validation import BoolArray, FloatArray, IntArray
-from distrl.operators.categorical import CategoricalBellman, plan_matrix
-from distrl.operators.plan import Plan
+from distrl.operators.categorical import CategoricalBellman
+from distrl.operators.kernel_plan import KernelPlan, plan_matrix
 from distrl.returns.grid import Grid
 
 _CACHE = 2**20  # bytes of rows between a state and a successor that is still near: what a core keeps to itself
@@ -36,7 +36,7 @@ class System:
     def __init__(
         self,
         operator: CategoricalBellman,
-        plan: Plan,
+        plan: KernelPlan,
         workers: Workers,
         states: IntArray | None = None,
         offset: FloatArray | None = None,
@@ -167,7 +167,7 @@ class System:
         return pointers, plan.successor[entry], plan.successor_prob[entry] * plan.read_prob[read], plan.read_at[read]
 
 
-def split_plan(plan: Plan, states: IntArray, n: int) -> tuple[Plan, Plan]:
+def split_plan(plan: KernelPlan, states: IntArray, n: int) -> tuple[KernelPlan, KernelPlan]:
     """The plan of `states` with successors among them (renumbered, no ends), and the rest (numbers kept, with ends)."""
     local = np.full(n, -1, dtype=np.int64)
     local[states] = np.arange(len(states))
@@ -198,8 +198,8 @@ def split_plan(plan: Plan, states: IntArray, n: int) -> tuple[Plan, Plan]:
         "end_at": np.empty(0),
     }
     final: dict[str, Any] = {"end_ptr": end_ptr, "end_prob": plan.end_prob[ends], "end_at": plan.end_at[ends]}
-    inside = Plan(**common, **choose(kept, local[plan.successor[entries]]), **empty)
-    return inside, Plan(**common, **choose(~kept, plan.successor[entries]), **final)
+    inside = KernelPlan(**common, **choose(kept, local[plan.successor[entries]]), **empty)
+    return inside, KernelPlan(**common, **choose(~kept, plan.successor[entries]), **final)
 
 
 def _slices(pointers: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:

@@ -1,8 +1,9 @@
 """What comes out: return laws, their functionals, and distances between them."""
 
-from distrl.returns.base import Returns
+from distrl.returns.base import NotKnown, Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.expectile import ExpectileReturns
+from distrl.returns.finite import FiniteReturns, ParticleReturns, as_finite
 from distrl.returns.functionals import (
     CDF,
     CVaR,
@@ -10,6 +11,7 @@ from distrl.returns.functionals import (
     Expectile,
     Functional,
     Mean,
+    Pointed,
     Quantile,
     Std,
     StopLoss,
@@ -17,7 +19,7 @@ from distrl.returns.functionals import (
 )
 from distrl.returns.grid import Grid
 from distrl.returns.metrics import cramer, energy, kolmogorov, wasserstein
-from distrl.returns.particles import ParticleReturns
+from distrl.returns.moments import MomentReturns, ValueEstimates
 from distrl.returns.quantile import QuantileReturns
 
 __all__ = [
@@ -27,16 +29,22 @@ __all__ = [
     "EntropicRisk",
     "Expectile",
     "ExpectileReturns",
+    "FiniteReturns",
     "Functional",
     "Grid",
     "Mean",
+    "MomentReturns",
+    "NotKnown",
     "ParticleReturns",
+    "Pointed",
     "Quantile",
     "QuantileReturns",
     "Returns",
     "Std",
     "StopLoss",
+    "ValueEstimates",
     "Variance",
+    "as_finite",
     "cramer",
     "energy",
     "kolmogorov",

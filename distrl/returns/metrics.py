@@ -7,33 +7,28 @@ With F and G the CDFs of the two laws of a state:
     energy       sqrt(2) * cramer
     kolmogorov   sup |F - G|
 
-They are distances, roots taken. Either operand is `Returns` of any representation, one law (`FiniteLaw` or a frozen
-scipy.stats law), or a list of laws, one a state (nested [state][action] for action returns). A single law, a
+They are distances, roots taken. Either operand is `FiniteReturns` of any representation, one law (`FiniteLaw` or a
+frozen scipy.stats law), or a list of laws, one a state (nested [state][action] for action returns). A single law, a
 `returns[s]` too, is compared with every state of the other operand. At least one of the two has finitely many values.
 """
 
 import math
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from distrl._kernels import metrics as kernels
 from distrl._steady import steady
-from distrl._validation import FloatArray, IntArray
-from distrl.models.laws import FiniteLaw, Law, as_law
+from distrl._validation import FloatArray
+from distrl.models.laws import FiniteLaw, Law
 from distrl.returns import _continuous
-from distrl.returns.base import Returns, as_rows
+from distrl.returns._finite_distances import in_units, merged, shared_gaps, wasserstein_1
+from distrl.returns._operands import Laws, Rows, common_shape, operand, take
+from distrl.returns.arrays import as_rows
+from distrl.returns.finite import FiniteReturns
 
-_ACCEPTED = "Returns, a distrl.FiniteLaw, a frozen scipy.stats law, or a list of laws, one a state"
-#: Values closer than this part of their own size are one value to cramer and kolmogorov: the same sum of a few terms
-#: in another order. The range does not decide: one value may be huge and the others exact.
-_TIE = 8 * float(np.finfo(np.float64).eps)
-_PLAIN = 1e150, 1e-150  # sizes between which squares of distances and sums of two values are ordinary numbers
 _CHUNK = 2_000_000  # entries of a temporary array
-
-Rows = tuple[FloatArray, FloatArray]  # values and weights, (1 or B, n)
 
 
 def wasserstein(a: Any, b: Any, p: float = 1) -> FloatArray:
@@ -43,7 +38,7 @@ def wasserstein(a: Any, b: Any, p: float = 1) -> FloatArray:
 
     Parameters
     ----------
-    a, b : Returns, law, or list of laws
+    a, b : FiniteReturns, law, or list of laws
         See the module; batch shapes equal, or one of them ().
     p : float
         At least 1; `numpy.inf` is allowed.
@@ -75,9 +70,9 @@ def wasserstein(a: Any, b: Any, p: float = 1) -> FloatArray:
     order = _order(p)
 
     def finite(x: Rows, y: Rows, out: FloatArray) -> None:
-        x, y, unit = _in_units(x, y)
+        x, y, unit = in_units(x, y)
         if order == 1:
-            _wasserstein_1(x, y, out)
+            wasserstein_1(x, y, out)
         else:
             kernels.transport(*x, *y, order, out)
         with np.errstate(over="ignore"):  # a distance beyond float64 is inf
@@ -98,7 +93,7 @@ def cramer(a: Any, b: Any) -> FloatArray:
 
     Parameters
     ----------
-    a, b : Returns, law, or list of laws
+    a, b : FiniteReturns, law, or list of laws
         See the module; batch shapes equal, or one of them ().
 
     Returns
@@ -118,12 +113,12 @@ def cramer(a: Any, b: Any) -> FloatArray:
     """
 
     def finite(x: Rows, y: Rows, out: FloatArray) -> None:
-        x, y, unit = _in_units(x, y)
-        gaps = _shared_gaps(x, y)
+        x, y, unit = in_units(x, y)
+        gaps = shared_gaps(x, y)
         if gaps is not None:
             kernels.shared_cramer(gaps, x[1], y[1], out)
         else:
-            out[:] = 2.0 * np.sqrt(_merged(x, y, len(out))[:, 0])
+            out[:] = 2.0 * np.sqrt(merged(x, y, len(out))[:, 0])
         out *= math.sqrt(unit)
 
     return _distance(a, b, finite, _continuous.cramer)
@@ -134,11 +129,17 @@ def energy(a: Any, b: Any) -> FloatArray:
 
     Parameters
     ----------
-    a, b : Returns, law, or list of laws
+    a, b : FiniteReturns, law, or list of laws
 
     Returns
     -------
     array, batch shape
+        In square roots of units of reward.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `cramer` does.
     """
     return np.asarray(math.sqrt(2.0) * cramer(a, b))[()]
 
@@ -148,7 +149,7 @@ def kolmogorov(a: Any, b: Any) -> FloatArray:
 
     Parameters
     ----------
-    a, b : Returns, law, or list of laws
+    a, b : FiniteReturns, law, or list of laws
         See the module; batch shapes equal, or one of them ().
 
     Returns
@@ -166,32 +167,13 @@ def kolmogorov(a: Any, b: Any) -> FloatArray:
     """
 
     def finite(x: Rows, y: Rows, out: FloatArray) -> None:
-        if _shared_gaps(x, y) is not None:
+        if shared_gaps(x, y) is not None:
             kernels.shared_kolmogorov(x[1], y[1], out)
         else:
-            out[:] = _merged(x, y, len(out))[:, 1]
+            out[:] = merged(x, y, len(out))[:, 1]
         np.minimum(out, 1.0, out=out)
 
     return _distance(a, b, finite, _continuous.kolmogorov)
-
-
-@dataclass(frozen=True)
-class _Laws:
-    """A batch of laws, flat in C order."""
-
-    batch_shape: tuple[int, ...]
-    laws: list[Law]
-
-    def groups(self) -> Iterator[tuple[IntArray | slice, Law]]:
-        """States and the law they share; a single law stands for all of them."""
-        if not self.batch_shape:
-            yield slice(None), self.laws[0]
-            return
-        found: dict[Hashable, list[int]] = {}
-        for i, law in enumerate(self.laws):
-            found.setdefault(law.key, []).append(i)
-        for states in found.values():
-            yield np.array(states), self.laws[states[0]]
 
 
 @steady
@@ -203,17 +185,17 @@ def _distance(
     is_finite: Callable[[Law], bool] = lambda law: True,
 ) -> FloatArray:
     """Send each pair of laws to the kernel or the formula for its kind."""
-    x, y = _operand(a, "a"), _operand(b, "b")
-    shape = _common_shape(x.batch_shape, y.batch_shape)
+    x, y = operand(a, "a"), operand(b, "b")
+    shape = common_shape(x.batch_shape, y.batch_shape)
     out = np.empty(math.prod(shape))
-    if isinstance(x, _Laws):
+    if isinstance(x, Laws):
         x, y = y, x  # distances are symmetric
-    if isinstance(x, Returns) and isinstance(y, Returns):
-        finite(_rows(x), _rows(y), out)
-    elif isinstance(x, Returns) and isinstance(y, _Laws):
+    if isinstance(x, FiniteReturns) and isinstance(y, FiniteReturns):
+        finite(x.rows(), y.rows(), out)
+    elif isinstance(x, FiniteReturns) and isinstance(y, Laws):
         for states, law in y.groups():
-            out[states] = _to_law(_take(_rows(x), states), len(out[states]), law, finite, continuous, is_finite)
-    elif isinstance(x, _Laws) and isinstance(y, _Laws):
+            out[states] = _to_law(take(x.rows(), states), len(out[states]), law, finite, continuous, is_finite)
+    elif isinstance(x, Laws) and isinstance(y, Laws):
         for i in range(len(out)):
             left, right = (side.laws[i if side.batch_shape else 0] for side in (x, y))
             if not isinstance(left, FiniteLaw):
@@ -253,35 +235,6 @@ def _to_law(
     return out
 
 
-def _operand(value: Any, name: str) -> Returns | _Laws:
-    if isinstance(value, Returns):
-        return value
-    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object and value.ndim):
-        parts = [_operand(part, f"{name}[{i}]") for i, part in enumerate(value)]
-        if not parts:
-            raise ValueError(f"{name} is an empty list; give one law a state")
-        laws: list[Law] = []
-        for i, part in enumerate(parts):
-            if not isinstance(part, _Laws):
-                raise TypeError(f"{name}[{i}] is {value[i]!r}; a list holds laws, each one state's")
-            if part.batch_shape != parts[0].batch_shape:
-                raise ValueError(
-                    f"{name}[{i}] has batch shape {part.batch_shape}, {name}[0] {parts[0].batch_shape}; "
-                    "every state needs the same number of laws"
-                )
-            laws += part.laws
-        return _Laws((len(parts), *parts[0].batch_shape), laws)
-    if not isinstance(value, Law) and not hasattr(value, "cdf"):
-        raise TypeError(f"{name} is {value!r}; expected {_ACCEPTED}")
-    return _Laws((), [as_law(value, name)])
-
-
-def _common_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
-    if a and b and a != b:
-        raise ValueError(f"a has batch shape {a}, b has {b}; they must be equal, or one of them a single law")
-    return a or b
-
-
 def _order(p: Any) -> float:
     try:
         order = float(p)
@@ -290,76 +243,6 @@ def _order(p: Any) -> float:
     if not order >= 1:
         raise ValueError(f"p must be at least 1 (W_p is no distance below), got {order:g}")
     return order
-
-
-def _rows(returns: Returns) -> Rows:
-    values, weights = returns.support_weights()
-    return as_rows(values), as_rows(weights)
-
-
-def _take(rows: Rows, states: IntArray | slice) -> Rows:
-    values, weights = (as_rows(part if len(part) == 1 else part[states]) for part in rows)
-    return values, weights
-
-
-def _in_units(x: Rows, y: Rows) -> tuple[Rows, Rows, float]:
-    """Both supports in units of a power of 4, 1 but for extreme values: nothing overflows or vanishes on the way.
-
-    Values without mass may come out beyond all others, in their order.
-    """
-    x, y = _trimmed(x), _trimmed(y)
-    largest = 0.0
-    for values, _ in (x, y):  # sorted: the largest sizes are at the ends
-        largest = max(largest, float(np.abs(values[:, [0, -1]]).max()))
-    if largest == 0.0 or _PLAIN[1] <= largest <= _PLAIN[0]:
-        return x, y, 1.0
-    largest = max(float(np.where(weights != 0.0, np.abs(values), 0.0).max()) for values, weights in (x, y))
-    if largest == 0.0:
-        return x, y, 1.0
-    exponent = 2 * ((math.frexp(largest)[1] - 1) // 2)
-    with np.errstate(over="ignore", under="ignore"):
-        scaled = [(as_rows(np.clip(np.ldexp(values, -exponent), -8.0, 8.0)), weights) for values, weights in (x, y)]
-    return scaled[0], scaled[1], math.ldexp(1.0, exponent)
-
-
-def _trimmed(rows: Rows) -> Rows:
-    """Without columns at the end in which no law has mass: rounding must not count over the gap to them."""
-    values, weights = rows
-    if weights[:, -1].any() or weights.shape[1] == 1:
-        return rows
-    last = int(np.flatnonzero(weights.any(axis=0)).max(initial=0)) + 1
-    return as_rows(values[:, :last]), as_rows(weights[:, :last])
-
-
-def _shared_gaps(x: Rows, y: Rows) -> FloatArray | None:
-    """Gaps between the atoms if all laws have the same ones, no two of them tied."""
-    if len(x[0]) != 1 or len(y[0]) != 1 or not np.array_equal(x[0], y[0]):
-        return None
-    atoms = x[0][0]
-    with np.errstate(over="ignore"):
-        gaps: FloatArray = np.diff(atoms)
-    return gaps if (gaps > _TIE * np.abs(atoms[:-1])).all() else None
-
-
-def _merged(x: Rows, y: Rows, count: int) -> FloatArray:
-    out = np.empty((count, 2))
-    kernels.merged(*x, *y, _TIE, out)
-    return out
-
-
-def _wasserstein_1(x: Rows, y: Rows, out: FloatArray) -> None:
-    """W_1 by the cheapest kernel that the two kinds of support allow."""
-    gaps = _shared_gaps(x, y)
-    if gaps is not None:
-        kernels.shared_wasserstein_1(gaps, x[1], y[1], out)
-    elif np.array_equal(x[1][:1], y[1][:1]) and np.array_equal(x[1], y[1]):  # the first row decides most cases
-        kernels.paired_wasserstein_1(x[0], y[0], x[1], out)
-    elif len(x[0]) == len(y[0]) == 1 and len(out) > 1:
-        atoms = np.concatenate([x[0][0], y[0][0]])
-        order = np.argsort(atoms, kind="stable")
-        kernels.ordered_wasserstein_1(order, np.diff(atoms[order]), x[1], y[1], out)
-    else:
-        kernels.merged_wasserstein_1(*x, *y, out)
 
 
 def _has_moment(law: Law, p: float) -> bool:

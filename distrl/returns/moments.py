@@ -1,15 +1,17 @@
-"""Returns of which only moments are known."""
+"""Results of which moments alone are known, and no law."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from distrl._validation import FloatArray, whole_number
-from distrl.returns.base import Returns
+from distrl.returns.arrays import state_index
+from distrl.returns.base import NotKnown, Returns
 
 
 class MomentReturns(Returns):
-    """Mean and central moments of every state's return; asking for anything else is a TypeError that says so.
+    """The mean and the central moments of every state's return; any other question is `NotKnown`.
 
     Parameters
     ----------
@@ -18,47 +20,56 @@ class MomentReturns(Returns):
     errors : (order + 1, S), bounds on the errors of the mean (row 1) and of the central moments; inf by default
     """
 
+    why_not = (
+        "only moments are known (method Moments); solve with CategoricalFixedPoint for quantiles, CVaR, the CDF "
+        "or distances"
+    )
+    moments_alone = True
+
     def __init__(self, mean: FloatArray, central: FloatArray, errors: FloatArray | None = None) -> None:
         self._mean, self._central = mean, central
         self._errors = np.full(central.shape, np.inf) if errors is None else errors
 
     @property
     def mean_error(self) -> FloatArray:
-        """(S,) certified bound on the error of the mean; inf where nothing is known."""
+        """(S,) the certified bound on the error of the mean; inf where nothing is known."""
         return np.asarray(self._errors[1])
 
     @property
     def variance_error(self) -> FloatArray:
-        """(S,) certified bound on the error of the variance; see `central_moment_error`."""
+        """(S,) the certified bound on the error of the variance; see `central_moment_error`."""
         return self.central_moment_error(2)
 
     def central_moment_error(self, order: int) -> FloatArray:
-        """(S,) certified bound on the error of `central_moment(order)`; 0 below order 2."""
+        """(S,) the certified bound on the error of `central_moment(order)`; 0 below order 2.
+
+        Raises
+        ------
+        NotKnown
+            If `order` is above what was solved for.
+        """
         k = whole_number(order, "order", low=0)
         self.central_moment(k)
         return np.zeros(self._mean.shape) if k < 2 else self._errors[k]
 
     @property
     def order(self) -> int:
-        """Highest moment known."""
+        """The order of the highest moment known."""
         return len(self._central) - 1
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
         return self._mean.shape
 
-    def support_weights(self) -> Any:
-        raise TypeError(
-            "only moments are known (method Moments); solve with CategoricalFixedPoint for quantiles, CVaR, the CDF "
-            "or distances"
-        )
-
     def arrays(self) -> dict[str, FloatArray]:
         central = np.stack([self.central_moment(k) for k in range(self.order + 1)])
         return {"central_moments": central, "moment_errors": self._errors}
 
     def __getitem__(self, index: Any) -> "MomentReturns":
-        return MomentReturns(self._mean[index], self._central[:, index], self._errors[:, index])
+        where = state_index(index, self.batch_shape)
+        several = where if isinstance(where, tuple) else (where,)
+        rows = (slice(None), *several)
+        return MomentReturns(self._mean[where], self._central[rows], self._errors[rows])
 
     def mean(self) -> FloatArray:
         return self._mean
@@ -68,12 +79,12 @@ class MomentReturns(Returns):
 
         Raises
         ------
-        ValueError
+        NotKnown
             If `order` is above what was solved for.
         """
         k = whole_number(order, "order", low=0)
         if k > self.order:
-            raise ValueError(f"moments up to order {self.order} were solved; ask Moments(order={k})")
+            raise NotKnown(f"moments up to order {self.order} were solved; ask Moments(order={k})")
         return np.full(self._mean.shape, (1.0, 0.0)[k]) if k < 2 else self._central[k]
 
     def var(self) -> FloatArray:
@@ -83,13 +94,49 @@ class MomentReturns(Returns):
         return np.sqrt(self.var())
 
     def skewness(self) -> FloatArray:
-        """Third standardised moment; 0 where the variance is 0."""
+        """The third standardised moment, batch; 0 where the variance is 0.
+
+        Raises
+        ------
+        NotKnown
+            If moments of order 3 were not solved for.
+        """
         return self._standardised(3)
 
     def kurtosis(self) -> FloatArray:
-        """Fourth standardised moment (3 for a normal law); 0 where the variance is 0."""
+        """The fourth standardised moment, batch (3 for a normal law); 0 where the variance is 0.
+
+        Raises
+        ------
+        NotKnown
+            If moments of order 4 were not solved for.
+        """
         return self._standardised(4)
 
     def _standardised(self, order: int) -> FloatArray:
         scale = np.asarray(self.var() ** (order / 2))
         return np.divide(self.central_moment(order), scale, out=np.zeros_like(scale), where=scale > 0)
+
+
+@dataclass(frozen=True)
+class ValueEstimates(Returns):
+    """Estimated means, shape (R, S), or (S,) of one learner, in units of reward: what `TD` knows of the returns."""
+
+    values: FloatArray
+
+    why_not = "only means are estimated (method TD); learn with CategoricalTD for quantiles, CVaR, the CDF or distances"
+    moments_alone = True
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    def mean(self) -> FloatArray:
+        """The estimates themselves."""
+        return self.values
+
+    def arrays(self) -> dict[str, FloatArray]:
+        return {"values": self.values}
+
+    def __getitem__(self, index: Any) -> "ValueEstimates":
+        return ValueEstimates(self.values[state_index(index, self.batch_shape)])

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, float_array, whole_number
-from distrl.returns.base import Returns, read_only, state_index
+from distrl.returns.arrays import read_only, state_index
+from distrl.returns.finite import FiniteReturns
 
 _LEVEL_ERROR = 1e-12  # levels may be written as fractions of any form
 
@@ -18,7 +19,7 @@ def midpoint_levels(quantiles: int) -> FloatArray:
     return np.asarray((2.0 * np.arange(m) + 1.0) / (2.0 * m))
 
 
-class QuantileReturns(Returns):
+class QuantileReturns(FiniteReturns):
     """Laws (1/m) sum_i delta(v_i), the value v_i meant for the level tau_i = (2 i - 1) / (2 m).
 
     Parameters
@@ -28,6 +29,8 @@ class QuantileReturns(Returns):
     values : array, (m,), (S, m) or (S, A, m)
         Finite. They are copied and kept in the order given, since the values of a quantile learner need not be sorted
         by their level; every functional and metric reads a copy that is sorted once (O(B m log m)).
+    check : bool
+        False takes the values as they are and does not look at the levels: see `trusted`.
 
     Attributes
     ----------
@@ -46,28 +49,17 @@ class QuantileReturns(Returns):
     ([0.5, 4.0], [0.0, 3.0], [5.0, 3.0])
     """
 
-    def __init__(self, levels: ArrayLike, values: ArrayLike) -> None:
-        given = float_array(levels, "levels", ndim=1)
-        particles = float_array(values, "values", ndim=(1, 2, 3))
-        if not given.size or particles.shape[-1] != given.size:
-            raise ValueError(
-                f"values has shape {particles.shape}; its last axis must be the {given.size} levels, at least one"
-            )
-        wrong = np.abs(given - midpoint_levels(given.size)) > _LEVEL_ERROR
-        if wrong.any():
-            index = int(np.argmax(wrong))
-            raise ValueError(
-                f"levels[{index}] is {given[index]:.12g}, not the mid-point {2 * index + 1}/{2 * given.size}; "
-                "values at other levels need weights: use ParticleReturns(values, weights)"
-            )
-        self.values = read_only(particles)
+    def __init__(self, levels: ArrayLike, values: ArrayLike, *, check: bool = True) -> None:
+        self.values = read_only(_checked(levels, values) if check else np.asarray(values))
+
+    @classmethod
+    def trusted(cls, values: FloatArray) -> Self:
+        """Laws of `values`, batch + (m,) by level: the array is taken as it is, neither checked nor copied."""
+        return cls((), values, check=False)
 
     @classmethod
     def _trusted(cls, values: FloatArray) -> Self:
-        """Without copy or checks, for solvers and learners."""
-        returns = cls.__new__(cls)
-        returns.values = read_only(values)
-        return returns
+        return cls.trusted(values)
 
     @cached_property
     def levels(self) -> FloatArray:
@@ -90,7 +82,25 @@ class QuantileReturns(Returns):
         return {"levels": self.levels, "quantiles": self.values}
 
     def __getitem__(self, index: Any) -> Self:
-        return self._trusted(self.values[state_index(index, self.batch_shape)])
+        return self.trusted(self.values[state_index(index, self.batch_shape)])
 
-    def _describe(self) -> str:
+    def describe(self) -> str:
         return f"{self.values.shape[-1]} quantiles"
+
+
+def _checked(levels: ArrayLike, values: ArrayLike) -> FloatArray:
+    """A copy of `values`, whose levels are the mid-points."""
+    given = float_array(levels, "levels", ndim=1)
+    particles = float_array(values, "values", ndim=(1, 2, 3))
+    if not given.size or particles.shape[-1] != given.size:
+        raise ValueError(
+            f"values has shape {particles.shape}; its last axis must be the {given.size} levels, at least one"
+        )
+    wrong = np.abs(given - midpoint_levels(given.size)) > _LEVEL_ERROR
+    if wrong.any():
+        index = int(np.argmax(wrong))
+        raise ValueError(
+            f"levels[{index}] is {given[index]:.12g}, not the mid-point {2 * index + 1}/{2 * given.size}; "
+            "values at other levels need weights: use ParticleReturns(values, weights)"
+        )
+    return particles

@@ -1,6 +1,6 @@
 """A learner that is fed transitions by hand, from Gymnasium or anything else."""
 
-from typing import Any
+from typing import Generic
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,14 +18,13 @@ from distrl._validation import (
 )
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.td.learn import check_step_size
-from distrl.td.methods import TDMethod
 from distrl.td.replication import renew
-from distrl.td.sampling import Targets, no_steps, windowed
-from distrl.td.step_sizes import as_step_size
+from distrl.td.rule import LearningRule, R, Start, check_rule
+from distrl.td.sampling import Transitions, no_steps, windowed
+from distrl.td.step_sizes import StepSize, as_step_size, check_step_size
 
 
-class Learner:
+class Learner(Generic[R]):
     """Estimates for the states of an environment that is not modelled, renewed transition by transition.
 
     It predicts: the policy is whatever chose the actions, and never seen here. Made by a method:
@@ -33,11 +32,11 @@ class Learner:
 
     Parameters
     ----------
-    method : TDMethod
+    method : a method such as `CategoricalTD`, or a `LearningRule`
     model : MRP, MDP or int
-        Gives the number of states, the discount and the default grid; or the number of states alone.
+        A model gives the number of states, the discount and the default grid; or the number of states alone.
     discount : float in [0, 1]
-        With a number of states only.
+        To be given with a number of states, and only then.
     step_size : float, array or step-size object
         As in `learn`; by default its clock is the state's own count.
     start : array, optional
@@ -47,13 +46,15 @@ class Learner:
     ----------
     returns : CategoricalReturns, QuantileReturns, ExpectileReturns or ValueEstimates
         The estimates, batch (S,).
-    values : (S,) means
-    visits : (S,) how often each state was renewed
+    values : (S,)
+        The means of the estimates, in units of reward.
+    visits : (S,) int
+        How often each state was renewed.
 
     Raises
     ------
     ValueError, TypeError
-        On bad input, naming the argument.
+        If an argument is not what it must be, naming it, or the method renews all states at once.
 
     Examples
     --------
@@ -71,29 +72,30 @@ class Learner:
 
     def __init__(
         self,
-        method: TDMethod,
+        method: LearningRule[R],
         model: MRP | MDP | int,
         discount: float | None = None,
-        step_size: Any = 0.1,
-        start: Any = None,
+        step_size: StepSize | ArrayLike = 0.1,
+        start: Start = None,
     ) -> None:
+        check_rule(method)
         if isinstance(model, MRP | MDP):
             if discount is not None:
                 raise ValueError("the model has a discount of its own; leave discount out")
             self.n_states, self.discount = model.n_states, model.discount
-            self.method = method._on(model)
+            self.method = method.on(model)
         else:
             self.n_states = whole_number(model, "model (a number of states)", low=1)
             if discount is None:
                 raise ValueError("without a model the discount must be given: learner(states, discount=0.99)")
             self.discount = real_number(discount, "discount", low=0.0, high=1.0)
-            self.method = method._on(None)
-        if method._all_at_once:
-            raise ValueError("the variants of CategoricalTD renew all states at once; a learner takes one at a time")
+            self.method = method.on(None)
+        if self.method.all_at_once:
+            raise ValueError(f"{self.method!r} renews all states at once; a learner takes one at a time")
         self.step_size = as_step_size(step_size)
-        check_step_size(self.method, self.step_size, 0)
-        check_memory(self.n_states, self.method._width, self.method._arrays, "use fewer atoms")
-        self._memory = self.method._remember(self.method._starts(start, 1, self.n_states)[0].copy())
+        check_step_size(self.step_size, self.method, 0)
+        check_memory(self.n_states, self.method.width, self.method.arrays, "use fewer atoms")
+        self._memory = self.method.remember(self.method.starts(start, 1, self.n_states)[0].copy())
         self.visits: IntArray = np.zeros(self.n_states, np.int64)
         self._waiting = no_steps()
         self._updates = 0
@@ -115,8 +117,8 @@ class Learner:
         -----
         With `steps` of more than 1 transitions must come in the order of the episodes; a state is renewed once its
         target is complete. An episode that another one cuts off bootstraps from its last state (with `steps=None` its
-        waiting visits are dropped). Time O(m), and O(visits that wait): feed long episodes that nothing bootstraps
-        with `update_batch`.
+        waiting visits are dropped). An update takes time O(m), and O(visits that wait): feed long episodes that nothing
+        bootstraps with `update_batch`.
 
         Raises
         ------
@@ -131,7 +133,13 @@ class Learner:
         self._learn(np.array([place]), np.array([gain]), np.array([following]), np.array([bool(terminal)]))
 
     def update_batch(self, states: ArrayLike, rewards: ArrayLike, next_states: ArrayLike, terminals: ArrayLike) -> None:
-        """Learn from transitions one after the other, the same as `update` for each; arrays of one length."""
+        """Learn from transitions one after the other, the same as `update` for each; arrays of one length.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a column is not as long as `states`, or a state is out of range, naming it.
+        """
         columns = (
             int_array(states, "states", low=0, high=self.n_states),
             float_array(rewards, "rewards", ndim=1),
@@ -151,21 +159,21 @@ class Learner:
             raise ValueError(f"step_size lists {len(sizes)} steps; update {self._updates + count} may need one more")
         if self.method.steps == 1:
             weights = np.where(terminals, 0.0, self.discount)
-            targets = Targets(states, rewards, next_states, weights, self._updates + np.arange(1, count + 1))
+            transitions = Transitions(states, rewards, next_states, weights, self._updates + np.arange(1, count + 1))
         else:
             steps = (states, rewards, next_states, terminals)
-            targets, self._waiting = windowed(
+            transitions, self._waiting = windowed(
                 self._waiting, steps, self.method.steps or 0, self.discount, self._updates
             )
         self._updates += count
-        renew(self.method, self._memory, self.visits, self.step_size, targets, 1)
+        renew(self.method, self._memory, self.visits, self.step_size, transitions, 1)
 
     @property
-    def returns(self) -> Any:
+    def returns(self) -> R:
         """The estimates of all states: a copy that later updates do not change."""
-        return self.method._returns(self.method._estimates(self._memory).copy())
+        return self.method.returns(self.method.estimates(self._memory).copy())
 
     @property
-    def values(self) -> Any:
-        """(S,) means of the estimates."""
-        return self.method._means(self.method._estimates(self._memory)).copy()
+    def values(self) -> FloatArray:
+        """(S,) the means of the estimates, in units of reward."""
+        return self.method.means(self.method.estimates(self._memory)).copy()

@@ -1,65 +1,150 @@
-"""One independent run: a stream of targets and what is learnt from it."""
+"""Replications: independent streams of transitions, and what is learnt from each."""
 
+import time
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from distrl._kernels.transitions import count_visits
+from distrl._threads import side_by_side
 from distrl._validation import FloatArray, IntArray
-from distrl.td.methods import Memory, TDMethod
-from distrl.td.sampling import Position, Source, Stream, Targets
+from distrl.dp.progress import ProgressHook
+from distrl.returns.base import Returns
+from distrl.td.rule import LearningRule, Memory
+from distrl.td.sampling import Position, Sampler, Stream, Transitions
 from distrl.td.step_sizes import StepSize
 
-_CHUNK = 8192  # targets drawn at a time: arrays that stay in cache
+_CHUNK = 8192  # transitions drawn at a time: arrays that stay in cache
+_PAUSE = 0.25  # seconds between two looks at the keyboard
+_GROWTH = 8  # how much longer one stretch of updates may be than the one before
 
 
-class Kept(NamedTuple):
+class Checkpoint(NamedTuple):
     """What a replication needs to go on: bit for bit as if it had not stopped."""
 
     memory: Memory
     visits: IntArray
     position: Position
 
-    def copy(self) -> "Kept":
+    def copy(self) -> "Checkpoint":
         """One that goes on independently."""
         memory = {name: array.copy() for name, array in self.memory.items()}
-        return Kept(memory, self.visits.copy(), self.position.copy())
+        return Checkpoint(memory, self.visits.copy(), self.position.copy())
+
+
+class Recipe(NamedTuple):
+    """How all replications of a run learn."""
+
+    rule: LearningRule[Returns]
+    step_size: StepSize
+    sampler: Sampler
 
 
 def renew(
-    method: TDMethod, memory: Memory, visits: IntArray, step_size: StepSize, targets: Targets, block: int
+    rule: LearningRule[Returns],
+    memory: Memory,
+    visits: IntArray,
+    step_size: StepSize,
+    transitions: Transitions,
+    block: int,
 ) -> None:
-    """Learn from `targets`, all of a block from the estimates before it."""
-    if not len(targets.states):
+    """Learn from `transitions`, all of a block from the estimates before it."""
+    if not len(transitions.states):
         return
-    counts = np.empty(len(targets.states), np.int64)
-    count_visits(targets.states, visits, counts)
-    steps = step_size(counts if step_size.clock == "visits" else targets.updates)
-    method._renew(memory, targets, counts, steps, block)
+    counts = np.empty(len(transitions.states), np.int64)
+    count_visits(transitions.states, visits, counts)
+    steps = step_size(counts if step_size.clock == "visits" else transitions.updates)
+    rule.renew(memory, transitions, counts, steps, block)
 
 
 class Replication:
     """A replication at work."""
 
-    def __init__(
-        self, method: TDMethod, step_size: StepSize, source: Source, seed: np.random.SeedSequence, kept: Kept
-    ) -> None:
-        self.method = method
-        self.step_size = step_size
-        self.source = source
-        self.kept = kept
-        self._stream = Stream(source, seed, kept.position)
+    def __init__(self, recipe: Recipe, seed: np.random.SeedSequence, checkpoint: Checkpoint) -> None:
+        self.recipe = recipe
+        self.checkpoint = checkpoint
+        self._stream = Stream(recipe.sampler, seed, checkpoint.position)
+
+    @property
+    def done(self) -> int:
+        """Updates made."""
+        return self.checkpoint.position.updates
 
     def advance(self, updates: int) -> None:
         """Do `updates` updates."""
-        memory, visits, position = self.kept
-        block = self.source.targets_per_update
+        rule, step_size, sampler = self.recipe
+        memory, visits, position = self.checkpoint
+        block = sampler.per_update
         chunk = max(_CHUNK // block, 1)
         stop = position.updates + updates
         while position.updates < stop:
-            targets = self._stream.take(min(chunk, stop - position.updates))
-            renew(self.method, memory, visits, self.step_size, targets, block)
+            transitions = self._stream.take(min(chunk, stop - position.updates))
+            renew(rule, memory, visits, step_size, transitions, block)
 
     def estimates(self) -> FloatArray:
         """(S, width) the estimates to report."""
-        return self.method._estimates(self.kept.memory)
+        return self.recipe.rule.estimates(self.checkpoint.memory)
+
+
+class Replications:
+    """All replications of a run at work, side by side and in step.
+
+    Attributes
+    ----------
+    recorded : list of (update count, (R, S, width) estimates)
+    """
+
+    def __init__(self, replications: Sequence[Replication], threads: int | None, hook: ProgressHook | None) -> None:
+        self._all = replications
+        self._threads = threads
+        self._hook = hook
+        self._first = self.done
+        self.recorded: list[tuple[int, FloatArray]] = []
+
+    @property
+    def done(self) -> int:
+        """Updates that each has made."""
+        return self._all[0].done
+
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """What each needs to go on."""
+        return tuple(each.checkpoint for each in self._all)
+
+    def record(self) -> None:
+        """Keep the estimates as they are."""
+        self.recorded.append((self.done, np.stack([each.estimates() for each in self._all])))
+
+    def run(self, moments: IntArray, stop: int) -> bool:
+        """To each moment in turn, where the estimates are recorded, and on to `stop`; whether Ctrl-C let it get there.
+
+        After Ctrl-C the replications that were left behind are brought to where the others are, and what they know is
+        the last record.
+        """
+        try:
+            self._advance(moments, stop)
+        except KeyboardInterrupt:
+            furthest = max(each.done for each in self._all)
+            side_by_side([partial(each.advance, furthest - each.done) for each in self._all], self._threads)
+            if not self.recorded or self.recorded[-1][0] != self.done:
+                self.record()
+            return False
+        return True
+
+    def _advance(self, moments: IntArray, stop: int) -> None:
+        """In stretches of about `_PAUSE` seconds: between them Ctrl-C takes effect."""
+        started, stretch = time.perf_counter(), 1
+        for moment in [*moments.tolist(), stop]:
+            while self.done < moment:
+                now = time.perf_counter()
+                count = min(stretch, moment - self.done)
+                side_by_side([partial(each.advance, count) for each in self._all], self._threads)
+                taken = time.perf_counter() - now
+                if count == stretch or taken > _PAUSE:
+                    stretch = max(int(count * min(_PAUSE / max(taken, 1e-9), _GROWTH)), 1)
+                if self._hook is not None:
+                    share = (self.done - self._first) / (stop - self._first)
+                    self._hook(share, self.done, now + taken - started)
+            if len(self.recorded) < len(moments) and moment == moments[len(self.recorded)]:
+                self.record()

@@ -1,4 +1,4 @@
-"""The transitions that a replication learns from, as targets.
+"""The transitions that a replication learns from.
 
 Replication k has one stream of numbers, `numpy.random.default_rng(child k of SeedSequence(rng))`, for states and
 outcomes, and one for each family of reward laws (those that differ in location and scale only), drawn in blocks. Block
@@ -13,9 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from distrl._kernels import transitions as kernels
-from distrl._validation import FloatArray, IntArray, generator
+from distrl._validation import BoolArray, FloatArray, IntArray, generator
 from distrl.models.laws import Law
 from distrl.models.mrp import MRP
+from distrl.models.sampling import cumulative_marks
+
+#: Single steps as columns: states, rewards, next states, terminals.
+Columns = tuple[IntArray, FloatArray, IntArray, BoolArray]
 
 SAMPLINGS = ("synchronous", "generative", "trajectory")
 _PERIOD = 2**128
@@ -24,14 +28,15 @@ _BLOCK_NUMBERS = 2**14  # of all families' blocks of one replication together, u
 _LARGEST_BLOCK = 2048  # draws: SciPy's overhead a call is then a few nanoseconds a draw
 
 
-class Targets(NamedTuple):
-    """Targets in the order in which they are learnt: the law of reward + weight * G(next state), for a state.
+class Transitions(NamedTuple):
+    """Transitions in the order in which they are learnt: the target is the law of reward + weight * G(next state).
 
     Attributes
     ----------
     states, next_states : (N,) int
+        Those of a path of n steps, its first and its last one, for n-step targets.
     rewards : (N,) float
-        Discounted sums of n rewards, for n-step targets.
+        Discounted sums of the path's rewards.
     weights : (N,) float
         discount^n, 0 where the episode ended.
     updates : (N,) int
@@ -53,7 +58,7 @@ class Table(NamedTuple):
     marks: FloatArray
     next_states: IntArray
     rewards: FloatArray
-    terminals: Any
+    terminals: BoolArray
     laws: IntArray
 
 
@@ -81,7 +86,7 @@ class Noise(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class Sampler:
     """What is sampled, and how; the same for all replications."""
 
     table: Table
@@ -92,12 +97,8 @@ class Source:
     steps: int  # of a target; 0: to the end of the episode
 
     @classmethod
-    def of(cls, model: MRP, sampling: str, steps: int) -> "Source":
+    def of(cls, model: MRP, sampling: str, steps: int) -> "Sampler":
         outcomes = model.outcomes
-        before = np.concatenate([[0.0], np.cumsum(outcomes.probs)])
-        starts, sizes = outcomes.indptr[:-1], np.diff(outcomes.indptr)
-        within = before[1:] - np.repeat(before[starts], sizes)
-        marks = within / np.repeat(within[outcomes.indptr[1:] - 1], sizes)
         if model.initial is None:
             live = ~model.terminal
             initial = live / live.sum() if live.any() else np.full(model.n_states, 1.0 / model.n_states)
@@ -107,7 +108,7 @@ class Source:
         table = Table(
             model.n_states,
             outcomes.indptr,
-            marks,
+            cumulative_marks(outcomes),
             outcomes.next_states,
             outcomes.rewards,
             outcomes.terminals,
@@ -117,13 +118,13 @@ class Source:
         return cls(table, noise, cumulative / cumulative[-1], model.discount, sampling, steps)
 
     @property
-    def targets_per_update(self) -> int:
-        """Targets an update, on average."""
+    def per_update(self) -> int:
+        """The transitions that an update learns from: one for each state, or (on average, along a trajectory) one."""
         return self.table.n_states if self.sampling == "synchronous" else 1
 
 
-def no_steps() -> tuple[Any, ...]:
-    """Empty columns (state, reward, next state, terminal)."""
+def no_steps() -> Columns:
+    """Columns without entries."""
     return np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64), np.empty(0, np.bool_)
 
 
@@ -134,22 +135,22 @@ class Position:
     Attributes
     ----------
     updates : int
-        Done so far.
+        Updates done so far.
     drawn : int
-        Numbers taken from the stream of outcomes.
+        How many numbers were taken from the stream of outcomes.
     used : (families,) int
-        Draws taken of each family of reward laws.
+        How many draws were taken of each family of reward laws.
     state : int
         Where the trajectory is; -1: at the start of a new episode.
-    waiting : tuple of arrays
-        The steps (state, reward, next state, terminal) of visits whose targets are not complete.
+    waiting : columns
+        The steps of visits whose targets are not complete.
     """
 
     updates: int
     drawn: int
     used: IntArray
     state: int = -1
-    waiting: tuple[Any, ...] = field(default_factory=no_steps)
+    waiting: Columns = field(default_factory=no_steps)
 
     def copy(self) -> "Position":
         """One that goes on independently."""
@@ -157,63 +158,63 @@ class Position:
 
 
 class Stream:
-    """One replication's targets."""
+    """One replication's transitions."""
 
-    def __init__(self, source: Source, seed: np.random.SeedSequence, position: Position | None = None) -> None:
-        self.source = source
-        families = len(source.noise.families)
+    def __init__(self, sampler: Sampler, seed: np.random.SeedSequence, position: Position | None = None) -> None:
+        self.sampler = sampler
+        families = len(sampler.noise.families)
         self.position = position or Position(0, 0, np.zeros(families, np.int64))
         bits = np.random.PCG64(seed)
         self._origin = bits.state
         self._rng = np.random.Generator(bits.advance(self.position.drawn))
         self._noise_bits = np.random.PCG64(0)
         self._noise_rng = np.random.Generator(self._noise_bits)
-        self._blocks = np.empty((families, source.noise.block))
+        self._blocks = np.empty((families, sampler.noise.block))
         self._loaded = np.full(families, -1, dtype=np.int64)
 
-    def take(self, updates: int) -> Targets:
-        """The targets of the next `updates` updates."""
+    def take(self, updates: int) -> Transitions:
+        """The transitions of the next `updates` updates."""
         first = self.position.updates
         self.position.updates += updates
-        if self.source.sampling == "trajectory":
+        if self.sampler.sampling == "trajectory":
             return self._along_trajectory(updates, first)
         return self._by_state(updates, first)
 
-    def _by_state(self, updates: int, first: int) -> Targets:
-        source = self.source
-        n, uniform = source.table.n_states, source.sampling == "generative"
+    def _by_state(self, updates: int, first: int) -> Transitions:
+        sampler = self.sampler
+        n, uniform = sampler.table.n_states, sampler.sampling == "generative"
         states = np.empty(updates, np.int64) if uniform else np.tile(np.arange(n), updates)
         count = len(states)
         next_states, weights, ends = np.empty(count, np.int64), np.empty(count), np.empty(count, np.int64)
         rewards, laws, drawn = kernels.rollouts(
-            self._rng, source.table, source.discount, source.steps, uniform, states, next_states, weights, ends
+            self._rng, sampler.table, sampler.discount, sampler.steps, uniform, states, next_states, weights, ends
         )
         self.position.drawn += drawn
         self._draw_rewards(laws, rewards)
-        if source.steps != 1:
+        if sampler.steps != 1:
             sums = np.empty(count)
-            kernels.discounted_sums(rewards, ends, source.discount, sums)
+            kernels.discounted_sums(rewards, ends, sampler.discount, sums)
             rewards = sums
-        numbers = np.repeat(np.arange(first + 1, first + updates + 1), source.targets_per_update)
-        return Targets(states, rewards, next_states, weights, numbers)
+        numbers = np.repeat(np.arange(first + 1, first + updates + 1), sampler.per_update)
+        return Transitions(states, rewards, next_states, weights, numbers)
 
-    def _along_trajectory(self, updates: int, first: int) -> Targets:
-        source, position = self.source, self.position
+    def _along_trajectory(self, updates: int, first: int) -> Transitions:
+        sampler, position = self.sampler, self.position
         states, next_states, laws = (np.empty(updates, np.int64) for _ in range(3))
         rewards, terminals = np.empty(updates), np.empty(updates, np.bool_)
         position.state, drawn = kernels.walk(
-            self._rng, source.table, source.initial, position.state, states, rewards, laws, next_states, terminals
+            self._rng, sampler.table, sampler.initial, position.state, states, rewards, laws, next_states, terminals
         )
         position.drawn += drawn
         self._draw_rewards(laws, rewards)
-        targets, position.waiting = windowed(
-            position.waiting, (states, rewards, next_states, terminals), source.steps, source.discount, first
+        transitions, position.waiting = windowed(
+            position.waiting, (states, rewards, next_states, terminals), sampler.steps, sampler.discount, first
         )
-        return targets
+        return transitions
 
     def _draw_rewards(self, laws: IntArray, rewards: FloatArray) -> None:
         """Draw the rewards that have a law."""
-        noise, at = self.source.noise, 0
+        noise, at = self.sampler.noise, 0
         while len(self._loaded):
             at = kernels.fill_rewards(
                 laws,
@@ -234,29 +235,29 @@ class Stream:
     def _load(self, family: int, block: int) -> None:
         self._noise_bits.state = self._origin
         self._noise_bits.advance(_STRIDE * (1 + family + len(self._loaded) * block) % _PERIOD)
-        noise = self.source.noise
+        noise = self.sampler.noise
         self._blocks[family] = noise.families[family].sample(noise.block, self._noise_rng)
         self._loaded[family] = block
 
 
-def windowed(
-    waiting: tuple[Any, ...], steps: tuple[Any, ...], n: int, discount: float, first: int
-) -> tuple[Targets, tuple[Any, ...]]:
-    """Targets that `steps` complete, after the steps `waiting`, and what waits then; `first` updates came before."""
-    columns = tuple(np.concatenate(pair) for pair in zip(waiting, steps, strict=True))
-    states, next_states = columns[0], columns[2]
+def windowed(waiting: Columns, steps: Columns, n: int, discount: float, first: int) -> tuple[Transitions, Columns]:
+    """The n-step transitions that `steps` complete, after the steps `waiting`, and what waits then.
+
+    n = 0 goes to the end of the episode; `first` updates came before.
+    """
+    states, rewards, next_states, terminals = (np.concatenate(pair) for pair in zip(waiting, steps, strict=True))
     count = len(states)
-    out = Targets(
+    out = Transitions(
         np.empty(count, np.int64),
         np.empty(count),
         np.empty(count, np.int64),
         np.empty(count),
         np.empty(count, np.int64),
     )
-    made, left = kernels.windows(states, columns[1], next_states, columns[3], n, discount, *out)
-    targets = Targets(*(column[:made] for column in out))  # type: ignore[arg-type]
-    targets.updates[:] += first + 1 - len(waiting[0])
-    return targets, tuple(column[left:] for column in columns)
+    made, left = kernels.windows(states, rewards, next_states, terminals, n, discount, *out)
+    transitions = Transitions(*(column[:made] for column in out))  # type: ignore[arg-type]
+    transitions.updates[:] += first + 1 - len(waiting[0])
+    return transitions, (states[left:], rewards[left:], next_states[left:], terminals[left:])
 
 
 def seed_root(rng: Any) -> np.random.SeedSequence:

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, IntArray, float_array, real_number
+from distrl.returns.base import Returns
+from distrl.td.rule import LearningRule
 
 _CLOCKS = ("visits", "updates")
 
@@ -190,7 +193,7 @@ class Listed(StepSize):
         return None
 
 
-def as_step_size(value: Any) -> StepSize:
+def as_step_size(value: StepSize | ArrayLike) -> StepSize:
     """A `StepSize` as it is, a number as `Constant`, an array as `Listed`.
 
     Raises
@@ -202,7 +205,25 @@ def as_step_size(value: Any) -> StepSize:
         return value
     if isinstance(value, np.ndarray | list | tuple) and np.ndim(value) > 0:
         return Listed(value)
-    return Constant(value)
+    return Constant(real_number(value, "step_size"))
+
+
+def check_step_size(step_size: StepSize, rule: LearningRule[Returns], updates: int) -> None:
+    """Refuse steps that overshoot the targets of a rule, and lists that are too short for so many updates.
+
+    Raises
+    ------
+    ValueError
+        Saying what the rule needs, or how long the list must be.
+    """
+    if step_size.largest > rule.largest_step:
+        raise ValueError(
+            f"step_size goes up to {step_size.largest:g}; {type(rule).__name__} needs steps of at most "
+            f"{rule.largest_step:g} (for Harmonic, an offset of at least scale - 1)"
+        )
+    sizes = getattr(step_size, "sizes", None)
+    if sizes is not None and len(sizes) < updates:
+        raise ValueError(f"step_size lists {len(sizes)} steps; {updates} updates may need as many")
 
 
 def _positive(value: Any, name: str) -> float:

@@ -1,15 +1,9 @@
-"""Bounds as pure functions, each with its source."""
+"""Bounds as pure functions.
 
-from distrl.theory.bounds import (
-    SampleSize,
-    dkw_halfwidth,
-    elimination_relative_error,
-    fixed_point_cramer_squared,
-    fixed_point_w1,
-    quantile_projection_w1,
-    quantile_w1,
-    samples_for,
-)
+Each has its source and the id of the claim by which `python -m proofs_check` searches for a counterexample. Arguments
+may be arrays where a function says so; the answer for an array holds what the function says of each of its numbers.
+"""
+
 from distrl.theory.contraction import (
     cramer_modulus,
     expectile_lipschitz,
@@ -32,14 +26,18 @@ from distrl.theory.learning import (
 )
 from distrl.theory.projection import (
     atoms_for_w1,
+    fixed_point_cramer_squared,
     fixed_point_cramer_squared_sharp,
+    fixed_point_w1,
     fixed_point_w1_absolute,
     fixed_point_w2,
     projection_cramer_squared,
     projection_variance,
     projection_w1,
-    quantile_w1_between,
 )
+from distrl.theory.quantiles import quantile_projection_w1, quantile_w1, quantile_w1_between
+from distrl.theory.rounding import elimination_relative_error
+from distrl.theory.samples import SampleSize, dkw_halfwidth, samples_for
 
 __all__ = [
     "SampleSize",

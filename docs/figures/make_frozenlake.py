@@ -7,10 +7,10 @@ from matplotlib import pyplot as plt
 
 from distrl._display import at_most
 from distrl.plotting import STYLE, save_figure
+from experiments.protocol import Cell
 from experiments.quickstart.analysis import laws
-from experiments.quickstart.cell import solve
 from experiments.quickstart.figures import lake_map, survival
-from experiments.runner import Cell
+from experiments.quickstart.sweep import solve
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from experiments.allocation.sweep import ARMS, AT, BATCHES, DISCOUNT, LEVEL
 from experiments.protocol import Check
 from experiments.statistics import Interval, each_level, geometric, proportion, ratio
 from experiments.study import pick
-from experiments.style import look, panels
+from experiments.style import bars, look, panels
 
 TITLE = "Adaptive against uniform allocation of samples"
 INTRODUCTION = f"""
@@ -119,8 +119,7 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
                     color=style["color"],
                 )
                 found = proportion(arm["covered"])
-                away = [[found.estimate - found.low], [found.high - found.estimate]]
-                below.errorbar(number, found.estimate, yerr=away, capsize=2.0, **style)
+                bars(below, [number], [found], capsize=2.0, **style)
             above.set_title(name)
             above.set_yscale("log")
             below.axhline(LEVEL, color="0.5", linewidth=0.8)

@@ -1,4 +1,4 @@
-"""The environments, the cells, and how one is solved."""
+"""The cells, and how one is solved."""
 
 from typing import Any
 
@@ -7,16 +7,11 @@ from scipy import special
 from scipy.sparse import csgraph
 
 import distrl
+from experiments.allocation.family import ENVIRONMENTS
 from experiments.policy_iteration import optimal_policy
 from experiments.protocol import Arrays, Cell, columns
 
 FUNCTIONAL, AT, LEVEL, BATCHES, DISCOUNT = "cvar", 0.25, 0.95, 5, 0.99
-#: Gymnasium's id and options, and the ends of a grid that holds every return of the optimal policy: rewards are 0 and
-#: 1 at the end; -1 a step, at least -100 in all, and 20 at the end.
-ENVIRONMENTS: dict[str, tuple[str, dict[str, Any], tuple[float, float]]] = {
-    "FrozenLake": ("FrozenLake-v1", {"map_name": "8x8", "is_slippery": True}, (0.0, 1.0)),
-    "Taxi": ("Taxi-v4", {"is_rainy": True}, (-100.0, 20.0)),
-}
 #: How samples are allocated, and the share of the budget they are given; the first is what others are compared with.
 ARMS = (("uniform", 1.0), ("adaptive", 0.7), ("adaptive", 0.1))
 _SIZES: dict[str, dict[str, Any]] = {

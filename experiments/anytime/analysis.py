@@ -7,7 +7,7 @@ import pandas as pd
 
 from experiments.protocol import Check
 from experiments.study import bounded, pick
-from experiments.style import look, panels, shared_legend
+from experiments.style import logarithmic, look, panels, shared_legend
 
 TITLE = "Which evaluator to pick: quality against time"
 INTRODUCTION = """
@@ -84,8 +84,7 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
                 for number, method in enumerate(methods):
                     part = pick(shared, environment=name, discount=g, method=method).sort_values("setting")
                     ax.plot(part["seconds"], np.maximum(part[key], 1e-9), label=method, **look(number))
-                ax.set_xscale("log")
-                ax.set_yscale("log")
+                logarithmic(ax)
                 ax.set_title(f"{name}, g = {g:g}")
                 ax.set_xlabel("seconds")
             for ax in axes[:, 0]:

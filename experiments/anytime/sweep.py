@@ -1,4 +1,4 @@
-"""The environments, the cells, and how one is solved."""
+"""The cells, and how one is solved."""
 
 import time
 from collections.abc import Iterator
@@ -7,14 +7,10 @@ from typing import Any
 import numpy as np
 
 import distrl
-from experiments.problems import PROBLEMS, problem, truth
+from experiments.anytime.family import ENVIRONMENTS, environment
+from experiments.problems import truth
 from experiments.protocol import Arrays, Cell, columns
 
-ENVIRONMENTS = {
-    **PROBLEMS,
-    "garnet": "200 states, 5 successors each, rewards U(0, 1)",
-    "room": "10 x 10 cells, uniform policy, slip 0.2, reward 1 at the goal",
-}
 _SIZES: dict[str, dict[str, Any]] = {
     "quick": {"discounts": (0.9,), "atoms": (30, 100), "sweeps": (30,), "episodes": (100,), "repeats": 1},
     "default": {
@@ -43,17 +39,6 @@ def cells(size: str) -> list[Cell]:
         for name in ENVIRONMENTS
         for discount in discounts
     ]
-
-
-def environment(name: str, discount: float, rng: np.random.Generator) -> distrl.MRP:
-    """The MRP of that name; rewards are in [0, 1]."""
-    if name == "garnet":
-        garnet = distrl.environments.garnet(200, 1, 5, discount, rewards="uniform", rng=rng)
-        return garnet.under(np.zeros(200, dtype=int))
-    if name == "room":
-        room = distrl.environments.gridworld((10, 10), discount, step_reward=0.0, goal_reward=1.0, slip=0.2)
-        return room.under("uniform")
-    return problem(name, discount, rng)
 
 
 def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:

@@ -9,7 +9,7 @@ from experiments.certificates.sweep import LEVEL
 from experiments.protocol import Check
 from experiments.statistics import Interval, geometric, slope
 from experiments.study import bounded, pick
-from experiments.style import curve, panels, shaded, shared_legend
+from experiments.style import curve, logarithmic, panels, problem_panels, shaded, shared_legend
 
 TITLE = "Certificates, bounds known beforehand, brackets and the true error"
 INTRODUCTION = f"""
@@ -85,20 +85,11 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
     """Bounds against atoms, by problem; brackets against atoms."""
     names = list(dict.fromkeys(frame["problem"]))
     shown = sorted(frame["discount"].unique())[-2:]
-    with panels(len(shown), len(names), 1.7, sharex=True) as (figure, axes):
-        for row, g in enumerate(shown):
-            for column, name in enumerate(names):
-                part, ax = pick(frame, problem=name, discount=g), axes[row, column]
-                for number, (key, label) in enumerate(_BOUNDS.items()):
-                    curve(ax, _by_atoms(part, key), number, label)
-                ax.set_xscale("log")
-                ax.set_yscale("log")
-                ax.set_title(f"{name}\ng = {g:g}")
-        for ax in axes[-1]:
-            ax.set_xlabel("atoms m")
-        for ax in axes[:, 0]:
-            ax.set_ylabel("$W_1$, worst state")
-        shared_legend(figure, axes[0, 0])
+    with problem_panels(names, shown, 1.7, "atoms m", "$W_1$, worst state", sharex=True) as (figure, each):
+        for name, g, ax in each:
+            part = pick(frame, problem=name, discount=g)
+            for number, (key, label) in enumerate(_BOUNDS.items()):
+                curve(ax, _by_atoms(part, key), number, label)
     count = frame.groupby("problem")["mrp"].nunique().max()
     bounds_caption = (
         "Bounds on W1 and the true error against the number of atoms, worst state, units of reward. "
@@ -113,8 +104,7 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
         axes[0, 0].set_ylabel(f"CVaR {LEVEL:.0%} bracket, width")
         axes[0, 1].set_ylabel("certificate of quantile DP")
         for ax in axes[0]:
-            ax.set_xscale("log")
-            ax.set_yscale("log")
+            logarithmic(ax)
             ax.set_xlabel("atoms m, or quantiles")
         shared_legend(second, axes[0, 0], 5)
     brackets_caption = (

@@ -1,4 +1,4 @@
-"""The problems, the cells, and how one is solved."""
+"""The cells, and how one is solved."""
 
 from typing import Any
 

@@ -8,7 +8,7 @@ import pandas as pd
 from experiments.protocol import Check
 from experiments.statistics import Interval, each_level, geometric, ratio, slope
 from experiments.study import bounded, pick, units
-from experiments.style import curve, look, panels, shaded, shared_legend
+from experiments.style import curve, look, problem_panels, shaded
 
 TITLE = "Model-based estimators of return laws"
 INTRODUCTION = """
@@ -116,20 +116,14 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
     names, shown = list(dict.fromkeys(frame["problem"])), sorted(frame["discount"].unique())[-2:]
     most = int(frame["atoms"].max())
     usual = pick(frame, atoms=most, grid=["global", "none"])
-    with panels(len(shown), len(names), 1.75, sharex=True) as (figure, axes):
-        for row, g in enumerate(shown):
-            for column, name in enumerate(names):
-                part, ax = pick(usual, problem=name, discount=g), axes[row, column]
-                for number, method in enumerate(METHODS):
-                    curve(ax, units(pick(part, method=method), "w1", "samples"), number, method)
-                ax.set_xscale("log")
-                ax.set_yscale("log")
-                ax.set_title(f"{name}\ng = {g:g}")
-        for ax in axes[-1]:
-            ax.set_xlabel("samples a state, N")
-        for ax in axes[:, 0]:
-            ax.set_ylabel("sup-$W_1$ error")
-        shared_legend(figure, axes[0, 0], 7)
+    with problem_panels(names, shown, 1.75, "samples a state, N", "sup-$W_1$ error", columns=7, sharex=True) as (
+        figure,
+        each,
+    ):
+        for name, g, ax in each:
+            part = pick(usual, problem=name, discount=g)
+            for number, method in enumerate(METHODS):
+                curve(ax, units(pick(part, method=method), "w1", "samples"), number, method)
     count = units(pick(usual, problem="high-random"), "w1", "samples").shape[0]
     caption = (
         f"Error, worst state, units of reward, against the number of samples; m = {most} atoms, global grid. "
@@ -142,22 +136,12 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
 def _time_figure(frame: pd.DataFrame, names: list[str], shown: list[float]) -> tuple[Any, str]:
     samples = int(frame["samples"].max())
     part = pick(frame, samples=samples, grid=["global", "none"])
-    with panels(len(shown), len(names), 1.75) as (figure, axes):
-        for row, g in enumerate(shown):
-            for column, name in enumerate(names):
-                ax = axes[row, column]
-                here = pick(part, problem=name, discount=g)
-                for number, method in enumerate(METHODS):
-                    found = pick(here, method=method).groupby("atoms")[["seconds", "w1"]].median()
-                    ax.plot(found["seconds"], found["w1"], label=method, **look(number))
-                ax.set_xscale("log")
-                ax.set_yscale("log")
-                ax.set_title(f"{name}\ng = {g:g}")
-        for ax in axes[-1]:
-            ax.set_xlabel("seconds")
-        for ax in axes[:, 0]:
-            ax.set_ylabel("sup-$W_1$ error")
-        shared_legend(figure, axes[0, 0], 7)
+    with problem_panels(names, shown, 1.75, "seconds", "sup-$W_1$ error", columns=7) as (figure, each):
+        for name, g, ax in each:
+            here = pick(part, problem=name, discount=g)
+            for number, method in enumerate(METHODS):
+                found = pick(here, method=method).groupby("atoms")[["seconds", "w1"]].median()
+                ax.plot(found["seconds"], found["w1"], label=method, **look(number))
     return figure, (
         f"Error against the time of solving the empirical model, medians over n = {part['mrp'].nunique()} MRPs (random "
         f"families) and {part['replication'].nunique()} sample sets; along a curve the atoms grow from "

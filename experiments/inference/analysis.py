@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from experiments.inference.sweep import DESIGNS, FUNCTIONALS, LEVEL, METHODS, STATE
+from experiments.inference.family import DESIGNS
+from experiments.inference.sweep import FUNCTIONALS, LEVEL, METHODS, STATE
 from experiments.protocol import Check
 from experiments.statistics import Interval, each_level, proportion
 from experiments.study import pick
-from experiments.style import look, panels, shared_legend
+from experiments.style import bars, look, panels, shared_legend
 
 TITLE = "Coverage and width of confidence intervals"
 INTRODUCTION = f"""
@@ -120,10 +121,8 @@ def _coverages(frame: pd.DataFrame) -> tuple[Any, str]:
                     parts = [pick(kept, functional=name) for name in names]
                     found = [proportion(part["covered"]) if len(part) else Interval(*[np.nan] * 3) for part in parts]
                     style = {**look(number), "linestyle": "none", "alpha": (k + 1) / len(samples), "markersize": 2.5}
-                    centre, low, high = np.array(found).T
                     label = method if k == len(samples) - 1 else None
-                    away = np.abs([centre - low, high - centre])
-                    axes[0, column].errorbar(at, centre, yerr=away, label=label, elinewidth=0.6, **style)
+                    bars(axes[0, column], at, found, label=label, elinewidth=0.6, **style)
                     units = [(1.0 - g) ** _POWERS.get(name, 1) for name in names]
                     widths = [part["width"].mean() * unit for part, unit in zip(parts, units, strict=True)]
                     axes[1, column].plot(at, widths, **style)

@@ -1,11 +1,11 @@
-"""The problems, the cells, and how one is solved."""
+"""The cells, and how one is solved."""
 
 from typing import Any
 
 import numpy as np
 
 import distrl
-from experiments.problems import problem
+from experiments.inference.family import DESIGNS, model_of
 from experiments.protocol import Arrays, Cell, columns
 
 #: Functional and its argument: CDF at the middle of [0, 1/(1-g)] as a share of it.
@@ -19,10 +19,6 @@ FUNCTIONALS = (
     ("ks", None),
 )
 METHODS = ("delta", "bootstrap", "finite-sample")
-DESIGNS = {
-    "Zhang": "5 states, 2 actions, P entries U(.1, .9) normalised, reward means U(0, 1), truncated normal, sd .1",
-    "hard": "5 near-absorbing states, rewards 1",
-}
 LEVEL = 0.95
 STATE = 0
 #: `samples`: numbers of samples of every state (and action), with the repeats of each; a tenth of them in design hard.
@@ -66,13 +62,6 @@ def cells(size: str) -> list[Cell]:
         for samples, repeats in chosen["samples"].items()
         for block in range(blocks)
     ]
-
-
-def model_of(design: str, discount: float, rng: np.random.Generator) -> tuple[distrl.MRP | distrl.MDP, Any]:
-    """The model, and its policy if it is an MDP."""
-    if design == "hard":
-        return problem("hard", discount), None
-    return distrl.environments.truncated_normal(discount=discount, rng=rng), "uniform"
 
 
 def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:

@@ -9,7 +9,7 @@ from experiments.learning.sweep import ATOMS, PROBLEMS, QUANTILES
 from experiments.protocol import Check
 from experiments.statistics import Interval, geometric, slope
 from experiments.study import pick
-from experiments.style import curve, panels, shaded, shared_legend
+from experiments.style import curve, logarithmic, outer_labels, panels, shaded, shared_legend
 
 TITLE = "Convergence of categorical and quantile TD"
 INTRODUCTION = f"""
@@ -101,13 +101,9 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
                             index="replication", columns="renewals", values="w1"
                         )
                         curve(ax, table, number, steps)
-                    ax.set_xscale("log")
-                    ax.set_yscale("log")
+                    logarithmic(ax)
                     ax.set_title(f"{method}, {name}")
-            for ax in axes[-1]:
-                ax.set_xlabel("renewals of a state")
-            for ax in axes[:, 0]:
-                ax.set_ylabel("$W_1$, worst state")
+            outer_labels(axes, "renewals of a state", "$W_1$, worst state")
             shared_legend(figure, axes[0, 0], 4)
         caption = (
             f"W1 distance to the method's own fixed point, worst state, units of reward, on one MRP, {sampling} "

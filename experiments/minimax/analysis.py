@@ -9,7 +9,7 @@ from experiments.minimax.sweep import ATOM_RULES, FAMILIES, METHODS
 from experiments.protocol import Check
 from experiments.statistics import Interval, ratio, slope
 from experiments.study import pick
-from experiments.style import curve, panels, shaded, shared_legend
+from experiments.style import curve, logarithmic, panels, shaded, shared_legend
 
 TITLE = "Rates in samples, horizon and accuracy"
 INTRODUCTION = """
@@ -128,8 +128,7 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
             axes[0, column].set_xlabel("samples a state, N")
             axes[1, column].set_xlabel("horizon 1/(1-g)")
         for ax in axes.ravel():
-            ax.set_xscale("log")
-            ax.set_yscale("log")
+            logarithmic(ax)
         for ax in axes[:, 0]:
             ax.set_ylabel("sup-$W_1$ error")
         shared_legend(figure, axes[0, 0], 6)

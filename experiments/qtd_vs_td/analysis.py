@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from experiments.protocol import Check
-from experiments.qtd_vs_td.sweep import DISCOUNT, LAWS, STATES, STRUCTURES
+from experiments.qtd_vs_td.family import DISCOUNT, LAWS, STATES, STRUCTURES
 from experiments.statistics import Interval, each_level, geometric, ratio
 from experiments.study import pick
-from experiments.style import band, curve, panels, shaded, shared_legend
+from experiments.style import band, curve, logarithmic, outer_labels, panels, shaded, shared_legend
 
 TITLE = "Quantile TD against TD for the mean"
 INTRODUCTION = f"""
@@ -127,15 +127,11 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
                 ax.axhline(
                     max(level, 1e-30), color="0.5", linewidth=0.8, linestyle=(0, (2, 2)), label="bias² of the limit"
                 )
-                ax.set_xscale("log")
-                ax.set_yscale("log")
+                logarithmic(ax)
                 low = max(ax.get_ylim()[0], 1e-6)
                 ax.set_ylim(bottom=low, top=max(ax.get_ylim()[1], 10 * low))
                 ax.set_title(f"{structure}, {law}")
-        for ax in axes[-1]:
-            ax.set_xlabel("updates")
-        for ax in axes[:, 0]:
-            ax.set_ylabel("MSE")
+        outer_labels(axes, "updates", "MSE")
         shared_legend(figure, axes[0, -1], 4)
     count = frame["mrp"].nunique()
     curves = (
@@ -151,10 +147,9 @@ def figures(frame: pd.DataFrame) -> dict[str, tuple[Any, str]]:
                 part = pick(frame, structure=structure, law=law, updates=updates)
                 td = _best(pick(part, quantiles=0))
                 found = [ratio(_best(pick(part, quantiles=int(q))), np.maximum(td, 1e-12)) for q in shown]
-                band(ax, shown, *[[getattr(each, end) for each in found] for end in Interval._fields], number, law)
+                band(ax, shown, found, number, law)
             ax.axhline(1.0, color="0.5", linewidth=0.8)
-            ax.set_xscale("log")
-            ax.set_yscale("log")
+            logarithmic(ax)
             ax.set_ylim(0.05, 50)
             ax.set_title(structure)
             ax.set_xlabel("quantiles m")

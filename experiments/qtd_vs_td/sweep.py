@@ -1,21 +1,15 @@
-"""The problems, the cells, and how one is solved."""
+"""The cells, and how one is solved."""
 
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 import distrl
 from distrl.td import Polynomial
 from experiments.protocol import Arrays, Cell, columns
+from experiments.qtd_vs_td.family import DISCOUNT, LAWS, STATES, STRUCTURES, model_of
 
-STATES, DISCOUNT = 10, 0.9
-STRUCTURES = {
-    "cycle": "a deterministic cycle",
-    "sparse": "2 successors a state (Garnet)",
-    "dense": "Dirichlet(1) rows",
-}
-LAWS = ("Dirac", "Gaussian", "exponential", "t2")
 TD_STEPS = (0.01, 0.03, 0.1, 0.3, 1.0)
 QTD_STEPS = (0.03, 0.1, 0.3, 1.0, 3.0)  # in units of reward
 _SIZES: dict[str, dict[str, Any]] = {
@@ -49,24 +43,6 @@ def cells(size: str) -> list[Cell]:
         for law in LAWS
         for mrp in range(mrps)
     ]
-
-
-def model_of(structure: str, law: str, rng: np.random.Generator) -> distrl.MRP:
-    """Mean rewards N(0, 1) a state, and noise of scale 1 and mean 0 around them."""
-    means = rng.standard_normal(STATES)
-    noise = {
-        "Dirac": lambda mean: mean,
-        "Gaussian": lambda mean: stats.norm(mean, 1.0),
-        "exponential": lambda mean: stats.expon(mean - 1.0, 1.0),
-        "t2": lambda mean: stats.t(2, mean, 1.0),
-    }[law]
-    rewards = [noise(float(mean)) for mean in means] if law != "Dirac" else means
-    if structure == "cycle":
-        return distrl.environments.cycle(STATES, rewards, DISCOUNT)
-    if structure == "dense":
-        return distrl.environments.dirichlet(STATES, 1.0, DISCOUNT, rewards=rewards, rng=rng)
-    garnet = distrl.environments.garnet(STATES, 1, 2, DISCOUNT, rewards=means[:, None], rng=rng)
-    return distrl.MRP(garnet.under(np.zeros(STATES, dtype=int)).continuation, rewards, DISCOUNT)
 
 
 def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:

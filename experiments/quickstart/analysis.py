@@ -9,7 +9,7 @@ import distrl
 from distrl._display import at_most, enclosed
 from distrl.theory.bounds import fixed_point_w1
 from experiments.protocol import Arrays, Check
-from experiments.quickstart.cell import FUNCTIONALS, LEVELS
+from experiments.quickstart.sweep import FUNCTIONALS, LEVELS
 
 #: Laws of integers on a grid of spacing 1: nothing is rounded, so this close they must be.
 EXACT = 1e-9

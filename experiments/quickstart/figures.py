@@ -15,8 +15,8 @@ from distrl._files import replacing
 from distrl.plotting import PALETTE, STYLE, plot_map, save_figure
 from experiments.protocol import Arrays
 from experiments.quickstart.analysis import a_priori, laws
-from experiments.quickstart.cell import LEVELS
 from experiments.quickstart.family import lake_letters
+from experiments.quickstart.sweep import LEVELS
 
 POLICIES = {"uniform": "uniform policy", "careless": "careless policy (one step of ten at random)"}
 POLICIES["optimal"] = "optimal policy (best mean)"

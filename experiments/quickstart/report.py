@@ -7,11 +7,11 @@ import numpy as np
 
 from distrl._display import allowed, at_most, beside
 from experiments.files import write_csv, write_text
-from experiments.protocol import Arrays, Check, Outcome
+from experiments.protocol import Arrays, Check, Report
 from experiments.quickstart import analysis
-from experiments.quickstart.cell import LEVELS
 from experiments.quickstart.family import CARELESS
 from experiments.quickstart.figures import draw
+from experiments.quickstart.sweep import LEVELS
 
 _TITLE = """# Quickstart: return laws of FrozenLake and CliffWalking, certified
 
@@ -36,7 +36,7 @@ _NOTES = f"""## What the numbers mean
 """
 
 
-def report(results: Mapping[str, Arrays], directory: Path) -> Outcome:
+def report(results: Mapping[str, Arrays], directory: Path) -> Report:
     """Write everything into `directory`."""
     header, rows = analysis.table(results)
     write_csv(directory / "table.csv", header, rows)
@@ -46,20 +46,16 @@ def report(results: Mapping[str, Arrays], directory: Path) -> Outcome:
     parts.append("## The return from the start\n\n" + _markdown(_functionals(results)))
     parts.append("## Distance to the exact law, worst state\n\n" + _markdown(_distances(results)))
     parts += [f"![{name}]({name}.png)\n\n{caption}\n" for name, caption in figures]
-    parts += [_NOTES, "## Every check\n\n" + "".join(_line(check) for check in found)]
+    parts += [_NOTES, "## Every check\n\n" + "".join(check.line() for check in found)]
     write_text(directory / "report.md", "\n".join(parts))
-    return Outcome(_headline(results), found)
+    return Report(_headline(results), found)
 
 
 def _verdict(found: list[Check]) -> str:
     failed = [check for check in found if not check.holds]
     if not failed:
         return f"**All {len(found)} checks hold.** They are listed at the end.\n"
-    return f"**{len(failed)} of {len(found)} checks FAIL:**\n\n" + "".join(_line(check) for check in failed)
-
-
-def _line(check: Check) -> str:
-    return f"- {'holds' if check.holds else '**FAILS**'}: {check.name} ({check.detail})\n"
+    return f"**{len(failed)} of {len(found)} checks FAIL:**\n\n" + "".join(check.line() for check in failed)
 
 
 def _functionals(results: Mapping[str, Arrays]) -> list[list[str]]:

@@ -9,7 +9,8 @@ import distrl
 from distrl.plotting import plot_map
 from experiments.protocol import Check
 from experiments.statistics import Interval, slope
-from experiments.stochastic_cdf.sweep import FAMILIES, FAMILY_ATOMS, ROOM, model_of
+from experiments.stochastic_cdf.family import FAMILIES, ROOM, model_of
+from experiments.stochastic_cdf.sweep import FAMILY_ATOMS
 from experiments.study import bounded, pick
 from experiments.style import curve, look, panels, shaded, shared_legend
 

@@ -12,7 +12,7 @@ from distrl import MRP, CategoricalFixedPoint, ExpectileDP, Moments, ParticleRet
 from distrl import wasserstein as w1
 from distrl._kernels.expectile import impute
 from distrl.dp.expectile import read_expectiles
-from distrl.operators.targets import Targets
+from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.quantile import midpoint_levels
 from distrl.testing import mrps
 
@@ -72,7 +72,7 @@ def test_reading_agrees_with_a_root_search_on_the_concatenated_target(model, n, 
     weights = data.draw(arrays(np.float64, (model.n_states, n), elements=st.integers(1, 4).map(float)))
     weights /= weights.sum(axis=1, keepdims=True)
     taus, out = midpoint_levels(m), np.empty((model.n_states, m))
-    read_expectiles(Targets(model.outcomes, model.discount), values, weights, out, taus, out)
+    read_expectiles(ParticleTargets(model.outcomes, model.discount), values, weights, out, taus, out)
     for state in range(model.n_states):
         z, w = [], []
         for source, probability, successor, reward, terminal in rows_of(model):
@@ -94,7 +94,7 @@ def test_reading_a_continuous_target_solves_the_equation(law):
     model = MRP([[0.5, 0.5], [1.0, 0.0]], [law, 0.0], 0.5)
     values, weights = np.array([[-1.0, 0.5], [0.0, 4.0]]), np.array([[0.5, 0.5], [0.25, 0.75]])
     taus, out = midpoint_levels(9), np.zeros((2, 9))
-    read_expectiles(Targets(model.outcomes, 0.5), values, weights, np.zeros((2, 9)), taus, out)
+    read_expectiles(ParticleTargets(model.outcomes, 0.5), values, weights, np.zeros((2, 9)), taus, out)
     shifts, masses = 0.5 * values.ravel(), 0.5 * weights.ravel()
     for tau, e in zip(taus, out[0], strict=True):
         puts = [

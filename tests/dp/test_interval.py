@@ -17,7 +17,7 @@ def test_crossed_ends_are_an_internal_error_that_names_state_and_functional(monk
     """They were swapped: a false bound looked like a true one."""
     returns = evaluate(MODEL, Brackets(31)).returns
     low, high = returns.interval("cvar", 0.1).T
-    monkeypatch.setattr(type(returns), "_cvar", lambda self, levels, tail: (high[:, None], low[:, None]))
+    monkeypatch.setattr(type(returns), "cvar_ends", lambda self, levels, tail: (high[:, None], low[:, None]))
     with pytest.raises(CrossedEnds, match=r"CVaR\(level=0.1, tail='lower'\) at state 0 contradict each other"):
         returns.interval("cvar", 0.1)
 
@@ -118,9 +118,11 @@ def test_an_infinite_variance_leaves_what_the_mean_says():
 
 @pytest.mark.fast
 def test_the_start_of_a_model_is_a_mixture_with_bounds_that_hold():
-    """Fair coin between a Dirac at 1 and a uniform law on [0, 2]: what `start_row` prints for the command line."""
+    """Fair coin between a Dirac at 1 and a uniform law on [0, 2]: what the command line prints for the start."""
     model = MRP([[1.0, 0.0], [0.0, 1.0]], [FiniteLaw([0.0, 1.0]), 0.5], 0.5, initial=[0.5, 0.5])
-    row = evaluate(model, CategoricalFixedPoint(101)).start_row((distrl.Mean(), distrl.Std(), CVaR(0.1)))
+    asked = (distrl.Mean(), distrl.Std(), CVaR(0.1))
+    _, columns = evaluate(model, CategoricalFixedPoint(101)).text_columns([], asked, start=True)
+    row = {name: cells[0] for name, cells in columns.items()}
     truths = {"mean": 1.0, "sd": np.sqrt(0.5 / 3), "CVaR 10%": 0.2}  # F(x) = x / 4 up to 1: the mean of [0, .4]
     for name, truth in truths.items():
         low, high = (float(end) for end in row[name].split("[")[1].strip("]").split(", "))

@@ -26,7 +26,7 @@ from distrl import (
 )
 from distrl.dp.certificate import ParticleCertifier
 from distrl.operators import QuantileBellman
-from distrl.operators.targets import Targets
+from distrl.operators.particle_targets import ParticleTargets
 from distrl.testing import mdps, mrps, policies
 from distrl.theory import quantile_projection_w1, quantile_w1
 from experiments.quickstart.exact import frozen_lake_law
@@ -115,7 +115,7 @@ def test_the_certificate_bounds_the_true_distance_of_any_particles(model, m, fla
     anything = data.draw(arrays(np.float64, (model.n_states, m), elements=st.floats(-9, 9)))
     weights = data.draw(arrays(np.float64, (model.n_states, m), elements=st.integers(1, 4).map(float)))
     guess = ParticleReturns(anything, weights / weights.sum(axis=1, keepdims=True))
-    certifier = ParticleCertifier(model, Targets(model.outcomes, model.discount))
+    certifier = ParticleCertifier(model, ParticleTargets(model.outcomes, model.discount))
     sol = evaluate(model, QuantileDP(m, flat))
     reach = 2 * np.abs(model.outcomes.reward_ranges()).max() / (1 - model.discount)
     for returns, certificate in ((sol.returns, sol.certificate), (guess, certifier.certify(guess))):

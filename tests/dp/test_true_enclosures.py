@@ -75,10 +75,10 @@ def test_ends_that_cross_are_an_internal_error_and_never_swapped(order, function
     if functional == "mean":
         returns._mean_error = np.array([-1.0])
     else:
-        read = getattr(returns, f"_{functional}")
+        read = getattr(returns, f"{functional}_ends")
         monkeypatch.setattr(
             returns,
-            f"_{functional}",
+            f"{functional}_ends",
             lambda *asked: tuple(end + k for k, end in zip((2.0, 0.0), read(*asked), strict=True)),
         )
     with pytest.raises(CrossedEnds, match=r"state 0 contradict each other, .* please report"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments import certificates, dcfp, learning, minimax, qtd_vs_td, statistics, stochastic_cdf
+from experiments import protocol, statistics
 
 REPEATS = 4000  # binomial error of a coverage near 95%: 0.35%
 #: Errors of estimated laws: distances that shrink with a sum of squares, worst states of five, exponential ones.
@@ -65,11 +65,13 @@ def test_intervals_at_the_joint_level_hold_together_as_often_as_is_said():
 
 
 def test_studies_that_print_intervals_have_the_units_for_them():
-    for study in (certificates, dcfp, minimax, qtd_vs_td, stochastic_cdf):
-        cells = study.cells("default")
+    for name in ("certificates", "dcfp", "minimax", "qtd_vs_td", "stochastic_cdf"):
+        cells = protocol.find(name).cells("default")
         random = [cell.arguments for cell in cells if "random" in str(cell.arguments.get("problem", "random"))]
         assert len({arguments["mrp"] for arguments in random if "mrp" in arguments}) >= statistics.FEWEST
-    assert all(cell.arguments["replications"] >= statistics.FEWEST for cell in learning.cells("default"))
+    assert all(
+        cell.arguments["replications"] >= statistics.FEWEST for cell in protocol.find("learning").cells("default")
+    )
 
 
 def test_percentile_bootstrap_of_three_units_would_not_cover():

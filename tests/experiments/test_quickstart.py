@@ -89,8 +89,8 @@ def test_resumed_run_is_bit_equal(finished):
 def test_failed_check_ends_with_status_1(finished, monkeypatch, capsys):
     import experiments.__main__ as program
 
-    outcome = protocol.Outcome([["cell"], ["one"]], [protocol.Check("two is one", False, "2 <= 1")])
-    monkeypatch.setattr(runner, "run", lambda *_, **__: outcome)
+    said = protocol.Report([["cell"], ["one"]], [protocol.Check("two is one", False, "2 <= 1")])
+    monkeypatch.setattr(runner, "run", lambda *_, **__: said)
     with pytest.raises(SystemExit) as end:
         program.app(["run", "quickstart"], standalone_mode=True)
     assert end.value.code == 1

@@ -28,9 +28,7 @@ TOY = """
 import time
 import numpy as np
 from experiments.files import write_csv, write_text
-from experiments.protocol import Cell, seed_of, Check, Outcome
-
-DESCRIPTION, SECONDS = "random numbers", {"quick": 2.0, "default": 2.0, "full": 2.0}
+from experiments.protocol import Cell, Check, Experiment, Report
 
 def cells(size):
     return [Cell(f"cell-{k:02d}", {"k": k, "pause": PAUSE}) for k in range(CELLS)]
@@ -45,13 +43,17 @@ def report(results, directory):
     rows = [[name, repr(float(r["drawn"].sum()))] for name, r in sorted(results.items())]
     write_csv(directory / "table.csv", ["cell", "sum"], rows)
     write_text(directory / "report.md", "# Toy\\n")
-    return Outcome([["cells"], [str(len(rows))]], [Check("all", len(rows) == CELLS, "")])
+    return Report([["cells"], [str(len(rows))]], [Check("all", len(rows) == CELLS, "")])
+
+EXPERIMENT = Experiment(
+    __name__, "random numbers", {"quick": 2.0, "default": 2.0, "full": 2.0}, cells, solve, report
+)
 """
 DRIVER = """
 import sys, toy
 from experiments import protocol
 from experiments.__main__ import app
-protocol.names, protocol.find = lambda: ["toy"], lambda name: toy
+protocol.names, protocol.find = lambda: ["toy"], lambda name: toy.EXPERIMENT
 app(["run", "toy", *sys.argv[1:]])
 """
 
@@ -248,11 +250,13 @@ def test_keys_depend_on_everything_and_seeds_on_the_name_alone():
 
 def test_worker_of_another_version_is_refused(toy, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path / "code"))
-    import toy as experiment
+    import toy as package
 
+    experiment = package.EXPERIMENT
+    task = (0, experiment.solve, experiment.cells("quick")[0], 0, experiment.modules)
     with pytest.raises(RuntimeError, match="another version"):
-        parallel._solve(0, "toy", experiment.cells("quick")[0], 0, "0" * 16)
-    assert parallel._solve(0, "toy", experiment.cells("quick")[0], 0, manifest.version_of(experiment)).index == 0
+        parallel._solve(*task, "0" * 16)
+    assert parallel._solve(*task, manifest.fingerprint(*experiment.modules)).index == 0
 
 
 def test_dask_cluster_with_a_worker_killed_gives_the_same_table(toy, tmp_path):
@@ -314,8 +318,9 @@ def test_what_cells_depend_on_is_what_their_modules_import(tmp_path, monkeypatch
 def test_figures_of_a_study_do_not_make_its_cells_stale(name):
     """What is drawn and printed is in no file that cells depend on, and what a solve imports is in one."""
     study = protocol.find(name)
-    found = manifest.sources(study.cells.__module__, study.solve.__module__)
+    found = manifest.sources(*study.modules)
     names = {file.name for file in found if "experiments" in file.parts}
     assert {"protocol.py", "sweep.py"} <= names
     assert not names & {"analysis.py", "figures.py", "report.py", "style.py", "statistics.py", "study.py", "runner.py"}
-    assert {"plan.py", "td.py"} <= {file.name for file in found} and "plotting.py" not in {file.name for file in found}
+    assert {"kernel_plan.py", "td.py"} <= {file.name for file in found}
+    assert not {"plotting", "cli"} & {file.parent.name for file in found}

@@ -12,7 +12,8 @@ import pytest
 from scipy import stats
 
 import distrl
-from experiments import files, problems, protocol, statistics, study
+import experiments
+from experiments import files, manifest, problems, protocol, runner, statistics, study
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,13 +36,13 @@ def test_run_all_quick(tmp_path):
         cells = protocol.find(name).cells("quick")
         assert set(table["cell"]) == {cell.name for cell in cells}
         assert set(pd.read_csv(folder / "times.csv")["cell"]) == {cell.name for cell in cells}
-        manifest = json.loads((folder / "manifest.json").read_text())
-        assert manifest["arguments"] == {"seed": 0, "size": "quick"} and len(manifest["cells"]) == len(cells)
+        record = json.loads((folder / "manifest.json").read_text())
+        assert record["arguments"] == {"seed": 0, "size": "quick"} and len(record["cells"]) == len(cells)
         page, text = (folder / "report.html").read_text(), (folder / "report.md").read_text()
         figures = re.findall(r"!\[\w+\]\((\w+)\.png\)", text)
         assert figures and page.count("data:image/png;base64,") == len(figures)
         assert not re.search(r'(src|href)="(?!data:)', page)  # nothing is beside the page
-        assert manifest["code"] in page
+        assert record["code"] in page
         for figure in figures:
             assert (folder / f"{figure}.png").stat().st_size > 10_000
             assert (folder / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
@@ -69,7 +70,61 @@ def test_cells_have_stable_ids_and_json_arguments(name, size):
     cells = experiment.cells(size)
     assert len({cell.name for cell in cells}) == len(cells) > 0
     json.dumps([dict(cell.arguments) for cell in cells])
-    assert experiment.SECONDS[size] > 0 and experiment.DESCRIPTION
+    assert experiment.seconds[size] > 0 and experiment.description
+
+
+SWEEP = """
+import numpy as np
+from experiments.protocol import Cell, columns
+
+def cells(size):
+    return [Cell(f"die-{sides}", {"sides": sides}) for sides in (6, 20)]
+
+def solve(cell, seed):
+    sides = cell.arguments["sides"]
+    drawn = np.random.default_rng(seed).integers(1, sides + 1, 500)
+    return columns([{"sides": sides, "mean": drawn.mean()}])
+"""
+ANALYSIS = """
+from experiments.protocol import Check
+
+TITLE, INTRODUCTION = "Dice", "Means of 500 throws."
+
+def summary(frame):
+    return frame[["sides", "mean"]]
+
+def findings(frame):
+    return "They are dice."
+
+def checks(frame):
+    return [Check("means are near", bool((abs(frame["mean"] - (frame["sides"] + 1) / 2) < 2).all()), "")]
+
+def figures(frame):
+    return {}
+"""
+PACKAGE = """
+from experiments.dice import analysis, sweep
+from experiments.study import study
+
+EXPERIMENT = study(sweep, analysis, "dice", dict.fromkeys(("quick", "default", "full"), 1.0))
+"""
+
+
+def test_a_study_of_ones_own_is_a_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "code" / "dice"
+    folder.mkdir(parents=True)
+    for name, text in {"__init__": PACKAGE, "sweep": SWEEP, "analysis": ANALYSIS}.items():
+        (folder / f"{name}.py").write_text(text)
+    monkeypatch.setattr(experiments, "__path__", [*experiments.__path__, str(tmp_path / "code")])
+    assert "dice" in protocol.names()
+    experiment = protocol.find("dice")
+    assert folder / "sweep.py" in manifest.sources(*experiment.modules)
+    said = runner.run(experiment, tmp_path / "out", size="quick")
+    assert said.headline[0] == ["sides", "mean"] and all(check.holds for check in said.checks)
+    assert pd.read_csv(tmp_path / "out" / "table.csv")["sides"].tolist() == [20, 6]
+    assert (tmp_path / "out" / "report.md").read_text().startswith("# Dice")
+    for name in [name for name in sys.modules if name.startswith("experiments.dice")]:
+        del sys.modules[name]
 
 
 def test_report_of_nothing_is_a_sentence(tmp_path):

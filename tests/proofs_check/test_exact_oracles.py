@@ -16,7 +16,7 @@ from proofs_check.families import models, on_grid, particle_laws, rows_of
 pytestmark = pytest.mark.fast
 
 
-@given(case=on_grid(1))
+@given(case=on_grid(1).strategy)
 def test_image_is_the_textbook_formula(case):
     exact = ex.Exact(case)
     dense = oracles.dense_bellman(case.model, case.on.points, case.weights[0])
@@ -24,7 +24,7 @@ def test_image_is_the_textbook_formula(case):
     assert np.allclose(exact.pmf(exact.image(exact.laws(0))), dense, atol=1e-12 * size, rtol=0)
 
 
-@given(case=particle_laws(2, 3))
+@given(case=particle_laws(2, 3).strategy)
 def test_distances_are_scipys(case):
     exact = ex.Exact(case)
     for x, (mu, nu) in enumerate(zip(exact.laws(0), exact.laws(1), strict=True)):
@@ -36,7 +36,7 @@ def test_distances_are_scipys(case):
         assert ex.w_infinity(mu, nu) ** 8 >= ex.transport_cost(mu, nu, 8)
 
 
-@given(case=models(states=2))
+@given(case=models(states=2).strategy)
 def test_rows_give_the_model_back(case):
     again = distrl.MRP.from_outcomes(rows_of(case.model), case.discount, states=case.states)
     # the same rows, of which repeated ones are summed in another order: some units in the last place

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -15,10 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+import distrl
+from proofs_check import claim as claim_module
+from proofs_check import claims as folder
 from proofs_check import mutations, report, runner
 from proofs_check.__main__ import app
 from proofs_check.case import Case
-from proofs_check.claim import Claim, Reading, find
+from proofs_check.claim import REGISTER, Claim, Reading, claim, claims, find
 from proofs_check.families import models, on_grid, structured_models
 from proofs_check.search import MUTATION, QUICK, Hunt, Result, keep
 
@@ -26,8 +30,17 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def _claim(measure, **attributes):
-    texts = dict.fromkeys(("statement", "latex", "source", "evidence"), "-")
-    return Claim(**{"id": "-", "expected": "holds", "module": "own", "measure": measure, **texts, **attributes})
+    texts = dict.fromkeys(("statement", "latex", "source", "evidence", "measured", "bound"), "-")
+    return Claim(
+        **{
+            "id": "-",
+            "expected": "holds",
+            "module": "proofs_check.claims.own",
+            "measure": measure,
+            **texts,
+            **attributes,
+        }
+    )
 
 
 @pytest.mark.fast
@@ -54,13 +67,13 @@ def test_room_counts_against_the_ratio():
     assert Reading(np.array([1.0, 3.0]), np.array([2.0, 4.0])).ratio == 0.75
 
 
-@given(case=on_grid(2))
+@given(case=on_grid(2).strategy)
 def test_cases_survive_json(case):
     again = Case.from_json(json.loads(json.dumps(case.to_json())))
     assert again.to_json() == case.to_json() and str(again) == str(case)
 
 
-@given(case=on_grid(1, particles=3), seed=st.integers(0, 1000))
+@given(case=on_grid(1, particles=3).strategy, seed=st.integers(0, 1000))
 def test_moved_cases_are_valid_and_stay_where_nothing_moves(case, seed):
     step = np.random.default_rng(seed).normal(size=case.dimension)
     moved = case.moved(step)
@@ -75,7 +88,7 @@ def test_a_false_claim_is_refuted_by_a_shrunk_instance():
     def measure(case):
         return Reading(max(abs(row[3]) for row in case.rows), 3.0)
 
-    result = Hunt(_claim(measure, family=models()), QUICK).run(kept=None)
+    result = Hunt(_claim(measure, family=models().strategy), QUICK).run(kept=None)
     assert result.verdict == "refuted" and not result.as_expected
     assert result.measured == 4.0  # the smallest reward of the family that breaks it
 
@@ -84,7 +97,7 @@ def test_search_climbs_to_the_largest_ratio():
     def measure(case):
         return Reading(1.0 / (1.0 + (case.rows[0][3] - math.pi) ** 2), 1.0)
 
-    result = Hunt(_claim(measure, family=models(states=1)), QUICK).run(kept=None)
+    result = Hunt(_claim(measure, family=models(states=1).strategy), QUICK).run(kept=None)
     assert result.verdict == "holds" and result.ratio > 0.99
 
 
@@ -160,6 +173,69 @@ def test_report_has_every_claim(tmp_path):
     assert (tmp_path / "cdrl18.png").stat().st_size > 1000
 
 
+ATTRIBUTES = {
+    "statement": "Returns are at most the largest reward over 1 - g.",
+    "latex": r"V\le\max|r|/(1-\gamma)",
+    "source": "a geometric series",
+    "evidence": "derived",
+    "measured": "|means|",
+    "bound": "the largest reward over 1 - g",
+}
+TITLE = "Claims of somebody else"
+
+
+@pytest.fixture
+def own_register(monkeypatch):
+    """What a test registers is gone after it."""
+    claims()
+    monkeypatch.setattr(claim_module, "REGISTER", dict(REGISTER))
+
+
+def test_a_claim_from_outside_is_found_hunted_and_reported(tmp_path, own_register):
+    @claim("means-below-rewards", family=models(states=2, mild=True), **ATTRIBUTES)
+    def means_below_rewards(case):
+        """Rewards are discounted."""
+        largest = max(abs(row[3]) for row in case.rows) / (1.0 - case.discount)
+        yield Reading(np.abs(distrl.evaluate(case.model, distrl.Moments(1)).values), largest, 1e-9 * (1.0 + largest))
+
+    entry = find("means-below-rewards")
+    assert claims()[-1] is entry and entry.why == "Rewards are discounted."
+    assert entry.searched == "processes of up to 2 states, discounts up to .8"
+    result = Hunt(entry, MUTATION).run(kept=None)
+    assert result.as_expected and result.instances > 0
+    report.write([result], MUTATION, tmp_path)
+    assert f"## {TITLE}\n" in (tmp_path / "report.md").read_text()
+
+
+def test_a_paper_in_the_folder_is_found_by_itself(tmp_path, monkeypatch, own_register):
+    (tmp_path / "sutton88.py").write_text(
+        "from proofs_check.claim import Reading, claim\n"
+        "from proofs_check.families import structured_models\n"
+        "TITLE = 'Sutton 1988'\n"
+        f"@claim('one-is-below-two', structured=structured_models, **{ATTRIBUTES})\n"
+        "def one_is_below_two(case):\n"
+        "    return Reading(1.0, 2.0)\n"
+    )
+    monkeypatch.setattr(folder, "__path__", [*folder.__path__, str(tmp_path)])
+    assert claims()[-1].id == "one-is-below-two" and list(claim_module.papers().items())[-1][1] == "Sutton 1988"
+    del sys.modules["proofs_check.claims.sutton88"]
+
+
+def test_a_wrong_keyword_and_a_used_id_are_errors(own_register):
+    with pytest.raises(TypeError, match="statment"):
+        claim("new", statment="a typo", **ATTRIBUTES)
+    with pytest.raises(ValueError, match="two claims are called pythagoras"):
+        claim("pythagoras", **ATTRIBUTES)(lambda case: None)
+
+
+def test_papers_do_not_borrow_from_each_other():
+    root = ROOT / "proofs_check" / "claims"
+    for file in root.rglob("*.py"):
+        paper = file.relative_to(root).parts[0].removesuffix(".py")
+        borrowed = re.findall(r"proofs_check\.claims\.(\w+)", file.read_text(encoding="utf-8"))
+        assert set(borrowed) <= {paper}, file
+
+
 def test_unexpected_verdicts_fail_the_command(monkeypatch):
     wrong = Result(find("pythagoras"), verdict="refuted", instances=1)
     monkeypatch.setattr(runner, "run", lambda *arguments, **options: [wrong])
@@ -185,7 +261,7 @@ def test_faults_have_names_and_claims():
 def test_a_fault_in_an_installed_copy_fails_the_command(tmp_path):
     for package in ("distrl", "proofs_check"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "instances"))
-    source = tmp_path / "distrl" / "operators" / "plan.py"
+    source = tmp_path / "distrl" / "operators" / "kernel_plan.py"
     text = source.read_text(encoding="utf-8")
     right = "read_at=(read_reward + discount * grid.low - grid.low) / grid.spacing"
     assert right in text

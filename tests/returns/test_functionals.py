@@ -183,13 +183,13 @@ def test_quantile_ignores_rounding_of_the_cumulative_mass() -> None:
 
 def test_extreme_quantiles_look_past_the_noise_of_a_linear_solve() -> None:
     noisy = np.array([-1e-17, 1e-16, 0.5, 0.5, 1e-16])
-    law = CategoricalReturns._trusted(Grid(0, 4, 5), noisy)
+    law = CategoricalReturns.trusted(Grid(0, 4, 5), noisy)
     np.testing.assert_array_equal(law.quantile([0.0, 1.0]), [2.0, 3.0])
 
 
 def test_weights_of_minus_rounding_never_give_nan() -> None:
     noisy = np.array([[-1e-16, 1.0, -1e-16], [0.0, 0.0, 1.0]])
-    batch = CategoricalReturns._trusted(Grid(0, 1, 3), noisy)
+    batch = CategoricalReturns.trusted(Grid(0, 1, 3), noisy)
     for answer in (
         batch.mean(),
         batch.var(),

@@ -14,7 +14,7 @@ from scipy import integrate, stats
 
 from distrl.models.laws import FiniteLaw, LatticeLaw, Law, ScipyLaw, as_law
 from distrl.models.laws.closed_forms import CLOSED_FORMS
-from distrl.models.laws.tables import build_table
+from distrl.models.laws.table_building import table_from_cdf
 
 pytestmark = pytest.mark.fast
 
@@ -103,7 +103,7 @@ def test_put_and_stop_loss_differ_by_the_distance_to_the_mean(frozen: Any) -> No
 def test_closed_forms_and_the_quadrature_table_agree(frozen: Any) -> None:
     law = law_of(frozen)
     assert isinstance(law, ScipyLaw) and law._table is None
-    table = build_table(frozen.cdf, frozen.sf, frozen.support(), "law", frozen.ppf([0.25, 0.5, 0.75]))
+    table = table_from_cdf(frozen.cdf, frozen.sf, frozen.support(), "law", frozen.ppf([0.25, 0.5, 0.75]))
     k = np.concatenate([probes(frozen), frozen.ppf(np.linspace(0.01, 0.99, 37))])
     bound = np.array([law.put_error(abs(float(x))) for x in k]) + table.error
     # 1e-12: the CDF and the mean of SciPy

@@ -252,7 +252,7 @@ def test_extreme_magnitudes_stay_finite_and_are_never_nan() -> None:
 
 
 def test_rounding_below_zero_in_solver_output_is_harmless() -> None:
-    noisy = CategoricalReturns._trusted(Grid(0, 2, 3), np.array([[-1e-16, 1.0, -1e-16]]))
+    noisy = CategoricalReturns.trusted(Grid(0, 2, 3), np.array([[-1e-16, 1.0, -1e-16]]))
     for p in (1, 2, np.inf):
         assert float(wasserstein(noisy, FiniteLaw([1.0]), p)[0]) <= 1e-15
         assert not np.isnan(wasserstein(noisy, stats.norm(1, 1), p)).any()

@@ -55,7 +55,7 @@ def same(first: distrl.LearningRun, second: distrl.LearningRun, replications: in
     np.testing.assert_array_equal(first.updates, second.updates)
     np.testing.assert_array_equal(first.values[:, kept], second.values[:, kept])
     np.testing.assert_array_equal(first.visits[kept], second.visits[kept])
-    for x, y in zip(first._records, second._records, strict=True):
+    for x, y in zip(first.estimates, second.estimates, strict=True):
         np.testing.assert_array_equal(x[kept], y[kept])
 
 

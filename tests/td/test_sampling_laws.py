@@ -10,7 +10,7 @@ from oracles import rows_of
 from scipy import stats
 
 import distrl
-from distrl.td.sampling import Source, Stream, child
+from distrl.td.sampling import Sampler, Stream, child
 from distrl.testing.strategies import mrps
 
 pytestmark = pytest.mark.fast
@@ -19,7 +19,7 @@ SEED = np.random.SeedSequence(20)
 
 
 def stream(model: distrl.MRP, sampling: str, steps: int = 1) -> Stream:
-    return Stream(Source.of(model, sampling, steps), child(SEED, 0))
+    return Stream(Sampler.of(model, sampling, steps), child(SEED, 0))
 
 
 def columns(targets) -> list[tuple]:

@@ -164,7 +164,7 @@ def test_recentred_updates_are_the_recursion():
 def test_the_laws_given_for_signed_masses_are_laws_and_the_nearest_ones():
     from scipy.optimize import LinearConstraint, minimize
 
-    from distrl.td.methods import nearest_law
+    from distrl.td.categorical import nearest_law
 
     rng = np.random.default_rng(3)
     for _ in range(5):

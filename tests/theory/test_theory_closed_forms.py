@@ -70,3 +70,26 @@ def test_closed_forms():
     assert theory.stochastic_variation(8.0) == 2.0
     assert theory.simulation_w1(2.0, 0.5, 0.25) == 1.0
     assert math.isclose(theory.mean_difference_near_absorbing(0.9, 0.5, 0.1), 1 / (1 - 0.54) - 1 / (1 - 0.45))
+
+
+@pytest.mark.parametrize(
+    ("bound", "arguments"),
+    [
+        (theory.fixed_point_w1, ([0.1, 0.3, 2.0], [0.0, 0.9, 1.0])),
+        (theory.fixed_point_cramer_squared, ([0.1, 0.3, 2.0], [0.0, 0.9, 1.0])),
+        (theory.quantile_projection_w1, ([0.0, 1.0, 3.7], [1, 2, 50])),
+        (theory.quantile_w1, ([0.1, 1.0, 3.7], [1, 2, 50], [0.0, 0.9, 1.0])),
+        (theory.quantile_w1_between, ([0.1, 1.0, 3.7], [1, 2, 50], [0.0, 0.9, 0.5], [0.0, 2.0, 5.0], [1.0, 2.0, 6.0])),
+        (theory.dkw_halfwidth, ([1, 10, 1000], [0.5, 0.95, 1.0])),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_an_array_gets_what_each_of_its_numbers_gets(bound, arguments):
+    whole = bound(*map(np.array, arguments))
+    singles = [bound(*numbers) for numbers in zip(*arguments, strict=True)]
+    assert all(type(single) is float for single in singles)
+    np.testing.assert_array_equal(whole, singles)
+    first, *rest = arguments  # one array, and numbers beside it
+    column = bound(np.array(first)[:, None], *(values[1] for values in rest))
+    assert column.shape == (3, 1)
+    np.testing.assert_array_equal(column[1], singles[1])

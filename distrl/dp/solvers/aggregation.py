@@ -12,8 +12,7 @@ import numpy as np
 from distrl._kernels.graph import match_neighbours
 from distrl._lazy import linalg, sparse
 from distrl._validation import FloatArray, IntArray
-from distrl.operators.categorical import plan_matrix
-from distrl.operators.plan import Plan
+from distrl.operators.kernel_plan import KernelPlan, plan_matrix
 from distrl.operators.system import System
 
 #: Most unknowns of the coarse system: with twice as many, solves with its LU take longer than the rounds they save.
@@ -91,7 +90,7 @@ def groups_of(matrix: sparse.csr_array, atoms: int) -> tuple[IntArray, float]:
     return labels, strength.nnz / n
 
 
-def _group_plan(system: System, labels: IntArray, share: FloatArray) -> Plan:
+def _group_plan(system: System, labels: IntArray, share: FloatArray) -> KernelPlan:
     """The plan of R A P: from each group, a read of each group it leads to at each rounded position."""
     pointers, successor, weight, at = system.reads()
     source = np.repeat(np.arange(system.n), np.diff(pointers))
@@ -108,7 +107,7 @@ def _group_plan(system: System, labels: IntArray, share: FloatArray) -> Plan:
     pair, step = np.divmod(found, bins)
     heads, tails = np.divmod(pair, count)
     one_each = np.arange(len(found) + 1)
-    return Plan(
+    return KernelPlan(
         discount=system.plan.discount,
         group_ptr=np.searchsorted(heads, np.arange(count + 1)).astype(np.int64),
         successor_ptr=one_each,

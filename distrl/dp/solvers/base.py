@@ -9,14 +9,12 @@ your own, supply `name`, `takes_law_blocks` and `solve`, and pass it as `Categor
 import math
 from typing import NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
-
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.dp.call import Call
 from distrl.dp.status import Status
 from distrl.operators.system import System
 
-_EPS = float(np.finfo(np.float64).eps)
 #: Corrections leave dips in CDFs of about the residual; cutting them off costs part of it, so solvers that correct aim
 #: this much below the goal.
 MARGIN = 0.25
@@ -136,4 +134,4 @@ def run(solver: Solver, system: System, start: FloatArray, stop: Stop) -> Solved
 
 def has_stalled(system: System, residual: float, since: int) -> bool:
     """Whether sweeps lead nowhere: no number any more, or `since` > 50 of them no smaller near what rounding allows."""
-    return residual == math.inf or (since > 50 and residual < 1e4 * _EPS * (system.grid.atoms - 1))
+    return residual == math.inf or (since > 50 and residual < 1e4 * EPS * (system.grid.atoms - 1))

@@ -7,7 +7,7 @@ import numpy as np
 from distrl._kernels.graph import component_levels
 from distrl._lazy import csgraph, sparse
 from distrl._validation import IntArray
-from distrl.operators.plan import Plan
+from distrl.operators.kernel_plan import KernelPlan
 
 #: With more rounds of components than this, setting up each costs more than it saves.
 MOST_ROUNDS = 40
@@ -24,7 +24,7 @@ class Round(NamedTuple):
     block: IntArray
 
 
-def rounds(plan: Plan) -> list[Round]:
+def rounds(plan: KernelPlan) -> list[Round]:
     """The order of work, last states of the model first. Time O(outcomes)."""
     n = len(plan.group_ptr) - 1
     source = np.repeat(np.arange(n), np.diff(plan.successor_ptr[plan.group_ptr]))

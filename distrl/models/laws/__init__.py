@@ -14,9 +14,9 @@ and what is left of the difference is the law's `error`, which certificates add.
 """
 
 from distrl.models.laws.accept import as_law
-from distrl.models.laws.base import Law
+from distrl.models.laws.base import Law, is_law
 from distrl.models.laws.finite import FiniteLaw
 from distrl.models.laws.lattice import LatticeLaw
 from distrl.models.laws.scipy_laws import ScipyLaw
 
-__all__ = ["FiniteLaw", "LatticeLaw", "Law", "ScipyLaw", "as_law"]
+__all__ = ["FiniteLaw", "LatticeLaw", "Law", "ScipyLaw", "as_law", "is_law"]

@@ -4,8 +4,8 @@ import warnings
 from typing import Any
 
 from distrl._steady import steady
-from distrl._validation import LARGEST_NUMBER
-from distrl.models.laws.base import Law
+from distrl._tolerances import LARGEST_NUMBER
+from distrl.models.laws.base import Law, is_law
 from distrl.models.laws.describe import describe, is_discrete, legacy
 from distrl.models.laws.lattice import discrete_law
 from distrl.models.laws.scipy_laws import ScipyLaw
@@ -29,7 +29,7 @@ def as_law(value: Any, name: str) -> Law:
     """
     if isinstance(value, Law):
         return value
-    if not hasattr(value, "cdf"):
+    if not is_law(value):
         raise TypeError(f"{name} is {value!r}; expected a number, a distrl.FiniteLaw or a frozen scipy.stats law")
     if isinstance(value, type) or hasattr(value, "freeze"):
         raise TypeError(f"{name} is not frozen: give its parameters, e.g. scipy.stats.norm(0, 1)")

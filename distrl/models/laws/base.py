@@ -7,9 +7,16 @@ from collections.abc import Hashable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 
-_EPS = float(np.finfo(np.float64).eps)
+
+def is_law(value: object) -> bool:
+    """Whether something may be given as a law: it has a CDF, as a `Law` and what `scipy.stats` freezes have.
+
+    `as_law` says of those what is wrong with the ones that are none.
+    """
+    return hasattr(value, "cdf")
 
 
 class Law(ABC):
@@ -72,11 +79,11 @@ class Law(ABC):
     @property
     def mean_error(self) -> float:
         """Bound on the distance of `mean` to the mean of the law that was given."""
-        return self.error + 4.0 * _EPS * abs(self.mean)
+        return self.error + 4.0 * EPS * abs(self.mean)
 
     def rounding(self, reach: float) -> float:
         """Bound on the rounding error of `put` at |k| <= reach."""
-        return 4.0 * _EPS * (reach + abs(self.mean))
+        return 4.0 * EPS * (reach + abs(self.mean))
 
     def put_error(self, reach: float) -> float:
         """Bound on the distance of `put` at |k| <= reach to that of the law that was given."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from distrl._lazy import special
+from distrl._tolerances import NOT_ZERO
 
 
 def _norm(z: Any) -> Any:
@@ -60,7 +61,7 @@ def _logistic(z: Any) -> Any:
 
 
 def _lognorm(z: Any, s: float) -> Any:
-    positive = np.maximum(z, 1e-300)
+    positive = np.maximum(z, NOT_ZERO)
     score = np.log(positive) / s
     return positive * special.ndtr(score) - math.exp(s * s / 2) * special.ndtr(score - s)
 

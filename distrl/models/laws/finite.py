@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._steady import steady
-from distrl._validation import LARGEST_NUMBER, FloatArray, distribution, float_array, whole_number
+from distrl._tolerances import EPS, LARGEST_NUMBER, LEVEL
+from distrl._validation import FloatArray, distribution, float_array, whole_number
 from distrl.models.laws.base import Law
 
 _BLOCK = 1024
@@ -91,10 +92,10 @@ class FiniteLaw(Law):
     def rounding(self, reach: float) -> float:
         # running sums of the masses, and of masses times values
         terms = min(len(self.values), _BLOCK + len(self.values) // _BLOCK + 1) + 4
-        return terms * float(np.finfo(np.float64).eps) * (reach + self.absolute_mean())
+        return terms * EPS * (reach + self.absolute_mean())
 
     def quantile(self, q: ArrayLike) -> FloatArray:
-        index = np.searchsorted(self._cumulative, np.asarray(q, dtype=np.float64) - 1e-9)
+        index = np.searchsorted(self._cumulative, np.asarray(q, dtype=np.float64) - LEVEL)
         return self.values[np.minimum(index, len(self.values) - 1)]
 
     def sample(self, size: int, rng: np.random.Generator) -> FloatArray:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._validation import LARGEST_NUMBER, FloatArray, whole_number
+from distrl._tolerances import EPS, LARGEST_NUMBER
+from distrl._validation import FloatArray, whole_number
 from distrl.models.laws.describe import describe, own_parameters, stated_moments
 from distrl.models.laws.finite import FiniteLaw
 
@@ -62,7 +63,7 @@ class LatticeLaw(FiniteLaw):
 
     def quantile(self, q: ArrayLike) -> FloatArray:
         levels = np.asarray(q, dtype=np.float64)
-        index = np.searchsorted(self._cumulative, levels * (1.0 - 4.0 * np.finfo(np.float64).eps))
+        index = np.searchsorted(self._cumulative, levels * (1.0 - 4.0 * EPS))
         inside = self.values[np.minimum(index, len(self.values) - 1)]
         return np.where(levels <= 0.0, self.support[0], np.where(levels >= 1.0, self.support[1], inside))
 
@@ -99,7 +100,7 @@ class LatticeLaw(FiniteLaw):
 
     def resolution(self, reach: Any) -> Any:
         # of a point, and of the values, which are rounded sums
-        return 4.0 * float(np.finfo(np.float64).eps) * (reach + abs(self.values[0]))
+        return 4.0 * EPS * (reach + abs(self.values[0]))
 
 
 def discrete_law(frozen: Any) -> FiniteLaw:

@@ -3,16 +3,16 @@
 import math
 from collections.abc import Callable, Hashable
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, whole_number
 from distrl.models.laws.base import Law
-from distrl.models.laws.closed_forms import CLOSED_FORMS
-from distrl.models.laws.describe import describe, functions, own_parameters, says_itself, stated_moments
-from distrl.models.laws.tables import CdfTable, build_table
+from distrl.models.laws.describe import describe, own_parameters, says_itself
+from distrl.models.laws.standard import checked_standard, plain_table, standard_form_of, support_of
+from distrl.models.laws.tables import CdfTable
 
 _STANDARD_DRAWS: dict[str, Callable[..., FloatArray]] = {
     "norm": np.random.Generator.standard_normal,
@@ -21,8 +21,6 @@ _STANDARD_DRAWS: dict[str, Callable[..., FloatArray]] = {
     "t": np.random.Generator.standard_t,
     "gamma": np.random.Generator.standard_gamma,
 }
-_LARGEST_ERROR = 1e-6  # of a law's mean absolute deviation: beyond it a law is refused
-_CLOSED_ERROR = 1e-9  # of the same: beyond it a closed form is not believed
 _FAR = 1e100  # standard deviations or so from which on a law is at a point
 
 
@@ -35,18 +33,19 @@ class ScipyLaw(Law):
     """
 
     def __init__(self, frozen: Any) -> None:
-        _support(describe(frozen), frozen)  # which is where SciPy says that parameters are not valid
+        text = describe(frozen)
+        support_of(text, frozen)  # which is where SciPy says that parameters are not valid
         own = own_parameters(frozen)
+        self.frozen: Any
+        self._name: str | None
+        self._shapes: tuple[float, ...]
         if own is None:
-            self._read(None, (None, (), 0.0, 1.0), _checked(describe(frozen), frozen, None), describe(frozen))
+            self.frozen, standard = None, checked_standard(text, frozen, None)
+            self._name, self._shapes, loc, scale = None, (), 0.0, 1.0
         else:
-            self._read(frozen, own, standard_form_of(own[0], own[1]), describe(frozen))
-
-    def _read(
-        self, frozen: Any, own: tuple[str | None, tuple[float, ...], float, float], standard: "Standard", text: str
-    ) -> None:
-        self.frozen, self._standard, self._text = frozen, standard, text
-        self._name, self._shapes, self._loc, self._scale = _, _, loc, scale = own
+            self.frozen, standard = frozen, standard_form_of(own[0], own[1])
+            self._name, self._shapes, loc, scale = own
+        self._standard, self._text, self._loc, self._scale = standard, text, loc, scale
         self.mean = loc + scale * standard.mean
         with np.errstate(over="ignore", under="ignore"):
             self.variance = float(np.float64(scale) ** 2 * standard.variance)
@@ -62,10 +61,10 @@ class ScipyLaw(Law):
     def __deepcopy__(self, memo: Any) -> "ScipyLaw":
         return self
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: Any) -> Any:
         if self.frozen is not None:
             return _frozen_again, (type(self), self._name, self._shapes, self._loc, self._scale)
-        return _from_table, (type(self), self._text, self._standard)
+        return super().__reduce_ex__(protocol)  # the table, and no function of a user's
 
     @cached_property
     def key(self) -> Hashable:
@@ -166,7 +165,7 @@ class ScipyLaw(Law):
         if order >= self.tail_index:
             return math.inf
         standard = self._standard
-        table = standard.table if standard.table is not None else _plain_table(str(self._name), self._shapes)
+        table = standard.table if standard.table is not None else plain_table(str(self._name), self._shapes)
         found = table.central_moment(order, table.mean)
         if not math.isfinite(found):  # its tail was cut before this moment was there
             found = Law.central_moment(self.standard_form()[0], order)
@@ -214,35 +213,6 @@ class ScipyLaw(Law):
             return np.asarray(self._loc + self._scale * z) if self._name is not None else z
 
 
-class Standard(NamedTuple):
-    """A law of location 0 and scale 1: a closed form of E[(z - Z)+], or else a table; mean, variance and errors."""
-
-    closed: Callable[[FloatArray], FloatArray] | None
-    table: CdfTable | None
-    mean: float
-    variance: float
-    support: tuple[float, float]
-    error: float
-    cdf_error: float
-
-
-@lru_cache(maxsize=1024)
-def standard_form_of(name: str, shapes: tuple[float, ...]) -> Standard:
-    """What is known of a family at these shapes, checked once.
-
-    Raises
-    ------
-    ValueError
-        The parts of the law contradict each other, it has no mean, or its CDF is too slow.
-    """
-    from scipy import stats
-
-    frozen = getattr(stats, name)(*shapes)
-    formula = CLOSED_FORMS.get(name)
-    closed = None if formula is None else (lambda z: np.asarray(formula(z, *shapes), dtype=np.float64))
-    return _checked(describe(frozen), frozen, closed)
-
-
 @lru_cache(maxsize=1024)
 def _standard_law(kind: type[ScipyLaw], name: str, shapes: tuple[float, ...]) -> ScipyLaw:
     """One object for a whole location-scale family."""
@@ -251,158 +221,7 @@ def _standard_law(kind: type[ScipyLaw], name: str, shapes: tuple[float, ...]) ->
     return kind(getattr(stats, name)(*shapes))
 
 
-@lru_cache(maxsize=128)
-def _plain_table(name: str, shapes: tuple[float, ...]) -> CdfTable:
-    """The table of a law that has a closed form."""
-    from scipy import stats
-
-    return _table_of(name, getattr(stats, name)(*shapes))
-
-
 def _frozen_again(kind: type[ScipyLaw], name: str, shapes: tuple[float, ...], loc: float, scale: float) -> ScipyLaw:
     from scipy import stats
 
     return kind(getattr(stats, name)(*shapes, loc=loc, scale=scale))
-
-
-def _from_table(kind: type[ScipyLaw], text: str, standard: Standard) -> ScipyLaw:
-    law = kind.__new__(kind)
-    law._read(None, (None, (), 0.0, 1.0), standard, text)
-    return law
-
-
-def _checked(text: str, frozen: Any, closed: Callable[[FloatArray], FloatArray] | None) -> Standard:
-    support = _support(text, frozen)
-    with np.errstate(all="ignore"):
-        mean, variance = stated_moments(frozen) if closed is None else (float(frozen.mean()), float(frozen.var()))
-    if mean is not None and math.isinf(mean):
-        raise ValueError(f"{text} has no finite mean, so its return has none either")
-    if mean is not None and not support[0] < mean < support[1]:
-        mean = None  # SciPy's formula has cancelled: the CDF decides
-    variance = None if variance is None or not variance > 0.0 else variance
-    if closed is not None and mean is not None:
-        with np.errstate(all="ignore"):
-            spread, error = closed_form_error(frozen, closed, mean, support)
-        if error <= _CLOSED_ERROR * spread:
-            return Standard(closed, None, mean, math.inf if variance is None else variance, support, error, 0.0)
-        mean = None  # of these families the CDF is known to be right, where formulas cancel
-    table = _table_of(text, frozen)
-    spread = 2.0 * float(table.put(np.array([table.mean]))[0])
-    error = table.error
-    if not error <= _LARGEST_ERROR * spread:
-        raise ValueError(
-            f"{text}: its CDF says what its mean is to within {error:.2g} only, for a mean deviation of {spread:.2g}; "
-            "use a distrl.FiniteLaw of some hundred quantiles, or of a sample"
-        )
-    if mean is not None:
-        gap = abs(mean - table.mean)
-        if gap > error + _LARGEST_ERROR * spread:
-            raise _contradiction(text, "mean", mean, table.mean)
-        error += gap
-    found = table.central_moment(2, table.mean)
-    heavy = math.isinf(found) or table.tail_index < 2.5
-    if variance is not None and not heavy and not abs(variance - found) <= 0.01 * found:
-        if closed is None:
-            raise _contradiction(text, "variance", variance, found)
-        variance = None
-    variance = found if variance is None else variance
-    return Standard(None, table, table.mean, variance, support, error, table.cdf_error)
-
-
-def _contradiction(text: str, what: str, stated: float, found: float) -> ValueError:
-    return ValueError(
-        f"{text} contradicts itself: by its formula its {what} is {stated:.12g}, by its CDF {found:.12g}; one of them "
-        "is wrong, so use a distrl.FiniteLaw of a sample"
-    )
-
-
-def _support(text: str, frozen: Any) -> tuple[float, float]:
-    if not hasattr(frozen, "support"):
-        return -math.inf, math.inf
-    try:
-        low, high = (float(bound) for bound in frozen.support())
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{text} has no single mean: its parameters must be single numbers ({error})") from error
-    if math.isnan(low) or math.isnan(high):
-        raise ValueError(f"{text} has invalid parameters")
-    return low, high
-
-
-def _table_of(text: str, frozen: Any) -> CdfTable:
-    cdf, survival, quantile = functions(frozen)
-    hints = np.full(3, np.nan)
-    if quantile is not None:
-        try:
-            with np.errstate(all="ignore"):
-                hints = quantile(np.array([0.25, 0.5, 0.75]))
-        except Exception:  # SciPy's root finder gave up: the CDF is searched instead
-            pass
-    bins = getattr(getattr(frozen, "dist", None), "_hbins", None)  # of a histogram
-    if bins is not None:
-        _, loc, scale = frozen.dist._parse_args(*frozen.args, **frozen.kwds)
-        bins = float(loc) + float(scale) * np.asarray(bins, dtype=np.float64)
-    return build_table(cdf, survival, _support(text, frozen), text, hints, bins)
-
-
-# -- closed forms against the CDF -------------------------------------------------------------------------------------
-
-_LEVELS = np.array([1e-3, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98])
-_WITNESSES = np.array([1e-12, 0.5, 1.0 - 1e-6])  # levels at which quantile and CDF have to agree
-_FEW, _MANY = (np.polynomial.legendre.leggauss(order) for order in (10, 20))
-
-
-def closed_form_error(
-    frozen: Any, closed: Callable[[FloatArray], FloatArray], mean: float, support: tuple[float, float]
-) -> tuple[float, float]:
-    """(spread, error): E|Z - mean|, and how far the closed form and the mean are from integrals of SciPy's functions.
-
-    Between quantiles by 20-point Gauss-Legendre, whose own error is what 10 points give less; beyond them by
-    E[(Z - k)+] = int (isf(e^-s) - k) e^-s ds. About 600 values of SciPy's functions.
-    """
-    spread = 2.0 * float(closed(np.array([mean]))[0])
-    quantiles = np.asarray(frozen.ppf(np.append(_LEVELS, _WITNESSES)))  # every call of SciPy costs a tenth of a ms
-    marks = np.append(quantiles[: len(_LEVELS)], frozen.isf(_LEVELS[:1]))
-    marks = np.unique(np.clip(marks[np.isfinite(marks)], *support))
-    if not (len(marks) >= 4 and spread > 0.0 and math.isfinite(spread)):
-        return 1.0, math.inf
-    low, half, witnesses = marks[:-1], np.diff(marks) / 2, quantiles[len(_LEVELS) :]
-    points = low[:, None] + half[:, None] * (1.0 + np.append(_FEW[0], _MANY[0]))
-    values = np.asarray(frozen.cdf(np.append(points, witnesses)))
-    inner = (witnesses > support[0]) & (witnesses < support[1])
-    if not (np.abs(values[points.size :] - _WITNESSES)[inner] <= 1e-9).all():
-        return 1.0, math.inf
-    heights = values[: points.size].reshape(points.shape)
-    few, many = half * (heights[:, :10] @ _FEW[1]), half * (heights[:, 10:] @ _MANY[1])
-    doubt = 10.0 * np.abs(many - few)
-    puts = closed(marks)
-    rounding = 64.0 * np.finfo(np.float64).eps * (np.abs(marks).max() + abs(mean))
-    error = float(np.maximum(np.abs(np.diff(puts) - many) - doubt - rounding, 0.0).sum())
-    if not float(doubt.sum()) <= 1e-3 * spread:
-        return 1.0, math.inf
-    right = puts[-1] - (marks[-1] - mean)
-    ends = ((puts[0], lambda t: marks[0] - frozen.ppf(t)), (right, lambda t: frozen.isf(t) - marks[-1]))
-    for stated, excess in ends:
-        found, unsure = _beyond(excess, float(_LEVELS[0]))
-        if not unsure <= 1e-6 * spread:
-            return 1.0, math.inf
-        error += max(abs(float(stated) - found) - unsure - rounding, 0.0)
-    return spread, error if not math.isnan(error) else math.inf
-
-
-def _beyond(excess: Callable[[FloatArray], FloatArray], mass: float) -> tuple[float, float]:
-    """int_0^mass max(excess(t), 0) dt, and a doubt about it."""
-    s = -math.log(mass) + np.array([0.0, 2.0, 6.0, 14.0, 30.0, 70.0, 150.0, 300.0, 470.0, 680.0])
-    low, half = s[:-1], np.diff(s) / 2
-
-    at = low[:, None] + half[:, None] * (1.0 + np.append(_FEW[0], _MANY[0]))
-    at = np.append(at, s[-1] - np.array([200.0, 100.0, 0.0]))
-    heights = np.maximum(excess(np.exp(-at)), 0.0) * np.exp(-at)
-    heights = np.where(np.isfinite(heights), heights, 0.0)
-    inside, ends = heights[:-3].reshape(len(low), -1), heights[-3:]
-    few, many = float(half @ (inside[:, :10] @ _FEW[1])), float(half @ (inside[:, 10:] @ _MANY[1]))
-    rests = [0.0, 0.0]
-    if ends[-1] > 1e-12 * many:  # a power law goes on like e^{-rate s}
-        with np.errstate(all="ignore"):
-            rests = (100.0 * ends[-1] / np.log(ends[:2] / ends[1:])).tolist()
-            rests = [rest if rest > 0.0 else math.inf for rest in rests]
-    return many + rests[1], abs(many - few) + abs(rests[1] - rests[0])

@@ -1,0 +1,126 @@
+"""The commands, and their exit statuses."""
+
+import sys
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+
+import distrl
+import distrl.cli.options as options
+from distrl._compiling import NOTE, watch
+from distrl.cli.progress import live_progress
+from distrl.cli.reading import PrismOptions, check_target, grid_of, read_model, under, which_states
+from distrl.cli.saying import INTERRUPTED, NOT_CONVERGED, once, one_sentence, say
+from distrl.cli.showing import MOST_CURVES, drawing, show
+
+app = typer.Typer(
+    name="distrl", no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
+)
+
+
+def main() -> None:
+    """Run the command; every error is one sentence on stderr."""
+    try:
+        status = app(prog_name="distrl", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):  # before there was anything to show
+        say("interrupted")
+        status = INTERRUPTED
+    except Exception as error:
+        # usage errors; they know their exit code, whichever library raised them
+        if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
+            raise
+        if message := error.format_message():  # empty where the help was shown instead
+            say(message + _see_help(error))
+        status = error.exit_code
+    sys.exit(status)
+
+
+def _see_help(error: Any) -> str:
+    command = getattr(getattr(error, "ctx", None), "command_path", None)
+    return f" (see {command} --help)" if command else ""
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"distrl {distrl.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def distrl_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Return distributions of Markov decision processes, with proven error bounds."""
+
+
+@app.command(help=options.EVALUATE_HELP)
+def evaluate(
+    model: options.ModelArgument,
+    discount: options.Discount = None,
+    policy: options.PolicyOption = None,
+    option: options.MakeOptions = None,
+    check: options.Check = True,
+    terminal: options.Terminal = None,
+    rewards: options.Rewards = None,
+    normalise: options.Normalise = False,
+    atoms: options.Atoms = None,
+    grid: options.GridOption = None,
+    tight: options.Tight = False,
+    tail: options.Tail = None,
+    solver: options.Solver = "auto",
+    quantiles: options.Quantiles = None,
+    tol: options.Tolerance = None,
+    max_iterations: options.MaxIterations = None,
+    states: options.States = None,
+    level: options.Level = 0.05,
+    plot: options.PlotOption = None,
+    save: options.SaveOption = None,
+    progress: options.ProgressOption = None,
+) -> None:
+    with one_sentence(), watch.told_to(once(f"note: {NOTE}")):
+        # everything that can be refused is refused before the work
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"--level must lie in (0, 1), got {level:g}")
+        check_target(plot, (".png", ".pdf", ".svg"), "--plot")
+        check_target(save, (".npz", ".csv"), "--save")
+        draw = None if plot is None else drawing()
+        given = read_model(model, discount, option or [], check, PrismOptions(terminal, rewards, normalise))
+        mrp, described = under(given, policy)
+        shown = which_states(states, mrp)
+        method: Any
+        if quantiles is None:
+            method = distrl.CategoricalFixedPoint(solver=solver)
+            ends = grid_of(mrp, 2 if atoms is None else atoms, grid, tight, tail)
+            method = replace(method, interval=(ends.low, ends.high)) if atoms is None else replace(method, grid=ends)
+        elif atoms is not None or grid is not None or tight or tail is not None or solver != "auto":
+            raise ValueError("--quantiles needs no grid; leave out --atoms, --grid, --tight, --tail and --solver")
+        else:
+            method = distrl.QuantileDP(quantiles)
+        with live_progress(progress) as hook:
+            solution = distrl.evaluate(
+                mrp, method, tol=tol, max_iterations=max_iterations, throw=False, progress=hook or False
+            )
+        show(solution, f"{model}: {described}", shown, level, wants_start=states is None)
+        if save is not None:
+            solution.save(save)
+            print(f"wrote {save}")
+        if draw is not None and plot is not None:
+            draw(solution, shown, plot)
+            print(f"wrote {plot}" + (f" (the first {MOST_CURVES} states)" if len(shown) > MOST_CURVES else ""))
+    if solution.status is distrl.Status.INTERRUPTED:
+        raise typer.Exit(INTERRUPTED)
+    if not solution.converged:
+        say(solution.status.value)
+        raise typer.Exit(NOT_CONVERGED)
+
+
+@app.command("warm-up")
+def warm_up(
+    verbs: Annotated[list[str] | None, typer.Argument(help="evaluate, estimate, learn; all by default.")] = None,
+) -> None:
+    """Compile what the verbs need, so that nothing waits for it later: a minute or two, once on each machine."""
+    with one_sentence():
+        distrl.warm_up(verbs)

@@ -1,0 +1,167 @@
+"""What may be typed after `distrl evaluate`, and what its help says of it."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EVALUATE_HELP = """The return distribution of a known model under a policy, with a proven error bound.
+
+[bold]MODEL[/bold] is a Gymnasium id with a transition table (FrozenLake-v1, CliffWalking-v1, Taxi-v3), an .npz file
+made by distrl.save, or a PRISM .tra (.tra.gz) file with its companions (.srew, .trew, .lab) beside it.
+
+Prints mean, sd, value at risk (the lower quantile) and conditional value at risk (the mean of the worst share) of the
+return at the start, each with an interval that holds the true value, and the certificate: a bound on the Wasserstein-1
+distance to the true law, per state. Numerical error is included in both.
+
+[bold]Examples[/bold]
+
+distrl evaluate FrozenLake-v1 --discount 0.99 --policy uniform --atoms 201 --plot f.png --save f.npz
+
+distrl evaluate FrozenLake-v1 --discount 0.99 --option map_name=8x8 --option is_slippery=true --policy policy.npy
+
+distrl evaluate CliffWalking-v1 --discount 1 --policy safe.csv --grid -200 0 --atoms 201
+
+distrl evaluate model.npz --states 0,4-9 --save table.csv
+
+distrl evaluate model.npz --quantiles 200
+
+[bold]Exit status[/bold]: 0 solved; 1 not converged (what there is, is printed and saved, its certificate is valid);
+2 bad input; 130 interrupted (likewise printed and saved).
+"""
+# a paragraph is one line to typer, which wraps it to the terminal
+EVALUATE_HELP = re.sub(r"(?<!\n)\n(?!\n)", " ", EVALUATE_HELP)
+
+_MODEL, _METHOD, _OUTPUT = "The model", "The method", "What comes out"
+ModelArgument = Annotated[str, typer.Argument(help="A Gymnasium id, an .npz or a .tra file.", show_default=False)]
+Discount = Annotated[
+    float | None,
+    typer.Option(
+        help="In [0, 1]. An .npz file has its own, which this overrides; needed otherwise.", rich_help_panel=_MODEL
+    ),
+]
+PolicyOption = Annotated[
+    str | None,
+    typer.Option(
+        help="'uniform', or a .npy, .csv or .txt file with (S,) actions or (S, A) probabilities. "
+        "An MDP's default is uniform.",
+        show_default=False,
+        rich_help_panel=_MODEL,
+    ),
+]
+MakeOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        help="KEY=VALUE for gymnasium.make; may be repeated. VALUE: a number, a Python list or tuple, yes or no "
+        "(true, false, on, off), none, or text; in quotes it is always text.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Check = Annotated[
+    bool,
+    typer.Option(
+        "--check/--no-check",
+        help="Gymnasium: compare some hundred steps of the environment with its table.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Terminal = Annotated[
+    str | None, typer.Option(help="PRISM: the label of the states where the return ends.", rich_help_panel=_MODEL)
+]
+Rewards = Annotated[
+    str | None,
+    typer.Option(
+        help="PRISM: which of several reward structures, by number or name.", show_default=False, rich_help_panel=_MODEL
+    ),
+]
+Normalise = Annotated[
+    bool,
+    typer.Option(
+        "--normalise",
+        help="PRISM: divide rows that do not sum to 1 by their sum; a note says how far off they were.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Atoms = Annotated[
+    int | None,
+    typer.Option(
+        help="Number of atoms of the grid. Default: rounding to them is at most 1% of the standard deviation of every "
+        "return, 51 to 2,001.",
+        show_default=False,
+        rich_help_panel=_METHOD,
+    ),
+]
+GridOption = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        metavar="LOW HIGH",
+        help="The grid's ends, in units of reward. Default: the smallest interval on which nothing is ever clipped.",
+        show_default=False,
+        rich_help_panel=_METHOD,
+    ),
+]
+Tight = Annotated[
+    bool,
+    typer.Option(
+        "--tight",
+        help="Grid on the range of attainable returns: finer; may clip a little, and the certificate counts it.",
+        rich_help_panel=_METHOD,
+    ),
+]
+Tail = Annotated[
+    float | None,
+    typer.Option(
+        help="Cut unbounded reward laws at this probability; with --tight at discount 1, cut episodes too.",
+        rich_help_panel=_METHOD,
+    ),
+]
+Solver = Annotated[str, typer.Option(help="auto, direct, krylov or iterate.", rich_help_panel=_METHOD)]
+Quantiles = Annotated[
+    int | None,
+    typer.Option(
+        help="That many equally weighted quantiles instead of a grid: also for unbounded rewards.",
+        show_default=False,
+        rich_help_panel=_METHOD,
+    ),
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        help="Bound on the iteration error, W1 in units of reward. Default: 1e-12 of the grid's width or less.",
+        show_default=False,
+        rich_help_panel=_METHOD,
+    ),
+]
+MaxIterations = Annotated[
+    int | None,
+    typer.Option(help="Limit on applications of the operator.", show_default=False, rich_help_panel=_METHOD),
+]
+States = Annotated[
+    str | None,
+    typer.Option(
+        help="States to print and plot: 0,4-9 or all. Default: where the model starts.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Level = Annotated[float, typer.Option(help="Tail probability of VaR and CVaR.", rich_help_panel=_OUTPUT)]
+PlotOption = Annotated[
+    Path | None, typer.Option(help="Draw the laws: .png, .pdf or .svg.", show_default=False, rich_help_panel=_OUTPUT)
+]
+SaveOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="All states: .npz (laws and certificate) or .csv (table).", show_default=False, rich_help_panel=_OUTPUT
+    ),
+]
+ProgressOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        help="A bar on stderr. Default: where stderr is a terminal.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]

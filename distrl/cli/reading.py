@@ -1,0 +1,181 @@
+"""What is typed, read: models, options of environments, policies, grids and states."""
+
+import ast
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import distrl
+from distrl._validation import FloatArray
+from distrl.cli.saying import count
+from distrl.models.gymnasium_making import constructor_defaults
+
+
+class PrismOptions(NamedTuple):
+    """What the command line says of PRISM's files."""
+
+    terminal: str | None
+    rewards: str | None
+    normalise: bool
+
+    @property
+    def used(self) -> list[str]:
+        """The options that were given."""
+        used = (self.terminal is not None, self.rewards is not None, self.normalise)
+        return [option for option, given in zip(("--terminal", "--rewards", "--normalise"), used, strict=True) if given]
+
+    @property
+    def structure(self) -> int | str | None:
+        """The reward structure: a number where it looks like one."""
+        text = self.rewards
+        return int(text) if text is not None and re.fullmatch("[0-9]{1,9}", text) else text
+
+
+def check_target(path: Path | None, suffixes: tuple[str, ...], option: str) -> None:
+    """Refuse a name for a file that nothing could be written to, before the work is done."""
+    if path is None:
+        return
+    if path.suffix not in suffixes:
+        raise ValueError(f"{option} {path}: the name must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}")
+    if not path.parent.is_dir():
+        raise ValueError(f"{option} {path}: the folder {path.parent} does not exist")
+
+
+def read_model(
+    name: str,
+    discount: float | None,
+    options: list[str],
+    check: bool,
+    prism: PrismOptions,
+) -> "distrl.MRP | distrl.MDP":
+    """The model that the command names, by what its name looks like."""
+    kind = ".tra" if name.endswith(".tra.gz") else Path(name).suffix
+    if (options or not check) and kind in (".npz", ".tra"):
+        raise ValueError("--option is for gymnasium.make and --no-check for its environments; a file takes none")
+    if kind != ".tra" and (used := prism.used):
+        given = " and ".join(used)
+        raise ValueError(f"{given} is for PRISM files; other models know where they end and what they pay")
+    if kind == ".npz":
+        model = distrl.load(name)
+        if not isinstance(model, distrl.MRP | distrl.MDP):
+            raise ValueError(f"{name} holds a {type(model).__name__}, not a model")
+        if discount is None:
+            return model
+        return type(model)._from_table(model.outcomes, discount, model.initial, model.layout)
+    if kind != ".tra" and ("/" in name or Path(name).is_file()) and not re.search(r"-v\d+$", name):
+        raise ValueError(f"cannot tell what {name} is; a model file ends in .npz or .tra")
+    if discount is None:
+        raise ValueError(f"{name} does not say how returns are discounted; give --discount, for example 0.99")
+    if kind == ".tra":
+        return distrl.read_prism(name, discount, prism.structure, prism.terminal, normalise=prism.normalise)
+    return distrl.from_gymnasium(name, discount, check, **make_options(name, options))
+
+
+def make_options(name: str, options: list[str]) -> dict[str, Any]:
+    """`map_name=8x8` and `is_slippery=no` as keywords of the environment's constructor."""
+    defaults = constructor_defaults(name) if options else {}
+    found: dict[str, Any] = {}
+    for text in options:
+        key, equals, value = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise ValueError(f"--option {text}: expected KEY=VALUE, for example map_name=8x8")
+        if key in found or key in ("discount", "check", "env_or_id"):
+            raise ValueError(f"--option {text}: {key} " + ("is given twice" if key in found else "is no option of it"))
+        found[key] = _option_value(value, defaults.get(key))
+    return found
+
+
+def _option_value(text: str, default: Any) -> Any:
+    """`text` as a literal where it is one; a parameter whose default is text takes text, unless it is "none"."""
+    words: dict[str, bool | None] = {"none": None}
+    if not isinstance(default, str):
+        words |= dict.fromkeys(("true", "yes", "on"), True) | dict.fromkeys(("false", "no", "off"), False)
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return value if isinstance(value, str) or not isinstance(default, str) else text
+
+
+def under(model: "distrl.MRP | distrl.MDP", policy: str | None) -> "tuple[distrl.MRP, str]":
+    """The MRP to solve, and what it is in words."""
+    if isinstance(model, distrl.MRP):
+        if policy is not None:
+            raise ValueError("the model is a Markov reward process and has no actions; leave --policy out")
+        return model, f"{count(model.n_states, 'state')}, discount {model.discount:g}"
+    name = "uniform" if policy is None else policy
+    chosen = name if name == "uniform" else _read_policy(Path(name))
+    mrp = model.under(chosen)
+    sizes = f"{count(model.n_states, 'state')}, {count(model.n_actions, 'action')}"
+    return mrp, f"{sizes}, discount {model.discount:g}, policy {name}"
+
+
+def _read_policy(path: Path) -> FloatArray:
+    readers: dict[str, Callable[[], Any]] = {
+        ".npy": lambda: np.load(path, allow_pickle=False),
+        ".csv": lambda: np.loadtxt(path, delimiter=",", encoding="utf-8-sig"),
+        ".txt": lambda: np.loadtxt(path, encoding="utf-8-sig"),
+    }
+    if path.suffix not in readers:
+        raise ValueError(f"--policy {path}: expected 'uniform' or a .npy, .csv or .txt file")
+    if not path.is_file():
+        raise ValueError(f"--policy {path}: there is no such file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # an empty file is only a warning to NumPy
+            return np.asarray(readers[path.suffix]())
+    except Exception as error:
+        raise ValueError(f"--policy {path} is not an array of numbers: {error}") from error
+
+
+def grid_of(
+    mrp: "distrl.MRP", atoms: int, ends: tuple[float, float] | None, tight: bool, tail: float | None
+) -> "distrl.Grid":
+    """The grid that was typed, or the one that needs no typing."""
+    if ends is not None:
+        if tight or tail is not None:
+            raise ValueError("--grid says where the grid is; leave out --tight and --tail")
+        return distrl.Grid(*ends, atoms)
+    if not np.isfinite(mrp.outcomes.reward_ranges(tail)).all():
+        raise ValueError(
+            "the rewards are unbounded, so no grid holds every return; give --grid LOW HIGH, or --tail 1e-6 to cut "
+            "their laws there"
+        )
+    if mrp.discount == 1.0 and not tight:
+        raise ValueError(
+            "at discount 1 nothing bounds the return in advance, so there is no grid to choose for you; give --grid "
+            "LOW HIGH, or --tight --tail 1e-9 to hold all but that probability of the episodes"
+        )
+    if tight:
+        try:
+            return distrl.Grid.tight(mrp, atoms, tail=tail)
+        except ValueError:
+            if tail is not None or mrp.discount < 1.0:
+                raise
+        raise ValueError("at discount 1 these episodes have no longest one; add --tail 1e-9, or give --grid LOW HIGH")
+    return distrl.Grid.covering(mrp, atoms, tail=tail)
+
+
+def which_states(text: str | None, mrp: "distrl.MRP") -> list[int]:
+    """The states of "0,4-9", of "all", or by default the first few that the model starts in."""
+    if text is None:
+        starts = np.arange(mrp.n_states) if mrp.initial is None else np.flatnonzero(mrp.initial)
+        return [int(s) for s in starts[:8]]
+    if text == "all":
+        return list(range(mrp.n_states))
+    chosen: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if not found:
+            raise ValueError(f"--states {text}: expected numbers and ranges such as 0,4-9, or all")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if not first <= last < mrp.n_states:
+            raise ValueError(f"--states {part.strip()}: the states are 0..{mrp.n_states - 1}")
+        chosen += range(first, last + 1)
+    return chosen

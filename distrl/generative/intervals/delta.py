@@ -1,0 +1,97 @@
+"""Normal intervals, with the standard error of a functional to first order in the samples."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from distrl._kernels import enclosure as kernels
+from distrl._lazy import special
+from distrl._tolerances import LEVEL
+from distrl._validation import FloatArray, IntArray
+from distrl.generative.distances import Distance
+from distrl.generative.intervals.base import centre, widened
+from distrl.generative.intervals.bootstrap import Bootstrap
+from distrl.generative.sampled import SampledSolution
+from distrl.returns.functionals import Functional, Quantile, each
+
+_AFFORDABLE = 5e7  # adjoints times outcomes beyond which a table does without the delta method
+
+
+@dataclass(frozen=True)
+class Delta:
+    """value -/+ z * se, se the standard error (`Estimate.standard_error`), z the normal quantile at (1 + level) / 2.
+
+    A quantile is a step function of the CDF values on a grid: its interval reads the law at its level -/+ z times the
+    standard error of the CDF there (Woodruff 1952). A distance has no derivative at 0: the fixed points of redrawn
+    models are simulated, linearised at the estimate, see `Bootstrap`.
+
+    Parameters
+    ----------
+    simultaneous : bool
+        Cover all states that are asked for at once (Bonferroni).
+    numerical : bool
+        Add what the solver's own error can do to the functional.
+    resamples, rng, threads
+        As for `Bootstrap`, for distances.
+
+    Notes
+    -----
+    First order: the level is reached as the numbers of samples grow. Time that of one adjoint solve a state.
+    Claims: claim `delta-influence` for the derivative, claim `estimate-delta-coverage` for the coverage.
+    """
+
+    simultaneous: bool = False
+    numerical: bool = True
+    resamples: int = 200
+    rng: Any = None
+    threads: int | None = None
+
+    def interval(self, estimate: SampledSolution, functional: Functional, level: float, states: IntArray) -> FloatArray:
+        """(K, 2) the interval at each of `states`; see `IntervalMethod`.
+
+        Raises
+        ------
+        ValueError
+            For estimates that are no categorical fixed point, and for CVaR at a level that is a value of the CDF.
+        """
+        if isinstance(functional, Distance):
+            linear = Bootstrap(self.simultaneous, self.numerical, self.resamples, self.rng, self.threads, linear=True)
+            return linear.interval(estimate, functional, level, states)
+        estimate.solved()
+        alpha = (1.0 - level) / (len(states) if self.simultaneous else 1)
+        factor = float(-special.ndtri(alpha / 2.0))
+        if isinstance(functional, Quantile):
+            return self._woodruff(estimate, functional.single(), factor, states)
+        first = estimate.linearised()
+        half = factor * first.standard_errors(functional.gradient(first.returns, states), states)
+        return widened(centre(estimate, functional, self.numerical)[states], half)
+
+    def affordable(self, estimate: SampledSolution, functional: Functional, states: IntArray) -> bool:
+        """Whether there is an interval, in a time that a summary may take."""
+        if estimate.first_order is None:
+            return False
+        returns = estimate.first_order.returns
+        if len(states) * len(estimate.model.outcomes.probs) * returns.grid.atoms > _AFFORDABLE:
+            return False
+        try:
+            functional.check_derivative(returns, states)
+        except ValueError:  # a level that the CDF takes
+            return False
+        return True
+
+    def _woodruff(self, estimate: SampledSolution, level: float, factor: float, states: IntArray) -> FloatArray:
+        first = estimate.linearised()
+        returns, atoms = first.returns, first.returns.grid.atoms
+        here = np.round((np.asarray(returns.quantile(level)) - returns.grid.low) / returns.grid.spacing)
+        margin = np.zeros(len(states))
+        for shift in (-1, 0):  # the CDF passes the level between two atoms
+            atom = np.clip(here[states].astype(np.int64) + shift, 0, atoms - 2)
+            gradients = np.zeros((len(states), atoms))
+            gradients[np.arange(len(states)), atom] = 1.0
+            margin = np.maximum(margin, factor * first.standard_errors(gradients, states))
+        if self.numerical:
+            low, high = estimate.certified_law[states].quantiles_near(np.array([level]), margin)
+            return np.concatenate([low, high], axis=1)
+        near = np.clip(level + np.outer(margin, [-1.0, 1.0]), 0.0, 1.0) - LEVEL
+        return np.clip(each(returns[states], kernels.quantile_each, near), returns.atoms[0], returns.atoms[-1])

@@ -1,0 +1,176 @@
+"""The targets r + discount * v of particle laws: lists for the merge kernel, exact mixtures for continuous rewards."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from distrl._kernels import quantile as kernels
+from distrl._threads import Workers
+from distrl._validation import FloatArray, IntArray, plain
+from distrl.models.laws import FiniteLaw, Law
+from distrl.models.outcomes import OutcomeTable
+from distrl.operators.kernel_plan import values_of
+from distrl.operators.mixture import Mixture, Part
+from distrl.returns._continuous import wasserstein_1
+
+_EPS = float(np.finfo(np.float64).eps)
+_LEVEL_TOLERANCE = 1e-12  # ties of levels with flat regions of a CDF that is summed from continuous ones
+
+
+class MixturePlan(NamedTuple):
+    """Kernel input, see `distrl._kernels.quantile`: the lists of particles whose mixture is a source's target."""
+
+    discount: float
+    list_ptr: IntArray
+    prob: FloatArray
+    shift: FloatArray
+    successor: IntArray
+
+
+class LawOutcomes(NamedTuple):
+    """The outcomes of one source that share a reward law: those that go on, and the probability of those that end."""
+
+    law: Law
+    probs: FloatArray
+    successors: IntArray
+    ending: float
+
+
+class LawTarget:
+    """The target of a source with a reward law that has infinitely many values.
+
+    Parameters
+    ----------
+    source : int
+    lists : MixturePlan
+        Of the source's outcomes whose rewards have finitely many values.
+    groups : list of LawOutcomes
+        The others.
+    """
+
+    def __init__(self, source: int, lists: MixturePlan, groups: list[LawOutcomes]) -> None:
+        self.source, self._lists, self._groups = source, lists, groups
+
+    def quantiles(
+        self, values: FloatArray, levels: FloatArray, flat: float, tol: float, near: FloatArray | None = None
+    ) -> tuple[FloatArray, float]:
+        """(m,) the quantiles that `QuantileBellman` takes, and their error; levels are compared up to 1e-12.
+
+        The search is faster from points `near` them, whatever these are.
+        """
+        mixture = self.mixture(values, equal_weights(values), tol, near)
+        low = mixture.quantile(levels - _LEVEL_TOLERANCE) if flat < 1.0 else np.zeros(len(levels))
+        high = mixture.quantile(levels + _LEVEL_TOLERANCE, upper=True) if flat > 0.0 else np.zeros(len(levels))
+        return np.maximum.accumulate((1.0 - flat) * low + flat * high), mixture.inversion_error
+
+    def distance(
+        self, values: FloatArray, weights: FloatArray, law: FloatArray, law_weights: FloatArray
+    ) -> tuple[float, float]:
+        """W1 between a law on sorted values and the target, and a bound on its numerical error.
+
+        An inexact quantile costs at most twice its bracket's width times the mass in it; the masses sum to at most 1.
+        """
+        mixture = self.mixture(values, weights, 0.0, law)
+        kept = law_weights > 0.0
+        law, cumulative = law[kept], np.cumsum(law_weights[kept])
+        cumulative[-1] = 1.0
+        distance = float(wasserstein_1(law[None], cumulative[None], mixture)[0])
+        reach = float(np.abs(law).max() + np.abs(values).max(initial=0.0))
+        slack = 2.0 * mixture.inversion_error + (4.0 * mixture.rounding(reach) + 4.0 * _EPS * reach) * len(law)
+        return distance, slack
+
+    def mixture(self, values: FloatArray, weights: FloatArray, tol: float, near: FloatArray | None = None) -> Mixture:
+        """The target at the states' particles `values` (S, n), rows sorted, `weights` (1 or S, n)."""
+        g = self._lists.discount
+        weights = np.broadcast_to(weights, values.shape)
+        parts = []
+        for law, probs, successors, ending in self._groups:
+            shifts = np.append(g * values[successors].ravel(), 0.0)
+            parts.append(Part.sorted(law, shifts, np.append((probs[:, None] * weights[successors]).ravel(), ending)))
+        going_on = self._lists.successor >= 0
+        successors = self._lists.successor[going_on]
+        onward = self._lists.shift[going_on, None] + g * values[successors]
+        shifts = np.append(onward.ravel(), self._lists.shift[~going_on])
+        masses = (self._lists.prob[going_on, None] * weights[successors]).ravel()
+        masses = np.append(masses, self._lists.prob[~going_on])
+        if len(shifts):
+            parts.append(Part.sorted(None, shifts, masses))
+        return Mixture(parts, tol, near)
+
+
+def equal_weights(values: FloatArray) -> FloatArray:
+    """(1, n): one row of weights for all."""
+    n = values.shape[-1]
+    return np.full((1, n), 1.0 / n)
+
+
+class ParticleTargets:
+    """The unprojected targets T theta of an outcome table at particle laws theta.
+
+    Attributes
+    ----------
+    plan : lists of every source whose rewards are finitely many; none for the others
+    with_laws : the targets of the others
+    """
+
+    def __init__(self, table: OutcomeTable, discount: float, threads: int | None = None) -> None:
+        self.table, self.threads = table, threads
+        infinite = np.array([False, *(not isinstance(law, FiniteLaw) for law in table.reward_laws)])[table.laws + 1]
+        going_on = ~table.terminals & (discount > 0.0)
+        sources = np.unique(table.sources[infinite])
+
+        def lists(rows: IntArray) -> MixturePlan:
+            counts, weights, rewards = values_of(table, table.laws[rows], table.rewards[rows])
+            rows = np.repeat(rows, counts)
+            successor = np.where(going_on[rows], table.next_states[rows], -1)
+            pointers = np.searchsorted(table.sources[rows], np.arange(table.n_sources + 1)).astype(np.int64)
+            return MixturePlan(discount, pointers, table.probs[rows] * weights, rewards, successor)
+
+        def with_law(source: int) -> LawTarget:
+            own = np.arange(table.indptr[source], table.indptr[source + 1])
+            groups = []
+            for index in np.unique(table.laws[own[infinite[own]]]):
+                rows = own[table.laws[own] == index]
+                onward = rows[going_on[rows]]
+                ending = float(table.probs[rows[~going_on[rows]]].sum())
+                law = table.reward_laws[index]
+                groups.append(LawOutcomes(law, table.probs[onward], table.next_states[onward], ending))
+            return LawTarget(source, lists(own[~infinite[own]]), groups)
+
+        self.plan = lists(np.flatnonzero(~np.isin(table.sources, sources)))
+        self.with_laws = [with_law(int(source)) for source in sources]
+
+    def distances(
+        self, values: FloatArray, weights: FloatArray, laws: FloatArray, law_weights: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """W1 between each source's law and its target, and a bound on the numerical error of that.
+
+        Parameters
+        ----------
+        values, weights : (S, n) and (1 or S, n), the states' particles, rows sorted
+        laws, law_weights : (sources, l) and (1 or sources, l), the sources'
+
+        Returns
+        -------
+        distance, slack : (sources,)
+            int |F - G| by a merge, time as for an application; for continuous targets through E[(k - Z)+] at the laws'
+            particles and the target's quantiles in between. Slack, to first order in eps: positions r + discount * v
+            are rounded, compensated sums of masses err by a few eps, the sum of the pieces by eps for each; masses that
+            do not sum to 1 count with the defect times the width, laws known by quadrature with their `error`.
+        """
+        workers = Workers(self.threads, 8 * len(self.plan.shift) * values.shape[1])
+        both = np.empty((self.table.n_sources, 2))
+        given, beside = (plain(values), plain(weights)), (plain(laws), plain(law_weights))
+        workers.rows(len(both), kernels.distances, *given, self.plan, *beside, both)
+        distance, width = both[:, 0].copy(), both[:, 1]
+        defect = np.abs(np.add.reduceat(self.table.probs, self.table.indptr[:-1]) - 1.0)
+        defect += np.abs(weights.sum(axis=1) - 1.0).max() + np.abs(law_weights.sum(axis=1) - 1.0)
+        pieces = np.diff(self.plan.list_ptr) * values.shape[1] + laws.shape[1]
+        size = np.abs(values).max() + np.abs(laws).max() + np.abs(self.plan.shift).max(initial=0.0)
+        slack = 4.0 * _EPS * size + (8.0 * _EPS + defect) * width + pieces * _EPS * distance
+        for target in self.with_laws:
+            x = target.source
+            own = law_weights[x if len(law_weights) > 1 else 0]
+            distance[x], error = target.distance(values, weights, laws[x], own)
+            slack[x] = error + defect[x] * 2.0 * size
+        return distance, np.asarray(slack + self.table.law_errors)

@@ -1,0 +1,36 @@
+"""What can be read from a return law, as objects; `parse` makes them from the short forms that users type.
+
+`Functional` says what one of your own supplies, and what works with it then.
+"""
+
+from distrl.returns.finite import each
+from distrl.returns.functionals.averages import EntropicRisk, Mean, Std, Variance
+from distrl.returns.functionals.base import Functional, Pointed, Points
+from distrl.returns.functionals.enclosing import Enclosing, Ends
+from distrl.returns.functionals.intervals import CrossedEnds, as_interval, intersection
+from distrl.returns.functionals.levels import CVaR, Expectile, Quantile
+from distrl.returns.functionals.parsing import NAMES, parse
+from distrl.returns.functionals.points import CDF, StopLoss
+
+__all__ = [
+    "CDF",
+    "NAMES",
+    "CVaR",
+    "CrossedEnds",
+    "Enclosing",
+    "Ends",
+    "EntropicRisk",
+    "Expectile",
+    "Functional",
+    "Mean",
+    "Pointed",
+    "Points",
+    "Quantile",
+    "Std",
+    "StopLoss",
+    "Variance",
+    "as_interval",
+    "each",
+    "intersection",
+    "parse",
+]

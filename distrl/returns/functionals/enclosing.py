@@ -1,0 +1,62 @@
+"""What is known for certain of return laws, for functionals to read their bounds from."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from distrl._validation import FloatArray
+
+#: Lower and upper ends.
+Ends = tuple[FloatArray, FloatArray]
+#: One end: a number, or one for each law.
+End = float | FloatArray
+
+
+class Enclosing(ABC):
+    """What is known for certain of a batch of laws: the ends of what each functional can be, infinite where nothing is.
+
+    A source of knowledge supplies `batch_shape` and overrides what it can say. Arguments are (K,), ends batch or
+    batch + (K,), rounding included: what they enclose is certain.
+    """
+
+    @property
+    @abstractmethod
+    def batch_shape(self) -> tuple[int, ...]:
+        """The shape of the batch of laws."""
+
+    def nothing(self, *count: int) -> Ends:
+        """Infinite ends, batch + `count`."""
+        shape = (*self.batch_shape, *count)
+        return np.full(shape, -np.inf), np.full(shape, np.inf)
+
+    def mean_ends(self) -> Ends:
+        """Of E G."""
+        return self.nothing()
+
+    def variance_ends(self) -> Ends:
+        """Of Var G."""
+        return self.nothing()
+
+    def stop_loss_ends(self, points: FloatArray) -> Ends:
+        """Of E (G - k)+."""
+        return self.nothing(len(points))
+
+    def cvar_ends(self, levels: FloatArray, tail: str) -> Ends:
+        """Of the mean of the lowest, or highest, mass `level`."""
+        return self.nothing(len(levels))
+
+    def cdf_ends(self, points: FloatArray) -> Ends:
+        """Of P(G <= x)."""
+        return self.nothing(len(points))
+
+    def quantile_ends(self, levels: FloatArray) -> Ends:
+        """Of inf{x : P(G <= x) >= level}."""
+        return self.nothing(len(levels))
+
+    def expectile_ends(self, taus: FloatArray) -> Ends:
+        """Of the root e of tau E (G - e)+ = (1 - tau) E (e - G)+."""
+        return self.nothing(len(taus))
+
+    def entropic_ends(self, betas: FloatArray) -> Ends:
+        """Of (1 / beta) log E exp(beta G)."""
+        return self.nothing(len(betas))

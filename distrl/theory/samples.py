@@ -1,0 +1,153 @@
+"""What samples can tell: deviation bounds, and how many samples are needed."""
+
+import math
+from typing import NamedTuple, overload
+
+from numpy.typing import ArrayLike
+
+from distrl._validation import FloatArray, real_number, whole_number
+from distrl.theory.elementwise import each
+
+
+@overload
+def dkw_halfwidth(samples: int, confidence: float) -> float: ...
+@overload
+def dkw_halfwidth(samples: ArrayLike, confidence: ArrayLike) -> FloatArray: ...
+def dkw_halfwidth(samples: ArrayLike, confidence: ArrayLike) -> float | FloatArray:
+    """A bound on sup |F_n - F| that holds with probability `confidence`: sqrt(log(2 / (1 - confidence)) / (2 n)).
+
+    F_n is the empirical CDF of n independent samples of F. Source: Dvoretzky, Kiefer, Wolfowitz 1956, with Massart's
+    (1990) constant. Claim `monte-carlo-dkw`.
+
+    Parameters
+    ----------
+    samples : int or array
+        Their number n, at least 1.
+    confidence : float or array
+        In [0, 1]; the bound is infinite at 1.
+
+    Returns
+    -------
+    float, or an array of the shape to which the arguments broadcast; a probability
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range.
+    """
+
+    def bound(samples: int, confidence: float) -> float:
+        n = whole_number(samples, "samples", low=1)
+        level = real_number(confidence, "confidence", low=0.0, high=1.0)
+        return math.sqrt(math.log(2.0 / (1.0 - level)) / (2.0 * n)) if level < 1.0 else math.inf
+
+    answer: float | FloatArray = each(bound, samples, confidence)
+    return answer
+
+
+class SampleSize(NamedTuple):
+    """What a source says it takes to estimate return laws from samples of every state.
+
+    Attributes
+    ----------
+    source : str
+        Whose statement it is.
+    what : str
+        What it is about.
+    samples : int or None
+        The samples of every state, or the episodes from every state for rollouts; None where only a rate is known.
+    atoms : int or None
+        Those of a grid on which the approximation error is at most half of epsilon; None where there is no grid.
+    rate : float
+        The rate, with all its constants and logarithms set to 1.
+    evidence : str
+        How the statement is known here.
+    """
+
+    source: str
+    what: str
+    samples: int | None
+    atoms: int | None
+    rate: float
+    evidence: str
+
+
+def samples_for(
+    epsilon: float, delta: float = 0.05, *, discount: float, states: int = 1, reward_range: float = 1.0
+) -> list[SampleSize]:
+    """Sample sizes for W1 <= `epsilon` at every state with probability 1 - `delta`, source by source.
+
+    All arguments are single numbers. Claims `estimate-finite-sample-coverage`, `fixed-point-w1`, `monte-carlo-dkw`.
+
+    Parameters
+    ----------
+    epsilon : float > 0
+        The bound on W1 that is asked for, in units of reward.
+    delta : float in (0, 1)
+        The probability with which it may be missed.
+    discount : float in [0, 1)
+    states : int
+        Their number.
+    reward_range : float
+        The largest minus the smallest reward; rates are in units of it.
+
+    Returns
+    -------
+    list of SampleSize
+        There are explicit numbers where the constant was derived here, with proof: the generative bound of
+        `distrl.generative.concentration` (half of epsilon for sampling, half for atoms), and the band of Dvoretzky,
+        Kiefer and Wolfowitz for rollouts. Published results are given as the rates that they are known by, never with a
+        constant that was not read in the paper.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+    error = real_number(epsilon, "epsilon")
+    failure = real_number(delta, "delta", low=0.0, high=1.0)
+    g = real_number(discount, "discount", low=0.0, high=1.0)
+    n, span = whole_number(states, "states", low=1), real_number(reward_range, "reward_range", low=0.0)
+    if error <= 0.0 or failure in (0.0, 1.0) or g == 1.0 or span == 0.0:
+        raise ValueError("samples_for needs epsilon > 0, delta in (0, 1), discount < 1 and reward_range > 0")
+    horizon, scaled = 1.0 / (1.0 - g), error / span
+    width = span * horizon
+    # width * horizon / sqrt(N) * (1/2 + sqrt(log(S / delta) / 2)) <= epsilon / 2
+    derived = (2.0 * width * horizon / error * (0.5 + math.sqrt(math.log(n / failure) / 2.0))) ** 2
+    # spacing / (2 sqrt(1 - g^2)) <= epsilon / 2
+    atoms = math.ceil(width / (error * math.sqrt(1.0 - g * g))) + 1
+    rollouts = (width / error) ** 2 * math.log(2.0 * n / failure) / 2.0
+    published = "rate as summarised, constants and logarithms not read"
+    return [
+        SampleSize(
+            "distrl", "any plug-in estimate", max(1, math.ceil(derived)), atoms, scaled**-2 * horizon**4, "derived"
+        ),
+        SampleSize(
+            "Dvoretzky, Kiefer, Wolfowitz; Massart 1990",
+            "Monte Carlo episodes from every state, never cut",
+            max(1, math.ceil(rollouts)),
+            None,
+            scaled**-2 * horizon**2,
+            "derived from the inequality",
+        ),
+        SampleSize(
+            "Rowland et al. 2024",
+            "categorical fixed point, minimax up to logarithms",
+            None,
+            atoms,
+            scaled**-2 * horizon**3,
+            published,
+        ),
+        SampleSize(
+            "Azar et al. 2013",
+            "lower bound, as |mean difference| <= W1",
+            None,
+            None,
+            scaled**-2 * horizon**3,
+            "the reduction derived, the rate recalled",
+        ),
+        SampleSize("Zhang et al. 2023", "nonparametric plug-in", None, None, scaled**-2 * horizon**4, published),
+        SampleSize(
+            "Peng et al. 2024", "nonparametric and categorical TD", None, atoms, scaled**-2 * horizon**3, published
+        ),
+    ]
