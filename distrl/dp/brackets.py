@@ -17,6 +17,7 @@ Sources: Shaked and Shanthikumar 2007, "Stochastic Orders"; the brackets are thi
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -129,14 +130,13 @@ class Brackets(OnGrid):
     def solve(self, model: MRP, call: Call) -> Solution:
         """See `Method.solve`."""
         if self.target_width is None or self.functional is None:
-            return self._enclose(model, call)
+            return self._enclose(model, call).solution
         asked, width = self._question, self.target_width
 
-        def worst(solution: Solution) -> float:
-            assert isinstance(solution.returns, BracketReturns)
-            return float(np.diff(solution.returns.interval(asked)).max())
+        def worst(enclosed: _Enclosed) -> float:
+            return float(np.diff(enclosed.laws.interval(asked)).max())
 
-        def solve(grid: Grid) -> Solution:
+        def solve(grid: Grid) -> _Enclosed:
             return replace(self, grid=grid)._enclose(model, call)
 
         at = "" if asked.points is None else f" at {asked.single():g}"
@@ -148,20 +148,21 @@ class Brackets(OnGrid):
             rate = 1.0 / (1.0 - g) if self.order == "stochastic" else fixed_point_w1(1.0, g)
             unit = interval.width ** (2 if isinstance(asked, Variance) else 0 if isinstance(asked, CDF) else 1)
             first = enough_atoms(rate, width / unit, goal.order)
-        solution, how = solve_to_goal(model, interval, first, goal, solve, partial(arrays_needed, "auto"))
+        found, how = solve_to_goal(model, interval, first, goal, solve, partial(arrays_needed, "auto"))
+        solution = found.solution
         return replace(solution, reason=f"{solution.reason}; {how}", method=self, elapsed=call.elapsed)
 
-    def _enclose(self, model: MRP, call: Call) -> Solution:
+    def _enclose(self, model: MRP, call: Call) -> "_Enclosed":
         return self._convex(model, call) if self.order == "convex" else self._stochastic(model, call)
 
-    def _convex(self, model: MRP, call: Call) -> Solution:
+    def _convex(self, model: MRP, call: Call) -> "_Enclosed":
         grid = self._grid_for(model)
         upper = fixed_point(model, grid, call)
         returns = convex_around(Problem.of(model, grid, call), upper.returns, self.sweeps, call)
         status = Status.INTERRUPTED if call.interrupted else upper.status
-        return replace(solution_of(upper, model, self, call), returns=returns, status=status)
+        return _Enclosed(replace(solution_of(upper, model, self, call), returns=returns, status=status), returns)
 
-    def _stochastic(self, model: MRP, call: Call) -> Solution:
+    def _stochastic(self, model: MRP, call: Call) -> "_Enclosed":
         grid = self._grid_for(model)
         problem = Problem.of(model, grid, call)
         operator = problem.operator
@@ -196,7 +197,7 @@ class Brackets(OnGrid):
         status = Status.STEADY if moved <= problem.tol else Status.SWEEPS_DONE
         if gap.max() <= problem.tol:  # both limits lie between the two laws
             status = Status.CONVERGED
-        return Solution.of(
+        solution = Solution.of(
             returns,
             model,
             self,
@@ -210,3 +211,16 @@ class Brackets(OnGrid):
             solver="sweeps",
             reason="rounding down and up, valid at every sweep",
         )
+        return _Enclosed(solution, returns)
+
+
+class _Enclosed(NamedTuple):
+    """A solution, and its laws once more: known to be a pair that encloses the true ones."""
+
+    solution: Solution
+    laws: BracketReturns
+
+    @property
+    def status(self) -> Status:
+        """How the solve ended."""
+        return self.solution.status

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from distrl._steady import steady
-from distrl._validation import generator, real_number, whole_number
+from distrl._validation import RandomSource, generator, real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.errors import ConvergenceError, EvaluationInterrupted
@@ -27,7 +27,7 @@ def evaluate(
     policy: Any = None,
     tol: float | None = None,
     max_iterations: int | None = None,
-    rng: Any = None,
+    rng: RandomSource = None,
     throw: bool = True,
     progress: bool | ProgressHook = False,
 ) -> Solution:
@@ -91,7 +91,7 @@ def solve(
     policy: Any,
     tol: float | None,
     max_iterations: int | None,
-    rng: Any,
+    rng: RandomSource,
     throw: bool,
     progress: bool | ProgressHook,
     given: bool,
