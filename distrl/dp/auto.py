@@ -51,9 +51,12 @@ def solve_by_rule(problem: Problem, system: System, stop: Stop) -> Solved:
             parts.append(f"{len(part.block)} states by {solved.solver} ({solved.reason})")
             if solved.status is Status.INTERRUPTED:
                 return _by_parts(Solved(cdf, solved.status), len(work), exact, parts)
-    image = np.empty_like(cdf)
-    residual = system.apply(cdf, image)
-    stop.call.count()
+    image, residual = np.empty_like(cdf), 0.0
+    with stop.call.interruptible():
+        residual = system.apply(cdf, image)
+        stop.call.count()
+    if stop.call.interrupted:
+        return _by_parts(Solved(cdf, Status.INTERRUPTED), len(work), exact, parts)
     if not residual <= stop.goal:
         parts.append("all at once by krylov, since rounding was left")
         return Krylov().solve(system, image, stop).named("components", "; ".join(parts))
