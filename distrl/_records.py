@@ -36,6 +36,7 @@ _MODEL = ("outcomes", "discount", "initial", "layout", "states", "actions", "cho
 _MODULES = (
     *(f"dp.{name}" for name in ("brackets", "categorical", "certificate", "expectile", "moments", "monte_carlo")),
     *(f"dp.{name}" for name in ("particles", "quantile", "solution", "status")),
+    *(f"dp.solvers.{name}" for name in ("banded", "direct", "gauss_seidel", "krylov", "sweeps")),
     "generative.result",
     *(f"models.{name}" for name in ("empirical", "generative", "mdp", "mrp", "outcomes", "samples")),
     *(f"returns.brackets.{name}" for name in ("convex", "stochastic")),

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from distrl._compiling import watch
-from distrl.dp.run import ProgressHook, progress_hook
+from distrl.dp.progress import ProgressHook, progress_hook
 
 
 @contextmanager

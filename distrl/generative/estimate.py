@@ -8,10 +8,11 @@ import numpy as np
 
 from distrl._steady import steady
 from distrl._validation import generator, whole_number
+from distrl.dp.call import Call
 from distrl.dp.categorical import CategoricalFixedPoint
-from distrl.dp.evaluate import GridMethod, Method, evaluate, solve
+from distrl.dp.evaluate import evaluate, solve
+from distrl.dp.method import GridMethod, Method, check_method
 from distrl.dp.monte_carlo import MonteCarlo
-from distrl.dp.run import Run
 from distrl.dp.status import Status
 from distrl.generative.adaptive import Adaptive, even_sizes
 from distrl.generative.influence import Influence
@@ -105,8 +106,8 @@ def estimate(
     >>> bool(low < 6.5 < high)
     True
     """
-    if not (hasattr(method, "_solve") or is_rule(method)) or isinstance(method, type):
-        raise TypeError(f"method must be a method such as distrl.CategoricalFixedPoint(), got {method!r}")
+    if not is_rule(method):
+        check_method(method)
     if allocate not in _ALLOCATIONS:
         raise ValueError(f"allocate must be one of {', '.join(_ALLOCATIONS)}; got {allocate!r}")
     rng = generator(rng)
@@ -156,9 +157,9 @@ class _Fit:
         if isinstance(method, GridMethod) and method.grid is None and known is not None:
             method = method.on_interval(*known)
         if is_rule(method):
-            run = Run(None, None, self.rng, None)
-            solution = learn_solution(empirical, method, self.policy, self.step_size, run)
-            return Estimate.of(solution, empirical, self.policy)
+            call = Call(rng=self.rng)
+            solution = learn_solution(empirical, method, self.policy, self.step_size, call)
+            return Estimate.from_solution(solution, empirical, self.policy)
         tol = self.tol
         if tol is None and known is not None:
             tol = 1e-9 * (known[1] - known[0]) or None
@@ -173,7 +174,7 @@ class _Fit:
             self.progress,
             given=self.tol is not None,
         )
-        return Estimate.of(solution, empirical, self.policy)
+        return Estimate.from_solution(solution, empirical, self.policy)
 
 
 def _start(source: GenerativeModel, state: int | None) -> int:
@@ -210,4 +211,4 @@ def _rollouts(
     reason = f"{episodes} episodes of at most {steps} steps a state: {states * episodes * steps} of {total} samples"
     if solution.status in (Status.MAX_ITERATIONS, Status.STALLED):
         solution = replace(solution, status=Status.SAMPLED)
-    return Estimate.of(replace(solution, reason=reason), None, policy)
+    return Estimate.from_solution(replace(solution, reason=reason), None, policy)

@@ -20,7 +20,7 @@ from distrl.returns.grid import return_ranges
 from distrl.td.rule import is_rule
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SampledSolution(Solution):
     """A `Solution` that was made from samples: what an interval method is given.
 
@@ -39,7 +39,7 @@ class SampledSolution(Solution):
     adaptive: bool = False
 
     @classmethod
-    def of(
+    def from_solution(
         cls,
         solution: Solution,
         empirical: EmpiricalMRP | EmpiricalMDP | None,
@@ -122,7 +122,7 @@ class SampledSolution(Solution):
         """
         if isinstance(functional, Distance):
             return intersection([self.certified_law], functional)
-        return self._certified(functional)
+        return self._known.interval(functional)
 
     @property
     def certified_law(self) -> CertifiedLaw:
@@ -133,9 +133,9 @@ class SampledSolution(Solution):
         ValueError
             Where there is none: of means that were learnt, and of moments, which are no law to be distant from.
         """
-        if self._certified_law is None:
+        if self._known.law is None:
             raise ValueError(f"{self.method!r} states no bound on its error")
-        return self._certified_law
+        return self._known.law
 
     @property
     def _knows_model(self) -> bool:

@@ -1,7 +1,5 @@
 """The linear part of the categorical operator, for SciPy."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 import numpy as np
@@ -13,23 +11,23 @@ from distrl.models.outcomes import OutcomeTable
 from distrl.returns.grid import Grid
 
 
-class InCDFForm(Protocol):
-    """What is asked of the operator."""
+class Affine(Protocol):
+    """What is asked of the operator: `CategoricalBellman` is one."""
 
     table: OutcomeTable
     grid: Grid
 
     def apply_cdf(self, cdf: FloatArray, out: FloatArray, *, affine: bool = True) -> None:
-        """F -> A F (+ b) on CDFs at the atoms."""
+        """out = A cdf, and b if `affine`."""
 
     def matrix(self) -> sparse.csr_array:
-        """A."""
+        """A as a sparse matrix."""
 
 
 class LinearPart(LinearOperator):  # type: ignore[misc]
     """v -> A v without a matrix; a class, so that it can be pickled."""
 
-    def __init__(self, operator: InCDFForm) -> None:
+    def __init__(self, operator: Affine) -> None:
         self.operator = operator
         last = operator.grid.atoms - 1
         super().__init__(np.dtype(np.float64), (operator.table.n_sources * last, operator.table.n_states * last))
