@@ -5,14 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._steady import steady
-from distrl._validation import generator, whole_number
+from distrl._validation import RandomSource, generator, whole_number
 from distrl.dp.call import Call
 from distrl.dp.categorical import CategoricalFixedPoint
 from distrl.dp.evaluate import evaluate, solve
 from distrl.dp.method import GridMethod, Method, check_method
 from distrl.dp.monte_carlo import MonteCarlo
+from distrl.dp.progress import ProgressHook
 from distrl.dp.status import Status
 from distrl.generative.adaptive import Adaptive, even_sizes
 from distrl.generative.influence import Influence
@@ -25,6 +27,7 @@ from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
 from distrl.returns.functionals import Functional, parse
 from distrl.td.rule import LearningRule, is_rule
+from distrl.td.step_sizes import StepSize
 from distrl.theory.bounds import dkw_halfwidth
 
 _ALLOCATIONS = ("uniform", "adaptive")
@@ -35,12 +38,12 @@ Empirical = EmpiricalMRP | EmpiricalMDP
 def estimate(
     model: MRP | MDP | GenerativeModel,
     method: Method | LearningRule[Returns],
-    policy: Any = None,
+    policy: ArrayLike | None = None,
     samples_per_state: int = 1000,
-    rng: Any = None,
+    rng: RandomSource = None,
     *,
     rewards: str = "sampled",
-    step_size: Any = 0.1,
+    step_size: StepSize | ArrayLike = 0.1,
     budget: int | None = None,
     allocate: str = "uniform",
     functional: str | Functional = "mean",
@@ -50,7 +53,7 @@ def estimate(
     tol: float | None = None,
     max_iterations: int | None = None,
     throw: bool = True,
-    progress: Any = False,
+    progress: bool | ProgressHook = False,
 ) -> Estimate:
     """The return distribution of a model that is sampled, or of logged transitions, with confidence intervals.
 
@@ -144,13 +147,13 @@ class _Fit:
     """How an empirical model becomes an estimate: the method, and the options of `evaluate` or `learn`."""
 
     method: Any
-    policy: Any
+    policy: ArrayLike | None
     rng: np.random.Generator
     tol: float | None = None
     max_iterations: int | None = None
     throw: bool = True
-    progress: Any = False
-    step_size: Any = 0.1
+    progress: bool | ProgressHook = False
+    step_size: StepSize | ArrayLike = 0.1
 
     def __call__(self, empirical: Empirical) -> Estimate:
         method, known = self.method, empirical.return_range
@@ -187,7 +190,7 @@ def _start(source: GenerativeModel, state: int | None) -> int:
 
 
 def _rollouts(
-    source: GenerativeModel, method: MonteCarlo, policy: Any, total: int, rng: np.random.Generator
+    source: GenerativeModel, method: MonteCarlo, policy: ArrayLike | None, total: int, rng: np.random.Generator
 ) -> Estimate:
     """Episodes from every state that take at most `total` steps together.
 

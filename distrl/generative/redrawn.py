@@ -8,7 +8,7 @@ import numpy as np
 
 from distrl._lazy import lapack
 from distrl._threads import check_threads, side_by_side
-from distrl._validation import FloatArray, generator
+from distrl._validation import FloatArray, RandomSource, generator
 from distrl.dp.call import Call
 from distrl.dp.method import Method
 from distrl.generative.resampling import Resampler
@@ -69,7 +69,7 @@ class RedrawnModels:
         self,
         statistic: Callable[[Returns], FloatArray],
         count: int,
-        rng: Any = None,
+        rng: RandomSource = None,
         threads: int | None = None,
         linear: bool = False,
     ) -> FloatArray:

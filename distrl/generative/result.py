@@ -1,13 +1,12 @@
 """What `estimate` gives back: a solution of the empirical model, with confidence intervals for the true one."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._steady import steady
-from distrl._validation import FloatArray, IntArray, int_array, real_number
+from distrl._validation import FloatArray, IntArray, RandomSource, int_array, real_number
 from distrl.dp.certificate import SAMPLES_LAW
 from distrl.generative.distances import asked
 from distrl.generative.influence import Influence
@@ -78,7 +77,7 @@ class Estimate(SampledSolution):
         simultaneous: bool = False,
         numerical: bool = True,
         resamples: int = 200,
-        rng: Any = None,
+        rng: RandomSource = None,
         threads: int | None = None,
     ) -> FloatArray:
         """Confidence intervals for a functional of the true return laws.

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._validation import BoolArray, FloatArray
 from distrl.dp.certificate import SAMPLES_LAW
@@ -35,7 +36,7 @@ class SampledSolution(Solution):
     """
 
     empirical: EmpiricalMRP | EmpiricalMDP | None = None
-    policy: Any = None
+    policy: ArrayLike | None = None
     adaptive: bool = False
 
     @classmethod
@@ -43,7 +44,7 @@ class SampledSolution(Solution):
         cls,
         solution: Solution,
         empirical: EmpiricalMRP | EmpiricalMDP | None,
-        policy: Any = None,
+        policy: ArrayLike | None = None,
         adaptive: bool = False,
     ) -> Self:
         """A solution as an estimate; the certificate of one of an empirical model is to the samples' own law."""
