@@ -8,7 +8,6 @@ its fields; what is computed on demand is left out. An object that occurs twice 
 import dataclasses
 import inspect
 import json
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -16,17 +15,16 @@ from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distrl._files import one_line, path_of, read_npz, write_npz
+from distrl._files import one_line, write_npz
 from distrl.models.laws import FiniteLaw, LatticeLaw, Law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.models.storage import FORMAT, build, describe, fields_of, frozen_law, model_in
-from distrl.models.storage import save as save_model
+from distrl.models.storage import build, describe, fields_of, frozen_law
 
 _RECORD = "distrl result"
 _VERSION = 1
@@ -59,65 +57,33 @@ _MODULES = (
 )
 
 
-def save(thing: object, path: str | os.PathLike[str]) -> None:
-    """Write a model or a result to a file; `load` gives it back bit for bit.
-
-    The file appears whole or not at all: it is written beside `path` and then renamed.
-
-    Parameters
-    ----------
-    thing : MRP, MDP, Solution, Estimate, LearningRun, or a part of one: return laws, a certificate, a method
-        Reward laws must be `FiniteLaw`s or frozen laws of `scipy.stats` with scalar parameters.
-    path : path
-        For results the name must end in .npz (or .csv, for the table of a solution); for a model it is taken as it is.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a reward law or a method is a user's own, or the file cannot be written, naming it.
-    """
-    if isinstance(thing, MRP | MDP) and set(_state(thing)) <= set(_MODEL):
-        save_model(thing, path)
-    elif _classes().get(type(thing).__name__) is not type(thing):
-        raise TypeError(f"distrl saves an MRP or an MDP, and results such as a Solution; got {thing!r}")
-    elif hasattr(thing, "save"):
-        thing.save(path)
-    else:
-        write_npz(path_of(path), record_of(thing, {}))
+def is_model(thing: object) -> TypeGuard[MRP | MDP]:
+    """Whether it is a model with nothing in it but what the format of models holds."""
+    return isinstance(thing, MRP | MDP) and set(_state(thing)) <= set(_MODEL)
 
 
-def load(path: str | os.PathLike[str]) -> Any:
-    """Read what `save`, `Solution.save` or `LearningRun.save` wrote: a model, a Solution, an Estimate, a LearningRun.
+def can_be_recorded(thing: object) -> bool:
+    """Whether it is of a class that results are made of."""
+    return _classes().get(type(thing).__name__) is type(thing)
 
-    A result is what it was: laws, certificate, status, method, model and samples, bit for bit; its intervals can be
-    asked for, and a run can be resumed. Nothing in the file is executed.
 
-    Parameters
-    ----------
-    path : path
-        Of a file whose name may end in anything.
+def is_record(fields: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether a file with these fields holds a record."""
+    return str(fields.get("format")) == _RECORD
+
+
+def read_record(fields: Mapping[str, NDArray[Any]]) -> Any:
+    """What a file with these fields holds.
 
     Raises
     ------
-    ValueError, TypeError
-        If the file is missing, damaged, cut short, not made by distrl or by a later version, naming it.
+    KeyError, ValueError, TypeError, AttributeError, IndexError
+        If the file is damaged or of a later version.
     """
-    source = path_of(path)
-    fields = read_npz(source, f"a {FORMAT} file or result")
-    kind = str(fields.get("format"))
-    if kind != _RECORD:
-        if kind != FORMAT and "settings" in fields:
-            raise ValueError(f"{source} was saved by an older distrl, or without its model: it has arrays, no record")
-        return model_in(fields, source)
-    try:
-        version = int(fields["version"])
-        if version != _VERSION:
-            raise ValueError(f"it has format version {version}, this distrl reads version {_VERSION}; update distrl")
-        return _Reader(fields).read(json.loads(str(fields["record"])))
-    except KeyError as error:
-        raise ValueError(f"{source} is not a whole file of distrl: it has no field {error}") from error
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
-        raise ValueError(f"{source} does not hold a valid result: {one_line(error)}") from error
+    version = int(fields["version"])
+    if version != _VERSION:
+        raise ValueError(f"it has format version {version}, this distrl reads version {_VERSION}; update distrl")
+    return _Reader(fields).read(json.loads(str(fields["record"])))
 
 
 def record_of(
@@ -260,7 +226,7 @@ class _Writer:
 
     @staticmethod
     def _check(thing: object) -> None:
-        if _classes().get(type(thing).__name__) is not type(thing):
+        if not can_be_recorded(thing):
             raise ValueError(f"{thing!r} cannot be saved: {type(thing).__name__} is no class of distrl's results")
 
 

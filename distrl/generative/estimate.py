@@ -28,7 +28,7 @@ from distrl.returns.base import Returns
 from distrl.returns.functionals import Functional, parse
 from distrl.td.rule import LearningRule, is_rule
 from distrl.td.step_sizes import StepSize
-from distrl.theory.bounds import dkw_halfwidth
+from distrl.theory import dkw_halfwidth
 
 _ALLOCATIONS = ("uniform", "adaptive")
 Empirical = EmpiricalMRP | EmpiricalMDP

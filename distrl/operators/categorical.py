@@ -35,6 +35,7 @@ from distrl._kernels import categorical as kernels
 from distrl._lazy import sparse
 from distrl._steady import steady
 from distrl._threads import Workers
+from distrl._tolerances import GRID_SLACK
 from distrl._validation import FloatArray, float_array, plain
 from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.models.mrp import MRP
@@ -48,9 +49,6 @@ from distrl.returns.grid import Grid
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
-
-#: Overshoot up to this share of the grid's width is rounding, not clipping.
-_CLIP_SLACK = 1e-12
 
 
 @dataclass(frozen=True)
@@ -158,7 +156,7 @@ class CategoricalBellman:
         spacing = self.grid.spacing
         out = np.empty((self.table.n_sources, self.grid.atoms))
         spread = np.empty((self.table.n_sources, 3))
-        slack = _CLIP_SLACK * (self.grid.atoms - 1)
+        slack = GRID_SLACK * (self.grid.atoms - 1)
         probs = plain(probs)
         kernels.apply_pmf(probs, self.plan, slack, out, spread, np.empty(0), 0, len(out))
         for block in self.law_blocks:
@@ -184,7 +182,7 @@ class CategoricalBellman:
             return distance, image.variance, image.overshoot, image.clipped_mass
         n = self.table.n_sources
         distance, spread = np.empty(n), np.empty((n, 3))
-        slack = _CLIP_SLACK * (self.grid.atoms - 1)
+        slack = GRID_SLACK * (self.grid.atoms - 1)
         workers = Workers(threads, 4 * len(self.table.probs) * self.grid.atoms)
         nothing = np.empty((0, self.grid.atoms))
         workers.rows(n, kernels.apply_pmf, plain(probs), self.plan, slack, nothing, spread, distance)

@@ -10,6 +10,7 @@ import numpy as np
 
 from distrl._kernels import laws as kernels
 from distrl._lazy import sparse
+from distrl._tolerances import GRID_SLACK
 from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.laws.finite import running_sums
@@ -169,7 +170,8 @@ def _finite_projection_loss(law: FiniteLaw, shifts: FloatArray, grid: Grid) -> L
     s = grid.spacing
     low, high = grid.low - shifts, grid.high - shifts
     overshoot = (law.put(low) + law.stop_loss(high)) / s
-    clipped = np.clip(law.cdf_left(low - 1e-12 * grid.width) + 1.0 - law.cdf(high + 1e-12 * grid.width), 0.0, 1.0)
+    slack = GRID_SLACK * grid.width
+    clipped = np.clip(law.cdf_left(low - slack) + 1.0 - law.cdf(high + slack), 0.0, 1.0)
     parts = (law.values - grid.low) / s % 1.0
     order = np.argsort(parts)
     parts, probs = parts[order], law.probs[order]
@@ -225,7 +227,8 @@ def _projection_loss(law: Law, shifts: FloatArray, grid: Grid) -> Losses:
     s = grid.spacing
     low, high = grid.low - shifts, grid.high - shifts
     overshoot = (law.put(low) + law.stop_loss(high)) / s
-    clipped = np.clip(law.cdf_left(low - 1e-12 * grid.width) + 1.0 - law.cdf(high + 1e-12 * grid.width), 0.0, 1.0)
+    slack = GRID_SLACK * grid.width
+    clipped = np.clip(law.cdf_left(low - slack) + 1.0 - law.cdf(high + slack), 0.0, 1.0)
     variance = np.zeros(len(shifts))
     atoms = grid.points[:, None] - shifts
     cdfs, puts = law.cdf(atoms), law.put(atoms)

@@ -27,6 +27,10 @@ class Drawable(Protocol):
     def batch_shape(self) -> tuple[int, ...]:
         """The shape of the batch: (), (S,) or (S, A)."""
 
+    @property
+    def spacing(self) -> float | None:
+        """The distance between neighbouring values; None where they are on no grid."""
+
     def support_weights(self) -> tuple[FloatArray, FloatArray]:
         """Values and their probabilities, the laws of the batch first."""
 
@@ -108,7 +112,7 @@ def plot_returns(
     curves = [_support(law) for law in chosen]
     few = all(np.count_nonzero(_seen(w)) <= _FEW_ATOMS for _, w in curves)
     if kind == "auto":
-        lumpy = any(w.max() > _LUMPY for _, w in curves) or _spacing(returns) is None
+        lumpy = any(w.max() > _LUMPY for _, w in curves) or returns.spacing is None
         kind = "pmf" if few or not lumpy else "cdf"
     ends = _visible_ends(curves)
     with styled(ax, (6.4, 4.0)) as axes:
@@ -178,12 +182,6 @@ def _support(law: Drawable) -> tuple[FloatArray, FloatArray]:
     return distinct, np.bincount(place, weights=np.broadcast_to(weights, values.shape)).astype(np.float64)
 
 
-def _spacing(law: Drawable) -> float | None:
-    """The distance between neighbouring values; None where they are on no grid."""
-    spacing: float | None = getattr(getattr(law, "grid", None), "spacing", None)
-    return spacing
-
-
 def _seen(weights: FloatArray) -> BoolArray:
     return np.asarray(weights > _VISIBLE * weights.max(), dtype=np.bool_)
 
@@ -222,7 +220,7 @@ def _draw_stems(axes: Axes, values: FloatArray, weights: FloatArray, name: str, 
 
 
 def _draw_density(axes: Axes, law: Drawable, values: FloatArray, weights: FloatArray, name: str, number: int) -> None:
-    spacing = _spacing(law)
+    spacing = law.spacing
     if spacing is not None:  # one cell of a spacing's width around each atom
         seen = np.flatnonzero(_seen(weights))
         cells = slice(seen[0], seen[-1] + 1)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distrl._validation import FloatArray, IntArray
-from distrl.models.laws import Law, as_law
+from distrl.models.laws import Law, as_law, is_law
 from distrl.returns.arrays import as_rows
 from distrl.returns.base import Returns
 from distrl.returns.finite import FiniteReturns, as_finite
@@ -73,7 +73,7 @@ def operand(value: Any, name: str) -> FiniteReturns | Laws:
                 )
             laws += part.laws
         return Laws((len(parts), *parts[0].batch_shape), laws)
-    if not isinstance(value, Law) and not hasattr(value, "cdf"):
+    if not is_law(value):
         raise TypeError(f"{name} is {value!r}; expected {_ACCEPTED}")
     return Laws((), [as_law(value, name)])
 
