@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._lazy import sparse
 from distrl._validation import (
@@ -18,6 +19,7 @@ from distrl._validation import (
     without_noise,
 )
 from distrl.models.choices import Choices, available_mask
+from distrl.models.given import Matrices, Rewards
 from distrl.models.laws import Law
 from distrl.models.outcomes import Rows
 from distrl.models.reward_arrays import holds_laws, rewards_of_pairs, rewards_of_states
@@ -34,14 +36,16 @@ class _Entries(NamedTuple):
     n_actions: int
 
 
-def rows_of_mrp(P: Any, rewards: Any, terminal: Any) -> tuple[Rows, int]:
+def rows_of_mrp(P: Matrices, rewards: Rewards, terminal: ArrayLike | None) -> tuple[Rows, int]:
     """The outcome rows that `MRP(P, rewards, terminal=)` says, and the number of states."""
     states, successors, probs, n = _transitions(P, "P")
     entries = _Entries(states, np.zeros_like(states), successors, probs, n, 1)
     return _rows(entries, rewards, terminal, Choices.full(n, 1), of_actions=False), n
 
 
-def rows_of_mdp(P: Any, rewards: Any, terminal: Any, axes: str | None, available: Any) -> tuple[Rows, Choices]:
+def rows_of_mdp(
+    P: Matrices, rewards: Rewards, terminal: ArrayLike | None, axes: str | None, available: Choices | ArrayLike | None
+) -> tuple[Rows, Choices]:
     """The outcome rows that `MDP(P, rewards, terminal=, axes=, available=)` says; their sources are the pairs."""
     if axes not in ("ass", "sas", None):
         raise ValueError(f"axes must be 'ass', 'sas' or None, got {axes!r}")
@@ -51,9 +55,9 @@ def rows_of_mdp(P: Any, rewards: Any, terminal: Any, axes: str | None, available
     return _rows(entries, _actions_first(rewards, "rewards", axes), terminal, choices, of_actions=True), choices
 
 
-def _choices(available: Any, shape: tuple[int, int], terminal: Any) -> Choices:
+def _choices(available: Choices | ArrayLike, shape: tuple[int, int], terminal: ArrayLike | None) -> Choices:
     """The pairs of a mask; a terminal state of which it marks no action has all."""
-    mask = available_mask(available, shape)
+    mask = available_mask(available.available if isinstance(available, Choices) else available, shape)
     if terminal is not None:
         ends = bool_array(terminal, "terminal", shape[0])
         mask[ends & ~mask.any(axis=1)] = True

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from distrl._lazy import sparse
 from distrl._validation import BoolArray, FloatArray, IntArray, bool_array
 from distrl.models.outcomes import OutcomeTable, build_table
+
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +53,13 @@ class Choices:
         return cls.of_keys(np.flatnonzero(available), *available.shape)
 
     @classmethod
-    def of_sources(cls, n_sources: int, n_states: int, available: Any) -> Choices:
+    def of_sources(cls, n_sources: int, n_states: int, available: Choices | ArrayLike | None) -> Choices:
         """The sources of a table: all pairs if `available` is None, else those of a mask, or as they are given."""
         if available is None:
             return cls.full(n_states, n_sources // n_states)
-        return available if isinstance(available, cls) else cls.where(available_mask(available, np.shape(available)))
+        return (
+            available if isinstance(available, Choices) else cls.where(available_mask(available, np.shape(available)))
+        )
 
     @property
     def n_states(self) -> int:
@@ -100,7 +105,7 @@ class Choices:
             return keys
         return np.searchsorted(self.states * self.n_actions + self.actions, keys).astype(np.int64)
 
-    def matrix(self, values: Any, fill: Any) -> Any:
+    def matrix(self, values: NDArray[T], fill: float) -> NDArray[T]:
         """One value a pair as an (S, A) matrix, `fill` where an action is not available."""
         if self.even:
             return values.reshape(self.n_states, self.n_actions)
@@ -120,12 +125,12 @@ class Choices:
         where = (np.ones(len(pairs)), (self.states[pairs], pairs))
         return sparse.csr_array(where, shape=(self.n_states, len(self.actions))) @ matrix
 
-    def described(self, states: Sequence[Any], actions: Sequence[Any]) -> Callable[[int], str]:
+    def described(self, states: Sequence[Hashable], actions: Sequence[Hashable]) -> Callable[[int], str]:
         """What names a pair in errors, from the names of states and actions."""
         return lambda pair: f"state {states[self.states[pair]]!r}, action {actions[self.actions[pair]]!r}"
 
 
-def available_mask(available: Any, shape: tuple[int, int]) -> BoolArray:
+def available_mask(available: ArrayLike, shape: tuple[int, ...]) -> BoolArray:
     """`available` as an (S, A) mask."""
     array = np.asarray(available)
     if array.shape != shape:

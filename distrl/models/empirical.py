@@ -1,6 +1,8 @@
 """Empirical models: what samples or logged transitions make, frequencies as probabilities."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -9,12 +11,13 @@ from numpy.typing import ArrayLike
 from distrl._memory import check_memory
 from distrl._validation import BoolArray, IntArray, float_array
 from distrl.models.choices import Choices, available_mask
+from distrl.models.given import Names, TableLike
 from distrl.models.ids import Ids
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP, names_of
 from distrl.models.outcomes import OutcomeTable
 from distrl.models.policies import Policy
-from distrl.models.reading import transition_columns
+from distrl.models.reading import Log, transition_columns
 from distrl.models.samples import Samples
 
 
@@ -55,22 +58,23 @@ class EmpiricalMRP(MRP):
 
     def __init__(
         self,
-        transitions: Any,
+        transitions: TableLike | Samples,
         discount: float,
         *,
-        states: int | Sequence[Hashable] | None = None,
+        states: Names = None,
         columns: Mapping[str, str | None] | None = None,
-        unvisited: Any = "error",
-        reward_range: Any = None,
+        unvisited: str | MRP | OutcomeTable = "error",
+        reward_range: ArrayLike | None = None,
         initial: ArrayLike | None = None,
         layout: tuple[int, int] | None = None,
     ) -> None:
-        samples: Samples = transitions
         names: Any = states
-        if not isinstance(transitions, Samples):
+        if isinstance(transitions, Samples):
+            samples = transitions
+        else:
             header = ("state", "reward", "next_state", "terminal")
-            ids, read = transition_columns(transitions, header, columns, states)
-            samples, names = _logged(ids, read, Choices.full(len(ids.states), 1)), ids.states
+            log = transition_columns(transitions, header, columns, states)
+            samples, names = _logged(log, Choices.full(len(log.ids.states), 1)), log.ids.states
         describe = names_of(range(samples.n_states) if names is None else names)
         known, unknown = _unvisited(samples, unvisited, MRP, describe)
         table = samples.table(known, describe)
@@ -90,9 +94,10 @@ class EmpiricalMRP(MRP):
         model.return_range = None
         return model
 
-    def redrawn(self, rng: np.random.Generator) -> "EmpiricalMRP":
+    def redrawn(self, rng: np.random.Generator) -> EmpiricalMRP:
         """A bootstrap replicate: as many samples of everything, drawn from these with replacement."""
-        samples, filling = self.samples.redrawn(rng), "error" if self._known is None else self._known
+        samples = self.samples.redrawn(rng)
+        filling: str | OutcomeTable = "error" if self._known is None else self._known
         model = EmpiricalMRP(
             samples, self.discount, unvisited=filling, initial=self.initial, layout=self.layout, states=self.states
         )
@@ -136,31 +141,31 @@ class EmpiricalMDP(MDP):
 
     def __init__(
         self,
-        transitions: Any,
+        transitions: TableLike | Samples,
         discount: float,
         *,
-        states: int | Sequence[Hashable] | None = None,
-        actions: int | Sequence[Hashable] | None = None,
+        states: Names = None,
+        actions: Names = None,
         columns: Mapping[str, str | None] | None = None,
         available: Choices | ArrayLike | None = None,
-        unvisited: Any = "error",
-        reward_range: Any = None,
+        unvisited: str | MDP | OutcomeTable = "error",
+        reward_range: ArrayLike | None = None,
         initial: ArrayLike | None = None,
         layout: tuple[int, int] | None = None,
     ) -> None:
-        samples: Samples = transitions
         names: Any = states
         named: Any = actions
         if available is None and isinstance(unvisited, MDP) and not unvisited.choices.even:
             available = unvisited.choices
         if isinstance(transitions, Samples):
+            samples = transitions
             choices = Choices.of_sources(samples.n_sources, samples.n_states, available)
         else:
             header = ("state", "action", "reward", "next_state", "terminal")
-            ids, read = transition_columns(transitions, header, columns, states, actions)
-            names, named = ids.states, ids.actions
-            choices = _choices_of_log(ids, available)
-            samples = _logged(ids, read, choices)
+            log = transition_columns(transitions, header, columns, states, actions)
+            names, named = log.ids.states, log.ids.actions
+            choices = _choices_of_log(log.ids, available)
+            samples = _logged(log, choices)
         describe = choices.described(
             range(choices.n_states) if names is None else names, range(choices.n_actions) if named is None else named
         )
@@ -184,9 +189,10 @@ class EmpiricalMDP(MDP):
         model.return_range = None
         return model
 
-    def redrawn(self, rng: np.random.Generator) -> "EmpiricalMDP":
+    def redrawn(self, rng: np.random.Generator) -> EmpiricalMDP:
         """A bootstrap replicate: as many samples of everything, drawn from these with replacement."""
-        samples, filling = self.samples.redrawn(rng), "error" if self._known is None else self._known
+        samples = self.samples.redrawn(rng)
+        filling: str | OutcomeTable = "error" if self._known is None else self._known
         named: dict[str, Any] = {"available": self.choices, "states": self.states, "actions": self.actions}
         model = EmpiricalMDP(
             samples, self.discount, unvisited=filling, initial=self.initial, layout=self.layout, **named
@@ -223,14 +229,15 @@ def _choices_of_log(ids: Ids, available: Any) -> Choices:
     return choices
 
 
-def _logged(ids: Ids, read: Mapping[str, Any], choices: Choices) -> Samples:
+def _logged(log: Log, choices: Choices) -> Samples:
+    ids = log.ids
     return Samples(
         len(choices.actions),
         choices.n_states,
         choices.sources(ids.state, ids.action),
         ids.next_state,
-        read["reward"] + 0.0,
-        read["terminal"],
+        log.rewards + 0.0,
+        log.terminals,
         np.full(len(ids.state), -1),
         np.ones(len(ids.state), dtype=np.int64),
         indptr=None if choices.even else choices.indptr,

@@ -1,5 +1,7 @@
 """The generative model: a model that can only be sampled."""
 
+from __future__ import annotations
+
 import math
 from functools import cached_property
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._validation import FloatArray, IntArray, float_array, generator, int_array
+from distrl._validation import FloatArray, IntArray, RandomSource, float_array, generator, int_array
 from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
@@ -66,7 +68,9 @@ class GenerativeModel:
         low, high = float((lows / share).min()), float((highs / share).max())
         return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
-    def sample(self, n: ArrayLike, rng: Any = None, to: Any = None) -> "EmpiricalMRP | EmpiricalMDP":
+    def sample(
+        self, n: ArrayLike, rng: RandomSource = None, to: EmpiricalMRP | EmpiricalMDP | None = None
+    ) -> EmpiricalMRP | EmpiricalMDP:
         """`n` samples of every state or (state, action), as an empirical model.
 
         Parameters

@@ -10,15 +10,18 @@ import numpy as np
 from distrl.models.laws import is_law
 from distrl.models.step_check import Outcome
 
+#: (state, action, probability, next state, reward, terminated)
+Row = tuple[Any, ...]
 
-def table_rows(table: Any, name: str) -> tuple[list[tuple[Any, ...]], int, int]:
+
+def table_rows(table: object, name: str) -> tuple[list[Row], int, int]:
     """(state, action, probability, next state, reward, terminated) rows, S and A."""
     by_state = _entries(table, f"the table P of {name}")
     if not by_state or list(by_state) != list(range(len(by_state))):
         missing = next(key for key in range(len(by_state) + 1) if key not in by_state)
         kind = f"has no entry {missing}; its keys must be 0..{len(by_state) - 1}" if by_state else "is empty"
         raise ValueError(f"the table P of {name} {kind}")
-    rows: list[tuple[Any, ...]] = []
+    rows: list[Row] = []
     actions = 0
     for state, entry in by_state.items():
         by_action = _entries(entry, f"P[{state}] of {name}")
@@ -36,7 +39,7 @@ def table_rows(table: Any, name: str) -> tuple[list[tuple[Any, ...]], int, int]:
     return rows, len(by_state), actions
 
 
-def by_pair(rows: Sequence[tuple[Any, ...]]) -> dict[tuple[int, int], list[Outcome]]:
+def by_pair(rows: Sequence[Row]) -> dict[tuple[int, int], list[Outcome]]:
     """{(state, action): outcomes in the table's order, equal ones added up}; a law as reward counts as any (NaN)."""
     found: dict[tuple[int, int], dict[tuple[int, float, bool], float]] = {}
     for state, action, probability, successor, reward, terminal in rows:
@@ -47,7 +50,7 @@ def by_pair(rows: Sequence[tuple[Any, ...]]) -> dict[tuple[int, int], list[Outco
     return {pair: [(p, *key) for key, p in outcomes.items()] for pair, outcomes in found.items()}
 
 
-def map_of(core: Any, states: int) -> tuple[int, int] | None:
+def map_of(core: object, states: int) -> tuple[int, int] | None:
     """Shape of the map, if the environment has one with as many cells as states."""
     candidates = (
         (getattr(core, "nrow", None), getattr(core, "ncol", None)),

@@ -10,6 +10,7 @@ import numpy as np
 from distrl._memory import check_memory
 from distrl._validation import IntArray, int_array, refuse_masked, shortened, whole_number
 from distrl.models.choices import Choices
+from distrl.models.given import Names
 from distrl.models.labels import Labels, labels_of
 
 
@@ -26,7 +27,7 @@ class Ids(NamedTuple):
     actions: Sequence[Hashable]
 
 
-def ids_of(raw: Mapping[str, Any], states: Any, actions: Any, rows: str, length: int) -> Ids:
+def ids_of(raw: Mapping[str, object], states: Names, actions: Names, rows: str, length: int) -> Ids:
     """The ids of a table's columns state, action (of an MDP) and next_state.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 
@@ -45,14 +45,14 @@ class Labels(Sequence[Hashable]):
     def __repr__(self) -> str:
         return f"Labels({list(self._names)!r})"
 
-    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
+    def index(self, value: object, start: int = 0, stop: int | None = None) -> int:
         """The position of a name; a ValueError says that there is none."""
         if value not in self._positions:
             raise ValueError(f"there is no {value!r} among {shortened(list(self._names))}")
         return self._positions[value]
 
 
-def labels_of(given: Any, what: str, n: int | None = None) -> Sequence[Hashable]:
+def labels_of(given: object, what: str, n: int | None = None) -> Sequence[Hashable]:
     """`given` names, each once and `n` of them; the positions themselves where `given` is None.
 
     Raises

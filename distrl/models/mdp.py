@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from distrl._validation import BoolArray, FloatArray, IntArray, distribution, real_number, refuse_other_order
 from distrl.models.arrays import rows_of_mdp
 from distrl.models.choices import Choices, end_absorbing
+from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
 from distrl.models.mrp import MRP, check_layout, refuse_beside_table
 from distrl.models.outcomes import OutcomeTable, build_table
@@ -75,8 +76,8 @@ class MDP:
 
     def __init__(
         self,
-        P: Any,
-        rewards: Any,
+        P: Matrices | OutcomeTable,
+        rewards: Rewards | None,
         discount: float,
         terminal: ArrayLike | None = None,
         initial: ArrayLike | None = None,
@@ -84,25 +85,25 @@ class MDP:
         layout: tuple[int, int] | None = None,
         axes: str | None = None,
         normalise: bool = False,
-        available: Any = None,
+        available: Choices | ArrayLike | None = None,
         states: Sequence[Hashable] | None = None,
         actions: Sequence[Hashable] | None = None,
     ) -> None:
         refuse_other_order(terminal, "terminal")
         refuse_other_order(initial, "initial")
-        if isinstance(P, OutcomeTable):
+        table = P if isinstance(P, OutcomeTable) else None
+        if table is not None:
             refuse_beside_table(rewards=rewards, terminal=terminal)
-            rows, self.choices = None, Choices.of_sources(P.n_sources, P.n_states, available)
+            self.choices = Choices.of_sources(table.n_sources, table.n_states, available)
         else:
             rows, self.choices = rows_of_mdp(P, rewards, terminal, axes, available)
         n, pairs = self.choices.n_states, len(self.choices.actions)
         self.states = labels_of(states, "states", n)
         self.actions = labels_of(actions, "actions", self.choices.n_actions)
-        if rows is None:
-            self.outcomes: OutcomeTable = P
-        else:
+        if table is None:
             named = self.choices.described(self.states, self.actions)
-            self.outcomes = build_table(rows, n_sources=pairs, n_states=n, describe=named, normalise=normalise)
+            table = build_table(rows, n_sources=pairs, n_states=n, describe=named, normalise=normalise)
+        self.outcomes = table
         self.discount = real_number(discount, "discount", low=0.0, high=1.0)
         self.initial = None if initial is None else distribution(initial, "initial", n)
         self.layout = check_layout(layout, n)
@@ -130,14 +131,14 @@ class MDP:
 
     @staticmethod
     def from_outcomes(
-        rows: Any,
+        rows: TableLike,
         discount: float,
         columns: Mapping[str, str | None] | None = None,
         absorbing: str | None = None,
         normalise: bool | None = False,
         *,
-        states: int | Sequence[Hashable] | None = None,
-        actions: int | Sequence[Hashable] | None = None,
+        states: Names = None,
+        actions: Names = None,
         initial: ArrayLike | None = None,
         layout: tuple[int, int] | None = None,
     ) -> MDP:

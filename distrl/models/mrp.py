@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy
-from typing import Any, Self
+from typing import Self
 
 from numpy.typing import ArrayLike
 
@@ -12,6 +12,7 @@ from distrl._lazy import sparse
 from distrl._validation import BoolArray, FloatArray, IntArray, distribution, int_array, real_number, refuse_other_order
 from distrl.models.arrays import rows_of_mrp
 from distrl.models.choices import end_absorbing
+from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
 from distrl.models.outcomes import OutcomeTable, build_table
 from distrl.models.reading import outcome_rows
@@ -76,8 +77,8 @@ class MRP:
 
     def __init__(
         self,
-        P: Any,
-        rewards: Any,
+        P: Matrices | OutcomeTable,
+        rewards: Rewards | None,
         discount: float,
         terminal: ArrayLike | None = None,
         initial: ArrayLike | None = None,
@@ -121,13 +122,13 @@ class MRP:
 
     @staticmethod
     def from_outcomes(
-        rows: Any,
+        rows: TableLike,
         discount: float,
         columns: Mapping[str, str | None] | None = None,
         absorbing: str | None = None,
         normalise: bool = False,
         *,
-        states: int | Sequence[Hashable] | None = None,
+        states: Names = None,
         initial: ArrayLike | None = None,
         layout: tuple[int, int] | None = None,
     ) -> MRP:
@@ -217,19 +218,19 @@ class MRP:
         return Arrays(p.toarray(), r.toarray(), terminal)
 
 
-def names_of(states: Sequence[Any]) -> Callable[[int], str]:
+def names_of(states: Sequence[Hashable]) -> Callable[[int], str]:
     """What names a row of an MRP's table in errors."""
     return lambda source: f"state {states[source]!r}"
 
 
-def refuse_beside_table(**given: Any) -> None:
+def refuse_beside_table(**given: object) -> None:
     """An `OutcomeTable` knows its rewards and its ends."""
     for name, value in given.items():
         if value is not None:
             raise ValueError(f"an OutcomeTable says what happens and what is paid; leave {name} out (None)")
 
 
-def check_layout(layout: Any, n: int) -> tuple[int, int] | None:
+def check_layout(layout: ArrayLike | None, n: int) -> tuple[int, int] | None:
     """A (rows, columns) pair whose product is the number of states."""
     if layout is None:
         return None

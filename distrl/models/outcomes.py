@@ -240,7 +240,7 @@ def build_table(
     )
 
 
-def starts_of_runs(*columns: Any) -> BoolArray:
+def starts_of_runs(*columns: np.ndarray) -> BoolArray:
     """(n,) mask of the rows that differ in some column from the row before; the first row is one of them."""
     fresh = np.ones(len(columns[0]), dtype=np.bool_)
     fresh[1:] = False

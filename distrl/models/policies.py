@@ -23,7 +23,9 @@ from distrl.models.outcomes import OutcomeTable, build_table
 Policy = ArrayLike | Mapping[Any, Any]
 
 
-def policy_matrix(policy: Any, choices: Choices, states: Sequence[Hashable], actions: Sequence[Hashable]) -> FloatArray:
+def policy_matrix(
+    policy: Policy, choices: Choices, states: Sequence[Hashable], actions: Sequence[Hashable]
+) -> FloatArray:
     """What `MDP.policy_matrix` says."""
     if isinstance(policy, str):
         if policy != "uniform":

@@ -5,13 +5,25 @@ blanks and a byte order mark make no difference to a name. What is looked for is
 `ALIASES`: those of Gymnasium's tables, of logs of transitions, and of the CSV files of CRAAM and its relatives.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from distrl._validation import FloatArray, IntArray, bool_array, float_array, real_number, refuse_masked, shortened
+from distrl._validation import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    bool_array,
+    float_array,
+    real_number,
+    refuse_masked,
+    shortened,
+)
 from distrl.models.choices import Choices
+from distrl.models.given import Names, TableLike
 from distrl.models.ids import Ids, choices_of, ids_of
 from distrl.models.laws import Law, as_law, is_law
 from distrl.models.outcomes import Rows
@@ -31,8 +43,20 @@ _TELLING = {
 }
 
 
+class Log(NamedTuple):
+    """Logged transitions, one an entry."""
+
+    ids: Ids
+    rewards: FloatArray
+    terminals: BoolArray
+
+
 def outcome_rows(
-    rows: Any, names: tuple[str, ...], columns: Mapping[str, str | None] | None, states: Any, actions: Any = None
+    rows: TableLike,
+    names: tuple[str, ...],
+    columns: Mapping[str, str | None] | None,
+    states: Names,
+    actions: Names = None,
 ) -> tuple[Ids, Rows, Choices]:
     """Outcome rows, checked; their sources are the pairs of the `Choices`.
 
@@ -59,23 +83,31 @@ def outcome_rows(
 
 
 def transition_columns(
-    rows: Any, names: tuple[str, ...], columns: Mapping[str, str | None] | None, states: Any, actions: Any = None
-) -> tuple[Ids, dict[str, Any]]:
-    """Logged transitions, checked: ids, and the columns reward and terminal."""
+    rows: TableLike,
+    names: tuple[str, ...],
+    columns: Mapping[str, str | None] | None,
+    states: Names,
+    actions: Names = None,
+) -> Log:
+    """Logged transitions, checked.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the column and the row.
+    """
     rows = _listed(rows)
     raw = _named_columns(rows, names, columns, "transitions", may_lack_terminal=False)
     if raw is None:
         raw = _columns_of_log(rows, names)
-    read: dict[str, Any] = {"reward": float_array(raw["reward"], "transitions: reward", ndim=1)}
-    length = len(read["reward"])
-    if not length:
+    rewards = float_array(raw["reward"], "transitions: reward", ndim=1)
+    if not len(rewards):
         raise ValueError("transitions is empty; an empirical model needs at least one")
-    ids = ids_of(raw, states, actions, "transitions", length)
-    read["terminal"] = bool_array(raw["terminal"], "transitions: terminal", length)
-    return ids, read
+    ids = ids_of(raw, states, actions, "transitions", len(rewards))
+    return Log(ids, rewards, bool_array(raw["terminal"], "transitions: terminal", len(rewards)))
 
 
-def split_laws(entries: Sequence[Any], name: str) -> tuple[FloatArray, IntArray, list[Law]]:
+def split_laws(entries: Sequence[object] | np.ndarray, name: str) -> tuple[FloatArray, IntArray, list[Law]]:
     """Numbers, law indices (-1: a number) and laws of a flat sequence that mixes both."""
     if isinstance(entries, np.ndarray) and entries.dtype.kind in "iuf":
         return float_array(entries, name, ndim=1), np.full(len(entries), -1), []

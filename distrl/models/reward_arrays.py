@@ -1,5 +1,7 @@
 """Rewards as arrays, matrices or nested laws in, one reward for each outcome out."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,11 +9,12 @@ import numpy as np
 
 from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray, float_array
+from distrl.models.given import Rewards
 from distrl.models.laws import Law, is_law
 from distrl.models.reading import split_laws
 
 
-def holds_laws(rewards: Any) -> bool:
+def holds_laws(rewards: object) -> bool:
     """Whether a nested sequence has anything in it that looks like a law."""
     if sparse.issparse(rewards) or isinstance(rewards, str | bytes):
         return False
@@ -23,9 +26,10 @@ def holds_laws(rewards: Any) -> bool:
 
 
 def rewards_of_states(
-    rewards: Any, states: IntArray, actions: IntArray, successors: IntArray, n: int, n_actions: int
+    given: Rewards, states: IntArray, actions: IntArray, successors: IntArray, n: int, n_actions: int
 ) -> tuple[FloatArray, IntArray, list[Law]]:
     """Reward, law index and the laws, for the rows (states[i], successors[i]) of an MRP."""
+    rewards: Any = given
     constant = np.full(len(states), -1)
     if sparse.issparse(rewards):
         return _sparse_entries(rewards, "rewards", n, states, successors), constant, []
@@ -44,9 +48,10 @@ def rewards_of_states(
 
 
 def rewards_of_pairs(
-    rewards: Any, states: IntArray, actions: IntArray, successors: IntArray, n: int, n_actions: int
+    given: Rewards, states: IntArray, actions: IntArray, successors: IntArray, n: int, n_actions: int
 ) -> tuple[FloatArray, IntArray, list[Law]]:
     """Reward, law index and the laws, for the rows (states[i], actions[i], successors[i]) of an MDP."""
+    rewards: Any = given
     constant = np.full(len(states), -1)
     shapes = f"({n},), ({n}, {n_actions}) or ({n_actions}, {n}, {n})"
     if sparse.issparse(rewards) or (isinstance(rewards, Sequence) and any(sparse.issparse(m) for m in rewards)):

@@ -25,7 +25,7 @@ Outcome = tuple[float, int, float, bool]
 
 
 def compare_steps(
-    env: Any, table: Any, rows: Mapping[tuple[int, int], Sequence[Outcome]], initial: FloatArray | None, name: str
+    env: object, table: object, rows: Mapping[tuple[int, int], Sequence[Outcome]], initial: FloatArray | None, name: str
 ) -> str | None:
     """Raise if `env.step` contradicts the table; say why if the two cannot be compared.
 
@@ -60,7 +60,7 @@ def compare_steps(
         return None  # a table and nothing else
     with _same_global_generators():
         try:
-            walker = copy.deepcopy(env, {id(table): table})
+            walker: Any = copy.deepcopy(env, {id(table): table})
             if getattr(walker, "render_mode", None) is not None:
                 walker.render_mode = None
         except Exception as error:  # windows, sockets, locks: whatever an environment may hold

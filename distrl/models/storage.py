@@ -17,6 +17,8 @@ from distrl.models.outcomes import Rows, build_table
 
 FORMAT = "distrl model"
 _VERSION = 1
+#: The fields of a file: arrays by name.
+Fields = dict[str, Any]
 
 
 def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
@@ -50,7 +52,7 @@ def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
     write_npz(path_of(path), fields_of(model))
 
 
-def fields_of(model: MRP | MDP) -> dict[str, Any]:
+def fields_of(model: MRP | MDP) -> Fields:
     """The fields of a file."""
     table = model.outcomes
     finite = [law for law in table.reward_laws if isinstance(law, FiniteLaw) and not isinstance(law, LatticeLaw)]
@@ -103,7 +105,7 @@ def load(path: str | os.PathLike[str]) -> MRP | MDP:
     return model_in(read_npz(source, "a distrl model file"), source)
 
 
-def model_in(fields: dict[str, Any], source: Any) -> MRP | MDP:
+def model_in(fields: Fields, source: object) -> MRP | MDP:
     """The model that a file's fields say."""
     if str(fields.get("format")) != FORMAT:
         raise ValueError(f"{source} is not a distrl model file")
@@ -118,7 +120,7 @@ def model_in(fields: dict[str, Any], source: Any) -> MRP | MDP:
         raise ValueError(f"{source} does not hold a valid model: {one_line(error)}") from error
 
 
-def build(fields: dict[str, Any]) -> MRP | MDP:
+def build(fields: Fields) -> MRP | MDP:
     """A model from fields, everything in them checked."""
     kind = str(fields["kind"])
     if kind not in ("MRP", "MDP"):
@@ -203,7 +205,7 @@ def _hashable(name: Any) -> Any:
     return tuple(map(_hashable, name)) if isinstance(name, list) else name
 
 
-def describe(law: Law) -> dict[str, Any] | None:
+def describe(law: Law) -> dict[str, object] | None:
     """A law as JSON: None for a finite one (its arrays are stored), else name and parameters."""
     if isinstance(law, FiniteLaw) and not isinstance(law, LatticeLaw):
         return None
@@ -252,7 +254,7 @@ def _laws(fields: dict[str, Any]) -> list[Law]:
     return laws
 
 
-def frozen_law(entry: Any, what: str) -> Law:
+def frozen_law(entry: object, what: str) -> Law:
     """The law that `describe` wrote down."""
     from scipy import stats  # slow to import, and only models with such laws need it
 

@@ -1,5 +1,7 @@
 """Outcome tables in, transition and reward matrices out."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -36,7 +38,9 @@ def ending_states(table: OutcomeTable, terminal: BoolArray) -> BoolArray:
     return terminal & reached
 
 
-def table_to_sparse(table: OutcomeTable, terminal: BoolArray, describe: Callable[[int], str]) -> tuple[Any, Any]:
+def table_to_sparse(
+    table: OutcomeTable, terminal: BoolArray, describe: Callable[[int], str]
+) -> tuple[sparse.csr_array, sparse.csr_array]:
     """(P, R) in CSR form, (sources, states), for tables with one constant reward a transition."""
     shape = (table.n_sources, table.n_states)
     if (table.laws >= 0).any():
