@@ -82,7 +82,7 @@ class SketchDP:
         tol = _TOL if call.tol is None else call.tol
         limit = call.max_iterations
         if limit is None:
-            limit = enough_sweeps(model.discount, float(certifier.linear.gain.max()), 1.0 / max(tol, _ROUNDING))
+            limit = enough_sweeps(model.discount, float(certifier.linear.gains.max()), 1.0 / max(tol, _ROUNDING))
         middle = self.features(0.5 * (grid.low + grid.high), grid)
         embeddings = np.tile(middle, (model.n_states, 1))
         status, moved = Status.MAX_ITERATIONS, np.inf

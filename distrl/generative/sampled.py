@@ -75,14 +75,14 @@ class SampledSolution(Solution):
     @cached_property
     def weights(self) -> FloatArray:
         """(sources,) the weight of each source (state, or state and action) in its state: the policy's probability."""
-        if isinstance(self.empirical, EmpiricalMDP):
+        if isinstance(self.empirical, EmpiricalMDP) and self.policy is not None:
             return self.empirical.pair_weights(self.policy)
         return np.ones(self.model.n_states)
 
     @property
     def state_weights(self) -> FloatArray:
         """The same by state: (S, A), or (S,) of an MRP."""
-        if isinstance(self.empirical, EmpiricalMDP):
+        if isinstance(self.empirical, EmpiricalMDP) and self.policy is not None:
             return self.empirical.policy_matrix(self.policy)
         return self.weights
 

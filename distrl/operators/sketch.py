@@ -19,6 +19,8 @@ Source: Wenliang et al. 2024, "Distributional Bellman Operators over Mean Embedd
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from distrl._lazy import sparse
@@ -97,7 +99,7 @@ def inverse_of(features: Features, grid: Grid) -> FloatArray:
 def _spelled_out(model: MRP) -> tuple[IntArray, FloatArray, IntArray, FloatArray, BoolArray]:
     """Outcomes (source, probability, successor, reward, ends) with finite reward laws as rows of their own."""
     table = model.outcomes
-    columns: list[tuple[FloatArray, ...]] = []
+    columns: list[tuple[Any, ...]] = []
     plain = table.laws < 0
     columns.append(
         tuple(

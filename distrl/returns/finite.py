@@ -80,8 +80,8 @@ class FiniteReturns(Returns):
     def plot(self, states: StateIndex | None = None, **options: object) -> "Axes":
         from distrl.plotting import plot_returns  # it needs matplotlib, which few calls do
 
-        arguments: dict[str, Any] = options
-        axes: Axes = plot_returns(self, states=states, **arguments)
+        arguments: dict[str, Any] = {"states": states, **options}
+        axes: Axes = plot_returns(self, **arguments)
         return axes
 
     def mix(self, weights: ArrayLike) -> "FiniteReturns":
