@@ -5,7 +5,7 @@ stream of transitions), and in later releases `optimize` (which policy is best f
 """
 
 from distrl import operators, td, theory
-from distrl._records import load, save
+from distrl._saving import load, save
 from distrl._warm_up import warm_up
 from distrl.dp import (
     Brackets,

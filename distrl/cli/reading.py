@@ -75,10 +75,10 @@ def read_model(
     return distrl.from_gymnasium(name, discount, check, **make_options(name, options))
 
 
-def make_options(name: str, options: list[str]) -> dict[str, Any]:
+def make_options(name: str, options: list[str]) -> dict[str, object]:
     """`map_name=8x8` and `is_slippery=no` as keywords of the environment's constructor."""
     defaults = constructor_defaults(name) if options else {}
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for text in options:
         key, equals, value = text.partition("=")
         if not equals or not key.isidentifier():

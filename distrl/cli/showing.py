@@ -22,7 +22,7 @@ def drawing() -> "Callable[[distrl.Solution, list[int], Path], None]":
 
     def draw(solution: "distrl.Solution", states: list[int], path: Path) -> None:
         axes = plot_returns(as_finite(solution.returns), states[:MOST_CURVES], certificate=solution.certificate)
-        save_figure(axes.figure, path)
+        save_figure(axes.figure, path)  # type: ignore[arg-type]  # a figure, and no part of one
 
     return draw
 

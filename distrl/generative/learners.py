@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from distrl._validation import FloatArray, IntArray
-from distrl.dp.brackets import mean_defect
+from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
+from distrl.dp.moment_systems import mean_defect
 from distrl.dp.resolvent import Resolvent
-from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
@@ -24,7 +24,7 @@ from distrl.td.learner import Learner
 from distrl.td.rule import LearningRule
 
 
-def learn_solution(empirical: Any, method: LearningRule[Returns], policy: Any, step_size: Any, run: Run) -> Solution:
+def learn_solution(empirical: Any, method: LearningRule[Returns], policy: Any, step_size: Any, call: Call) -> Solution:
     """What `method` learns from the samples of an empirical model, one after the other, each used at most once.
 
     The order is random over all samples. Under a policy the samples of a state's actions are used in the policy's
@@ -43,7 +43,7 @@ def learn_solution(empirical: Any, method: LearningRule[Returns], policy: Any, s
         raise ValueError("learners take rewards as numbers; sample them: rewards='sampled'")
     model = as_mrp(empirical, policy)
     weights = np.ones(model.n_states) if policy is None else empirical.pair_weights(policy)
-    rows = stream(samples, weights, run.rng)
+    rows = stream(samples, weights, call.rng)
     learner = Learner(method, model, step_size=step_size)
     learner.update_batch(
         samples.source_states[samples.sources[rows]],
@@ -51,26 +51,24 @@ def learn_solution(empirical: Any, method: LearningRule[Returns], policy: Any, s
         samples.next_states[rows],
         samples.terminals[rows],
     )
-    run.iterations = len(rows)
+    call.count(len(rows))
     returns = learner.returns
     if returns.moments_alone:
         returns = MomentReturns(learner.values, np.stack([np.ones(model.n_states), np.zeros(model.n_states)]))
     certificate, residual, bounds = _certify(model, returns)
     known = bounds if certificate is None else certificate.w1
-    return Solution(
-        returns=returns,
+    return Solution.of(
+        returns,
+        model,
+        learner.method,
+        call,
         status=Status.LEARNT if known is not None and np.isfinite(known).all() else Status.UNCERTIFIED,
-        iterations=len(rows),
+        certificate=certificate,
+        bounds=bounds,
         residual=residual,
         clipped_mass=0.0 if certificate is None else float(certificate.clipped_mass.max()),
-        elapsed=run.elapsed,
-        certificate=certificate,
-        tol=0.0,
         solver="learner",
         reason=f"{len(rows)} of {samples.totals.sum()} samples in the policy's proportions",
-        model=model,
-        method=learner.method,
-        bounds=bounds,
     )
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from distrl._lazy import lapack
 from distrl._threads import check_threads, side_by_side
-from distrl._validation import FloatArray, generator
-from distrl.dp.evaluate import Method
-from distrl.dp.run import Run
+from distrl._validation import FloatArray, RandomSource, generator
+from distrl.dp.call import Call
+from distrl.dp.method import Method
 from distrl.generative.resampling import Resampler
 from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
 from distrl.models.mrp import MRP
@@ -69,7 +69,7 @@ class RedrawnModels:
         self,
         statistic: Callable[[Returns], FloatArray],
         count: int,
-        rng: Any = None,
+        rng: RandomSource = None,
         threads: int | None = None,
         linear: bool = False,
     ) -> FloatArray:
@@ -101,7 +101,7 @@ class RedrawnModels:
 
     def _anew(self, child: np.random.Generator) -> Returns:
         model = under(self.empirical.redrawn(child), self.policy)
-        return self.method._solve(model, Run(None, None, child, None)).returns
+        return self.method.solve(model, Call(rng=child)).returns
 
 
 class Deviations:

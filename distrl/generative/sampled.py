@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._validation import BoolArray, FloatArray
 from distrl.dp.certificate import SAMPLES_LAW
@@ -20,7 +21,7 @@ from distrl.returns.grid import return_ranges
 from distrl.td.rule import is_rule
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SampledSolution(Solution):
     """A `Solution` that was made from samples: what an interval method is given.
 
@@ -35,15 +36,15 @@ class SampledSolution(Solution):
     """
 
     empirical: EmpiricalMRP | EmpiricalMDP | None = None
-    policy: Any = None
+    policy: ArrayLike | None = None
     adaptive: bool = False
 
     @classmethod
-    def of(
+    def from_solution(
         cls,
         solution: Solution,
         empirical: EmpiricalMRP | EmpiricalMDP | None,
-        policy: Any = None,
+        policy: ArrayLike | None = None,
         adaptive: bool = False,
     ) -> Self:
         """A solution as an estimate; the certificate of one of an empirical model is to the samples' own law."""
@@ -74,14 +75,14 @@ class SampledSolution(Solution):
     @cached_property
     def weights(self) -> FloatArray:
         """(sources,) the weight of each source (state, or state and action) in its state: the policy's probability."""
-        if isinstance(self.empirical, EmpiricalMDP):
+        if isinstance(self.empirical, EmpiricalMDP) and self.policy is not None:
             return self.empirical.pair_weights(self.policy)
         return np.ones(self.model.n_states)
 
     @property
     def state_weights(self) -> FloatArray:
         """The same by state: (S, A), or (S,) of an MRP."""
-        if isinstance(self.empirical, EmpiricalMDP):
+        if isinstance(self.empirical, EmpiricalMDP) and self.policy is not None:
             return self.empirical.policy_matrix(self.policy)
         return self.weights
 
@@ -122,7 +123,7 @@ class SampledSolution(Solution):
         """
         if isinstance(functional, Distance):
             return intersection([self.certified_law], functional)
-        return self._certified(functional)
+        return self._known.interval(functional)
 
     @property
     def certified_law(self) -> CertifiedLaw:
@@ -133,9 +134,9 @@ class SampledSolution(Solution):
         ValueError
             Where there is none: of means that were learnt, and of moments, which are no law to be distant from.
         """
-        if self._certified_law is None:
+        if self._known.law is None:
             raise ValueError(f"{self.method!r} states no bound on its error")
-        return self._certified_law
+        return self._known.law
 
     @property
     def _knows_model(self) -> bool:

@@ -86,7 +86,7 @@ def from_gymnasium(env_or_id: object, discount: float, check: bool = True, **mak
             made.close()
 
 
-def _convert(env: Any, given: Any, discount: float, check: bool) -> MDP:
+def _convert(env: object, given: object, discount: float, check: bool) -> MDP:
     name = repr(given) if isinstance(given, str) else type(given).__name__
     if isinstance(env, Mapping) or (isinstance(env, Sequence) and not isinstance(env, str | bytes)):
         core, name = None, "what was given"

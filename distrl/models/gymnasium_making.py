@@ -57,7 +57,7 @@ def make_environment(name: str, kwargs: dict[str, object]) -> Any:
     return make_environment(successor, kwargs)
 
 
-def _check_kinds(name: str, kwargs: dict[str, Any]) -> None:
+def _check_kinds(name: str, kwargs: dict[str, object]) -> None:
     """Python takes any text for True: refuse text, or another stranger, where the default is True or False."""
     defaults = constructor_defaults(name)
     for key, value in kwargs.items():

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from distrl._validation import LARGEST_NUMBER, FloatArray, real_number, whole_number
+from distrl._tolerances import LARGEST_NUMBER, NOT_ZERO
+from distrl._validation import FloatArray, real_number, whole_number
 
 if TYPE_CHECKING:
     from distrl.models.mdp import MDP
@@ -216,7 +217,7 @@ def _best_returns(model: "MRP | MDP", rewards: FloatArray, sweeps: int) -> Float
             better = np.maximum.reduceat(outcome, model.state_rows[:-1])
             gain = float(np.max(best - better))
             best = np.minimum(best, better)
-            if not gain > 1e-13 * max(abs(top), 1e-300):
+            if not gain > 1e-13 * max(abs(top), NOT_ZERO):
                 break
     return np.asarray(best)
 

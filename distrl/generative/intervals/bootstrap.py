@@ -2,11 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from distrl._validation import FloatArray, IntArray, whole_number
+from distrl._validation import FloatArray, IntArray, RandomSource, whole_number
 from distrl.generative.distances import Distance
 from distrl.generative.intervals.base import centre, widened
 from distrl.generative.sampled import SampledSolution
@@ -41,7 +40,7 @@ class Bootstrap:
     simultaneous: bool = False
     numerical: bool = True
     resamples: int = 200
-    rng: Any = None
+    rng: RandomSource = None
     threads: int | None = None
     linear: bool = False
 

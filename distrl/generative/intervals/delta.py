@@ -1,14 +1,13 @@
 """Normal intervals, with the standard error of a functional to first order in the samples."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from distrl._kernels import enclosure as kernels
 from distrl._lazy import special
 from distrl._tolerances import LEVEL
-from distrl._validation import FloatArray, IntArray
+from distrl._validation import FloatArray, IntArray, RandomSource
 from distrl.generative.distances import Distance
 from distrl.generative.intervals.base import centre, widened
 from distrl.generative.intervals.bootstrap import Bootstrap
@@ -44,7 +43,7 @@ class Delta:
     simultaneous: bool = False
     numerical: bool = True
     resamples: int = 200
-    rng: Any = None
+    rng: RandomSource = None
     threads: int | None = None
 
     def interval(self, estimate: SampledSolution, functional: Functional, level: float, states: IntArray) -> FloatArray:

@@ -9,7 +9,7 @@ from distrl.dp.enclosure import CertifiedLaw
 from distrl.generative.concentration import mean_radius, w1_radius
 from distrl.generative.sampled import SampledSolution
 from distrl.returns.functionals import Functional, Mean, intersection
-from distrl.theory.bounds import dkw_halfwidth
+from distrl.theory import dkw_halfwidth
 
 
 @dataclass(frozen=True)
