@@ -55,7 +55,7 @@ def against_splu(model, repeats=3):
     expected, lu_solve = best_of(lambda: lu.solve(rhs), repeats)
     assert np.abs(found - expected).max() <= 1e-9 * np.abs(expected).max()
     # a Resolvent keeps what it has found: a fresh one each time
-    default, seconds = best_of(lambda: (fresh := Resolvent.of(model), fresh.gain)[0], repeats)
+    default, seconds = best_of(lambda: (fresh := Resolvent.of(model), fresh.gains)[0], repeats)
     stored = system.nnz
     return Row(
         n,

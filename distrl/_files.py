@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 
-def path_of(path: Any) -> Path:
+def path_of(path: object) -> Path:
     """`path` as an absolute path, so that a later change of the working folder does not move it.
 
     Raises
@@ -60,13 +61,13 @@ def replacing(path: Path) -> Iterator[Path]:
         raise ValueError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def write_npz(path: Path, fields: Mapping[str, Any]) -> None:
+def write_npz(path: Path, fields: Mapping[str, ArrayLike]) -> None:
     """Write a whole `.npz` file, whatever its name ends in, or nothing."""
     with replacing(path) as partial, partial.open("xb") as file:
-        np.savez_compressed(file, **fields)
+        np.savez_compressed(file, **dict[str, Any](fields))
 
 
-def read_npz(path: Path, what: str) -> dict[str, Any]:
+def read_npz(path: Path, what: str) -> dict[str, NDArray[Any]]:
     """The arrays of an `.npz` file; nothing in it is executed.
 
     Raises

@@ -15,29 +15,31 @@ from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from distrl._files import one_line, path_of, read_npz, write_npz
+from distrl._files import one_line, write_npz
 from distrl.models.laws import FiniteLaw, LatticeLaw, Law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.models.storage import FORMAT, build, describe, fields_of, frozen_law, model_in
-from distrl.models.storage import save as save_model
+from distrl.models.storage import build, describe, fields_of, frozen_law
 
 _RECORD = "distrl result"
 _VERSION = 1
-_MODEL = ("outcomes", "discount", "initial", "layout")  # of a model, in the fields of a model's file
+#: Attributes of a model that the fields of a model's file say.
+_MODEL = ("outcomes", "discount", "initial", "layout", "states", "actions", "choices")
 #: Where the classes are that results are made of.
 _MODULES = (
     *(f"dp.{name}" for name in ("brackets", "categorical", "certificate", "expectile", "moments", "monte_carlo")),
-    *(f"dp.{name}" for name in ("particles", "quantile", "solution", "status")),
+    *(f"dp.{name}" for name in ("particles", "quantile", "sketch", "solution", "status")),
+    *(f"dp.solvers.{name}" for name in ("banded", "direct", "gauss_seidel", "krylov", "sweeps")),
     "generative.result",
-    *(f"models.{name}" for name in ("generative", "mdp", "mrp", "outcomes")),
+    *(f"models.{name}" for name in ("empirical", "generative", "mdp", "mrp", "outcomes", "samples")),
     *(f"returns.brackets.{name}" for name in ("convex", "stochastic")),
     *(f"returns.functionals.{name}" for name in ("averages", "levels", "points")),
-    *(f"returns.{name}" for name in ("categorical", "expectile", "finite", "grid", "moments", "quantile")),
+    *(f"returns.{name}" for name in ("categorical", "expectile", "finite", "grid", "moments", "quantile", "sketch")),
     *(
         f"td.{name}"
         for name in (
@@ -48,6 +50,7 @@ _MODULES = (
             "replication",
             "result",
             "sampling",
+            "sketch",
             "step_sizes",
             "values",
         )
@@ -55,65 +58,38 @@ _MODULES = (
 )
 
 
-def save(thing: Any, path: Any) -> None:
-    """Write a model or a result to a file; `load` gives it back bit for bit.
-
-    The file appears whole or not at all: it is written beside `path` and then renamed.
-
-    Parameters
-    ----------
-    thing : MRP, MDP, Solution, Estimate, LearningRun, or a part of one: return laws, a certificate, a method
-        Reward laws must be `FiniteLaw`s or frozen laws of `scipy.stats` with scalar parameters.
-    path : path
-        For results the name must end in .npz (or .csv, for the table of a solution); for a model it is taken as it is.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a reward law or a method is a user's own, or the file cannot be written, naming it.
-    """
-    if isinstance(thing, MRP | MDP) and set(_state(thing)) <= set(_MODEL):
-        save_model(thing, path)
-    elif _classes().get(type(thing).__name__) is not type(thing):
-        raise TypeError(f"distrl saves an MRP or an MDP, and results such as a Solution; got {thing!r}")
-    elif hasattr(thing, "save"):
-        thing.save(path)
-    else:
-        write_npz(path_of(path), record_of(thing, {}))
+def is_model(thing: object) -> TypeGuard[MRP | MDP]:
+    """Whether it is a model with nothing in it but what the format of models holds."""
+    return isinstance(thing, MRP | MDP) and set(_state(thing)) <= set(_MODEL)
 
 
-def load(path: Any) -> Any:
-    """Read what `save`, `Solution.save` or `LearningRun.save` wrote: a model, a Solution, an Estimate, a LearningRun.
+def can_be_recorded(thing: object) -> bool:
+    """Whether it is of a class that results are made of."""
+    return _classes().get(type(thing).__name__) is type(thing)
 
-    A result is what it was: laws, certificate, status, method, model and samples, bit for bit; its intervals can be
-    asked for, and a run can be resumed. Nothing in the file is executed.
+
+def is_record(fields: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether a file with these fields holds a record."""
+    return str(fields.get("format")) == _RECORD
+
+
+def read_record(fields: Mapping[str, NDArray[Any]]) -> Any:
+    """What a file with these fields holds.
 
     Raises
     ------
-    ValueError, TypeError
-        If the file is missing, damaged, cut short, not made by distrl or by a later version, naming it.
+    KeyError, ValueError, TypeError, AttributeError, IndexError
+        If the file is damaged or of a later version.
     """
-    source = path_of(path)
-    fields = read_npz(source, f"a {FORMAT} file or result")
-    kind = str(fields.get("format"))
-    if kind != _RECORD:
-        if kind != FORMAT and "settings" in fields:
-            raise ValueError(f"{source} was saved by an older distrl, or without its model: it has arrays, no record")
-        return model_in(fields, source)
-    try:
-        version = int(fields["version"])
-        if version != _VERSION:
-            raise ValueError(f"it has format version {version}, this distrl reads version {_VERSION}; update distrl")
-        return _Reader(fields).read(json.loads(str(fields["record"])))
-    except KeyError as error:
-        raise ValueError(f"{source} is not a whole file of distrl: it has no field {error}") from error
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
-        raise ValueError(f"{source} does not hold a valid result: {one_line(error)}") from error
+    version = int(fields["version"])
+    if version != _VERSION:
+        raise ValueError(f"it has format version {version}, this distrl reads version {_VERSION}; update distrl")
+    return _Reader(fields).read(json.loads(str(fields["record"])))
 
 
 def record_of(
-    thing: Any, named: Mapping[str, Any], stacked: Mapping[str, Sequence[Any]] = MappingProxyType({})
-) -> dict[str, Any]:
+    thing: object, named: Mapping[str, ArrayLike], stacked: Mapping[str, Sequence[object]] = MappingProxyType({})
+) -> dict[str, ArrayLike]:
     """The fields of a file: `thing`, and arrays for people, `named`, which it shares where they are its own.
 
     `stacked` says of a named array which arrays of `thing` are its rows.
@@ -134,7 +110,10 @@ def record_of(
 
 
 def write_result(
-    path: Path, thing: Any, named: Mapping[str, Any], stacked: Mapping[str, Sequence[Any]] = MappingProxyType({})
+    path: Path,
+    thing: object,
+    named: Mapping[str, ArrayLike],
+    stacked: Mapping[str, Sequence[object]] = MappingProxyType({}),
 ) -> None:
     """Write a result and arrays for people; the arrays alone, with a warning, where a part of it cannot be written."""
     try:
@@ -182,14 +161,14 @@ _FORMER = {
 class _Writer:
     """Makes a record."""
 
-    def __init__(self, named: Mapping[str, Any], stacked: Mapping[str, Sequence[Any]]) -> None:
+    def __init__(self, named: Mapping[str, ArrayLike], stacked: Mapping[str, Sequence[object]]) -> None:
         self.arrays = dict(named)
         self._places: dict[int, Any] = {
             id(array): {"array": name} for name, array in named.items() if isinstance(array, np.ndarray)
         }
         for name, rows in stacked.items():
             self._places.update((id(row), {"array": name, "row": place}) for place, row in enumerate(rows))
-        self._kept: list[Any] = []  # alive, so that no two have one identity
+        self._kept: list[object] = []  # alive, so that no two have one identity
         self._objects = 0
 
     def write(self, thing: Any) -> Any:
@@ -247,15 +226,15 @@ class _Writer:
         return self._objects
 
     @staticmethod
-    def _check(thing: Any) -> None:
-        if _classes().get(type(thing).__name__) is not type(thing):
+    def _check(thing: object) -> None:
+        if not can_be_recorded(thing):
             raise ValueError(f"{thing!r} cannot be saved: {type(thing).__name__} is no class of distrl's results")
 
 
 class _Reader:
     """Makes objects of a record."""
 
-    def __init__(self, arrays: Mapping[str, Any]) -> None:
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._arrays = arrays
         self._made: dict[int, Any] = {}
 
@@ -296,7 +275,7 @@ class _Reader:
         thing = kind.__new__(kind)
         if "model" in node:
             model = build({name: self.read(value) for name, value in node["model"].items()})
-            fields = {**{name: getattr(model, name) for name in _MODEL}, **fields}
+            fields = {**vars(model), **fields}
         vars(thing).update(fields)
         return thing
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from distrl._validation import whole_number
 
@@ -52,7 +51,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
     os.register_at_fork(after_in_child=_forget)
 
 
-def check_threads(threads: Any) -> int | None:
+def check_threads(threads: object) -> int | None:
     """A number of threads between 1 and 16 or None for one each core."""
     return None if threads is None else min(whole_number(threads, "threads", low=1), _MOST)
 
@@ -69,7 +68,7 @@ def default_threads() -> int:
 class _Tasks:
     """Tasks that several threads take from one list, in its order; after a failure no other task is begun."""
 
-    def __init__(self, tasks: Iterable[Callable[[], Any]]) -> None:
+    def __init__(self, tasks: Iterable[Callable[[], object]]) -> None:
         self._left = deque(enumerate(tasks))  # to take from a deque is atomic
         self._failed: dict[int, Exception] = {}
 
@@ -135,7 +134,7 @@ class Workers:
         self.wanted = default_threads() if threads is None else threads
         self.threads = self.wanted if entries >= PARALLEL_SIZE else 1
 
-    def rows(self, count: int, kernel: Callable[..., Any], *arguments: Any) -> None:
+    def rows(self, count: int, kernel: Callable[..., None], *arguments: object) -> None:
         """kernel(*arguments, start, stop) over consecutive ranges of `count` rows."""
         if self.threads == 1 or in_pool():
             kernel(*arguments, 0, count)

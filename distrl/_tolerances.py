@@ -38,6 +38,10 @@ MIXED_ROW_SUM = 2.5 * ROW_SUM
 #: A probability of at least minus this is arithmetic's noise (1 - 0.9 - 0.1 is -2.8e-17) and counts as 0.
 NEGATIVE = 1e-12
 
+#: What lies off a grid by up to this share of its width is rounding, and not clipping: a sum over hundreds of outcomes
+#: rounds by some hundred `EPS` of the size of its terms.
+GRID_SLACK = 1e-12
+
 #: The largest reward or grid end that is accepted: its square, and sums over any horizon that float64 can state, stay
 #: finite.
 LARGEST_NUMBER = 1e100

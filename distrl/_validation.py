@@ -42,7 +42,7 @@ def plain(array: FloatArray) -> FloatArray:
     return np.require(array, np.float64, ["C_CONTIGUOUS", "WRITEABLE"])
 
 
-def real_number(value: Any, name: str, *, low: float = -math.inf, high: float = math.inf) -> float:
+def real_number(value: object, name: str, *, low: float = -math.inf, high: float = math.inf) -> float:
     """`value` as a finite float in [low, high], or an error naming `name`."""
     if isinstance(value, str | bytes | bool | np.bool_) or value is None:
         raise TypeError(f"{name} must be a real number, got {value!r}")
@@ -50,7 +50,7 @@ def real_number(value: Any, name: str, *, low: float = -math.inf, high: float = 
     if isinstance(value, np.ndarray | np.generic) and (value.ndim or value.dtype.kind not in "iuf"):
         raise TypeError(f"{name} must be a real number, got {shortened(value)}")  # float() would drop an imaginary part
     try:
-        number = float(value)
+        number = float(value)  # type: ignore[arg-type]  # which raises what is caught
     except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"{name} must be a real number, got {value!r}") from error
     if not math.isfinite(number):
@@ -60,12 +60,12 @@ def real_number(value: Any, name: str, *, low: float = -math.inf, high: float = 
     return number
 
 
-def whole_number(value: Any, name: str, *, low: int = 0, high: int | None = None) -> int:
+def whole_number(value: object, name: str, *, low: int = 0, high: int | None = None) -> int:
     """`value` as an int of at least `low`, or an error naming `name`."""
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be a whole number, got {value!r}")
     try:
-        number = operator.index(value)
+        number = operator.index(value)  # type: ignore[arg-type]
     except TypeError as error:
         raise TypeError(f"{name} must be a whole number, got {value!r}") from error
     if number < low:
@@ -75,7 +75,9 @@ def whole_number(value: Any, name: str, *, low: int = 0, high: int | None = None
     return number
 
 
-def float_array(value: Any, name: str, *, ndim: int | tuple[int, ...] | None = None, finite: bool = True) -> FloatArray:
+def float_array(
+    value: object, name: str, *, ndim: int | tuple[int, ...] | None = None, finite: bool = True
+) -> FloatArray:
     """`value` as a new float64 array; complex, text, ragged and masked input are refused by name."""
     refuse_masked(value, name)
     try:
@@ -105,7 +107,7 @@ def float_array(value: Any, name: str, *, ndim: int | tuple[int, ...] | None = N
     return array
 
 
-def int_array(value: Any, name: str, *, low: int | None = None, high: int | None = None) -> IntArray:
+def int_array(value: object, name: str, *, low: int | None = None, high: int | None = None) -> IntArray:
     """`value` as a one-dimensional int64 array with entries in [low, high)."""
     array = float_array(value, name, ndim=1)
     if array.size and (np.abs(array).max() > 2.0**53 or (array != np.floor(array)).any()):
@@ -125,7 +127,7 @@ def int_array(value: Any, name: str, *, low: int | None = None, high: int | None
     return whole
 
 
-def bool_array(value: Any, name: str, length: int) -> BoolArray:
+def bool_array(value: object, name: str, length: int) -> BoolArray:
     """`value` as a mask of `length` entries; only booleans or 0/1 are taken, positions are not."""
     refuse_masked(value, name)
     try:
@@ -144,7 +146,7 @@ def bool_array(value: Any, name: str, length: int) -> BoolArray:
     return raw.astype(np.bool_)
 
 
-def distribution(value: Any, name: str, length: int | None = None) -> FloatArray:
+def distribution(value: object, name: str, length: int | None = None) -> FloatArray:
     """`value` as a probability vector (entries >= 0 within `NEGATIVE_TOLERANCE`, sum 1 within `SUM_TOLERANCE`)."""
     array = without_noise(float_array(value, name, ndim=1))
     if length is not None and array.shape != (length,):
@@ -166,7 +168,7 @@ def without_noise(probs: FloatArray) -> FloatArray:
     return np.where((probs < 0) & (probs >= -NEGATIVE_TOLERANCE), 0.0, probs)
 
 
-def refuse_masked(value: Any, name: str, depth: int = 4) -> None:
+def refuse_masked(value: object, name: str, depth: int = 4) -> None:
     """Raise if something in `value` is masked: NumPy would go on with whatever number lies under the mask."""
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
@@ -181,7 +183,7 @@ def refuse_masked(value: Any, name: str, depth: int = 4) -> None:
                 refuse_masked(entry, name, depth - 1)
 
 
-def refuse_other_order(value: Any, name: str) -> None:
+def refuse_other_order(value: object, name: str) -> None:
     """Raise if `value` is a pandas object whose labels say another order than its positions, by which it is read."""
     labels: dict[str, list[Any]] = {}
     for axis in ("index", "columns"):
@@ -200,7 +202,7 @@ def refuse_other_order(value: Any, name: str) -> None:
         raise ValueError(f"the index and the columns of {name} name the same things in another order; sort both")
 
 
-def check_layout(layout: Any, n: int) -> tuple[int, int] | None:
+def check_layout(layout: object, n: int) -> tuple[int, int] | None:
     """A (rows, columns) pair whose product is the number of states `n`; None where there is no map."""
     if layout is None:
         return None
@@ -210,7 +212,7 @@ def check_layout(layout: Any, n: int) -> tuple[int, int] | None:
     return shape[0], shape[1]
 
 
-def fraction(value: Any, name: str, *, open_low: bool = False, open_high: bool = False) -> FloatArray:
+def fraction(value: object, name: str, *, open_low: bool = False, open_high: bool = False) -> FloatArray:
     """Scalar or 1-D array of levels in [0, 1]; open ends refuse 0 or 1."""
     array = float_array(value, name, ndim=(0, 1))
     bad = (array < 0) | (array > 1)
@@ -232,7 +234,7 @@ def generator(rng: RandomSource) -> np.random.Generator:
         raise TypeError(f"rng must be None, a seed or a numpy Generator, got {shortened(rng)}") from error
 
 
-def shortened(value: Any) -> str:
+def shortened(value: object) -> str:
     """`repr(value)` on one line of at most 60 characters, for errors."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."

@@ -25,7 +25,7 @@ from distrl.returns import Grid, cramer, kolmogorov, wasserstein
 from distrl.td import TD, CategoricalTD, ExpectileTD, MonteCarloTD, QuantileTD, learn
 
 VERBS = ("evaluate", "estimate", "learn")
-Steps = list[tuple[str, Callable[[], Any]]]
+Steps = list[tuple[str, Callable[[], object]]]
 
 
 def warm_up(verbs: str | Iterable[str] | None = None, progress: bool = True) -> float:

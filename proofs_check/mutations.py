@@ -24,7 +24,7 @@ from distrl._kernels import functionals as functional_kernels
 from distrl._kernels import metrics as metric_kernels
 from distrl._kernels import stochastic as stochastic_kernels
 from distrl._validation import FloatArray
-from distrl.dp import certificate, moments
+from distrl.dp import certificate, moment_systems
 from distrl.dp import problem as problems
 from distrl.dp.resolvent import Resolvent
 from distrl.models import generative
@@ -325,7 +325,7 @@ FAULTS = (
     Fault(
         "variance-by-wrong-discount",
         "g in place of g^2 in the variance's system",
-        _solving(moments, lambda model, power: Resolvent.of(model)),
+        _solving(moment_systems, lambda model, power: Resolvent.of(model)),
         ("variance-by-linear-system",),
     ),
     Fault(

@@ -80,6 +80,7 @@ def evaluate(
     save: options.SaveOption = None,
     progress: options.ProgressOption = None,
 ) -> None:
+    """Evaluate a model: `EVALUATE_HELP` is what the terminal shows."""
     with one_sentence(), watch.told_to(once(f"note: {NOTE}")):
         # everything that can be refused is refused before the work
         if not 0.0 < level < 1.0:

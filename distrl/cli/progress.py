@@ -4,17 +4,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from distrl._compiling import watch
-from distrl.dp.run import progress_hook
+from distrl.dp.progress import ProgressHook, progress_hook
 
 
 @contextmanager
-def live_progress(asked: bool | None) -> Iterator[Any]:
+def live_progress(asked: bool | None) -> Iterator[ProgressHook | None]:
     """A hook for `progress=`, or None: a live bar on a terminal, tqdm's lines where a log was asked for."""
     if asked is False or not sys.stderr.isatty():
         hook, close = progress_hook(bool(asked))

@@ -65,7 +65,7 @@ def read_model(
             raise ValueError(f"{name} holds a {type(model).__name__}, not a model")
         if discount is None:
             return model
-        return type(model)._from_table(model.outcomes, discount, model.initial, model.layout)
+        return model.with_discount(discount)
     if kind != ".tra" and ("/" in name or Path(name).is_file()) and not re.search(r"-v\d+$", name):
         raise ValueError(f"cannot tell what {name} is; a model file ends in .npz or .tra")
     if discount is None:
@@ -75,10 +75,10 @@ def read_model(
     return distrl.from_gymnasium(name, discount, check, **make_options(name, options))
 
 
-def make_options(name: str, options: list[str]) -> dict[str, Any]:
+def make_options(name: str, options: list[str]) -> dict[str, object]:
     """`map_name=8x8` and `is_slippery=no` as keywords of the environment's constructor."""
     defaults = constructor_defaults(name) if options else {}
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for text in options:
         key, equals, value = text.partition("=")
         if not equals or not key.isidentifier():
@@ -112,7 +112,9 @@ def under(model: "distrl.MRP | distrl.MDP", policy: str | None) -> "tuple[distrl
     name = "uniform" if policy is None else policy
     chosen = name if name == "uniform" else _read_policy(Path(name))
     mrp = model.under(chosen)
-    sizes = f"{count(model.n_states, 'state')}, {count(model.n_actions, 'action')}"
+    numbers = model.choices.numbers
+    actions = count(model.n_actions, "action") if model.choices.even else f"{numbers.min()} to {numbers.max()} actions"
+    sizes = f"{count(model.n_states, 'state')}, {actions}"
     return mrp, f"{sizes}, discount {model.discount:g}, policy {name}"
 
 

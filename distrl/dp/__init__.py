@@ -1,29 +1,36 @@
 """`evaluate`: the return distribution of a known model."""
 
 from distrl.dp.brackets import Brackets
+from distrl.dp.call import Call
 from distrl.dp.categorical import CategoricalDP, CategoricalFixedPoint
 from distrl.dp.certificate import Certificate
+from distrl.dp.errors import ConvergenceError, EvaluationInterrupted
 from distrl.dp.evaluate import evaluate
 from distrl.dp.expectile import ExpectileDP
+from distrl.dp.method import Method
 from distrl.dp.moments import Moments
 from distrl.dp.monte_carlo import MonteCarlo, cdf_band
 from distrl.dp.particles import ParticleDP
 from distrl.dp.quantile import QuantileDP
+from distrl.dp.sketch import SketchDP
 from distrl.dp.solution import Solution
-from distrl.dp.status import ConvergenceError, EvaluationInterrupted, Status
+from distrl.dp.status import Status
 
 __all__ = [
     "Brackets",
+    "Call",
     "CategoricalDP",
     "CategoricalFixedPoint",
     "Certificate",
     "ConvergenceError",
     "EvaluationInterrupted",
     "ExpectileDP",
+    "Method",
     "Moments",
     "MonteCarlo",
     "ParticleDP",
     "QuantileDP",
+    "SketchDP",
     "Solution",
     "Status",
     "cdf_band",

@@ -1,37 +1,49 @@
-"""Enclosures of the true return law, in convex or in stochastic order."""
+"""Enclosures of the true return law, in convex or in stochastic order.
 
-import math
+Definitions. L is below U in convex order if E f(L) <= E f(U) for every convex f, that is if means agree and the
+stop-loss transforms E(. - k)+ of U are nowhere smaller; in stochastic order if the CDF of U is nowhere larger.
+
+Operator. The Bellman operator T is monotone in both orders. In convex order linear projection on a grid makes a law
+larger and merging the particles of a cell makes it smaller (`distrl.dp.bracketing`, `distrl.dp.merging`); in stochastic
+order rounding up to an atom makes it larger, rounding down smaller (`distrl.dp.rounding`). Started from laws on the
+right side, every iterate stays on that side.
+
+Termination. After enough sweeps that what is left is small against the spacing, or a number that is asked for: each is
+valid. Floating point, clipping and what iteration left are counted in the ends (claims `brackets-convex`,
+`brackets-stochastic`).
+
+Sources: Shaked and Shanthikumar 2007, "Stochastic Orders"; the brackets are this library's.
+"""
+
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from distrl._kernels import brackets as kernels
-from distrl._validation import FloatArray, real_number, whole_number
-from distrl.dp.categorical import CategoricalFixedPoint, OnGrid, check_atoms_and_grid
-from distrl.dp.certificate import Certificate, expected_sizes, float_slack, row_sums, row_terms
-from distrl.dp.moments import enclosed_mean
+from distrl._tolerances import EPS
+from distrl._validation import real_number, whole_number
+from distrl.dp.bracketing import convex_around
+from distrl.dp.call import Call
+from distrl.dp.categorical import OnGrid, check_atoms_and_grid, solution_of
+from distrl.dp.certificate import Certificate, float_slack
+from distrl.dp.fixed_point import arrays_needed, fixed_point
+from distrl.dp.moment_systems import enclosed_mean
 from distrl.dp.problem import Problem
-from distrl.dp.ranges import unknown_mass
-from distrl.dp.refine import Target, enough_atoms, solve_to_target
-from distrl.dp.run import Run
+from distrl.dp.refine import Goal, enough_atoms, solve_to_goal
+from distrl.dp.rounding import clipping_at_the_ends, far_mass, resolution_of, rounded_sweeps
+from distrl.dp.scales import unknown_mass
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
-from distrl.models.laws import FiniteLaw, Law
 from distrl.models.mrp import MRP
-from distrl.models.outcomes import OutcomeTable
-from distrl.operators.kernel_plan import KernelPlan, build_plan
-from distrl.returns.brackets import BracketReturns, ConvexBrackets, StochasticBrackets
+from distrl.returns.brackets import BracketReturns, StochasticBrackets
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals import CDF, Functional, Quantile, Variance, parse
 from distrl.returns.grid import Grid, return_ranges
-from distrl.returns.particles import ParticleReturns
 from distrl.theory.bounds import fixed_point_w1
 
-_EPS = float(np.finfo(np.float64).eps)
 _ORDERS = ("convex", "stochastic")
 _CLIPPED = 1e-12  # a mass off the grid up to this may be a far tail: it is counted; more is refused in stochastic order
-_FEWEST = 16  # sweeps below which brackets say less than a certificate
-_LONGEST = 100_000  # sweeps of a bracket, whatever the horizon: stopping early is valid, only wider
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class Brackets(OnGrid):
     Parameters
     ----------
     atoms : int
+        Number of atoms of the grid, if none is given.
     grid : Grid, optional
         By default `Grid.covering(model, atoms)`. Stochastic order needs a grid that clips nothing.
     order : "convex" or "stochastic"
@@ -62,7 +75,10 @@ class Brackets(OnGrid):
     Raises
     ------
     ValueError
-        If the arrays do not fit in memory, the grid clips in stochastic order, or `target_width` cannot be met.
+        If an option is out of range, or is given without those that it goes with. From `evaluate`: if the arrays do
+        not fit in memory, the grid clips in stochastic order, or `target_width` cannot be met.
+    TypeError
+        If `grid` is no Grid, or `functional` no functional.
 
     Notes
     -----
@@ -111,341 +127,101 @@ class Brackets(OnGrid):
         """What `target_width` is of."""
         return parse(self.functional, self.at, self.tail)
 
-    def _solve(self, model: MRP, run: Run) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution[BracketReturns]:
+        """See `Method.solve`."""
         if self.target_width is None or self.functional is None:
-            return self._enclose(model, run)
+            return self._enclose(model, call).solution
         asked, width = self._question, self.target_width
 
-        def worst(solution: Solution) -> float:
-            assert isinstance(solution.returns, BracketReturns)
-            return float(np.diff(solution.returns.interval(asked)).max())
+        def worst(enclosed: _Enclosed) -> float:
+            return float(np.diff(enclosed.laws.interval(asked)).max())
 
-        def solve(grid: Grid) -> Solution:
-            return replace(self, grid=grid)._enclose(model, run)
+        def solve(grid: Grid) -> _Enclosed:
+            return replace(self, grid=grid)._enclose(model, call)
 
         at = "" if asked.points is None else f" at {asked.single():g}"
         linear = self.order == "stochastic" or isinstance(asked, CDF | Quantile)
-        target = Target(f"target_width={width:g} of {asked.name}{at}", width, worst, order=1 if linear else 2)
+        goal = Goal(f"target_width={width:g} of {asked.name}{at}", width, worst, order=1 if linear else 2)
         interval = Grid.covering(model, 2) if self.grid is None else self.grid
         first, g = self.atoms, model.discount
         if g < 1.0:  # shifts of spacing / (1 - g), or an added variance of spacing^2 / (4 (1 - g^2)), over the width
             rate = 1.0 / (1.0 - g) if self.order == "stochastic" else fixed_point_w1(1.0, g)
             unit = interval.width ** (2 if isinstance(asked, Variance) else 0 if isinstance(asked, CDF) else 1)
-            first = enough_atoms(rate, width / unit, target.order)
-        solution, how = solve_to_target(model, interval, first, target, solve, CategoricalFixedPoint()._arrays)
-        return replace(solution, reason=f"{solution.reason}; {how}", method=self, elapsed=run.elapsed)
+            first = enough_atoms(rate, width / unit, goal.order)
+        found, how = solve_to_goal(model, interval, first, goal, solve, partial(arrays_needed, "auto"))
+        solution = found.solution
+        return replace(solution, reason=f"{solution.reason}; {how}", method=self, elapsed=call.elapsed)
 
-    def _enclose(self, model: MRP, run: Run) -> Solution:
-        return self._convex(model, run) if self.order == "convex" else self._stochastic(model, run)
+    def _enclose(self, model: MRP, call: Call) -> "_Enclosed":
+        return self._convex(model, call) if self.order == "convex" else self._stochastic(model, call)
 
-    # -- convex order -----------------------------------------------------------------------------------------------
+    def _convex(self, model: MRP, call: Call) -> "_Enclosed":
+        grid = self._grid_for(model)
+        upper = fixed_point(model, grid, call)
+        returns = convex_around(Problem.of(model, grid, call), upper.returns, self.sweeps, call)
+        status = Status.INTERRUPTED if call.interrupted else upper.status
+        plain: Solution[Any] = solution_of(upper, model, self, call)
+        return _Enclosed(replace(plain, returns=returns, status=status), returns)
 
-    def _convex(self, model: MRP, run: Run) -> Solution:
-        upper = CategoricalFixedPoint(self.atoms, self.grid)._solve(model, run)
-        assert isinstance(upper.returns, CategoricalReturns)
-        problem = Problem.of(model, upper.returns.grid, self.atoms, run)
-        returns = self._around(problem, upper.returns, run)
-        status = Status.INTERRUPTED if run.interrupted else upper.status
-        return replace(upper, returns=returns, method=self, status=status, elapsed=run.elapsed)
-
-    def _around(self, problem: Problem, upper: CategoricalReturns, run: Run) -> ConvexBrackets:
-        """The lower law beside any laws on the grid, whose slack counts what they are short of a fixed point."""
-        model, linear = problem.model, problem.certifier.linear
-        mean, mean_error = enclosed_mean(model, linear)
-        slack_upper = _slack_of_upper(problem, np.asarray(upper.probs))
-        lower, slack = self._merged(problem, mean, run)
-        slack_lower = mean_error + linear.upper(slack.expected)
-        return ConvexBrackets(lower, upper, mean, mean_error, slack_lower, slack_upper, *return_ranges(model))
-
-    def _merged(self, problem: Problem, mean: FloatArray, run: Run) -> tuple[ParticleReturns, "MergeSlack"]:
-        """The lower law after the sweeps, and what floating point does in one sweep."""
-        grid, model = problem.grid, problem.model
-        table, law_errors = _with_merged_laws(model.outcomes, grid)
-        plan, _ = build_plan(table, model.discount, grid, all_as_reads=True)
-        cells = grid.atoms + 1
-        positions = np.tile(np.arange(cells) - 0.5, (model.n_states, 1))
-        weights = np.zeros((model.n_states, cells))
-        at = (mean - grid.low) / grid.spacing
-        home = np.clip(np.floor(at), -1, grid.atoms - 1).astype(np.int64) + 1
-        rows = np.arange(model.n_states)
-        positions[rows, home], weights[rows, home] = at, 1.0
-        following, following_weights = np.empty_like(positions), np.empty_like(weights)
-        total, farthest = self._sweeps_needed(problem, power=2), float(np.abs(at).max())
-        run.enter("sweeping the lower law")
-        try:
-            for done in range(total):
-                kernels.merge_sweep(positions, weights, plan, following, following_weights)
-                farthest = max(farthest, float(np.abs(following).max()))
-                following_weights /= following_weights.sum(axis=1, keepdims=True)  # rows need not sum to 1 exactly
-                positions, following = following, positions
-                weights, following_weights = following_weights, weights
-                run.iterations += 1
-                if run.progress is not None:
-                    run.progress((done + 1) / total, run.iterations, math.nan)
-        except KeyboardInterrupt:
-            run.interrupted = True  # the last whole sweep is a valid lower law
-        farthest = max(farthest, float(np.abs(positions).max()))
-        slack = _merge_slack(problem, plan, law_errors, grid.spacing * farthest)
-        return ParticleReturns(grid.low + grid.spacing * positions, weights), slack
-
-    # -- stochastic order -------------------------------------------------------------------------------------------
-
-    def _stochastic(self, model: MRP, run: Run) -> Solution:
-        problem = Problem.of(model, self.grid, self.atoms, run)
-        grid, operator = problem.grid, problem.operator
+    def _stochastic(self, model: MRP, call: Call) -> "_Enclosed":
+        grid = self._grid_for(model)
+        problem = Problem.of(model, grid, call)
+        operator = problem.operator
         linear = problem.certifier.linear
         mean, mean_error = enclosed_mean(model, linear)
-        clipped, overshoot = _clipping_at_the_ends(problem)
+        clipped, overshoot = clipping_at_the_ends(problem)
         if (clipped > _CLIPPED).any():
             state = int(np.argmax(clipped))
             raise ValueError(
                 f"stochastic-order brackets need a grid that clips nothing, but outcomes of state {state} leave "
                 f"[{grid.low:g}, {grid.high:g}]; use Grid.covering, or order='convex'"
             )
-        laws, moved = [], 0.0
-        near = _resolution(problem)  # a mass within this of an atom is taken to be on it
-        for upwards in (False, True):
-            probs = np.zeros((model.n_states, grid.atoms))
-            probs[:, -1 if upwards else 0] = 1.0
-            law, last = self._rounded(problem, probs, upwards, near, run)
-            laws.append(law)
-            moved = max(moved, last)
+        near = resolution_of(problem)  # a mass within this of an atom is taken to be on it
+        below, last_below = rounded_sweeps(problem, False, near, self.sweeps, call)
+        above, last_above = rounded_sweeps(problem, True, near, self.sweeps, call)
+        moved = max(last_below, last_above)
         table = model.outcomes
         unknown, odd = unknown_mass(model), table.law_cdf_errors + table.defects  # what is not known of a step's law
         far = overshoot + table.law_errors + odd * grid.width + unknown
-        aside, lost = _far_mass(problem, clipped + odd, far)
+        aside, lost = far_mass(problem, clipped + odd, far)
         shift = linear.upper(np.full(model.n_states, 2.0 * near)) + aside
         floats = float_slack(operator)
         # masses out of place do not come closer by discounting: every sweep's count
-        slack_mass = np.minimum(lost + run.iterations * float(floats.max()) / grid.width + grid.atoms * _EPS, 1.0)
+        slack_mass = np.minimum(lost + call.iterations * float(floats.max()) / grid.width + grid.atoms * EPS, 1.0)
         slack_far = linear.upper(floats + table.law_errors + overshoot + unknown)
-        lower, upper = (CategoricalReturns.trusted(grid, probs) for probs in laws)
+        lower, upper = (CategoricalReturns.trusted(grid, probs) for probs in (below, above))
         returns = StochasticBrackets(
             lower, upper, mean, mean_error, shift, shift, *return_ranges(model), slack_mass, slack_far
         )
         gap = np.asarray(upper.mean() - lower.mean()) + 2.0 * (shift + slack_far)
         zeros = np.zeros(model.n_states)
-        certificate = Certificate(gap, "brackets-stochastic", gap, zeros, zeros, clipped)
         status = Status.STEADY if moved <= problem.tol else Status.SWEEPS_DONE
         if gap.max() <= problem.tol:  # both limits lie between the two laws
             status = Status.CONVERGED
-        return Solution(
-            returns=returns,
-            status=Status.INTERRUPTED if run.interrupted else status,
-            iterations=run.iterations,
+        solution = Solution.of(
+            returns,
+            model,
+            self,
+            call,
+            status=Status.INTERRUPTED if call.interrupted else status,
+            certificate=Certificate(gap, "brackets-stochastic", gap, zeros, zeros, clipped),
+            bounds=gap,
             residual=moved,
             clipped_mass=float(clipped.max()),
-            elapsed=run.elapsed,
-            certificate=certificate,
             tol=problem.tol,
             solver="sweeps",
             reason="rounding down and up, valid at every sweep",
-            model=model,
-            method=self,
-            bounds=gap,
         )
-
-    def _rounded(
-        self, problem: Problem, probs: FloatArray, upwards: bool, near: float, run: Run
-    ) -> tuple[FloatArray, float]:
-        """The law (S, m) after the sweeps, and the largest W1 size of the last of them."""
-        operator, grid = problem.operator, problem.grid
-        blocks = []
-        for block in operator.law_blocks:
-            points = grid.points[:, None] - np.append(problem.model.discount * grid.points, 0.0)
-            cdf = block.law.cdf(points + near) if upwards else block.law.cdf_left(points + (grid.spacing - near))
-            cdf[-1] = 1.0
-            blocks.append((block, np.diff(cdf, axis=0, prepend=0.0)))
-        following = np.empty_like(probs)
-        total, moved = self._sweeps_needed(problem, power=1), math.inf
-        run.enter(f"sweeping the {'upper' if upwards else 'lower'} law")
-        try:
-            for done in range(total):
-                kernels.round_sweep(probs, operator.plan, upwards, near / grid.spacing, following)
-                for block, matrix in blocks:
-                    mixed = np.column_stack([block.continuing @ probs, block.ending])
-                    following[block.sources] += mixed @ matrix.T
-                following /= following.sum(axis=1, keepdims=True)  # rows need not sum to 1 exactly
-                moved = float(np.abs(following - probs).max())
-                probs, following = following, probs
-                run.iterations += 1
-                if run.progress is not None:
-                    run.progress((done + 1) / total, run.iterations, math.nan)
-                if moved <= 4 * _EPS:
-                    break
-        except KeyboardInterrupt:
-            run.interrupted = True
-        last = float(np.abs(np.cumsum(probs - following, axis=1)).sum(axis=1).max()) * grid.spacing
-        return probs, last if moved < math.inf else moved
-
-    def _sweeps_needed(self, problem: Problem, power: int) -> int:
-        """Until discount^(power * n) * (width / spacing)^power is 1e-6; undiscounted, 1 - 1 / horizon is the rate."""
-        if self.sweeps is not None:
-            return self.sweeps
-        rate = min(problem.model.discount, 1.0 - 1.0 / max(problem.gain, 1.0))
-        if rate <= 0.0:
-            return 2
-        needed = math.log(1e6 * (problem.grid.atoms - 1) ** power) / (-power * math.log(rate))
-        return int(min(math.ceil(needed) + 2, _LONGEST))
+        return _Enclosed(solution, returns)
 
 
-def brackets_around(
-    model: MRP, grid: Grid, upper: CategoricalReturns | None, run: Run, work: float
-) -> ConvexBrackets | None:
-    """Convex brackets on a grid, of as many sweeps as `work` (outcomes times atoms) pays for; None for too few.
+class _Enclosed(NamedTuple):
+    """A solution, and its laws once more: known to be a pair that encloses the true ones."""
 
-    `upper`, laws on the grid however far from converged, are the upper ones, `None`: they are solved for. Nothing but
-    CDF, quantiles, stop-loss, CVaR and expectiles is to be read from the brackets of laws that are not converged.
-    """
-    affordable = int(work / (len(model.outcomes.probs) * grid.atoms))
-    if affordable < _FEWEST:
-        return None
-    problem = Problem.of(model, grid, grid.atoms, run)
-    needed = Brackets(grid=grid)._sweeps_needed(problem, power=2)
-    method = Brackets(grid=grid, sweeps=min(needed, affordable))
-    if upper is not None:
-        return method._around(problem, upper, run)
-    returns = method._solve(model, run).returns
-    assert isinstance(returns, ConvexBrackets)
-    return returns
+    solution: Solution[BracketReturns]
+    laws: BracketReturns
 
-
-def mean_defect(model: MRP, mean: FloatArray) -> FloatArray:
-    """(S,) bound on |r + g P V - V| for V = `mean`, its rounding and what rows that do not sum to 1 hide included."""
-    onward = model.discount * (model.continuation @ mean)
-    defect = np.abs(model.expected_rewards + onward - mean)
-    terms = np.diff(model.outcomes.indptr) + 4.0
-    size = np.abs(model.expected_rewards) + np.abs(mean) + model.discount * (model.continuation @ np.abs(mean))
-    table = model.outcomes
-    rewards = np.bincount(table.sources, weights=table.probs * np.abs(table.rewards), minlength=model.n_states)
-    return np.asarray(defect + terms * _EPS * (size + rewards) + table.law_errors + unknown_mass(model))
-
-
-def _slack_of_upper(problem: Problem, probs: FloatArray) -> FloatArray:
-    """(S,) how far the stop-loss and put transforms of `probs` may lie below upper ones.
-
-    F + c dominates in convex order once c >= eps + o + g P c, eps(x) the largest excess over the atoms of the stop-loss
-    (or put) transform of Pi T F over F's, o the overshoot: the operator on these transforms is monotone.
-    """
-    grid = problem.grid
-    image = problem.operator.apply(probs)
-    change = image.probs - probs
-    put = np.cumsum(np.cumsum(change, axis=1)[:, :-1] * grid.spacing, axis=1)  # of the image minus that of F, at atoms
-    excess = np.maximum(put.max(axis=1), (put - put[:, -1:]).max(axis=1))  # and the stop-loss transform's
-    excess = np.maximum(np.maximum(excess, -put[:, -1]), 0.0)
-    floats = grid.atoms * _EPS * np.abs(change).sum(axis=1) + np.abs(probs.sum(axis=1) - 1.0)
-    own = excess + image.overshoot + floats * grid.width + float_slack(problem.operator) + unknown_mass(problem.model)
-    own += problem.model.outcomes.law_errors
-    return problem.certifier.linear.upper(own * (1.0 + (row_terms(problem.operator) + grid.atoms) * _EPS))
-
-
-def _clipping_at_the_ends(problem: Problem) -> tuple[FloatArray, FloatArray]:
-    """(S,) the largest probability that one step leaves the grid, and the largest expected distance.
-
-    Below it goes least from the lowest atom and above it from the highest, whatever the law on the grid.
-    """
-    clipped, overshoot = np.zeros(problem.model.n_states), np.zeros(problem.model.n_states)
-    for atom in (0, -1):
-        probs = np.zeros((problem.model.n_states, problem.grid.atoms))
-        probs[:, atom] = 1.0
-        image = problem.operator.apply(probs)
-        clipped, overshoot = np.maximum(clipped, image.clipped_mass), np.maximum(overshoot, image.overshoot)
-    return clipped, overshoot
-
-
-def _far_mass(problem: Problem, clipped: FloatArray, overshoot: FloatArray) -> tuple[float, FloatArray]:
-    """h and (S,) bounds on the probability that clipping moves a return by more than h.
-
-    The return is off by sum_t g^t e_t, e_t the overshoot of step t, of mass c at most and of mean o. If that is above h
-    then some e_t is above h (1 - q) (q / g)^t, q = sqrt(g): by Markov's inequality with a probability of at most
-    min(c, o q^t / (h (1 - q))). At discount 1 each step's clipping counts: (I - P)^{-1} c.
-    """
-    for block in problem.operator.law_blocks:
-        if not all(map(math.isfinite, block.law.support)):  # 1 less a CDF is known up to rounding
-            clipped = np.maximum(clipped, 2.0 * _EPS)
-    g, worst, far = problem.model.discount, float(clipped.max()), float(overshoot.max())
-    if worst == 0.0:
-        return 0.0, np.zeros(problem.model.n_states)
-    if g == 1.0 or g == 0.0:
-        return 0.0, problem.certifier.linear.upper(clipped)
-    h, q = 1e-6 * problem.grid.spacing, math.sqrt(g)
-    steps = max(math.ceil(math.log(max(far / (h * (1.0 - q) * worst), 1.0)) / -math.log(q)), 0) if far > 0.0 else 0
-    return h, np.full(problem.model.n_states, worst * (steps + 1.0 / (1.0 - q)))
-
-
-def _resolution(problem: Problem) -> float:
-    """A distance that rounding does not exceed: of positions, and of the values of a law on the integers."""
-    grid = problem.grid
-    size = max(abs(grid.low), abs(grid.high))  # of rewards twice as large outcomes leave the grid, which is counted
-    laws = max((block.law.resolution(2.0 * size) for block in problem.operator.law_blocks), default=0.0)
-    return float(1e-12 * grid.width + 48.0 * _EPS * size + laws)
-
-
-@dataclass(frozen=True)
-class MergeSlack:
-    """What floating point does to the particles of one sweep, (S,) each.
-
-    relative : of their masses; moved : how far they lie from where they should; expected : W1, of both together
-    """
-
-    relative: FloatArray
-    moved: FloatArray
-    expected: FloatArray
-
-
-def _merge_slack(problem: Problem, plan: KernelPlan, law_errors: FloatArray, reach: float) -> MergeSlack:
-    """`reach` is the largest distance of a particle from the first atom, `law_errors` (S,) those of merged laws.
-
-    A conditional mean is a quotient of two sums: the terms of one cell, of masses and of masses times positions.
-    """
-    grid, table, g = problem.grid, problem.model.outcomes, problem.model.discount
-    collisions = min(1.0 / g, grid.atoms) + 2.0 if g > 0.0 else 2.0  # particles of one list that land in one cell
-    per_group = np.diff(plan.successor_ptr) * np.diff(plan.read_ptr)
-    going_on = np.diff(np.concatenate([[0], np.cumsum(per_group)])[plan.group_ptr])
-    relative = (collisions * going_on + np.diff(plan.end_ptr) + 16.0) * _EPS + np.abs(row_sums(table) - 1.0)
-    size = max(abs(grid.low), abs(grid.high)) + reach
-    moved = 3.0 * relative * reach + 12.0 * _EPS * (size + expected_sizes(table)) + law_errors
-    expected = relative * (reach + grid.width) + moved + table.law_errors + unknown_mass(problem.model)
-    return MergeSlack(relative, moved, expected)
-
-
-def _with_merged_laws(table: OutcomeTable, grid: Grid) -> tuple[OutcomeTable, FloatArray]:
-    """The table with every reward law on more than max(8, atoms / 4) values merged to conditional means on cells.
-
-    And how far rounding can have moved these, (sources,).
-    """
-    cells = max(8, grid.atoms // 4)
-    merged = tuple(merged_law(law, cells) for law in table.reward_laws)
-    errors = np.zeros(table.n_sources)
-    for index, (law, coarse) in enumerate(zip(table.reward_laws, merged, strict=True)):
-        if coarse is not law:
-            touched = np.unique(table.sources[table.laws == index])
-            # the mean on a cell is a difference of integrated CDFs over its mass
-            reach = max(map(abs, coarse.support))
-            error = 4.0 * law.rounding(reach) / float(coarse.probs.min())
-            errors[touched] = np.maximum(errors[touched], error + law.error)
-    return replace(table, reward_laws=merged), errors
-
-
-def merged_law(law: Law, cells: int) -> FiniteLaw:
-    """A law on at most `cells` values below `law` in convex order: conditional means on cells of equal probability.
-
-    A cell of less than an eighth of that, next to an atom or in a far tail, is part of the one before it: no mass is
-    left out, and every conditional mean is a quotient that rounding does not spoil.
-    """
-    if isinstance(law, FiniteLaw):
-        if len(law.values) <= cells:
-            return law
-        owner = np.minimum((np.cumsum(law.probs) - law.probs / 2) * cells, cells - 1).astype(np.int64)
-        mass = np.bincount(owner, weights=law.probs, minlength=cells)
-        sums = np.bincount(owner, weights=law.probs * law.values, minlength=cells)
-    else:
-        edges = np.unique(law.quantile(np.arange(1, cells) / cells))
-        below = np.concatenate([[0.0], law.cdf(edges), [1.0]])
-        # E[R; R <= k] = k F(k) - put(k)
-        partial = np.concatenate([[0.0], edges * law.cdf(edges) - law.put(edges), [law.mean]])
-        mass, sums = np.diff(below), np.diff(partial)
-    small = mass < 1.0 / (8.0 * cells)
-    group = np.maximum(np.cumsum(~small) - 1, 0)  # small ones at the very start belong to the first large one
-    mass, sums = np.bincount(group, weights=mass), np.bincount(group, weights=sums)
-    return FiniteLaw(sums / mass, mass / mass.sum())
+    @property
+    def status(self) -> Status:
+        """How the solve ended."""
+        return self.solution.status

@@ -1,29 +1,48 @@
-"""The categorical fixed point F = Pi T F, and categorical dynamic programming towards it."""
+"""The categorical fixed point F = Pi T F, and categorical dynamic programming towards it.
+
+Definitions. G(x) = R(x) + g G(y) is the return from state x: R the reward, y the next state, g the discount, G(y) = 0
+where the return has ended. T maps the laws of all states to those of R + g G(y) under them; Pi puts every mass on the
+two atoms around it, so that means are kept, and on the last atom where it lies beyond the grid. F(x) holds the CDF of
+x at the m atoms, spacing s apart.
+
+Operator. In CDF form Pi T is affine, F -> A F + b with A >= 0. It contracts sup-W1 by g, clipped or not (claim
+`categorical-w1-contraction`), so that it has one fixed point F* (claim `categorical-unique-fixed-point`).
+
+Termination. With the residual rho(x) = W1(F(x), (Pi T F)(x)),
+
+    W1(F(x), F*(x)) <= [(I - g P)^{-1} rho](x),     P the probabilities of going on,
+
+which is what `Solution.bounds` says, rounding included; CONVERGED means that it is at most the tolerance everywhere.
+The distance to the true law is the certificate's (`distrl.dp.certificate`).
+
+Sources: Bellemare, Dabney, Munos 2017; Rowland et al. 2018 and 2024 ("Near-Minimax-Optimal Distributional Reinforcement
+Learning with a Generative Model", which solves the linear system directly).
+"""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from distrl._display import at_most
 from distrl._memory import check_memory
 from distrl._threads import check_threads
 from distrl._validation import FloatArray, real_number, whole_number
-from distrl.dp.auto import solve_by_rule
-from distrl.dp.problem import Problem, dirac_start, moment_start
-from distrl.dp.refine import Target, enough_atoms, solve_to_target
+from distrl.dp.call import Call
+from distrl.dp.fixed_point import SOLVERS, arrays_needed, fixed_point
+from distrl.dp.method import Method
+from distrl.dp.problem import Problem, Reached, dirac_start
+from distrl.dp.refine import Goal, enough_atoms, solve_to_goal
 from distrl.dp.resolution import MOST, PILOT, SHARE, Resolution
-from distrl.dp.run import Run
 from distrl.dp.solution import Solution
-from distrl.dp.solvers import SINGLE_ENTRIES, Outcome, Stop, affords_direct, direct, krylov, sweep
+from distrl.dp.solvers.base import Solved, Solver
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.operators.system import System
+from distrl.returns.base import Returns
+from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
 from distrl.theory.bounds import fixed_point_w1
-
-_MOST_SWEEPS = 100_000  # before a solver that takes seconds at most is tried
-_SOLVERS = ("auto", "direct", "iterate", "krylov")
 
 
 @dataclass(frozen=True)
@@ -42,15 +61,17 @@ class CategoricalFixedPoint:
         where that asks for more than 201, by what rounding adds on 201. `Solution.reason` says how many and why.
     grid : Grid, optional
         By default on the interval of `Grid.covering(model, atoms)`, on which nothing is clipped.
-    solver : "auto", "direct", "krylov" or "iterate"
+    solver : "auto", "direct", "krylov" or "iterate", or a `distrl.dp.solvers.Solver`
         direct: sparse LU of I - A; time and memory by fill-in, fine up to some thousand unknowns.
         krylov: BiCGSTAB without a matrix, started from the exact mean and variance, residuals recomputed, each cycle
         accepted only if the true residual falls, plain sweeps if it does not.
         If one of these two stalls above a tolerance that float64 can reach, the other is tried.
         iterate: plain sweeps from a Dirac at the grid's middle, the textbook's algorithm; error falls by the discount.
         auto: strongly connected components in topological order; states on no cycle but a loop of their own are solved
-        exactly in one pass, each larger component by the rule in `distrl.dp.auto.choose_solver`: sparse LU,
+        exactly in one pass, each larger component by the rule in `distrl.dp.solvers.select_solver`: sparse LU,
         Gauss-Seidel, sweeps with a coarse correction, or BiCGSTAB. `Solution.reason` says which and why.
+        An object, one of the library's or your own, is given all states at once, from the laws that the exact means
+        and variances suggest.
     threads : int, optional
         Threads over states, at most 16; by default one each core. Results do not depend on it, bit for bit. Small
         problems use one.
@@ -63,7 +84,10 @@ class CategoricalFixedPoint:
     Raises
     ------
     ValueError
-        If the arrays do not fit in memory, or `target_w1` cannot be met.
+        If an option is out of range. From `evaluate`: if the arrays do not fit in memory, `target_w1` cannot be met,
+        the returns have no bounds and no grid is given, or the solver does not take the model's reward laws.
+    TypeError
+        If `grid` is no Grid, or `solver` neither a name nor a solver.
 
     Notes
     -----
@@ -76,7 +100,7 @@ class CategoricalFixedPoint:
 
     atoms: int | None = None
     grid: Grid | None = None
-    solver: str = "auto"
+    solver: str | Solver = "auto"
     threads: int | None = None
     target_w1: float | None = None
     interval: tuple[float, float] | None = None
@@ -89,8 +113,12 @@ class CategoricalFixedPoint:
             ends = Grid(*self.interval, 2)
             object.__setattr__(self, "interval", (ends.low, ends.high))
         object.__setattr__(self, "threads", check_threads(self.threads))
-        if self.solver not in _SOLVERS:
-            raise ValueError(f"solver must be one of {', '.join(_SOLVERS)}; got {self.solver!r}")
+        known = ", ".join(("auto", *SOLVERS))
+        if isinstance(self.solver, str):
+            if self.solver not in ("auto", *SOLVERS):
+                raise ValueError(f"solver must be one of {known}; got {self.solver!r}")
+        elif not isinstance(self.solver, Solver) or isinstance(self.solver, type):
+            raise TypeError(f"solver must be one of {known}, or a Solver object; got {self.solver!r}")
         if self.target_w1 is not None:
             object.__setattr__(self, "target_w1", real_number(self.target_w1, "target_w1"))
             if not self.target_w1 > 0.0:
@@ -109,105 +137,76 @@ class CategoricalFixedPoint:
             return Grid(*self.interval, atoms)
         return Grid.covering(model, atoms) if self.grid is None else Grid(self.grid.low, self.grid.high, atoms)
 
-    def _solve(self, model: MRP, run: Run) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution[CategoricalReturns]:
+        """See `Method.solve`."""
         if self.target_w1 is not None:
-            return self._solve_to_target(model, run)
-        if self.grid is not None:
-            return self._solve_on(model, self.grid, run)
-        return self._solve_to_spread(model, run) if self.atoms is None else self._solve_on_atoms(model, self.atoms, run)
+            reached = self._to_target(model, call, self.target_w1)
+        elif self.grid is not None:
+            reached = self._on(model, self.grid, call)
+        elif self.atoms is not None:
+            reached = self._on(model, self._ends(model, self.atoms), call)
+        else:
+            reached = self._to_spread(model, call)
+        return solution_of(reached, model, self, call)
 
-    def _solve_on_atoms(self, model: MRP, atoms: int, run: Run) -> Solution:
-        return self._solve_on(model, self._ends(model, atoms), run)
+    def _on(self, model: MRP, grid: Grid, call: Call) -> Reached:
+        return fixed_point(model, grid, call, self.solver, self.threads)
 
-    def _solve_to_spread(self, model: MRP, run: Run) -> Solution:
+    def _to_spread(self, model: MRP, call: Call) -> Reached:
         """On as many atoms as the returns' standard deviations ask for: see `Resolution`."""
-        resolution = Resolution(model, self._ends(model, MOST).width, self._arrays(model.n_states, MOST))
-        atoms, tol = resolution.enough, run.tol
-        if atoms > PILOT and run.max_iterations is None:
-            run.tol = max(1e-6 * self._ends(model, PILOT).width, tol or 0.0)
-            given, run.given = run.given, False
-            pilot = self._solve_on_atoms(model, PILOT, run)
-            run.tol, run.given = tol, given
-            if pilot.status is Status.INTERRUPTED or pilot.certificate is None:
+        arrays = arrays_needed(self.solver, model.n_states, MOST)
+        resolution = Resolution(model, self._ends(model, MOST).width, arrays)
+        atoms = resolution.enough
+        if atoms > PILOT and call.max_iterations is None:
+            grid = self._ends(model, PILOT)
+            with call.asking(max(1e-6 * grid.width, call.tol or 0.0), given=False):
+                pilot = self._on(model, grid, call)
+            if pilot.status is Status.INTERRUPTED:
                 return pilot
             atoms = max(resolution.after(PILOT, resolution.share(pilot.certificate)), PILOT)
         while True:
-            solution = self._solve_on_atoms(model, atoms, run)
-            assert solution.certificate is not None
-            share = resolution.share(solution.certificate)
-            if share <= SHARE or atoms >= resolution.enough or solution.status is Status.INTERRUPTED:
+            reached = self._on(model, self._ends(model, atoms), call)
+            share = resolution.share(reached.certificate)
+            if share <= SHARE or atoms >= resolution.enough or reached.status is Status.INTERRUPTED:
                 break
             atoms = min(max(resolution.after(atoms, share), atoms + atoms // 10), resolution.enough)
-        how = resolution.words(atoms, solution.certificate)
-        return replace(solution, reason=f"{solution.reason}; {how}", elapsed=run.elapsed)
+        return reached._replace(reason=f"{reached.reason}; {resolution.words(atoms, reached.certificate)}")
 
-    def _solve_to_target(self, model: MRP, run: Run) -> Solution:
-        assert self.target_w1 is not None
-        tol = run.tol
+    def _to_target(self, model: MRP, call: Call, target: float) -> Reached:
+        def solve(grid: Grid) -> Reached:
+            tol = min(1e-3 * target, 1e-10 * grid.width) if call.tol is None else call.tol
+            with call.asking(tol, call.given):
+                return self._on(model, grid, call)
 
-        def solve(grid: Grid) -> Solution:
-            run.tol = min(1e-3 * self.target_w1, 1e-10 * grid.width) if tol is None else tol  # type: ignore[operator]
-            return self._solve_on(model, grid, run)
+        def worst(reached: Reached) -> float:
+            return float(reached.certificate.w1.max())
 
-        def worst(solution: Solution) -> float:
-            assert solution.certificate is not None
-            return float(solution.certificate.w1.max())
-
-        target = Target(f"target_w1={self.target_w1:g}", self.target_w1, worst, order=1)
+        goal = Goal(f"target_w1={target:g}", target, worst, order=1)
         interval = self._ends(model, 2 if self.grid is None else self.grid.atoms)
         first = interval.atoms
         if model.discount < 1.0:  # enough where nothing is clipped
-            first = enough_atoms(fixed_point_w1(1.0, model.discount), self.target_w1 / interval.width, 1)
-        solution, how = solve_to_target(model, interval, first, target, solve, self._arrays)
-        return replace(solution, reason=f"{solution.reason}; {how}", elapsed=run.elapsed)
+            first = enough_atoms(fixed_point_w1(1.0, model.discount), target / interval.width, 1)
+        reached, how = solve_to_goal(model, interval, first, goal, solve, partial(arrays_needed, self.solver))
+        return reached._replace(reason=f"{reached.reason}; {how}")
 
-    def _arrays(self, states: int, atoms: int) -> float:
-        """Arrays of (states, atoms) float64 that a solve needs."""
-        if self.solver == "iterate":
-            return 2.0
-        return 5.5 if states * atoms > SINGLE_ENTRIES else 9.0
 
-    def _solve_on(self, model: MRP, grid: Grid, run: Run) -> Solution:
-        atoms = grid.atoms
-        other = "" if self.solver == "iterate" else ", or solver='iterate', which needs 2"
-        check_memory(model.n_states, atoms, self._arrays(model.n_states, atoms), f"use fewer atoms{other}")
-        problem = Problem.of(model, grid, atoms, run)
-        system = System.whole(problem.operator, self.threads)
-        stop = problem.stop(run)
-        solver, reason = self.solver, "asked for"
-        run.enter(f"solving by {solver}")
-        if solver != "iterate" and affords_direct(system):  # then sweeps without end are no last resort
-            stop = stop._replace(enough=min(stop.enough, _MOST_SWEEPS))
-        if solver == "iterate":
-            outcome = sweep(system, dirac_start(problem), stop)
-        elif solver == "direct":
-            outcome = direct(system, np.empty((system.n, problem.grid.atoms)), stop)
-        elif solver == "krylov":
-            outcome = krylov(system, moment_start(problem, system.workers), stop)
-        else:
-            outcome, solver, reason = solve_by_rule(problem, system, stop)
-        solution = problem.solution(outcome, run, self, solver, reason, self.threads)
-        return solution if self.solver == "iterate" else self._others(problem, system, stop, solution)
-
-    def _others(self, problem: Problem, system: System, stop: Stop, solution: Solution) -> Solution:
-        """What other solvers make of a result that misses a tolerance within reach of float64: the best of them all.
-
-        Sparse LU where its factors are sure to fit, then BiCGSTAB from where the best so far stands.
-        """
-        run = stop.run
-        for name, way in (("direct", direct), ("krylov", krylov)):
-            if solution.status is not Status.STALLED or problem.out_of_reach():
-                break
-            if name == solution.solver or (name == "direct" and not affords_direct(system)):
-                continue
-            cdf = np.cumsum(solution.returns.arrays()["probs"], axis=1)
-            cdf[:, -1] = 1.0
-            run.enter(f"trying {name}, since {solution.solver} stalled")
-            told = f"{solution.reason}; it stalled at an error bound of {at_most(solution.bound)}, so {name} was tried"
-            other = problem.solution(way(system, cdf, stop), run, self, name, told, self.threads)
-            better = other.bound < solution.bound or other.status is Status.INTERRUPTED
-            solution = other if better else replace(solution, reason=told, iterations=run.iterations)
-        return solution
+def solution_of(reached: Reached, model: MRP, method: Method[Returns], call: Call) -> Solution[CategoricalReturns]:
+    """The `Solution` that laws on a grid are, reached by a method."""
+    return Solution.of(
+        reached.returns,
+        model,
+        method,
+        call,
+        status=reached.status,
+        certificate=reached.certificate,
+        bounds=reached.certificate.residual,
+        residual=reached.residual,
+        clipped_mass=float(reached.certificate.clipped_mass.max()),
+        tol=reached.tol,
+        solver=reached.solver,
+        reason=reached.reason,
+        iterations=reached.iterations,
+    )
 
 
 class OnGrid:
@@ -220,6 +219,9 @@ class OnGrid:
         """The same method on a grid from `low` to `high`, widened where that is one point."""
         return replace(self, grid=Grid._spanning(low, high, self.atoms))  # type: ignore[type-var]
 
+    def _grid_for(self, model: MRP) -> Grid:
+        return Grid.covering(model, self.atoms) if self.grid is None else self.grid
+
 
 @dataclass(frozen=True)
 class CategoricalDP(OnGrid):
@@ -228,9 +230,19 @@ class CategoricalDP(OnGrid):
     Parameters
     ----------
     atoms : int
+        Number of atoms m, if no grid is given.
     sweeps : int
+        How many applications are made, whatever is left of the error.
     grid : Grid, optional
-        By default `Grid.covering(model, atoms)`.
+        By default `Grid.covering(model, atoms)`, on which nothing is clipped.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range. From `evaluate`: if the iterates do not fit in memory, or the returns have no
+        bounds and no grid is given.
+    TypeError
+        If `grid` is no Grid.
 
     Notes
     -----
@@ -247,32 +259,29 @@ class CategoricalDP(OnGrid):
         check_atoms_and_grid(self)
         object.__setattr__(self, "sweeps", whole_number(self.sweeps, "sweeps", low=0))
 
-    def _solve(self, model: MRP, run: Run) -> Solution:
-        atoms = self.atoms if self.grid is None else self.grid.atoms
-        check_memory(model.n_states, atoms, 2.0 * (self.sweeps + 1), "use fewer atoms or sweeps")
-        problem = Problem.of(model, self.grid, self.atoms, run)
+    def solve(self, model: MRP, call: Call) -> Solution[CategoricalReturns]:
+        """See `Method.solve`."""
+        grid = self._grid_for(model)
+        check_memory(model.n_states, grid.atoms, 2.0 * (self.sweeps + 1), "use fewer atoms or sweeps")
+        problem = Problem.of(model, grid, call)
         cdf = dirac_start(problem)
         system = System.whole(problem.operator, None)
         history = np.empty((self.sweeps + 1, *cdf.shape))
         residuals = np.empty(self.sweeps)
         history[0] = cdf
         done = 0
-        try:
+        with call.interruptible():
             while done < self.sweeps:
                 residual = system.apply(history[done], history[done + 1])
                 residuals[done] = problem.grid.spacing * residual
                 done += 1
-                run.iterations = done
-                if run.progress is not None:
-                    run.progress(done / self.sweeps, done, float(residuals[done - 1]) * problem.gain)
-        except KeyboardInterrupt:
-            status = Status.INTERRUPTED
-        else:
-            status = Status.SWEEPS_DONE
+                call.count()
+                call.advance(done / self.sweeps, float(residuals[done - 1]) * problem.gain)
+        status = Status.INTERRUPTED if call.interrupted else Status.SWEEPS_DONE
         kept = history[: done + 1]
         probs = np.diff(kept, axis=2, prepend=0.0)
-        solution = problem.solution(Outcome(kept[-1], status), run, self, "sweeps", f"{done} sweeps asked for")
-        return replace(solution, history=History(probs, residuals[:done]))
+        reached = problem.reached(Solved(kept[-1], status, "sweeps", f"{done} sweeps asked for"), call)
+        return replace(solution_of(reached, model, self, call), history=History(probs, residuals[:done]))
 
 
 class History(NamedTuple):

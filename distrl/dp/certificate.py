@@ -1,4 +1,16 @@
-"""How far a categorical or particle law can be from the true return law, for certain."""
+"""How far a categorical or particle law can be from the true return law, for certain.
+
+Definitions. eta(x) is the true law of the return from x, F(x) any law that a method reached, W1 the distance between
+them, P the probabilities of going on and g the discount.
+
+Two certificates. Laws on a grid: couple the true return with the laws along one trajectory; the errors that projection
+makes at its steps are martingale differences, whose variances add up, and everything else adds up in absolute value
+(`Certifier`, claim `certificate-martingale-coupling`). Particles of any kind: T contracts state by state, so that what
+one application changes bounds what is left (`ParticleCertifier`, claim `certificate-one-step-transport`). Both hold for
+any laws, however they were reached: a method can make a certificate large, never wrong.
+
+Sources: Villani 2009 for W1 and couplings; the certificates are this library's, derived in docs/certificate.md.
+"""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -6,16 +18,15 @@ from typing import Any
 
 import numpy as np
 
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray
-from distrl.dp.ranges import diameter, unknown_mass
 from distrl.dp.resolvent import Resolvent
+from distrl.dp.scales import diameter, unknown_mass
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.categorical import Application, CategoricalBellman
 from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.finite import FiniteReturns
-
-_EPS = float(np.finfo(np.float64).eps)
 
 #: What a certificate is a distance to: see `Certificate.of`.
 TRUE_LAW, SAMPLES_LAW = "the true law", "the samples' own law"
@@ -30,14 +41,16 @@ class Certificate:
     w1 : bound on W1, in units of reward
     cramer : bound on the Cramer distance (int (F - G)^2)^(1/2): at most sqrt(w1), since |F - G| <= 1
     claim : id of the claim that says so in `proofs_check`
-    rounding, overshoot, residual : the three parts of `w1`: rounding to atoms adds in squares along a trajectory,
-        clipping (with what reward laws are off by, `Law.error`) and what is left of the iteration (with rounding of
-        floats) add in absolute value; for particles
-        `rounding` is all that one step changes, which adds in absolute value too, and `residual` that of floats
-    clipped_mass : probability that one more application leaves the grid's interval
-    confidence : None for a certain bound, else the probability with which it holds for a state
-    of : what it is a distance to: "the true law" of the model that was given, or "the samples' own law" where that was
-        an empirical model
+    rounding, overshoot, residual : the three parts that `w1` is the sum of, in units of reward
+        For laws on a grid `rounding` is what moving masses to atoms can cost, whose squares are added along a
+        trajectory; `overshoot` is what clipping at the grid's ends can cost, with what reward laws are off by
+        (`Law.error`); `residual` is what is left of the iteration, with the rounding of floats. The last two are added
+        in absolute value. For particles `rounding` is all that one application changes, added in absolute value, and
+        `residual` is the rounding of floats alone.
+    clipped_mass : the probability that one more application leaves the grid's interval
+    confidence : None for a certain bound, else the probability with which it holds for one state
+    of : what it is a distance to
+        "the true law" of the model that was given, or "the samples' own law" where that model was empirical.
     """
 
     w1: FloatArray
@@ -80,8 +93,7 @@ class Certifier:
         self.linear = Resolvent.of(model)
         self.square = Resolvent.of(model, power=2)
         self._slack = float_slack(operator)
-        self._relative = 1.0 + (row_terms(operator) + 4.0 * operator.grid.atoms) * _EPS  # of what is summed over a row
-        self._relative = 1.0 + (row_terms(operator) + 4.0 * operator.grid.atoms) * _EPS  # of what is summed over a row
+        self._relative = 1.0 + (row_terms(operator) + 4.0 * operator.grid.atoms) * EPS  # of what is summed over a row
 
     @cached_property
     def floor(self) -> float:
@@ -91,7 +103,7 @@ class Certifier:
     @property
     def gain(self) -> float:
         """sup over states of W1(F, F*) <= gain * sup W1(F, Pi T F): at most 1 / (1 - discount)."""
-        return float(self.linear.gain.max())
+        return float(self.linear.gains.max())
 
     def certify(self, probs: FloatArray, threads: int | None = 1) -> tuple[Certificate, float]:
         """The certificate of `probs` (S, m), and sup over states of rho without the float slack."""
@@ -183,7 +195,7 @@ def float_slack(operator: CategoricalBellman) -> FloatArray:
     """
     table, grid = operator.table, operator.grid
     size = max(abs(grid.low), abs(grid.high))
-    slack = row_terms(operator) * _EPS * grid.width + 12.0 * _EPS * (size + expected_sizes(table))
+    slack = row_terms(operator) * EPS * grid.width + 12.0 * EPS * (size + expected_sizes(table))
     defects = np.abs(row_sums(table) - 1.0) + table.defects * (table.known_defects is not None)
     slack += defects * grid.width
     for block in operator.law_blocks:

@@ -1,20 +1,16 @@
 """Mean, variance and range of the true return, with certain bounds on their errors."""
 
-from typing import Any
-
 import numpy as np
 
-from distrl._validation import FloatArray
+from distrl._tolerances import EPS, TINY
+from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.dp.enclosure import CertifiedMoments
-from distrl.dp.moments import central_moments, enclosed_mean
-from distrl.dp.ranges import diameter
+from distrl.dp.moment_systems import central_moments, enclosed_mean
 from distrl.dp.resolvent import Resolvent
+from distrl.dp.scales import diameter
 from distrl.models.laws import FiniteLaw
 from distrl.models.mrp import MRP
 from distrl.returns.grid import return_ranges
-
-_EPS = float(np.finfo(np.float64).eps)
-_TINY = float(np.finfo(np.float64).tiny)
 
 
 def certified_moments(model: MRP) -> CertifiedMoments:
@@ -69,14 +65,14 @@ def _variance(
     onward = np.where(table.terminals, 0.0, g * mean[table.next_states])
     shift = table.rewards + onward - mean[table.sources]
     moved = error[table.sources] + np.where(table.terminals, 0.0, g * error[table.next_states])
-    moved += 4.0 * _EPS * (np.abs(table.rewards) + np.abs(onward) + np.abs(mean[table.sources]))
+    moved += 4.0 * EPS * (np.abs(table.rewards) + np.abs(onward) + np.abs(mean[table.sources]))
     source = _sums(table.probs * (shift**2 + own), table.sources, n)
-    lost = np.where(shift != 0.0, 4.0 * _TINY, 0.0)  # of squares that are no normal numbers any more
+    lost = np.where(shift != 0.0, 4.0 * TINY, 0.0)  # of squares that are no normal numbers any more
     room = _sums(table.probs * (2.0 * np.abs(shift) * moved + moved**2 + lost), table.sources, n)
-    return square.enclose(source, room + (np.diff(table.indptr) + 8.0) * _EPS * source)
+    return square.enclose(source, room + (np.diff(table.indptr) + 8.0) * EPS * source)
 
 
-def _sums(values: FloatArray, sources: Any, n: int) -> FloatArray:
+def _sums(values: FloatArray, sources: IntArray, n: int) -> FloatArray:
     return np.asarray(np.bincount(sources, weights=values, minlength=n), dtype=np.float64)
 
 
@@ -90,11 +86,11 @@ def _law_blur(model: MRP) -> tuple[FloatArray, FloatArray]:
         means.append(law.put_error(abs(law.mean) + spread))
         count = len(law.values) if isinstance(law, FiniteLaw) else 0
         known = law.variance if np.isfinite(law.variance) else 0.0
-        variances.append(known * ((count + 8.0) * _EPS if finite else 1e-10) + 4.0 * _EPS * means[-1] * spread)
+        variances.append(known * ((count + 8.0) * EPS if finite else 1e-10) + 4.0 * EPS * means[-1] * spread)
     return np.array(means)[table.laws + 1], np.array(variances)[table.laws + 1]
 
 
-def _reaching(model: MRP, marked: Any) -> Any:
+def _reaching(model: MRP, marked: BoolArray) -> BoolArray:
     """(S,) the states from which a marked one can be reached."""
     while model.discount > 0.0:
         wider = marked | (model.continuation @ marked.astype(np.float64) > 0.0)

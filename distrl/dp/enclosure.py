@@ -1,18 +1,19 @@
 """What a certificate, or exact moments, say for certain of every functional of the true return law."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from distrl._kernels import enclosure as kernels
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate
 from distrl.returns.base import Returns
 from distrl.returns.finite import FiniteReturns, ParticleReturns, as_finite
 from distrl.returns.functionals import Enclosing, Ends, each
 
-_EPS = float(np.finfo(np.float64).eps)
 _WIDER = "certificate-martingale-coupling"  # the certified law is the true one and martingale errors
 _NARROWER = "particles-martingale"  # the true law is the certified one and martingale errors
 _STRETCHES = np.geomspace(1.0, 1e8, 160)
@@ -72,7 +73,7 @@ class CertifiedLaw(Enclosing):
     def _size(self) -> FloatArray:
         """(S,) what reading a functional can cost in float64."""
         values, _ = as_finite(self.law).support_weights()
-        return np.asarray(np.abs(values).max(axis=-1) * ((values.shape[-1] + 16.0) * _EPS))
+        return np.asarray(np.abs(values).max(axis=-1) * ((values.shape[-1] + 16.0) * EPS))
 
     @property
     def _parts(self) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -100,7 +101,7 @@ class CertifiedLaw(Enclosing):
         above, below, _ = self._parts
         value = np.asarray(self.law.stop_loss(points))
         values, _ = as_finite(self.law).support_weights()
-        reading = (values.shape[-1] + 16.0) * _EPS * value  # a sum of terms of one sign, large far below the law
+        reading = (values.shape[-1] + 16.0) * EPS * value  # a sum of terms of one sign, large far below the law
         return value - above[..., None] - reading, value + below[..., None] + reading
 
     def cvar_ends(self, levels: FloatArray, tail: str) -> Ends:
@@ -157,7 +158,7 @@ class CertifiedLaw(Enclosing):
             tail = np.where(scale > 0.0, np.minimum(1.0 / _STRETCHES, square), 0.0)
         tail = np.where(np.isfinite(h), np.nan_to_num(tail, nan=1.0), 1.0)
         values, _ = as_finite(self.law).support_weights()
-        return np.where(np.isfinite(h), h, 0.0), tail, (sampled + (values.shape[-1] + 8.0) * _EPS)[..., None]
+        return np.where(np.isfinite(h), h, 0.0), tail, (sampled + (values.shape[-1] + 8.0) * EPS)[..., None]
 
     def _cdf(self, points: FloatArray) -> FloatArray:
         return self._each(kernels.cdf_each, points)
@@ -165,7 +166,7 @@ class CertifiedLaw(Enclosing):
     def _quantile(self, levels: FloatArray) -> FloatArray:
         return self._each(kernels.quantile_each, levels)
 
-    def _each(self, kernel: Any, arguments: FloatArray) -> FloatArray:
+    def _each(self, kernel: Callable[..., None], arguments: FloatArray) -> FloatArray:
         return each(self.law, kernel, arguments)
 
 
@@ -197,8 +198,9 @@ class CertifiedMoments(Enclosing):
         return self.mean.shape
 
     @property
-    def _sd(self) -> FloatArray:
-        return np.sqrt(self.variance_high) * (1.0 + 4.0 * _EPS)
+    def sd(self) -> FloatArray:
+        """(S,) at least the standard deviation."""
+        return np.sqrt(self.variance_high) * (1.0 + 4.0 * EPS)
 
     def __getitem__(self, index: Any) -> "CertifiedMoments":
         arrays = (self.mean, self.mean_error, self.variance_low, self.variance_high)
@@ -208,10 +210,10 @@ class CertifiedMoments(Enclosing):
     def mixed(self, weights: FloatArray) -> "CertifiedMoments":
         """Of the mixture of these laws, batch (1,): variances mix, and the means' own variance adds."""
         mean, error = float(weights @ self.mean), float(weights @ self.mean_error)
-        error += len(weights) * _EPS * float(np.abs(self.mean).max())
+        error += len(weights) * EPS * float(np.abs(self.mean).max())
         gap, blur = np.abs(self.mean - mean), self.mean_error + error
         between, off = weights @ gap**2, weights @ (2.0 * gap * blur + blur**2)
-        room = 8.0 * len(weights) * _EPS
+        room = 8.0 * len(weights) * EPS
         low = max((float(weights @ self.variance_low) + between) * (1.0 - room) - off, 0.0)
         high = (float(weights @ self.variance_high) + between) * (1.0 + room) + off
         ends = float(self.low.min()), float(self.high.max())
@@ -225,12 +227,12 @@ class CertifiedMoments(Enclosing):
 
     def stop_loss_ends(self, points: FloatArray) -> Ends:
         least, most = (end[..., None] - points for end in self.mean_ends())
-        size = (np.abs(self.mean)[..., None] + np.abs(points)) * 8.0 * _EPS
-        over = np.hypot(self._sd[..., None], most) + most
+        size = (np.abs(self.mean)[..., None] + np.abs(points)) * 8.0 * EPS
+        over = np.hypot(self.sd[..., None], most) + most
         # far above the mean the sum cancels: it is the variance over the difference
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            far = self.variance_high[..., None] / (np.hypot(self._sd[..., None], most) - most)
-        high = 0.5 * np.where((most < 0.0) & np.isfinite(far), far, over) * (1.0 + 8.0 * _EPS)
+            far = self.variance_high[..., None] / (np.hypot(self.sd[..., None], most) - most)
+        high = 0.5 * np.where((most < 0.0) & np.isfinite(far), far, over) * (1.0 + 8.0 * EPS)
         return np.maximum(least - size, 0.0), high + np.where(most < 0.0, 0.0, size)
 
     def cvar_ends(self, levels: FloatArray, tail: str) -> Ends:
@@ -250,15 +252,15 @@ class CertifiedMoments(Enclosing):
         least, most = (end[..., None] for end in self.mean_ends())
         v = self.variance_high[..., None]
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            under, over = (least - points) * (1.0 - 4.0 * _EPS), (points - most) * (1.0 - 4.0 * _EPS)
+            under, over = (least - points) * (1.0 - 4.0 * EPS), (points - most) * (1.0 - 4.0 * EPS)
             high = np.where(under > 0.0, _share(v, under), 1.0)
             low = np.where(over > 0.0, 1.0 - _share(v, over), np.where((v == 0.0) & (over >= 0.0), 1.0, 0.0))
             top, bottom = self.high[..., None], self.low[..., None]  # Markov's inequality from either end
             share = np.where((under > 0.0) & np.isfinite(top), (top - least) / (top - points), 1.0)
-            high = np.minimum(high, share * (1.0 + 16.0 * _EPS))
+            high = np.minimum(high, share * (1.0 + 16.0 * EPS))
             share = np.where((over > 0.0) & np.isfinite(bottom), (most - bottom) / (points - bottom), 1.0)
-            low = np.maximum(low, 1.0 - share * (1.0 + 16.0 * _EPS))
-        room, sure = 16.0 * _EPS, (over >= 0.0) & ((v == 0.0) | (most <= bottom))  # 1 less a tiny share is not 1
+            low = np.maximum(low, 1.0 - share * (1.0 + 16.0 * EPS))
+        room, sure = 16.0 * EPS, (over >= 0.0) & ((v == 0.0) | (most <= bottom))  # 1 less a tiny share is not 1
         return np.maximum(np.where(sure, 1.0, low - room), 0.0), np.minimum(high * (1.0 + room), 1.0)
 
     def quantile_ends(self, levels: FloatArray) -> Ends:
@@ -269,14 +271,14 @@ class CertifiedMoments(Enclosing):
 
     def _times(self, factors: FloatArray) -> FloatArray:
         """(S, K) the standard deviation times factors, rounded away from 0; nothing where it is 0."""
-        sd = self._sd[..., None]
+        sd = self.sd[..., None]
         with np.errstate(invalid="ignore"):
-            product = sd * factors * (1.0 + 8.0 * _EPS)
+            product = sd * factors * (1.0 + 8.0 * EPS)
         return np.where((sd == 0.0) | (factors == 0.0), 0.0, product) + np.sign(factors) * self._room[..., None]
 
     @property
     def _room(self) -> FloatArray:
-        return 8.0 * _EPS * np.abs(self.mean)
+        return 8.0 * EPS * np.abs(self.mean)
 
 
 def _share(variance: FloatArray, distance: FloatArray) -> FloatArray:

@@ -23,15 +23,13 @@ from typing import Any
 import numpy as np
 
 from distrl._lazy import linalg, sparse
+from distrl._tolerances import EPS, TINY
 from distrl._validation import FloatArray
 from distrl.dp.enclosure import CertifiedMoments
-from distrl.models.laws import FiniteLaw, Law
+from distrl.dp.exponents import EnclosedExponent, bennett, log_mean_exp
 from distrl.models.mrp import MRP
 from distrl.returns.functionals import Enclosing, Ends, EntropicRisk
 
-_EPS = float(np.finfo(np.float64).eps)
-_TINY = float(np.finfo(np.float64).tiny)
-_CELLS = 1024  # of equal probability, that a reward's law is enclosed on
 _WORK = 5e7  # outcomes that are passed over, all steps together
 _OVERHEAD = 2000  # outcomes that a pass costs anyhow
 _LONGEST = 10_000  # steps up to which a longest episode is looked for
@@ -85,7 +83,7 @@ def _at(steps: "_Steps", beta: float, moments: CertifiedMoments) -> Ends:
         low, high = _far_ends(steps, beta * g**count, moments)
         for step in range(count - 1, -1, -1):
             low, high = steps.back(beta * g**step, low, high)
-    low, high = low - _TINY, high + _TINY  # products of numbers that are no normal floats lose digits absolutely
+    low, high = low - TINY, high + TINY  # products of numbers that are no normal floats lose digits absolutely
     mean_low, mean_high = moments.mean_ends()  # Jensen
     return (np.maximum(low, mean_low), high) if beta > 0.0 else (low, np.minimum(high, mean_high))
 
@@ -95,7 +93,7 @@ def _steps_needed(steps: "_Steps", beta: float, moments: CertifiedMoments) -> in
     g = steps.model.discount
     most = max(int(_WORK / (len(steps.probs) + _OVERHEAD)), 8)
     enough = 1e-13 * float(
-        np.abs(moments.mean).max() + np.where(np.isfinite(moments.variance_high), moments._sd, 0.0).max()
+        np.abs(moments.mean).max() + np.where(np.isfinite(moments.variance_high), moments.sd, 0.0).max()
     )
 
     def left(count: int) -> float:
@@ -121,10 +119,10 @@ def _far_ends(steps: "_Steps", c: float, moments: CertifiedMoments) -> Ends:
     sign = 1.0 if c > 0.0 else -1.0
     ahead = moments.high - low if sign > 0.0 else high - moments.low  # how far G may lie on the side that counts
     behind = high - moments.low if sign > 0.0 else moments.high - low
-    more = _bennett(abs(c), moments.variance_high, ahead)
-    more = np.fmin(more, abs(c) * (moments.high - moments.low) ** 2 / 8.0 * (1.0 + 8.0 * _EPS))
-    less = np.where(np.isfinite(behind), _bennett(abs(c), moments.variance_low, -behind) * (1.0 - 1e-9), 0.0)
-    room = 8.0 * _EPS * (np.abs(low) + np.abs(high) + more)
+    more = bennett(abs(c), moments.variance_high, ahead)
+    more = np.fmin(more, abs(c) * (moments.high - moments.low) ** 2 / 8.0 * (1.0 + 8.0 * EPS))
+    less = np.where(np.isfinite(behind), bennett(abs(c), moments.variance_low, -behind) * (1.0 - 1e-9), 0.0)
+    room = 8.0 * EPS * (np.abs(low) + np.abs(high) + more)
     if sign > 0.0:
         low, high = low + less, high + more
         high = np.where(np.isfinite(moments.high), high, steps.largest_exponent(c) / (1.0 - steps.model.discount))
@@ -132,15 +130,6 @@ def _far_ends(steps: "_Steps", c: float, moments: CertifiedMoments) -> Ends:
         low, high = low - more, high - less
         low = np.where(np.isfinite(moments.low), low, steps.largest_exponent(c) / (1.0 - steps.model.discount))
     return low - np.where(np.isfinite(room), room, 0.0), high + np.where(np.isfinite(room), room, 0.0)
-
-
-def _bennett(c: float, variance: Any, reach: Any) -> FloatArray:
-    """(1/c) log(1 + c^2 s^2 f(c reach)), relative error 1e-10 at most: rounded up by that for a positive reach."""
-    u = c * np.asarray(reach, dtype=np.float64)
-    series = 0.5 + u * (1.0 / 6.0 + u * (1.0 / 24.0 + u * (1.0 / 120.0 + u / 720.0)))
-    f = np.where(np.abs(u) < 1e-2, series, (np.expm1(u) - u) / (u * u))
-    value = np.log1p(c * c * np.asarray(variance) * f) / c
-    return np.asarray(np.where(u > 0.0, value * (1.0 + 1e-9), value))
 
 
 class _Steps:
@@ -153,7 +142,7 @@ class _Steps:
         self.probs = table.probs / sums[self.sources]
         self.going_on = ~table.terminals
         self.count = np.diff(table.indptr)
-        self.laws = [_EnclosedLaw(law) for law in table.reward_laws]
+        self.laws = [EnclosedExponent(law) for law in table.reward_laws]
 
     def exponents(self, b: float) -> Ends:
         """(outcomes,) ends of (1/b) log E exp(b R)."""
@@ -178,98 +167,11 @@ class _Steps:
     def _mixed(self, b: float, values: FloatArray, side: float) -> FloatArray:
         """(S,) (1/b) log sum p exp(b value), moved to the given side by what floating point can have cost."""
         known = np.where(np.isfinite(values), values, 0.0)
-        mixed = _log_mean_exp(b, known, self.probs, self.starts, self.sources)
+        mixed = log_mean_exp(b, known, self.probs, self.starts, self.sources)
         size = np.maximum.reduceat(np.abs(known), self.starts)
-        mixed = mixed + side * 4.0 * (self.count + 16.0) * _EPS * size
+        mixed = mixed + side * 4.0 * (self.count + 16.0) * EPS * size
         lost = np.add.reduceat(np.where(np.isfinite(values), 0.0, 1.0), self.starts) > 0.0
         return np.where(lost, side * np.inf, mixed)
-
-
-def _log_mean_exp(b: float, values: FloatArray, probs: FloatArray, starts: Any, sources: Any) -> FloatArray:
-    """(groups,) (1/b) log sum p exp(b value); error at most 4 (terms + 16) eps of the largest |value|.
-
-    About the mean where nothing overflows, so that no 1/b magnifies rounding, else about the largest term.
-    """
-    mean = np.add.reduceat(probs * values, starts)
-    z = b * (values - mean[sources])
-    wide = np.maximum.reduceat(np.abs(z), starts) > 30.0
-    safe = np.clip(z, -31.0, 31.0)
-    about_mean = mean + np.log1p(np.add.reduceat(probs * (np.expm1(safe) - safe), starts)) / b
-    if not wide.any():
-        return np.asarray(about_mean)
-    top = np.maximum.reduceat(values, starts) if b > 0.0 else np.minimum.reduceat(values, starts)
-    about_top = top + np.log(np.add.reduceat(probs * np.exp(b * (values - top[sources])), starts)) / b
-    return np.asarray(np.where(wide, about_top, about_mean))
-
-
-class _EnclosedLaw:
-    """A reward's law between two finite ones in convex order: conditional means on cells, and masses at their ends."""
-
-    def __init__(self, law: Law) -> None:
-        self.law, self.normal = law, _is_normal(law)
-        if isinstance(law, FiniteLaw):
-            self.inner = self.outer = (law.values, law.probs / law.probs.sum())
-            self.blur, self.open = 0.0, (False, False)
-            return
-        edges = np.unique(law.quantile(np.arange(1, _CELLS) / _CELLS))
-        self.open = (not np.isfinite(law.support[0]), not np.isfinite(law.support[1]))
-        cdf = np.asarray(law.cdf(edges))
-        mass = np.diff(np.concatenate([[0.0], cdf, [1.0]]))
-        partial = np.diff(np.concatenate([[0.0], edges * cdf - law.put(edges), [law.mean]]))  # E[R; R <= k]
-        kept = mass > 0.01 / _CELLS
-        low = np.concatenate([[law.support[0] if not self.open[0] else edges[0]], edges])
-        high = np.concatenate([edges, [law.support[1] if not self.open[1] else edges[-1]]])
-        mass, partial = np.where(kept, mass, 0.0), np.where(kept, partial, 0.0)
-        low, high, mass = low[kept], high[kept], mass[kept] / mass.sum()
-        centre = np.clip(partial[kept] / mass, np.minimum(low, high), np.maximum(low, high))
-        if self.open[0]:
-            centre[0] = partial[kept][0] / mass[0]
-        if self.open[1]:
-            centre[-1] = partial[kept][-1] / mass[-1]
-        width = high - low
-        up = np.where(
-            width > 0.0,
-            np.clip(np.divide(centre - low, width, out=np.ones_like(width), where=width > 0), 0.0, 1.0),
-            1.0,
-        )
-        self.inner = (centre, mass)
-        self.outer = (np.concatenate([low, high]), np.concatenate([mass * (1.0 - up), mass * up]))
-        reach = float(np.abs(edges).max())
-        # a conditional mean is a difference of two partial ones over its mass; masses left out are below .01 cells
-        self.blur = 8.0 * (law.put_error(reach) + _EPS * reach) / float(mass.min()) + (
-            0.0 if kept.all() else float(np.ptp(edges)) * 0.01
-        )
-
-    def exponent(self, b: float) -> tuple[float, float]:
-        """Ends of (1/b) log E exp(b (R - E R))."""
-        law = self.law
-        if b == 0.0:
-            return 0.0, 0.0
-        if self.normal:
-            value = 0.5 * b * law.variance
-            return value - 8.0 * _EPS * abs(value), value + 8.0 * _EPS * abs(value)
-        inner = self._of(b, *self.inner) - law.mean
-        outer = inner if self.outer is self.inner else self._of(b, *self.outer) - law.mean
-        room = self.blur + 4.0 * (len(self.inner[0]) + 16.0) * _EPS * float(np.abs(self.inner[0]).max())
-        ahead = law.support[1] - law.mean if b > 0.0 else law.mean - law.support[0]
-        most = float(_bennett(abs(b), law.variance, ahead)) if np.isfinite(ahead) else np.inf
-        if self.open[1 if b > 0.0 else 0]:  # the side that counts exponentially has no end
-            far = np.inf
-        else:
-            far = min(abs(outer) + room, most) if self.outer is not self.inner else abs(inner) + room
-        if self.open[0 if b > 0.0 else 1]:  # masses at the last edge are nearer than the tail: too small a mean
-            far = most if not np.isfinite(far) else min(most, max(far, abs(outer) + room))
-        near = max(abs(inner) - room, 0.0) if (inner >= 0.0) == (b > 0.0) else 0.0
-        return (near, far) if b > 0.0 else (-far, -near)
-
-    @staticmethod
-    def _of(b: float, values: FloatArray, weights: FloatArray) -> float:
-        groups = np.zeros(len(values), dtype=np.int64)
-        return float(_log_mean_exp(b, values, weights, np.zeros(1, dtype=np.int64), groups)[0])
-
-
-def _is_normal(law: Law) -> bool:
-    return getattr(getattr(getattr(law, "frozen", None), "dist", None), "name", "") == "norm"
 
 
 def _undiscounted(steps: _Steps, b: float, moments: CertifiedMoments) -> Ends:
@@ -301,14 +203,14 @@ def _undiscounted(steps: _Steps, b: float, moments: CertifiedMoments) -> Ends:
         size = np.abs(b) * (np.abs(rewards) + np.abs(onward) + np.abs(mean[steps.sources]))
         grows = side if b > 0.0 else -side  # the larger end of the return is the smaller one of u for b < 0
         entries = (
-            steps.probs * np.exp(exponent) * (1.0 + grows * (8.0 * size + steps.count[steps.sources] + 16.0) * _EPS)
+            steps.probs * np.exp(exponent) * (1.0 + grows * (8.0 * size + steps.count[steps.sources] + 16.0) * EPS)
         )
         solved.append(_exponential_system(n, steps, entries, upper=grows > 0.0) if np.isfinite(entries).all() else None)
     low, high = (
         default if u is None else mean + np.log(np.maximum(u, 0.0)) / b
         for u, default in zip(solved, unknown, strict=True)
     )
-    room = 16.0 * _EPS * (np.abs(mean) + np.abs(np.where(np.isfinite(high), high, 0.0)))
+    room = 16.0 * EPS * (np.abs(mean) + np.abs(np.where(np.isfinite(high), high, 0.0)))
     return low - room, high + room
 
 
@@ -332,7 +234,7 @@ def _exponential_system(n: int, steps: _Steps, entries: FloatArray, upper: bool)
     except RuntimeError:
         return None
     proof, guess = solve(np.ones(n)), np.maximum(solve(constant), 0.0)
-    rounding = (np.diff(matrix.indptr).max(initial=0) + 8.0) * _EPS
+    rounding = (np.diff(matrix.indptr).max(initial=0) + 8.0) * EPS
     gained = proof - matrix @ proof - rounding * (np.abs(proof) + matrix @ np.abs(proof))
     if not ((proof > 0.0).all() and (gained >= 0.5).all()):
         return None

@@ -1,52 +1,46 @@
-"""The verb: I know the model, what is the return's distribution?"""
+"""The verb: I know the model, what is the return's distribution?
+
+`evaluate` reads its arguments, makes the MRP that an MDP and a policy are, hands it with a `Call` to the method
+(`Method.solve`), and raises where the method ended early. Everything else is the method's.
+"""
 
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from distrl._steady import steady
-from distrl._validation import generator, real_number, whole_number
+from distrl._validation import RandomSource, generator, real_number, whole_number
+from distrl.dp.call import Call
 from distrl.dp.certificate import SAMPLES_LAW
-from distrl.dp.run import Run, progress_hook
+from distrl.dp.errors import ConvergenceError, EvaluationInterrupted
+from distrl.dp.method import Method, check_method
+from distrl.dp.progress import ProgressHook, progress_hook
+from distrl.dp.result import R
 from distrl.dp.solution import Solution
-from distrl.dp.status import ConvergenceError, EvaluationInterrupted, Status
+from distrl.dp.status import Status
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.returns.grid import Grid
-
-
-class Method(Protocol):
-    """A frozen dataclass of options that knows how to run."""
-
-    def _solve(self, model: MRP, run: Run) -> Solution: ...
-
-
-@runtime_checkable
-class GridMethod(Protocol):
-    """A method that works on a grid, which it chooses itself as long as `grid` is None."""
-
-    grid: Grid | None
-
-    def on_interval(self, low: float, high: float) -> Any:
-        """The same method on a grid from `low` to `high`."""
+from distrl.models.process import as_mrp
 
 
 @steady
 def evaluate(
     model: MRP | MDP,
-    method: Method,
+    method: Method[R],
     policy: Any = None,
     tol: float | None = None,
     max_iterations: int | None = None,
-    rng: Any = None,
+    rng: RandomSource = None,
     throw: bool = True,
-    progress: Any = False,
-) -> Solution:
+    progress: bool | ProgressHook = False,
+) -> Solution[R]:
     """The return distribution of a known model.
 
     Parameters
     ----------
     model : MRP, or MDP together with `policy`
-    method : CategoricalFixedPoint, CategoricalDP, QuantileDP, ExpectileDP, ParticleDP, Brackets, Moments or MonteCarlo
+    method : Method
+        CategoricalFixedPoint, CategoricalDP, QuantileDP, ExpectileDP, ParticleDP, Brackets, Moments or MonteCarlo, or
+        an object of your own with `solve(model, call)`: see `distrl.dp.Method`.
     policy : (S,) ints, (S, A) probabilities or "uniform", for an MDP
     tol : float, optional
         What `Solution.bound`, the certified bound on the iteration error, is to be at most: sup over states of W1, in
@@ -95,29 +89,19 @@ def evaluate(
 
 def solve(
     model: MRP | MDP,
-    method: Method,
+    method: Method[R],
     policy: Any,
     tol: float | None,
     max_iterations: int | None,
-    rng: Any,
+    rng: RandomSource,
     throw: bool,
-    progress: Any,
+    progress: bool | ProgressHook,
     given: bool,
-) -> Solution:
+) -> Solution[R]:
     """`evaluate`; a `tol` that was not `given` by the user makes room for rounding, as None does."""
-    if not hasattr(method, "_solve") or isinstance(method, type):
-        hint = f"; create it: {method.__name__}(...)" if isinstance(method, type) else ""
-        raise TypeError(f"method must be a method such as distrl.CategoricalFixedPoint(), got {method!r}{hint}")
-    if isinstance(model, MDP):
-        if policy is None:
-            raise ValueError("an MDP needs a policy: (S,) actions, (S, A) probabilities or 'uniform'")
-        mdp, mrp = model, model.under(policy)
-    elif isinstance(model, MRP):
-        if policy is not None:
-            raise ValueError("an MRP has no actions; leave policy out")
-        mdp, mrp = None, model
-    else:
-        raise TypeError(f"model must be a distrl.MRP or a distrl.MDP, got {model!r}")
+    check_method(method)
+    mrp = as_mrp(model, policy)
+    mdp = model if isinstance(model, MDP) else None
     if tol is not None:
         tol = real_number(tol, "tol")
         if tol <= 0.0:
@@ -125,12 +109,12 @@ def solve(
     if max_iterations is not None:
         max_iterations = whole_number(max_iterations, "max_iterations", low=1)
     hook, close = progress_hook(progress)
-    run = Run(tol, max_iterations, generator(rng), hook, given=given)
+    call = Call(tol, max_iterations, generator(rng), hook, given=given)
     try:
-        solution = method._solve(mrp._whole(), run)
+        solution = method.solve(mrp._whole(), call)
     finally:
         close()
-    solution = replace(solution, mdp=mdp, compiled=run.compiled)
+    solution = replace(solution, mdp=mdp, compiled=call.compiled)
     if mrp.sampled and solution.certificate is not None:
         solution = replace(solution, certificate=replace(solution.certificate, of=SAMPLES_LAW))
     if throw and solution.status is Status.INTERRUPTED:

@@ -1,4 +1,18 @@
-"""Expectile dynamic programming: expectiles of every state's return, and laws imputed from them."""
+"""Expectile dynamic programming: expectiles of every state's return, and laws imputed from them.
+
+Definitions. e(x, i) is the expectile of the return from x at the level tau_i = (2 i - 1) / (2 n), the root e of tau
+E(Z - e)+ = (1 - tau) E(e - Z)+. An imputation is a law that has given expectiles.
+
+Operator. Impute a law for every state, apply the Bellman operator to these laws, and read the expectiles of the result.
+It is not known to contract in any distance, whatever the imputation.
+
+Termination. When no expectile moves by more than the tolerance in a sweep the status is STEADY, which says nothing of
+the distance to a fixed point. What is guaranteed is the certificate alone, which holds for any laws (claim
+`certificate-one-step-transport`).
+
+Source: Bellemare, Dabney, Rowland 2023, chapter 8; Rowland et al. 2019, "Statistics and Samples in Distributional
+Reinforcement Learning".
+"""
 
 from dataclasses import dataclass
 
@@ -7,21 +21,18 @@ import numpy as np
 from distrl._kernels import expectile as kernels
 from distrl._memory import check_memory
 from distrl._threads import Workers, check_threads
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray, whole_number
+from distrl.dp.call import Call
 from distrl.dp.certificate import ParticleCertifier
-from distrl.dp.moments import mean_and_variance
-from distrl.dp.problem import enough_sweeps
-from distrl.dp.quantile import default_tol, normal_quantiles
-from distrl.dp.ranges import largest_absolute_mean
-from distrl.dp.run import Run
+from distrl.dp.moment_systems import mean_and_variance
+from distrl.dp.scales import default_tol, enough_sweeps, largest_absolute_mean, normal_quantiles
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.particles import ParticleReturns
 from distrl.returns.quantile import midpoint_levels
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -39,12 +50,12 @@ class ExpectileDP:
     expectiles : int
         Number n of expectiles a state.
     threads : int, optional
-        As for `CategoricalFixedPoint`; results do not depend on it, bit for bit.
+        Threads over states, at most 16; by default one for each core. Results do not depend on it, bit for bit.
 
     Raises
     ------
     ValueError
-        If an option is out of range, or the arrays do not fit in memory.
+        If an option is out of range. From `evaluate`: if the arrays do not fit in memory.
 
     Notes
     -----
@@ -65,58 +76,57 @@ class ExpectileDP:
         object.__setattr__(self, "expectiles", whole_number(self.expectiles, "expectiles", low=1))
         object.__setattr__(self, "threads", check_threads(self.threads))
 
-    def _solve(self, model: MRP, run: Run) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution[ParticleReturns]:
+        """See `Method.solve`."""
         n = self.expectiles
         check_memory(model.n_states, n, 8.0, "use fewer expectiles")
         targets, taus = ParticleTargets(model.outcomes, model.discount, self.threads), midpoint_levels(n)
         certifier = ParticleCertifier(model, targets)
         mean, variance = mean_and_variance(model, certifier.linear)
         statistics = ParticleReturns(normal_quantiles(mean, variance, taus)).expectile(taus)
-        size, gain = largest_absolute_mean(model), float(certifier.linear.gain.max())
+        size, gain = largest_absolute_mean(model), float(certifier.linear.gains.max())
         # reading errs by about eps * size * n and imputing divides by differences of levels, 1 / n
-        floor = 16.0 * n * _EPS * size
-        tol = run.tol if run.tol is not None else default_tol(model, size, 1.0)
-        tol = tol if run.given else max(tol, floor)
-        limit = run.max_iterations
+        floor = 16.0 * n * EPS * size
+        tol = call.tol if call.tol is not None else default_tol(model, size, 1.0)
+        tol = tol if call.given else max(tol, floor)
+        limit = call.max_iterations
         if limit is None:
             limit = enough_sweeps(model.discount, gain, 4.0 * max(size, 1e-300) / max(tol, floor, 1e-300))
         values = np.empty((model.n_states, max(n, 2)))
         weights, image = np.empty_like(values), np.empty_like(statistics)
         status, residual = Status.MAX_ITERATIONS, np.inf
         kernels.impute(statistics, mean, taus, values, weights)
-        run.enter("sweeping")
-        try:
-            while run.iterations < limit:
+        call.enter("sweeping")
+        with call.interruptible():
+            while call.iterations < limit:
                 read_expectiles(targets, values, weights, statistics, taus, image)
                 residual = float(np.abs(image - statistics).max())
-                run.iterations += 1
-                run.report(residual, tol)
+                call.count()
+                call.report(residual, tol)
                 if residual <= max(tol, floor):
                     status = Status.STEADY if tol >= floor else Status.STALLED
                     break
                 statistics, image = image, statistics
                 kernels.impute(statistics, mean, taus, values, weights)
-        except KeyboardInterrupt:
+        if call.interrupted:
             status = Status.INTERRUPTED
             kernels.impute(statistics, mean, taus, values, weights)
         returns = ParticleReturns(values, weights)
-        run.enter("certifying")
+        call.enter("certifying")
         certificate = certifier.certify(returns)
         if status is Status.STEADY and not np.isfinite(certificate.w1).all():
             status = Status.UNCERTIFIED
-        return Solution(
-            returns=returns,
+        return Solution.of(
+            returns,
+            model,
+            self,
+            call,
             status=status,
-            iterations=run.iterations,
-            residual=residual,
-            clipped_mass=0.0,
-            elapsed=run.elapsed,
             certificate=certificate,
+            residual=residual,
             tol=tol,
             solver="sweeps",
             reason="means solved for, laws imputed by interpolating stop-loss transforms",
-            model=model,
-            method=self,
         )
 
 

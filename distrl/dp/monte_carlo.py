@@ -1,22 +1,29 @@
-"""Sampled returns, with bounds on what sampling and truncation can have cost."""
+"""Sampled returns, with bounds on what sampling and truncation can have cost.
+
+Definitions. n independent episodes from every state, cut once what is left of the return, discount^steps * sup E|G|,
+is below the tolerance; their returns are n equally weighted particles.
+
+Guarantee. With the stated confidence the empirical CDF is within sqrt(log(2 / (1 - confidence)) / (2 n)) of the true
+one at every point, whatever the law (Dvoretzky, Kiefer, Wolfowitz 1956; the constant is Massart's, 1990), and W1 is
+at most that times the width of the returns' range, plus what cutting leaves out (claim `monte-carlo-dkw`).
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray, real_number, whole_number
+from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate
-from distrl.dp.ranges import largest_absolute_mean, range_width, unknown_mass
 from distrl.dp.resolvent import Resolvent
-from distrl.dp.run import Run
+from distrl.dp.scales import largest_absolute_mean, range_width, unknown_mass
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.models.sampling import OutcomeSampler
 from distrl.returns.particles import ParticleReturns
 from distrl.theory.bounds import dkw_halfwidth
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -26,8 +33,14 @@ class MonteCarlo:
     Parameters
     ----------
     episodes : int
+        Number of episodes from every state.
     confidence : float in (0, 1)
-        With which the certificate holds for each state (not for all at once).
+        The probability with which the certificate holds for one state; for all states at once it is less.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
 
     Notes
     -----
@@ -48,43 +61,43 @@ class MonteCarlo:
         if confidence in (0.0, 1.0):
             raise ValueError(f"confidence must lie in (0, 1), got {confidence:g}")
 
-    def _solve(self, model: MRP, run: Run) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution[ParticleReturns]:
+        """See `Method.solve`."""
         n, g = model.n_states, model.discount
         absolute = largest_absolute_mean(model)
-        tol = 1e-6 * max(absolute, 1e-300) if run.tol is None else run.tol
-        limit = run.max_iterations if run.max_iterations is not None else 10_000_000
+        tol = 1e-6 * max(absolute, 1e-300) if call.tol is None else call.tol
+        limit = call.max_iterations if call.max_iterations is not None else 10_000_000
         sampler = OutcomeSampler(model.outcomes)
         state = np.repeat(np.arange(n), self.episodes)
         total = np.zeros(n * self.episodes)
         active = np.arange(n * self.episodes)
         scale, steps, status = 1.0, 0, Status.SAMPLED
-        enough = max(tol, _EPS * absolute)  # what is left is rounding from there on
-        run.enter("sampling")
-        try:
+        enough = max(tol, EPS * absolute)  # what is left is rounding from there on
+        call.enter("sampling")
+        with call.interruptible():
             while active.size and scale * absolute > enough:
                 if steps >= limit:
                     status = Status.MAX_ITERATIONS
                     break
-                rows = sampler.rows(state[active], run.rng)
-                total[active] += scale * sampler.rewards(rows, run.rng)
+                rows = sampler.rows(state[active], call.rng)
+                total[active] += scale * sampler.rewards(rows, call.rng)
                 going_on = ~model.outcomes.terminals[rows]
                 active = active[going_on]
                 state[active] = model.outcomes.next_states[rows[going_on]]
                 scale *= g
                 steps += 1
-                if run.progress is not None:
-                    run.iterations = steps
-                    run.progress(1.0 - active.size / total.size, steps, scale * absolute)
-        except KeyboardInterrupt:
+                call.count()
+                call.advance(1.0 - active.size / total.size, scale * absolute)
+        if call.interrupted:
             status = Status.INTERRUPTED
         left = np.bincount(np.floor_divide(active, self.episodes), minlength=n) / self.episodes
         unknown = Resolvent.of(model).upper(unknown_mass(model))
         cut = left * scale * absolute
         truncation = cut + unknown
         # what rounding adds to a sum of so many terms of total size E|G| at most, and what was cut
-        bounds = cut + 2.0 * (steps + 1) * _EPS * absolute
+        bounds = cut + 2.0 * (steps + 1) * EPS * absolute
         if status is Status.SAMPLED and bounds.max() > tol:
-            status = Status.STALLED if run.given else Status.SAMPLED
+            status = Status.STALLED if call.given else Status.SAMPLED
         width = range_width(model)
         sampling = np.full(n, width * dkw_halfwidth(self.episodes, self.confidence)) if width > 0 else np.zeros(n)
         if status is Status.SAMPLED and not np.isfinite(sampling + truncation).all():
@@ -98,20 +111,17 @@ class MonteCarlo:
             clipped_mass=left,
             confidence=self.confidence,
         )
-        return Solution(
-            returns=ParticleReturns(total.reshape(n, self.episodes)),
+        return Solution.of(
+            ParticleReturns(total.reshape(n, self.episodes)),
+            model,
+            self,
+            call,
             status=status,
-            iterations=steps,
-            residual=0.0,
-            clipped_mass=0.0,
-            elapsed=run.elapsed,
             certificate=certificate,
+            bounds=bounds,
             tol=tol,
             solver="sampling",
             reason=f"{self.episodes} episodes a state, cut after {steps} steps",
-            model=model,
-            method=self,
-            bounds=bounds,
         )
 
 

@@ -1,27 +1,38 @@
-"""Nonparametric dynamic programming: weighted particles, their number bounded by merging."""
+"""Nonparametric dynamic programming: weighted particles, their number bounded by merging.
+
+Definitions. L(x) are weighted particles for each state. T moves and mixes them, a copy for each outcome, so that their
+number grows with every application; M merges the particles of one cell of a grid into their mean.
+
+Operator. L <- M T L from the Diracs of the exact means. M is a conditional expectation: M L is L without what is random
+inside a cell. So the true return is, sweep after sweep, a particle's value plus an error of mean 0 given the particle.
+
+Termination. After a number of sweeps; every sweep is certified, by what the exact variance has that the particles'
+lacks: W1 <= W2 <= sqrt(Var(true) - Var(L)) (claim `particles-martingale`).
+
+Source: Bellemare, Dabney, Rowland 2023, chapter 5, for the operator without a projection; merging and the certificate
+are this library's.
+"""
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray, whole_number
-from distrl.dp.brackets import Brackets, MergeSlack
+from distrl.dp.call import Call
 from distrl.dp.categorical import OnGrid, check_atoms_and_grid
 from distrl.dp.certificate import Certificate
 from distrl.dp.certified_moments import certified_moments
 from distrl.dp.enclosure import CertifiedMoments
+from distrl.dp.merging import MergeSlack, merged_sweeps
 from distrl.dp.problem import Problem
 from distrl.dp.resolvent import Resolvent
-from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.returns.grid import Grid
 from distrl.returns.particles import ParticleReturns
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -34,10 +45,19 @@ class ParticleDP(OnGrid):
     Parameters
     ----------
     atoms : int
+        Number of atoms of the grid, if none is given.
     grid : Grid, optional
         Its cells say what merges; by default `Grid.covering(model, atoms)`. Nothing is clipped on any grid.
     sweeps : int, optional
         By default enough that what is left is small against the spacing.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range. From `evaluate`: if the returns have no bounds and no grid is given, or a reward
+        law has no mean.
+    TypeError
+        If `grid` is no Grid.
 
     Notes
     -----
@@ -57,12 +77,16 @@ class ParticleDP(OnGrid):
         if self.sweeps is not None:
             object.__setattr__(self, "sweeps", whole_number(self.sweeps, "sweeps", low=1))
 
-    def _solve(self, model: MRP, run: Run) -> Solution:
-        problem = Problem.of(model, self.grid, self.atoms, run)
+    def cells(self, model: MRP) -> Grid:
+        """The grid whose cells merge."""
+        return self._grid_for(model)
+
+    def solve(self, model: MRP, call: Call) -> Solution[ParticleReturns]:
+        """See `Method.solve`."""
+        problem = Problem.of(model, self.cells(model), call)
         linear, square = problem.certifier.linear, problem.certifier.square
         moments = certified_moments(model)
-        merging: Any = Brackets(problem.grid.atoms, problem.grid, sweeps=self.sweeps)
-        returns, slack = merging._merged(problem, moments.mean, run)
+        returns, slack = merged_sweeps(problem, moments.mean, self.sweeps, call)
         floats = moments.mean_error + linear.upper(slack.expected)
         known = np.where(np.isfinite(moments.variance_high), moments.variance_high, 0.0)
         apart = 4.0 * (model.discount * float(floats.max())) ** 2 * (1.0 - _likeliest(model))
@@ -72,19 +96,16 @@ class ParticleDP(OnGrid):
         zeros = np.zeros(model.n_states)
         rounding = np.sqrt(missing)
         certificate = Certificate(rounding + floats, "particles-martingale", rounding, zeros, floats, zeros)
-        return Solution(
-            returns=returns,
-            status=Status.INTERRUPTED if run.interrupted else Status.SWEEPS_DONE,
-            iterations=run.iterations,
-            residual=0.0,
-            clipped_mass=0.0,
-            elapsed=run.elapsed,
+        return Solution.of(
+            returns,
+            model,
+            self,
+            call,
+            status=Status.INTERRUPTED if call.interrupted else Status.SWEEPS_DONE,
             certificate=certificate,
             tol=problem.tol,
             solver="sweeps",
-            reason=f"{run.iterations} sweeps, cells of {problem.grid.spacing:.3g} merged",
-            model=model,
-            method=self,
+            reason=f"{call.iterations} sweeps, cells of {problem.grid.spacing:.3g} merged",
         )
 
 
@@ -98,7 +119,7 @@ def _blur(square: Resolvent, known: FloatArray, means: FloatArray, slack: MergeS
     largest of all states, then twice through the recursion.
     """
     from_means = square.upper(means)
-    gain, e, d = float(square.gain.max()), float(slack.relative.max()), float(slack.moved.max())
+    gain, e, d = float(square.gains.max()), float(slack.relative.max()), float(slack.moved.max())
     most, rest = float((known + from_means).max()), 1.0 - gain * e
     if not rest > 0.0:
         return np.full(len(known), np.inf)
@@ -119,7 +140,7 @@ def _step_variance(model: MRP, moments: CertifiedMoments) -> FloatArray:
     onward, off = (np.where(on, g * part[table.next_states], 0.0) for part in (moments.mean, moments.mean_error))
     here, off = moments.mean[table.sources], off + moments.mean_error[table.sources]
     size = np.abs(table.rewards) + np.abs(onward) + np.abs(here)
-    bracket = np.abs(table.rewards + onward - here) + off + 4.0 * _EPS * size
+    bracket = np.abs(table.rewards + onward - here) + off + 4.0 * EPS * size
     terms = np.where(np.isfinite(own), own, 0.0) * (1.0 + 1e-9) + bracket**2
     return np.asarray(np.add.reduceat(table.probs * terms, table.indptr[:-1]))
 
@@ -135,5 +156,5 @@ def _likeliest(model: MRP) -> FloatArray:
 def _reading_error(returns: ParticleReturns) -> FloatArray:
     """(S,) of the particles' variance, a sum around a rounded mean."""
     values = returns.values
-    sums = (values.shape[-1] + 16) * _EPS
+    sums = (values.shape[-1] + 16) * EPS
     return np.asarray(sums * returns.var() + (sums * np.abs(values).max(axis=-1)) ** 2)

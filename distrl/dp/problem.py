@@ -1,32 +1,46 @@
-"""A model on a grid, ready to be solved: operator, certifier, tolerance, starts, and the way to a `Solution`."""
+"""A model on a grid, ready to be solved: operator, certifier, tolerance, starts, and what a solver reached.
+
+Problem = model + grid + operator + certifier + tolerance. It says when to stop: sup W1(F, F*) <= gain * sup W1(F, Pi T
+F), so that a residual of tol / gain is enough, what rounding adds to the bound taken off; and it turns the CDF values
+that a solver reached into laws whose certificate it computes.
+"""
 
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from distrl._kernels.starts import cdf_to_pmf, normal_rows
 from distrl._threads import Workers
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray
-from distrl.dp.certificate import Certifier
-from distrl.dp.moments import mean_and_variance
-from distrl.dp.run import Run
-from distrl.dp.solution import Solution
-from distrl.dp.solvers import Outcome, Stop
+from distrl.dp.call import Call
+from distrl.dp.certificate import Certificate, Certifier
+from distrl.dp.moment_systems import mean_and_variance
+from distrl.dp.scales import enough_sweeps
+from distrl.dp.solvers.base import Solved, Stop
 from distrl.dp.status import Status, settle
 from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
 
-_EPS = float(np.finfo(np.float64).eps)
-
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """An MRP on a grid with its operator, certifier and tolerance."""
+    """An MRP on a grid with its operator, certifier and tolerance.
+
+    Attributes
+    ----------
+    gain : float
+        sup over states of W1(F, F*) <= gain * sup W1(F, Pi T F), F* the fixed point.
+    tol : float
+        What the bound on the iteration error is to be at most, in units of reward.
+    given : bool
+        Whether `tol` is the user's.
+    """
 
     model: MRP
     grid: Grid
@@ -42,21 +56,21 @@ class Problem:
         return mean_and_variance(self.model, self.certifier.linear, self.certifier.square)
 
     @classmethod
-    def of(cls, model: MRP, grid: Grid | None, atoms: int, run: Run) -> "Problem":
-        chosen = Grid.covering(model, atoms) if grid is None else grid
-        run.enter("building the operator")
-        operator = CategoricalBellman(model, chosen)
-        run.enter("bounding what errors add up to")
+    def of(cls, model: MRP, grid: Grid, call: Call) -> "Problem":
+        """The problem that a call poses: its tolerance, or the one that long horizons allow."""
+        call.enter("building the operator")
+        operator = CategoricalBellman(model, grid)
+        call.enter("bounding what errors add up to")
         certifier = Certifier(model, operator)
-        tol = run.tol
+        tol = call.tol
         if tol is None:
             # means of long horizons should be right to ten digits, and CDF values, which err by at most W1 / spacing,
             # to nine, where float64 allows it; the bound also counts what rounding may add at every application
-            reach = 16 * _EPS * certifier.gain * chosen.width
-            tol = max(min(1e-12 * chosen.width, 2e-10 * chosen.spacing), reach) + certifier.floor
-        return cls(model, chosen, operator, certifier, certifier.gain, tol, run.given)
+            reach = 16 * EPS * certifier.gain * grid.width
+            tol = max(min(1e-12 * grid.width, 2e-10 * grid.spacing), reach) + certifier.floor
+        return cls(model, grid, operator, certifier, certifier.gain, tol, call.given)
 
-    def stop(self, run: Run) -> Stop:
+    def stop(self, call: Call) -> Stop:
         """The stopping rule: the residual that meets the tolerance, what rounding adds to the bound taken off.
 
         A tolerance below what rounding leaves cannot be met: the work then goes as far as float64 does.
@@ -64,9 +78,9 @@ class Problem:
         floor = self.certifier.floor
         room = max(self.tol - floor, 0.125 * floor)
         if not math.isfinite(floor) or room == 0.0:  # nothing can be certified
-            return Stop(run, 16.0 * _EPS * (self.grid.atoms - 1), self.tol, 10**6)
+            return Stop(call, 16.0 * EPS * (self.grid.atoms - 1), self.tol, 10**6)
         goal = room / (self.gain * self.grid.spacing)
-        return Stop(run, goal, self.tol, enough_sweeps(self.model.discount, self.gain, (self.grid.atoms - 1) / goal))
+        return Stop(call, goal, self.tol, enough_sweeps(self.model.discount, self.gain, (self.grid.atoms - 1) / goal))
 
     def settled(self, status: Status, bound: float) -> tuple[Status, float]:
         """What `settle` says of a bound, with room for rounding up to 1e-10 of the grid's width."""
@@ -77,32 +91,42 @@ class Problem:
         floor = self.certifier.floor
         return not math.isfinite(floor) or (self.given and self.tol <= floor)
 
-    def solution(
-        self, outcome: Outcome, run: Run, method: Any, solver: str, reason: str, threads: int | None = None
-    ) -> Solution:
+    def reached(self, solved: Solved, call: Call, threads: int | None = None) -> "Reached":
         """Turn CDF values (overwritten) into laws, negative rounding cut off, and certify exactly those."""
-        run.enter("certifying")
-        probs = outcome.cdf
+        call.enter("certifying")
+        probs = solved.cdf
         Workers(threads, probs.size).rows(len(probs), cdf_to_pmf, probs)
         certificate, residual = self.certifier.certify(probs, threads)
-        bounds = certificate.residual
-        status, tol = self.settled(outcome.status, float(bounds.max()))
+        status, tol = self.settled(solved.status, float(certificate.residual.max()))
         how = self.certifier.linear.how
-        return Solution(
+        return Reached(
             returns=CategoricalReturns.trusted(self.grid, probs),
             status=status,
-            iterations=run.iterations,
+            iterations=call.iterations,
             residual=residual,
-            clipped_mass=float(certificate.clipped_mass.max()),
-            elapsed=run.elapsed,
             certificate=certificate,
             tol=tol,
-            solver=solver,
-            reason=reason if how == "elimination" else f"{reason}; the certificate's systems by {how}",
-            model=self.model,
-            method=method,
-            bounds=bounds,
+            solver=solved.solver,
+            reason=solved.reason if how == "elimination" else f"{solved.reason}; the certificate's systems by {how}",
         )
+
+
+class Reached(NamedTuple):
+    """Laws on a grid that a solver reached, and their certificate; the fields are those of a `Solution`."""
+
+    returns: CategoricalReturns
+    status: Status
+    iterations: int
+    residual: float
+    certificate: Certificate
+    tol: float
+    solver: str
+    reason: str
+
+    @property
+    def bound(self) -> float:
+        """The certified bound on the iteration error at the worst state."""
+        return float(self.certificate.residual.max())
 
 
 def dirac_start(problem: Problem) -> FloatArray:
@@ -126,15 +150,3 @@ def moment_start(problem: Problem, workers: Workers) -> FloatArray:
     cdf = np.empty((model.n_states, grid.atoms))
     workers.rows(model.n_states, normal_rows, np.clip(mean, grid.low, grid.high), sd, grid.low, grid.spacing, cdf)
     return cdf
-
-
-def enough_sweeps(discount: float, gain: float, ratio: float) -> int:
-    """Twice the sweeps that shrink an error `ratio` times by contraction; undiscounted, the rate is 1 - 1 / gain."""
-    rate = min(discount, 1.0 - 1.0 / max(gain, 1.0)) if gain < 1e15 else 1.0
-    if rate <= 0.0:
-        return 100  # one is enough for sweeps, but over-relaxed ones err by a fifth of the error before
-    ratio = max(ratio, 2.0)
-    if rate >= 1.0:
-        return 10**6
-    decay = -math.log(rate) if rate < 0.5 else -math.log1p(rate - 1.0)  # 1e-17 - 1 is -1, and has no logarithm
-    return int(min(2.0 * math.log(ratio) / decay + 100, 1e9))

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from distrl._memory import check_memory
-from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.returns.grid import Grid
@@ -14,27 +14,38 @@ _ROUNDS = 8  # solves before giving up
 _SPARE = 0.5  # what is certified below this share of the target is worth fewer atoms
 
 
+class Ended(Protocol):
+    """Anything that says how its solve ended."""
+
+    @property
+    def status(self) -> Status:
+        """How it ended."""
+
+
+R = TypeVar("R", bound=Ended)
+
+
 @dataclass(frozen=True)
-class Target:
-    """What is to be at most `value` everywhere: `worst` reads it from a solution, `words` say it in messages.
+class Goal(Generic[R]):
+    """What a result is to be: `worst` of it, which `words` name in messages, at most `value`.
 
     It falls with a power of the spacing, `order` at best.
     """
 
     words: str
     value: float
-    worst: Callable[[Solution], float]
+    worst: Callable[[R], float]
     order: int
 
 
-def solve_to_target(
+def solve_to_goal(
     model: MRP,
     interval: Grid,
     atoms: int,
-    target: Target,
-    solve: Callable[[Grid], Solution],
+    goal: Goal[R],
+    solve: Callable[[Grid], R],
     arrays: Callable[[int, int], float],
-) -> tuple[Solution, str]:
+) -> tuple[R, str]:
     """Solve on as many atoms of the grid's interval as the target needs, `atoms` first, and say how many.
 
     As long as the target is missed: two to four times as many, as its order allows; and once fewer where it is undercut
@@ -48,37 +59,37 @@ def solve_to_target(
     tried: list[str] = []
     results: list[float] = []
 
-    def attempt(atoms: int) -> tuple[Solution, float]:
+    def attempt(atoms: int) -> tuple[R, float]:
         so_far = f" ({', '.join(tried)})" if tried else ""
-        mend = f"{target.words} asks for that many{so_far}; a larger target needs fewer atoms"
+        mend = f"{goal.words} asks for that many{so_far}; a larger target needs fewer atoms"
         check_memory(model.n_states, atoms, arrays(model.n_states, atoms), mend)
         solution = solve(Grid(interval.low, interval.high, atoms))
-        worst = target.worst(solution)
+        worst = goal.worst(solution)
         tried.append(f"{atoms} atoms give {worst:.3g}")
         return solution, worst
 
     for _ in range(_ROUNDS):
         solution, worst = attempt(atoms)
-        if solution.status is Status.INTERRUPTED or worst <= target.value:
+        if solution.status is Status.INTERRUPTED or worst <= goal.value:
             break
         results.append(worst)
         if len(results) > 2 and not min(results[-2:]) < 0.9 * min(results[:-2]):
             raise ValueError(
-                f"{target.words} cannot be met on [{interval.low:g}, {interval.high:g}]: {', '.join(tried)}. What "
+                f"{goal.words} cannot be met on [{interval.low:g}, {interval.high:g}]: {', '.join(tried)}. What "
                 "remains is clipping, the iteration error or float64; widen the grid, lower tol or raise the target"
             )
         gains = len(results) < 2 or worst < 0.9 * results[-2]
-        growth = min(max(2.0, (worst / target.value) ** (1 / target.order)), 4.0) if gains else 2.0
+        growth = min(max(2.0, (worst / goal.value) ** (1 / goal.order)), 4.0) if gains else 2.0
         atoms = math.ceil(growth * (atoms - 1)) + 1
     else:
-        raise ValueError(f"{target.words} was not met: {', '.join(tried)}; raise it")
-    if worst < _SPARE * target.value and atoms > 2 and solution.status is not Status.INTERRUPTED:
-        share = 1.1 * (worst / target.value) ** (1 / target.order)
+        raise ValueError(f"{goal.words} was not met: {', '.join(tried)}; raise it")
+    if worst < _SPARE * goal.value and atoms > 2 and solution.status is not Status.INTERRUPTED:
+        share = 1.1 * (worst / goal.value) ** (1 / goal.order)
         fewer = max(math.ceil(share * (atoms - 1)) + 1, 2)
         smaller, worst = attempt(fewer)
-        if worst <= target.value:
+        if worst <= goal.value:
             solution, atoms = smaller, fewer
-    return solution, f"{atoms} atoms for {target.words} ({', '.join(tried)})"
+    return solution, f"{atoms} atoms for {goal.words} ({', '.join(tried)})"
 
 
 def enough_atoms(rate: float, relative: float, order: int) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 
 from distrl._memory import available_memory
 from distrl.dp.certificate import Certificate
-from distrl.dp.moments import mean_and_variance
+from distrl.dp.moment_systems import mean_and_variance
 from distrl.dp.resolvent import Resolvent
 from distrl.models.laws import FiniteLaw
 from distrl.models.mrp import MRP
@@ -47,7 +47,7 @@ class Resolution:
         if not self.random.any():  # nothing to be small against
             self.enough = PILOT
             return
-        per_spacing = 0.5 * np.sqrt(square.gain[self.random]) / (SHARE * self.sd[self.random])
+        per_spacing = 0.5 * np.sqrt(square.gains[self.random]) / (SHARE * self.sd[self.random])
         with np.errstate(over="ignore"):
             needed = float((width * per_spacing).max())
         self.enough = min(max(math.ceil(min(needed, 2.0**53)) + 1, FEWEST), self.most)

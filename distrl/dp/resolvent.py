@@ -10,11 +10,11 @@ import numpy as np
 from distrl._kernels.resolvent import bicgstab
 from distrl._kernels.resolvent import defect as defect_of
 from distrl._lazy import sparse
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.elimination import Elimination
 from distrl.models.mrp import MRP
 
-_EPS = float(np.finfo(np.float64).eps)
 _AT_ONCE = 150  # states up to which elimination is the cheapest way
 _LIGHT = 4  # entries touched, for each one stored, up to which elimination costs less than iterating
 _HEAVY = 20_000_000  # entries touched up to which elimination is tried where iterating is not accurate: a second
@@ -173,13 +173,13 @@ class Resolvent:
         """`steps`, about (I - f P)^{-1} 1, raised until (I - f P) h >= 1 is certain; inf where nothing is."""
         left, room = self._defect(np.ones(self.n), steps)
         worst = 1.0 - float((left + room).max())
-        return steps / worst * (1.0 + 4.0 * _EPS) if worst > 0.0 else np.full(self.n, np.inf)
+        return steps / worst * (1.0 + 4.0 * EPS) if worst > 0.0 else np.full(self.n, np.inf)
 
     def _defect(self, rhs: FloatArray, solution: FloatArray) -> tuple[FloatArray, FloatArray]:
         """rhs - (I - f P) solution, and a bound on its rounding that grows with the length of a row."""
         left, size = np.empty(self.n), np.empty(self.n)
         defect_of(self._pointers, self._columns, self._values, self.excess, rhs, solution, left, size)
-        floats = (self._lengths + self._data_error) * _EPS * size
+        floats = (self._lengths + self._data_error) * EPS * size
         # of data, and of products, that are no normal floats; a state whose numbers are all 0 has none
         lost = np.where((size > 0.0) | (solution != 0.0), 2.0 * self._lengths, 0.0)
         return left, floats + 2.0**-1074 * (self._lengths * np.abs(solution).max() + lost)
@@ -223,17 +223,17 @@ class Resolvent:
         return solution, error if room is None or not room.any() else error + self.upper(room)
 
     @cached_property
-    def gain(self) -> FloatArray:
+    def gains(self) -> FloatArray:
         """h (S,) with (I - f P) h >= 1: what a unit error made at every step can add up to.
 
         The expected discounted number of steps, raised by its error; at most 1 / min e. inf where nothing can be
         certified (discount 1 and a hopeless system).
         """
         least = float(self.excess.min())
-        plain = np.full(self.n, (1.0 + 8.0 * _EPS) / least if least > 0.0 else np.inf)
+        plain = np.full(self.n, (1.0 + 8.0 * EPS) / least if least > 0.0 else np.inf)
         if np.isfinite(self.relative_error):
             assert self._factors is not None
-            return np.minimum(self._factors.solve(np.ones(self.n)) * (1.0 + self.relative_error + _EPS), plain)
+            return np.minimum(self._factors.solve(np.ones(self.n)) * (1.0 + self.relative_error + EPS), plain)
         with np.errstate(over="ignore", invalid="ignore"):
             if self._factors is not None:
                 found = self._raised(self._factors.solve(np.ones(self.n)))
@@ -246,7 +246,7 @@ class Resolvent:
     def _underflow(self) -> FloatArray:
         """What numbers that become denormal in a solve can cost: 2^-1074 for each of its products."""
         assert self._factors is not None
-        return np.asarray(2.0**-1074 * (self._factors.fill + 2.0 * self.n) * self.gain)
+        return np.asarray(2.0**-1074 * (self._factors.fill + 2.0 * self.n) * self.gains)
 
     def upper(self, rhs: FloatArray) -> FloatArray:
         """A certain upper bound of the solution for rhs >= 0."""
@@ -254,12 +254,12 @@ class Resolvent:
             return np.zeros(self.n)
         if np.isfinite(self.relative_error):
             assert self._factors is not None
-            return np.asarray(self._factors.solve(rhs) * (1.0 + self.relative_error + _EPS) + self._underflow)
-        if np.isinf(self.gain).any() or not np.isfinite(rhs).all():
+            return np.asarray(self._factors.solve(rhs) * (1.0 + self.relative_error + EPS) + self._underflow)
+        if np.isinf(self.gains).any() or not np.isfinite(rhs).all():
             return np.full(self.n, np.inf)
         guess = np.maximum(self._approximate(rhs), rhs)
         left, room = self._defect(rhs, guess)  # any u with u >= rhs + f P u is a bound
-        return np.asarray((guess + max(float((left + room).max()), 0.0) * self.gain) * (1.0 + 2.0 * _EPS))
+        return np.asarray((guess + max(float((left + room).max()), 0.0) * self.gains) * (1.0 + 2.0 * EPS))
 
 
 def bandwidth(matrix: sparse.csr_array | sparse.csr_matrix, order: IntArray) -> int:

@@ -1,52 +1,45 @@
-"""Solutions in files."""
+"""Solutions in files: arrays and settings for people, and beside them the record that `distrl.load` reads."""
 
 import csv
 import io
 import json
-import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from distrl._files import path_of, replacing
-
-if TYPE_CHECKING:
-    from distrl.dp.solution import Solution
-
-
-def save_solution(solution: "Solution", path: str | os.PathLike[str]) -> None:
-    """What `Solution.save` says."""
-    target = path_of(path)
-    if target.suffix == ".csv":
-        text = io.StringIO(newline="")
-        columns = solution.table()
-        writer = csv.writer(text)
-        writer.writerow(["state", *columns])
-        writer.writerows(zip(range(solution.model.n_states), *(c.tolist() for c in columns.values()), strict=True))
-        with replacing(target) as partial:
-            partial.write_text(text.getvalue(), encoding="utf-8", newline="")
-    elif target.suffix == ".npz":
-        _save_record(solution, target)
-    else:
-        raise ValueError(f"cannot tell the format of {str(target)!r}; end its name in .npz or .csv")
+from distrl._files import replacing
+from distrl._records import write_result
+from distrl._validation import FloatArray
+from distrl.dp.result import Result
+from distrl.returns.base import Returns
 
 
-def _save_record(solution: "Solution", target: Any) -> None:
-    """Arrays and settings for people, and beside them the record that `distrl.load` reads."""
-    from distrl._records import write_result  # it knows all classes of results
+def save_table(columns: Mapping[str, FloatArray], states: Sequence[object], target: Path) -> None:
+    """Columns (S,) as `.csv`, one row for each of `states`, the labels."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["state", *columns])
+    writer.writerows(zip(states, *(column.tolist() for column in columns.values()), strict=True))
+    with replacing(target) as partial:
+        partial.write_text(text.getvalue(), encoding="utf-8", newline="")
 
+
+def save_record(result: Result[Returns], target: Path) -> None:
+    """A `Solution` as `.npz`; where it cannot be recorded, its arrays alone, with a warning."""
     settings = {
-        "method": repr(solution.method),
-        "solver": solution.solver,
-        "status": solution.status.name,
-        "tol": solution.tol,
+        "method": repr(result.method),
+        "solver": result.solver,
+        "status": result.status.name,
+        "tol": result.tol,
     }
     arrays: dict[str, Any] = {
-        "values": solution.values,
+        "values": result.values,
         "settings": np.array(json.dumps(settings)),
-        "residual": np.array(solution.residual),
+        "residual": np.array(result.residual),
+        **result.returns.arrays(),
     }
-    arrays.update(solution.returns.arrays())
-    if solution.certificate is not None:
-        arrays["w1_bound"] = solution.certificate.w1
-    write_result(target, solution, arrays)
+    if result.certificate is not None:
+        arrays["w1_bound"] = result.certificate.w1
+    write_result(target, result, arrays)

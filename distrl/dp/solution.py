@@ -1,180 +1,68 @@
 """What `evaluate` gives back."""
 
-import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._display import OFF, aligned, at_most, beside, enclosed
+from distrl._display import at_most, beside
+from distrl._files import path_of
 from distrl._steady import steady
 from distrl._validation import FloatArray
-from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
-from distrl.dp.enclosure import CertifiedLaw, CertifiedMoments
-from distrl.dp.entropic import entropic_ends
-from distrl.dp.run import Run
-from distrl.dp.saving import save_solution
-from distrl.dp.status import Status
-from distrl.models.mdp import MDP
-from distrl.models.mrp import MRP
-from distrl.operators.categorical import CategoricalBellman
-from distrl.operators.quantile import QuantileBellman
+from distrl.dp import text
+from distrl.dp.action_level import StateLevel, action_level
+from distrl.dp.certificate import Certificate
+from distrl.dp.knowledge import Knowledge
+from distrl.dp.result import R, Result
+from distrl.dp.saving import save_record, save_table
 from distrl.returns.base import Returns
-from distrl.returns.categorical import CategoricalReturns, as_categorical
 from distrl.returns.finite import as_finite
-from distrl.returns.functionals import (
-    CVaR,
-    Enclosing,
-    EntropicRisk,
-    Functional,
-    Mean,
-    Quantile,
-    Std,
-    Variance,
-    intersection,
-    parse,
-)
-from distrl.returns.grid import Grid
-from distrl.returns.quantile import QuantileReturns
-from distrl.theory.bounds import dkw_halfwidth
+from distrl.returns.functionals import CVaR, Functional, Mean, Quantile, Std, parse
 
 _TABLE = (Mean(), Std(), Quantile(0.05), CVaR(0.05))  # of summaries and files
-_BLOCK = 16_384  # states whose intervals are worked out at once
-_WORK = 5e8  # updates of an atom beyond which brackets are not made on the way
 
 
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """Return laws of all states, and how far they can be trusted.
+@dataclass(frozen=True, eq=False, repr=False)
+class Solution(Result[R]):
+    """Return laws of all states, how far they can be trusted, and what can be asked of them.
 
     Attributes
     ----------
-    returns : Returns
-        The laws; first axis the state.
-    status : Status
-    iterations : int
-        Applications of the operator (episodes for Monte Carlo, linear solves for moments, samples for learners).
-    residual : float
-        sup over states of W1(F, Pi T F), in units of reward (0 where the method has none); W_inf for quantiles, the
-        last step of an expectile for `ExpectileDP`.
-    bounds : (S,) array or None
-        Certified bound on the iteration error at each state, rounding included: how far, in W1 and units of reward,
-        the law may be from the one that the method would reach in the end (the categorical fixed point, say). For
-        `QuantileDP` below discount 1 in W_inf. `bound` is the largest, and what is compared with `tol`. None where no
-        such bound is known; what is certified then is the distance to the true law alone.
-    clipped_mass : float
-        Largest probability, over states, that one more application leaves the grid's interval.
-    elapsed : float
-        Seconds, without those that compiling took.
-    certificate : Certificate or None
-        Bound on the distance to the law that `certificate.of` names, per state (None for `Moments`, which give no law).
-    tol : float
-        The tolerance used: what `bound` was to be at most.
-    solver, reason : str
-        Which solver ran, and why it was chosen.
-    model : MRP
-        What was solved.
-    mdp : MDP or None
-        The decision process it came from.
-    history : object or None
-        What the method recorded on the way (`CategoricalDP`).
-    compiled : float
-        Seconds that compiling took before or during the call, 0 once everything is compiled.
+    returns, values : the laws of all states, and their means (S,)
+    status, converged : how the work ended, and whether what was asked for was reached
+    iterations, elapsed, compiled, solver, reason : what was done
+    residual, bounds, bound, tol, clipped_mass : what is left of the iteration error, and what it was held against
+    certificate : how far the laws can be from the true ones
+    model, mdp, method, history : what was solved and how
+        `Result` says each in full, with units.
     """
 
-    returns: Returns
-    status: Status
-    iterations: int
-    residual: float
-    clipped_mass: float
-    elapsed: float
-    certificate: Certificate | None
-    tol: float
-    solver: str
-    reason: str
-    model: MRP
-    method: Any
-    mdp: MDP | None = None
-    history: Any = field(default=None, repr=False)
-    bounds: FloatArray | None = field(default=None, repr=False)
-    compiled: float = 0.0
-
-    def __repr__(self) -> str:
-        left = "" if self.bounds is None else f", bound={at_most(self.bound)}"
-        worst = ""
-        if self.certificate is not None:
-            worst = f", W1 to {self.certificate.of}<={at_most(float(self.certificate.w1.max()))}"
-        return (
-            f"Solution({self.status.name}, states={self.model.n_states}, solver={self.solver!r}, "
-            f"iterations={self.iterations}, residual={self.residual:.3g}{left}{worst})"
-        )
-
-    @property
-    def bound(self) -> float:
-        """The largest of `bounds`: the certified bound on the iteration error; inf where none is known.
-
-        A state's bound is [(I - discount P)^{-1} residual](x): the residuals that a walk from x meets, discounted. It
-        is often far below max residual / (1 - discount), which takes the largest residual at every step for ever.
-        """
-        return math.inf if self.bounds is None else float(self.bounds.max())
-
-    @cached_property
-    def values(self) -> FloatArray:
-        """(S,) means of the returns."""
-        return np.asarray(self.returns.mean())
-
-    @property
-    def ended(self) -> str:
-        """The iteration error's bound, the tolerance and the last residual, in words."""
-        if self.bounds is None:
-            return f"residual {self.residual:.3g} (tol {self.tol:.3g})"
-        return f"iteration error <= {at_most(self.bound)} (tol {self.tol:.3g}), residual {self.residual:.3g}"
-
-    @property
-    def converged(self) -> bool:
-        """Whether what was asked for was reached."""
-        return self.status in (Status.CONVERGED, Status.STEADY, Status.SAMPLED)
+    # -- other laws -------------------------------------------------------------------------------------------------
 
     @cached_property
     @steady
-    def _action_level(self) -> tuple[CategoricalReturns | QuantileReturns, Certificate]:
+    def _action_level(self) -> tuple[Returns, Certificate]:
         if self.mdp is None:
             raise ValueError("action returns need an MDP and a policy; this solution is of an MRP")
-        if isinstance(self.returns, QuantileReturns) and self.certificate is not None:
-            return self._action_quantiles(self.mdp, self.returns, self.certificate)
-        laws = as_categorical(self.returns)
-        if laws is None or self.certificate is None:
+        if self.certificate is None:
             raise ValueError(f"action returns need a categorical or quantile solution; {self.method!r} gives none")
-        operator = CategoricalBellman.for_table(self.mdp.outcomes.whole, self.mdp.discount, laws.grid)
-        image = operator.apply(np.asarray(laws.probs))
-        certificate = Certifier.certify_sources(image, operator, self.certificate)
-        shape = (self.mdp.n_states, self.mdp.n_actions, laws.grid.atoms)
-        probs = np.maximum(image.probs, 0.0).reshape(shape)
-        return CategoricalReturns.trusted(laws.grid, probs), certificate
-
-    def _action_quantiles(
-        self, mdp: MDP, below: QuantileReturns, certificate: Certificate
-    ) -> tuple[QuantileReturns, Certificate]:
-        m = len(below.levels)
-        operator = QuantileBellman.for_table(mdp.outcomes.whole, mdp.discount, m, self.method.flat)
-        image = operator(below)
-        certified = ParticleCertifier.certify_sources(image, below, operator.targets, certificate, self.model)
-        return QuantileReturns.trusted(image.values.reshape(mdp.n_states, mdp.n_actions, m)), certified
+        return action_level(self.returns, StateLevel(self.certificate, self.model, self.mdp, self.method))
 
     @property
-    def action_returns(self) -> CategoricalReturns | QuantileReturns:
+    def action_returns(self) -> Returns:
         """The law of every (state, action): batch shape (S, A), one application away from `returns`.
 
-        `action_returns.mean()` is (S, A), `action_returns[s, a]` one law. `action_certificate` bounds its error.
+        `action_returns.mean()` is (S, A), `action_returns[s, a]` one law. `action_certificate` bounds its error. Where
+        not every state has every action, the batch shape is (pairs,), in the order of `mdp.pairs`.
         """
         return self._action_level[0]
 
     @property
     def action_certificate(self) -> Certificate:
-        """The certificate of `action_returns`, arrays (S * A,), index state * A + action."""
+        """The certificate of `action_returns`, arrays (pairs,) in the order of `mdp.pairs`: state * A + action where
+        every state has every action."""
         return self._action_level[1]
 
     @property
@@ -193,8 +81,17 @@ class Solution:
 
     # -- certified intervals ----------------------------------------------------------------------------------------
 
+    @cached_property
+    def _known(self) -> Knowledge:
+        return Knowledge(self.model, self.returns, self.certificate, self.method, self._knows_model)
+
+    @property
+    def _knows_model(self) -> bool:
+        """Whether `model` may be asked: rollouts of an `Estimate` only sample it."""
+        return True
+
     @steady
-    def interval(self, functional: Any, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
+    def interval(self, functional: Functional | str, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
         """Certified interval of a functional of the return law: the true value is inside, numerical error included.
 
         The sharpest that the library knows: where what the method's certificate says (`CertifiedLaw`), the exact mean
@@ -237,93 +134,14 @@ class Solution:
         >>> bool(low <= 6.5 <= high), bool(high - low < 1e-12)
         (True, True)
         """
-        return self._certified(parse(functional, at, tail))
+        return self._known.interval(parse(functional, at, tail))
 
     @steady
-    @steady
-    def enclosure(self, functional: Any, at: ArrayLike | None = None, *, tail: str = "lower") -> FloatArray:
+    def enclosure(
+        self, functional: Functional | str, at: ArrayLike | None = None, *, tail: str = "lower"
+    ) -> FloatArray:
         """What `interval` is on a `Solution`; on an `Estimate`, to the law that `certificate.of` names."""
-        return self._certified(parse(functional, at, tail))
-
-    def _certified(self, functional: Functional, states: Any = None) -> FloatArray:
-        """The interval, of some states if given: a block of states at a time, for memory."""
-        everyone = np.arange(self.model.n_states) if states is None else np.asarray(states, dtype=np.int64)
-        if isinstance(functional, EntropicRisk) and self._knows_model:
-            entropic = entropic_ends(self.model, functional, self._moments)
-        blocks = []
-        for first in range(0, max(len(everyone), 1), _BLOCK):
-            some = everyone[first : first + _BLOCK]
-            known = [source[some] for source in self._sources(functional)]
-            if isinstance(functional, EntropicRisk) and self._knows_model:
-                known.append(entropic[some])
-            support = (self._moments.low[some], self._moments.high[some]) if self._knows_model else (-np.inf, np.inf)
-            blocks.append(intersection(known, functional, support))
-        return np.concatenate(blocks)
-
-    def _sources(self, functional: Functional) -> list[Any]:
-        """What is known that can say something of the functional."""
-        sources: list[Any] = [self._moments] if self._knows_model else []
-        if isinstance(self.returns, Enclosing):
-            return [*sources, self.returns]
-        if self._certified_law is not None:
-            sources.append(self._certified_law)
-        if self._knows_model and not isinstance(functional, Mean | Variance | Std | EntropicRisk):
-            sources += [] if self._brackets is None else [self._brackets]
-        return sources
-
-    @property
-    def _knows_model(self) -> bool:
-        """Whether `model` may be asked: rollouts of an `Estimate` only sample it."""
-        return True
-
-    @cached_property
-    def _moments(self) -> CertifiedMoments:
-        from distrl.dp.certified_moments import certified_moments
-
-        return certified_moments(self.model)
-
-    @cached_property
-    def _certified_law(self) -> CertifiedLaw | None:
-        if self.certificate is None:
-            return None
-        if self.certificate.confidence is None:
-            return CertifiedLaw(self.returns, self.certificate)
-        sampled = dkw_halfwidth(self.method.episodes, self.certificate.confidence)
-        return CertifiedLaw(self.returns, self.certificate, np.full(self.model.n_states, sampled))
-
-    @cached_property
-    def _brackets(self) -> Any:
-        """Laws on the solution's grid that enclose the true one in convex order, of second order in the spacing where
-        the certificate is of first; None where there is no grid, or they are too expensive."""
-        from distrl.dp.brackets import brackets_around
-
-        run, found = Run(None, None, np.random.default_rng(0), None), None
-        laws = as_categorical(self.returns)
-        if laws is not None:
-            found = brackets_around(self.model, laws.grid, laws, run, _WORK)
-        elif hasattr(self.method, "grid"):
-            grid = self.method.grid or Grid.covering(self.model, self.method.atoms)
-            found = brackets_around(self.model, grid, None, run, _WORK)
-        if run.interrupted:  # a run keeps its last iterate; whoever asks for an interval wants to stop
-            raise KeyboardInterrupt
-        return found
-
-    def _start_row(self, functionals: tuple[Functional, ...]) -> dict[str, str]:
-        """The row of a table for the law of `start`: a mixture, of which mean, variance and certificate mix too."""
-        initial = self.model.initial
-        if initial is None or self._certified_law is None:
-            raise ValueError("the model has no initial law, or the method gives no law to mix")
-        some = np.flatnonzero(initial)
-        weights, law = initial[some], as_finite(self.start)
-        certified = self._certified_law[some].mixed(weights, law)
-        moments = self._moments[some].mixed(weights)
-        known = [moments, certified]
-        row = {"state": "start", "W1 <=": at_most(float(certified.certificate.w1[0]))}
-        for functional in functionals:
-            low, high = intersection(known, functional, (moments.low, moments.high))[0]
-            value = float(functional.value(law))
-            row[functional.label] = beside(value, float(low), float(high))
-        return row
+        return self._known.interval(parse(functional, at, tail))
 
     # -- for people to read -----------------------------------------------------------------------------------------
 
@@ -346,44 +164,6 @@ class Solution:
             columns[f"W1 to {self.certificate.of} <="] = self.certificate.w1
         return columns
 
-    def _stated(self, functional: Functional, states: list[int]) -> tuple[FloatArray, str]:
-        """(K, 2) the interval that tables state for some states, and its kind in a word or two: "" for `interval`."""
-        return self._certified(functional, states), ""
-
-    def _value(self, functional: Functional) -> FloatArray | None:
-        """The method's own number, None where it has none."""
-        return self.returns.columns([functional]).get(functional.label)
-
-    def _shown(self, states: Any) -> list[int]:
-        """The states of a summary: those given, or the first of those that the model starts in."""
-        if states is not None:
-            return [int(s) for s in np.arange(self.model.n_states)[np.atleast_1d(states)]]
-        initial = self.model.initial
-        first = np.arange(self.model.n_states) if initial is None else np.flatnonzero(initial)
-        return [int(s) for s in first[:8]]
-
-    def _cells(self, functional: Functional, states: list[int], ends: FloatArray) -> list[str]:
-        """`value [low, high]` of some states, with the digits that the interval allows; see `beside`."""
-        value = self._value(functional)
-        cells = []
-        for row, state in enumerate(states):
-            low, high = (float(end) for end in ends[row])
-            cells.append(enclosed(low, high) if value is None else beside(float(value[state]), low, high))
-        return cells
-
-    def _what_intervals_are(self, kinds: dict[str, str]) -> str:
-        """One sentence on the intervals of a summary; `kinds`: heading -> kind, as `_stated` says them."""
-        sure = None if self.certificate is None else self.certificate.confidence
-        if sure is None:
-            return "intervals are certified: the true value is inside, numerical error included"
-        return f"intervals are statistical: those of one state hold together with confidence {sure:g}"
-
-    def _lines(self, states: list[int], functionals: tuple[Functional, ...] = _TABLE) -> list[str]:
-        """The table of a summary, and what its intervals are."""
-        said, columns = self.text_columns(states, functionals)
-        starred = any("*" in cell for cells in columns.values() for cell in cells)
-        return ["", said, *aligned(columns), *([OFF] if starred else [])]
-
     def text_columns(
         self, states: list[int], functionals: tuple[Functional, ...] = _TABLE, *, start: bool = False
     ) -> tuple[str, dict[str, list[str]]]:
@@ -397,11 +177,16 @@ class Solution:
             A column for each; mean, sd, VaR and CVaR of the worst 5% when left out.
         start : bool
             A row above them for the law of `start`.
+
+        Raises
+        ------
+        ValueError
+            If `start` is asked for and the model has no initial law, or the method gives no law to mix.
         """
-        columns, kinds = {"state": [str(s) for s in states]}, {}
+        columns, kinds = {"state": [str(self.model.states[s]) for s in states]}, {}
         for functional in functionals:
             ends, kinds[functional.label] = self._stated(functional, states)
-            columns[functional.label] = self._cells(functional, states, ends)
+            columns[functional.label] = text.cells(self._value(functional), states, ends)
         if self.certificate is not None:
             columns["W1 <="] = [at_most(float(self.certificate.w1[s])) for s in states]
         if start:
@@ -409,18 +194,19 @@ class Solution:
             columns = {name: [first[name], *cells] for name, cells in columns.items()}
         return self._what_intervals_are(kinds), columns
 
-    def _certificate_line(self) -> list[str]:
-        if self.certificate is None:
-            return []
-        worst = int(np.argmax(self.certificate.w1))
-        sure = "" if self.certificate.confidence is None else f" with confidence {self.certificate.confidence:g}"
-        return [
-            f"certificate{sure}: W1 to {self.certificate.of} <= {at_most(self.certificate.w1[worst])} "
-            f"(state {worst}, the worst) [{self.certificate.claim}]"
-        ]
+    def _start_row(self, functionals: tuple[Functional, ...]) -> dict[str, str]:
+        """The row of a table for the law of `start`."""
+        if self.model.initial is None or self._known.law is None:
+            raise ValueError("the model has no initial law, or the method gives no law to mix")
+        law = as_finite(self.start)
+        mixed = self._known.of_mixture(self.model.initial, law, functionals)
+        row = {"state": "start", "W1 <=": at_most(mixed.w1)}
+        for functional, (low, high) in zip(functionals, mixed.ends, strict=True):
+            row[functional.label] = beside(float(functional.value(law)), float(low), float(high))
+        return row
 
     @steady
-    def summary(self, states: Any = None) -> str:
+    def summary(self, states: ArrayLike | None = None) -> str:
         """What a person wants to read: how it ended, the bound and the law it is to, and a risk table of the first
         states (or `states`), every number with its interval and no digit that the interval does not allow."""
         shown = self._shown(states)
@@ -429,11 +215,33 @@ class Solution:
         if self.compiled > 0.0:
             lines.append(f"and {self.compiled:.2g} s to compile, once")
         lines.append(f"{self.ended}, clipped mass {self.clipped_mass:.3g}")
-        lines += [*self._certificate_line(), *self._lines(shown)]
+        if self.certificate is not None:
+            lines.append(text.on_certificate(self.certificate, self.model.states))
+        lines += text.lines(*self.text_columns(shown))
         left_out = self.model.n_states - len(shown)
         if left_out > 0:
             lines.append(f"... and {left_out} more state(s); summary(states=...) shows any of them")
         return "\n".join(lines)
+
+    def _shown(self, states: ArrayLike | None) -> list[int]:
+        """The states of a summary: those given, or the first of those that the model starts in."""
+        if states is not None:
+            return [int(s) for s in np.arange(self.model.n_states)[np.atleast_1d(states)]]
+        initial = self.model.initial
+        first = np.arange(self.model.n_states) if initial is None else np.flatnonzero(initial)
+        return [int(s) for s in first[:8]]
+
+    def _value(self, functional: Functional) -> FloatArray | None:
+        """The method's own number of every state; None where its laws say nothing of the functional."""
+        return self.returns.columns([functional]).get(functional.label)
+
+    def _stated(self, functional: Functional, states: list[int]) -> tuple[FloatArray, str]:
+        """(K, 2) the interval that tables state for some states, and its kind in a word or two: "" for `interval`."""
+        return self._known.interval(functional, states), ""
+
+    def _what_intervals_are(self, kinds: dict[str, str]) -> str:
+        """One sentence on the intervals of a summary; `kinds`: heading -> kind, as `_stated` says them."""
+        return text.on_intervals(self.certificate)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to `.npz` (all of it: `distrl.load` gives it back) or `.csv` (the table), whole or not at all.
@@ -448,4 +256,10 @@ class Solution:
         UserWarning
             If the model has a reward law of a user's own, or the method is one: the file then holds arrays only.
         """
-        save_solution(self, path)
+        target = path_of(path)
+        if target.suffix == ".csv":
+            save_table(self.table(), self.model.states, target)
+        elif target.suffix == ".npz":
+            save_record(self, target)
+        else:
+            raise ValueError(f"cannot tell the format of {str(target)!r}; end its name in .npz or .csv")

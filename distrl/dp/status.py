@@ -2,10 +2,6 @@
 
 import math
 from enum import Enum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from distrl.dp.solution import Solution
 
 
 class Status(Enum):
@@ -39,29 +35,3 @@ def settle(status: Status, bound: float, tol: float, given: bool, floor: float, 
     if not given and status in (Status.CONVERGED, Status.STALLED) and bound <= max(loose, ROUNDING * floor) < math.inf:
         return Status.CONVERGED, max(loose, bound)
     return (Status.STALLED if status is Status.CONVERGED else status), tol
-
-
-class ConvergenceError(RuntimeError):
-    """Raised by `evaluate(..., throw=True)` when the tolerance was not met; `.solution` holds what there is."""
-
-    def __init__(self, solution: "Solution") -> None:
-        super().__init__(
-            f"{solution.status.value} ({solution.ended} after {solution.iterations} applications; the solution so far "
-            "is this error's .solution, or pass throw=False)"
-        )
-        self.solution = solution
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # an error is made again from what it was made of, not from its sentence: else a pool of processes hangs
-        return type(self), (self.solution,), self.__dict__
-
-
-class EvaluationInterrupted(KeyboardInterrupt):
-    """Ctrl-C during `evaluate(..., throw=True)`; `.solution` holds the last iterate, certified."""
-
-    def __init__(self, solution: "Solution") -> None:
-        super().__init__(solution.status.value)
-        self.solution = solution
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.solution,), self.__dict__

@@ -18,8 +18,8 @@ def w1_radius(model: MRP, policy: FloatArray, totals: IntArray, width: float, le
     Parameters
     ----------
     model : the empirical model under the policy
-    policy : (sources,) weight of each source in its state
-    totals : (sources,) number of samples N, 0 where the outcomes are known
+    policy : (S, A) weight of each action in its state; (S,) ones for an MRP
+    totals : as `policy`, number of samples N, 0 where the outcomes are known or an action is not available
     width : of an interval known to hold every return of the true model
     level : in (0, 1)
 

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +12,7 @@ from distrl._validation import FloatArray
 from distrl.dp.enclosure import CertifiedLaw
 from distrl.returns.base import Returns
 from distrl.returns.functionals import NAMES, Enclosing, Ends, Functional, each, parse
+from distrl.returns.functionals.enclosing import End
 from distrl.returns.metrics import kolmogorov, wasserstein
 
 
@@ -51,7 +52,7 @@ class Wasserstein(Distance):
     def bound(self, certified: CertifiedLaw) -> FloatArray:
         return certified.certificate.w1
 
-    def natural_range(self, low: Any, high: Any) -> Ends:
+    def natural_range(self, low: End, high: End) -> Ends:
         return np.zeros_like(np.asarray(low)), np.asarray(high - low)
 
 
@@ -70,7 +71,7 @@ class Kolmogorov(Distance):
         smeared = each(certified.law, kernels.window_mass, h) + tail + margin
         return np.asarray(np.minimum(smeared.min(axis=-1), 1.0))
 
-    def natural_range(self, low: Any, high: Any) -> Ends:
+    def natural_range(self, low: End, high: End) -> Ends:
         return np.zeros_like(np.asarray(low)), np.asarray(1.0)
 
 

@@ -2,43 +2,101 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._steady import steady
-from distrl._validation import generator, whole_number
+from distrl._validation import RandomSource, generator, whole_number
+from distrl.dp.call import Call
 from distrl.dp.categorical import CategoricalFixedPoint
-from distrl.dp.evaluate import GridMethod, Method, evaluate, solve
+from distrl.dp.evaluate import evaluate, solve
+from distrl.dp.method import GridMethod, Method, check_method
 from distrl.dp.monte_carlo import MonteCarlo
-from distrl.dp.run import Run
+from distrl.dp.progress import ProgressHook
+from distrl.dp.result import R
 from distrl.dp.status import Status
 from distrl.generative.adaptive import Adaptive, even_sizes
 from distrl.generative.influence import Influence
 from distrl.generative.learners import learn_solution
 from distrl.generative.result import Estimate
-from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
+from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
+from distrl.models.generative import GenerativeModel
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
+from distrl.returns.finite import FiniteReturns, ParticleReturns
 from distrl.returns.functionals import Functional, parse
 from distrl.td.rule import LearningRule, is_rule
-from distrl.theory.bounds import dkw_halfwidth
+from distrl.td.step_sizes import StepSize
+from distrl.theory import dkw_halfwidth
 
 _ALLOCATIONS = ("uniform", "adaptive")
 Empirical = EmpiricalMRP | EmpiricalMDP
+F = TypeVar("F", bound=FiniteReturns, covariant=True)
+
+
+class Options(TypedDict, total=False):
+    """The arguments of `estimate` that are given by name."""
+
+    rewards: str
+    step_size: StepSize | ArrayLike
+    budget: int | None
+    allocate: str
+    functional: str | Functional
+    at: float | None
+    state: int | None
+    batches: int
+    tol: float | None
+    max_iterations: int | None
+    throw: bool
+    progress: bool | ProgressHook
+
+
+@overload
+def estimate(
+    model: MRP | MDP | GenerativeModel,
+    method: Method[R],
+    policy: ArrayLike | None = None,
+    samples_per_state: int = 1000,
+    rng: RandomSource = None,
+    **options: Unpack[Options],
+) -> Estimate[R]: ...
+
+
+@overload
+def estimate(
+    model: MRP | MDP | GenerativeModel,
+    method: LearningRule[F],
+    policy: ArrayLike | None = None,
+    samples_per_state: int = 1000,
+    rng: RandomSource = None,
+    **options: Unpack[Options],
+) -> Estimate[F]: ...
+
+
+@overload
+def estimate(
+    model: MRP | MDP | GenerativeModel,
+    method: LearningRule[Returns],
+    policy: ArrayLike | None = None,
+    samples_per_state: int = 1000,
+    rng: RandomSource = None,
+    **options: Unpack[Options],
+) -> Estimate[Returns]: ...
 
 
 @steady
 def estimate(
     model: MRP | MDP | GenerativeModel,
-    method: Method | LearningRule[Returns],
-    policy: Any = None,
+    method: Method[Returns] | LearningRule[Returns],
+    policy: ArrayLike | None = None,
     samples_per_state: int = 1000,
-    rng: Any = None,
+    rng: RandomSource = None,
     *,
     rewards: str = "sampled",
-    step_size: Any = 0.1,
+    step_size: StepSize | ArrayLike = 0.1,
     budget: int | None = None,
     allocate: str = "uniform",
     functional: str | Functional = "mean",
@@ -48,8 +106,8 @@ def estimate(
     tol: float | None = None,
     max_iterations: int | None = None,
     throw: bool = True,
-    progress: Any = False,
-) -> Estimate:
+    progress: bool | ProgressHook = False,
+) -> Estimate[Returns]:
     """The return distribution of a model that is sampled, or of logged transitions, with confidence intervals.
 
     Parameters
@@ -62,7 +120,7 @@ def estimate(
         sample a step; its own number of episodes is not used.
     policy : for an MDP, as in `evaluate`
     samples_per_state : int
-        Samples of every state of an MRP, of every (state, action) of an MDP.
+        Samples of every state of an MRP, of every available (state, action) of an MDP.
     rng : anything `numpy.random.default_rng` takes
     rewards : "sampled" or "known", see `GenerativeModel`
     step_size : float, array or step-size object
@@ -104,8 +162,8 @@ def estimate(
     >>> bool(low < 6.5 < high)
     True
     """
-    if not (hasattr(method, "_solve") or is_rule(method)) or isinstance(method, type):
-        raise TypeError(f"method must be a method such as distrl.CategoricalFixedPoint(), got {method!r}")
+    if not is_rule(method):
+        check_method(method)
     if allocate not in _ALLOCATIONS:
         raise ValueError(f"allocate must be one of {', '.join(_ALLOCATIONS)}; got {allocate!r}")
     rng = generator(rng)
@@ -142,22 +200,22 @@ class _Fit:
     """How an empirical model becomes an estimate: the method, and the options of `evaluate` or `learn`."""
 
     method: Any
-    policy: Any
+    policy: ArrayLike | None
     rng: np.random.Generator
     tol: float | None = None
     max_iterations: int | None = None
     throw: bool = True
-    progress: Any = False
-    step_size: Any = 0.1
+    progress: bool | ProgressHook = False
+    step_size: StepSize | ArrayLike = 0.1
 
-    def __call__(self, empirical: Empirical) -> Estimate:
+    def __call__(self, empirical: Empirical) -> Estimate[Returns]:
         method, known = self.method, empirical.return_range
         if isinstance(method, GridMethod) and method.grid is None and known is not None:
             method = method.on_interval(*known)
         if is_rule(method):
-            run = Run(None, None, self.rng, None)
-            solution = learn_solution(empirical, method, self.policy, self.step_size, run)
-            return Estimate.of(solution, empirical, self.policy)
+            call = Call(rng=self.rng)
+            solution = learn_solution(empirical, method, self.policy, self.step_size, call)
+            return Estimate.from_solution(solution, empirical, self.policy)
         tol = self.tol
         if tol is None and known is not None:
             tol = 1e-9 * (known[1] - known[0]) or None
@@ -172,7 +230,7 @@ class _Fit:
             self.progress,
             given=self.tol is not None,
         )
-        return Estimate.of(solution, empirical, self.policy)
+        return Estimate.from_solution(solution, empirical, self.policy)
 
 
 def _start(source: GenerativeModel, state: int | None) -> int:
@@ -185,8 +243,8 @@ def _start(source: GenerativeModel, state: int | None) -> int:
 
 
 def _rollouts(
-    source: GenerativeModel, method: MonteCarlo, policy: Any, total: int, rng: np.random.Generator
-) -> Estimate:
+    source: GenerativeModel, method: MonteCarlo, policy: ArrayLike | None, total: int, rng: np.random.Generator
+) -> Estimate[ParticleReturns]:
     """Episodes from every state that take at most `total` steps together.
 
     Cut after n steps, n the first whose truncation, discount^n of the returns' range, is within the sampling error of
@@ -209,4 +267,4 @@ def _rollouts(
     reason = f"{episodes} episodes of at most {steps} steps a state: {states * episodes * steps} of {total} samples"
     if solution.status in (Status.MAX_ITERATIONS, Status.STALLED):
         solution = replace(solution, status=Status.SAMPLED)
-    return Estimate.of(replace(solution, reason=reason), None, policy)
+    return Estimate.from_solution(replace(solution, reason=reason), None, policy)

@@ -9,9 +9,9 @@ import numpy as np
 from distrl._kernels import influence as kernels
 from distrl._threads import Workers
 from distrl._validation import BoolArray, FloatArray, IntArray
-from distrl.models.generative import Samples
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
+from distrl.models.samples import Samples
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.linear import solve_contraction
 from distrl.returns.categorical import CategoricalReturns
@@ -133,9 +133,8 @@ class FirstOrder:
         Time K (N m + adjoint solves), N the distinct outcomes drawn.
         """
         operator, samples, policy = self.operator, self.samples, self.policy
-        n_actions = samples.n_sources // samples.n_states
         probs = np.ascontiguousarray(self.returns.probs)
-        whose = samples.sources // n_actions
+        whose = samples.source_states[samples.sources]
         grid, discount = operator.grid, operator.discount
         start = np.where(samples.terminals, 0.0, discount * grid.low)
         at = (samples.rewards + start - grid.low) / grid.spacing
@@ -168,7 +167,7 @@ class FirstOrder:
             mean[k] = np.bincount(samples.sources, count * value, samples.n_sources) / totals
             square = np.bincount(samples.sources, count * (value - mean[k][samples.sources]) ** 2, samples.n_sources)
             variance[k] = square / np.maximum(totals - 1, 1)
-            matters = np.repeat(np.abs(row).max(axis=1) > 0.0, n_actions)
+            matters = (np.abs(row).max(axis=1) > 0.0)[samples.source_states]
             variance[k][(samples.totals == 1) & matters] = np.inf
         used = policy > 0.0
         variance[:, used] *= policy[used] ** 2

@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 
 from distrl._validation import FloatArray, IntArray
-from distrl.dp.brackets import mean_defect
+from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
+from distrl.dp.moment_systems import mean_defect
 from distrl.dp.resolvent import Resolvent
-from distrl.dp.run import Run
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
-from distrl.models.generative import Samples
 from distrl.models.mrp import MRP
 from distrl.models.process import as_mrp
+from distrl.models.samples import Samples
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.base import Returns
@@ -24,7 +24,9 @@ from distrl.td.learner import Learner
 from distrl.td.rule import LearningRule
 
 
-def learn_solution(empirical: Any, method: LearningRule[Returns], policy: Any, step_size: Any, run: Run) -> Solution:
+def learn_solution(
+    empirical: Any, method: LearningRule[Returns], policy: Any, step_size: Any, call: Call
+) -> Solution[Returns]:
     """What `method` learns from the samples of an empirical model, one after the other, each used at most once.
 
     The order is random over all samples. Under a policy the samples of a state's actions are used in the policy's
@@ -42,44 +44,42 @@ def learn_solution(empirical: Any, method: LearningRule[Returns], policy: Any, s
     if (samples.laws >= 0).any():
         raise ValueError("learners take rewards as numbers; sample them: rewards='sampled'")
     model = as_mrp(empirical, policy)
-    weights = np.ones((model.n_states, 1)) if policy is None else empirical.policy_matrix(policy)
-    rows = stream(samples, weights, run.rng)
+    weights = np.ones(model.n_states) if policy is None else empirical.pair_weights(policy)
+    rows = stream(samples, weights, call.rng)
     learner = Learner(method, model, step_size=step_size)
     learner.update_batch(
-        samples.sources[rows] // weights.shape[1],
+        samples.source_states[samples.sources[rows]],
         samples.rewards[rows],
         samples.next_states[rows],
         samples.terminals[rows],
     )
-    run.iterations = len(rows)
+    call.count(len(rows))
     returns = learner.returns
     if returns.moments_alone:
         returns = MomentReturns(learner.values, np.stack([np.ones(model.n_states), np.zeros(model.n_states)]))
     certificate, residual, bounds = _certify(model, returns)
     known = bounds if certificate is None else certificate.w1
-    return Solution(
-        returns=returns,
+    return Solution.of(
+        returns,
+        model,
+        learner.method,
+        call,
         status=Status.LEARNT if known is not None and np.isfinite(known).all() else Status.UNCERTIFIED,
-        iterations=len(rows),
+        certificate=certificate,
+        bounds=bounds,
         residual=residual,
         clipped_mass=0.0 if certificate is None else float(certificate.clipped_mass.max()),
-        elapsed=run.elapsed,
-        certificate=certificate,
-        tol=0.0,
         solver="learner",
         reason=f"{len(rows)} of {samples.totals.sum()} samples in the policy's proportions",
-        model=model,
-        method=learner.method,
-        bounds=bounds,
     )
 
 
 def stream(samples: Samples, policy: FloatArray, rng: np.random.Generator) -> IntArray:
     """Rows of `samples` in random order, without replacement, n(x, a) of each source: n(x, a) proportional to the
-    (S, A) `policy` in every state and as large as the samples allow, rounded at random to one up or down."""
-    totals = samples.totals.reshape(policy.shape)
-    scale = np.divide(totals, policy, out=np.full(policy.shape, np.inf), where=policy > 0.0).min(axis=1, keepdims=True)
-    wanted = np.minimum(np.floor(policy * scale + rng.random(policy.shape) * (policy < 1.0)), totals).ravel()
+    (sources,) `policy` in every state and as large as the samples allow, rounded at random to one up or down."""
+    allowed = np.divide(samples.totals, policy, out=np.full(len(policy), np.inf), where=policy > 0.0)
+    scale = np.minimum.reduceat(allowed, samples.state_sources[:-1])[samples.source_states]
+    wanted = np.minimum(np.floor(policy * scale + rng.random(len(policy)) * (policy < 1.0)), samples.totals)
     rows = rng.permutation(np.repeat(np.arange(len(samples.counts)), samples.counts))
     sources = samples.sources[rows]
     order = np.argsort(sources, kind="stable")

@@ -8,11 +8,11 @@ import numpy as np
 
 from distrl._lazy import lapack
 from distrl._threads import check_threads, side_by_side
-from distrl._validation import FloatArray, generator
-from distrl.dp.evaluate import Method
-from distrl.dp.run import Run
+from distrl._validation import FloatArray, RandomSource, generator
+from distrl.dp.call import Call
+from distrl.dp.method import Method
 from distrl.generative.resampling import Resampler
-from distrl.models.generative import EmpiricalMDP, EmpiricalMRP
+from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
 from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.linear import solve_contraction
@@ -58,7 +58,7 @@ class RedrawnModels:
         empirical: Empirical,
         policy: FloatArray | None,
         returns: Returns,
-        method: Method,
+        method: Method[Returns],
         categorical: CategoricalReturns | None = None,
     ) -> None:
         self.empirical, self.policy, self.method = empirical, policy, method
@@ -69,7 +69,7 @@ class RedrawnModels:
         self,
         statistic: Callable[[Returns], FloatArray],
         count: int,
-        rng: Any = None,
+        rng: RandomSource = None,
         threads: int | None = None,
         linear: bool = False,
     ) -> FloatArray:
@@ -101,7 +101,7 @@ class RedrawnModels:
 
     def _anew(self, child: np.random.Generator) -> Returns:
         model = under(self.empirical.redrawn(child), self.policy)
-        return self.method._solve(model, Run(None, None, child, None)).returns
+        return self.method.solve(model, Call(rng=child)).returns
 
 
 class Deviations:
@@ -120,7 +120,10 @@ class Deviations:
         samples = empirical.samples
         self._resampler: Resampler | None = None
         if (samples.laws < 0).all() and (samples.totals > 0).all():
-            weights = np.ones(samples.n_sources) if policy is None else policy.ravel()
+            weights = np.ones(samples.n_sources)
+            if isinstance(empirical, EmpiricalMDP):
+                assert policy is not None
+                weights = empirical.pair_weights(policy)
             self._resampler = Resampler(samples, weights, empirical.discount, self.grid)
         self._own = _linear_part(self._operator(None)) if linear else None
         dense = self._own is not None and self.cdf.size <= _DENSE
@@ -156,7 +159,10 @@ class Deviations:
 
 def under(model: Empirical, policy: FloatArray | None) -> MRP:
     """The empirical model under a policy; an MRP has none."""
-    return model.under(policy) if isinstance(model, EmpiricalMDP) else model
+    if isinstance(model, EmpiricalMDP):
+        assert policy is not None
+        return model.under(policy)
+    return model
 
 
 def _linear_part(operator: Callable[..., FloatArray]) -> Apply:

@@ -5,8 +5,8 @@ import numpy as np
 from distrl._kernels import laws as kernels
 from distrl._kernels.categorical import apply_cdf
 from distrl._validation import FloatArray, IntArray, plain
-from distrl.models.generative import Samples
-from distrl.models.outcomes import OutcomeTable
+from distrl.models.outcomes import OutcomeTable, starts_of_runs
+from distrl.models.samples import Samples
 from distrl.operators.kernel_plan import NO_DISCOUNT, build_plan
 from distrl.operators.law_matrices import atoms_spanned, worth_a_matrix
 from distrl.returns.grid import Grid
@@ -32,13 +32,10 @@ class Resampler:
         self.samples, self.discount, self.grid = samples, discount, grid
         share = policy[samples.sources] / samples.totals[samples.sources]
         rows = np.flatnonzero(share > 0.0)
-        states = samples.sources[rows] // (samples.n_sources // samples.n_states)
+        states = samples.source_states[samples.sources[rows]]
         order = np.lexsort((samples.rewards[rows], samples.next_states[rows], samples.terminals[rows], states))
         rows, states = rows[order], states[order]
-        fresh = np.ones(len(rows), dtype=np.bool_)
-        fresh[1:] = False
-        for key in (states, samples.terminals[rows], samples.next_states[rows]):
-            fresh[1:] |= np.diff(key) != 0
+        fresh = starts_of_runs(states, samples.terminals[rows], samples.next_states[rows])
         edges = np.append(np.flatnonzero(fresh), len(rows))
         rewards, group = samples.rewards[rows], np.cumsum(fresh) - 1
         distinct = np.add.reduceat(np.append(True, np.diff(rewards) != 0) | fresh, edges[:-1])

@@ -1,14 +1,14 @@
 """What `estimate` gives back: a solution of the empirical model, with confidence intervals for the true one."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._steady import steady
-from distrl._validation import FloatArray, IntArray, int_array, real_number
+from distrl._validation import FloatArray, IntArray, RandomSource, int_array, real_number
 from distrl.dp.certificate import SAMPLES_LAW
+from distrl.dp.result import R
 from distrl.generative.distances import asked
 from distrl.generative.influence import Influence
 from distrl.generative.intervals import Delta, FiniteSample, IntervalMethod
@@ -19,8 +19,8 @@ from distrl.returns.functionals import Functional, parse
 _STATED = 0.95  # confidence of the intervals in tables
 
 
-@dataclass(frozen=True, eq=False)
-class Estimate(SampledSolution):
+@dataclass(frozen=True, eq=False, repr=False)
+class Estimate(SampledSolution[R]):
     """A `Solution` of the empirical model, with confidence intervals for the true one.
 
     Attributes
@@ -32,9 +32,6 @@ class Estimate(SampledSolution):
     adaptive : bool
         Whether sample sizes were chosen by looking at the samples.
     """
-
-    def __repr__(self) -> str:
-        return super().__repr__().replace("Solution", "Estimate", 1)
 
     @steady
     def summary(self, states: ArrayLike | None = None) -> str:
@@ -53,7 +50,7 @@ class Estimate(SampledSolution):
             return self._statistical(functional, chosen, delta, _STATED), f"{_STATED:.0%} delta"
         if finite.exists(self):
             return self._statistical(functional, chosen, finite, _STATED), f"{_STATED:.0%} finite-sample"
-        return self._certified(functional, states), f"({SAMPLES_LAW})"
+        return self._known.interval(functional, states), f"({SAMPLES_LAW})"
 
     def _what_intervals_are(self, kinds: dict[str, str]) -> str:
         words = set(kinds.values())
@@ -81,7 +78,7 @@ class Estimate(SampledSolution):
         simultaneous: bool = False,
         numerical: bool = True,
         resamples: int = 200,
-        rng: Any = None,
+        rng: RandomSource = None,
         threads: int | None = None,
     ) -> FloatArray:
         """Confidence intervals for a functional of the true return laws.
@@ -191,7 +188,7 @@ class Estimate(SampledSolution):
         ValueError, TypeError
             If the functional is not known, or `at` is missing or out of range.
         """
-        return self._certified(parse(functional, at, tail))
+        return self._known.interval(parse(functional, at, tail))
 
     @steady
     def standard_error(

@@ -2,26 +2,28 @@
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._validation import BoolArray, FloatArray
 from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.enclosure import CertifiedLaw
+from distrl.dp.result import R
 from distrl.dp.solution import Solution
 from distrl.generative.distances import Distance
 from distrl.generative.influence import FirstOrder
 from distrl.generative.redrawn import RedrawnModels
-from distrl.models.generative import EmpiricalMDP, EmpiricalMRP
+from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals import Functional, intersection
 from distrl.returns.grid import return_ranges
 from distrl.td.rule import is_rule
 
 
-@dataclass(frozen=True, eq=False)
-class SampledSolution(Solution):
+@dataclass(frozen=True, eq=False, repr=False)
+class SampledSolution(Solution[R]):
     """A `Solution` that was made from samples: what an interval method is given.
 
     Attributes
@@ -35,15 +37,15 @@ class SampledSolution(Solution):
     """
 
     empirical: EmpiricalMRP | EmpiricalMDP | None = None
-    policy: Any = None
+    policy: ArrayLike | None = None
     adaptive: bool = False
 
     @classmethod
-    def of(
+    def from_solution(
         cls,
-        solution: Solution,
+        solution: Solution[R],
         empirical: EmpiricalMRP | EmpiricalMDP | None,
-        policy: Any = None,
+        policy: ArrayLike | None = None,
         adaptive: bool = False,
     ) -> Self:
         """A solution as an estimate; the certificate of one of an empirical model is to the samples' own law."""
@@ -74,9 +76,16 @@ class SampledSolution(Solution):
     @cached_property
     def weights(self) -> FloatArray:
         """(sources,) the weight of each source (state, or state and action) in its state: the policy's probability."""
-        if isinstance(self.empirical, EmpiricalMDP):
-            return self.empirical.policy_matrix(self.policy).ravel()
+        if isinstance(self.empirical, EmpiricalMDP) and self.policy is not None:
+            return self.empirical.pair_weights(self.policy)
         return np.ones(self.model.n_states)
+
+    @property
+    def state_weights(self) -> FloatArray:
+        """The same by state: (S, A), or (S,) of an MRP."""
+        if isinstance(self.empirical, EmpiricalMDP) and self.policy is not None:
+            return self.empirical.policy_matrix(self.policy)
+        return self.weights
 
     @cached_property
     def unknown(self) -> BoolArray:
@@ -84,7 +93,7 @@ class SampledSolution(Solution):
         n = self.model.n_states
         if self.empirical is None:
             return np.zeros(n, dtype=np.bool_)
-        bad = (self.empirical.unknown.reshape(-1) & (self.weights > 0.0)).reshape(n, -1).any(axis=1)
+        bad = (self.empirical.unknown & (self.state_weights > 0.0)).reshape(n, -1).any(axis=1)
         while True:
             wider = bad | (self.model.continuation @ bad.astype(np.float64) > 0.0)
             if np.array_equal(wider, bad):
@@ -115,7 +124,7 @@ class SampledSolution(Solution):
         """
         if isinstance(functional, Distance):
             return intersection([self.certified_law], functional)
-        return self._certified(functional)
+        return self._known.interval(functional)
 
     @property
     def certified_law(self) -> CertifiedLaw:
@@ -126,9 +135,9 @@ class SampledSolution(Solution):
         ValueError
             Where there is none: of means that were learnt, and of moments, which are no law to be distant from.
         """
-        if self._certified_law is None:
+        if self._known.law is None:
             raise ValueError(f"{self.method!r} states no bound on its error")
-        return self._certified_law
+        return self._known.law
 
     @property
     def _knows_model(self) -> bool:
@@ -167,6 +176,6 @@ class SampledSolution(Solution):
             As `solved`.
         """
         empirical = self.solved()
-        policy = None if self.policy is None else self.weights.reshape(self.model.n_states, -1)
+        policy = None if self.policy is None else self.state_weights
         categorical = None if self.first_order is None else self.first_order.returns
         return RedrawnModels(empirical, policy, self.returns, self.method, categorical)

@@ -1,8 +1,9 @@
 """What is solved: Markov reward and decision processes, reward laws, environments, importers."""
 
 from distrl.models import environments
+from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
 from distrl.models.from_gymnasium import from_gymnasium
-from distrl.models.generative import EmpiricalMDP, EmpiricalMRP, GenerativeModel
+from distrl.models.generative import GenerativeModel
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP

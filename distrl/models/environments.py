@@ -13,11 +13,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._lazy import sparse
-from distrl._validation import BoolArray, FloatArray, IntArray, float_array, generator, real_number, whole_number
-from distrl.models.laws import FiniteLaw, Law, as_law
+from distrl._validation import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    RandomSource,
+    float_array,
+    generator,
+    real_number,
+    whole_number,
+)
+from distrl.models.given import Reward, Rewards
+from distrl.models.laws import FiniteLaw, Law, as_law, is_law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.models.outcomes import OutcomeTable, build_table
+from distrl.models.outcomes import OutcomeTable, Rows, build_table
 
 __all__ = [
     "CLIFF_WALK",
@@ -43,7 +53,7 @@ _UP = _MOVES[0]
 
 
 def chain(
-    states: int = 10, slip: float = 0.0, discount: float = 0.9, *, step_reward: Any = 0.0, end_reward: Any = 1.0
+    states: int = 10, slip: float = 0.0, discount: float = 0.9, *, step_reward: Reward = 0.0, end_reward: Reward = 1.0
 ) -> MRP:
     """A walk to the right along `states` states, which ends behind the last one.
 
@@ -78,10 +88,10 @@ def chain(
         {"step_reward": step_reward, "end_reward": end_reward},
         states=n,
     )
-    return MRP._from_table(table, discount, np.eye(1, n)[0], (1, n))
+    return MRP.from_table(table, discount, np.eye(1, n)[0], (1, n))
 
 
-def two_state(switch: float | Sequence[float] = 0.5, rewards: Any = (1.0, 0.0), discount: float = 0.9) -> MRP:
+def two_state(switch: float | Sequence[float] = 0.5, rewards: Rewards = (1.0, 0.0), discount: float = 0.9) -> MRP:
     """Two states; state i moves to the other one with probability `switch[i]` and pays `rewards[i]` on leaving.
 
     The default is the picture of Rowland et al. (2024, 2402.07598): rewards 1 and 0, discount 0.9. Their transition
@@ -102,7 +112,7 @@ def two_state(switch: float | Sequence[float] = 0.5, rewards: Any = (1.0, 0.0), 
     return MRP([[1.0 - first, first], [second, 1.0 - second]], rewards, discount)
 
 
-def cycle(states: int = 2, rewards: Any = None, discount: float = 0.9) -> MRP:
+def cycle(states: int = 2, rewards: Rewards | None = None, discount: float = 0.9) -> MRP:
     """A deterministic cycle 0 -> 1 -> ... -> states - 1 -> 0.
 
     With constant rewards the return from state i is the number sum_k discount^k rewards[(i + k) % states].
@@ -128,9 +138,9 @@ def garnet(
     branching: int = 5,
     discount: float = 0.9,
     *,
-    rewards: Any = "normal",
+    rewards: Rewards | str = "normal",
     concentration: float = 1.0,
-    rng: Any = None,
+    rng: RandomSource = None,
 ) -> MDP:
     """A random MDP in which every (state, action) goes to `branching` distinct, uniformly chosen successors.
 
@@ -167,7 +177,12 @@ def garnet(
 
 
 def dirichlet(
-    states: int = 10, concentration: float = 1.0, discount: float = 0.9, *, rewards: Any = "uniform", rng: Any = None
+    states: int = 10,
+    concentration: float = 1.0,
+    discount: float = 0.9,
+    *,
+    rewards: Rewards | str = "uniform",
+    rng: RandomSource = None,
 ) -> MRP:
     """A random MRP with dense transitions: each row is Dirichlet(concentration, ..., concentration).
 
@@ -194,7 +209,7 @@ def dirichlet(
 
 
 def truncated_normal(
-    states: int = 5, actions: int = 2, discount: float = 0.9, *, sd: float = 0.1, rng: Any = None
+    states: int = 5, actions: int = 2, discount: float = 0.9, *, sd: float = 0.1, rng: RandomSource = None
 ) -> MDP:
     """A random MDP with dense transitions and continuous rewards in [0, 1].
 
@@ -231,12 +246,12 @@ def truncated_normal(
 
 
 def gridworld(
-    cells: Any = CLIFF_WALK,
+    cells: ArrayLike | Sequence[str] = CLIFF_WALK,
     discount: float = 0.99,
     *,
-    step_reward: Any = -1.0,
-    goal_reward: Any = None,
-    cliff_reward: Any = -100.0,
+    step_reward: Reward = -1.0,
+    goal_reward: Reward | None = None,
+    cliff_reward: Reward = -100.0,
     slip: float = 0.0,
     wind: ArrayLike = 0.0,
 ) -> MDP:
@@ -320,7 +335,7 @@ def gridworld(
         actions=4,
     )
     initial = (flat == "S") / back if back else None
-    return MDP._from_table(table, discount, initial, (rows, columns))
+    return MDP.from_table(table, discount, initial, (rows, columns))
 
 
 def hard(copies: int = 1, discount: float = 0.9) -> MRP:
@@ -351,7 +366,7 @@ def hard(copies: int = 1, discount: float = 0.9) -> MRP:
     return _geometric(n, (4 * g - 1) / (3 * g), g, 1.0)
 
 
-def absorbing(q: float = 0.5, discount: float = 0.9, *, reward: Any = 1.0) -> MRP:
+def absorbing(q: float = 0.5, discount: float = 0.9, *, reward: Reward = 1.0) -> MRP:
     """One state that repeats itself with probability q and ends otherwise; every step pays, the last one too.
 
     With reward 1 the return is (1 - discount^T)/(1 - discount), P(T = t) = q^(t-1) (1 - q), t >= 1; at discount 1 it
@@ -411,19 +426,13 @@ def _table(
     values, index = np.zeros(len(rewards)), np.full(len(rewards), -1)
     laws: list[Law] = []
     for position, (name, reward) in enumerate(rewards.items()):
-        if isinstance(reward, Law) or hasattr(reward, "cdf"):
+        if is_law(reward):
             index[position] = len(laws)
             laws.append(as_law(reward, name))
         else:
             values[position] = real_number(reward, name)
     return build_table(
-        sources,
-        probs,
-        successors,
-        values[kinds],
-        terminals,
-        index[kinds],
-        laws,
+        Rows(sources, probs, successors, values[kinds], terminals, index[kinds], laws),
         n_sources=states * actions,
         n_states=states,
         describe=lambda source: f"state {source // actions}" + (f", action {source % actions}" * (actions > 1)),
@@ -441,7 +450,7 @@ def _geometric(copies: int, q: float, discount: Any, reward: Any) -> MRP:
         {"reward": reward},
         states=copies,
     )
-    return MRP._from_table(table, discount)
+    return MRP.from_table(table, discount)
 
 
 def _rewards(rewards: Any, shape: tuple[int, ...], gen: np.random.Generator) -> Any:

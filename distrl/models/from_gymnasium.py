@@ -1,16 +1,13 @@
 """Import of Gymnasium environments that publish their transition table."""
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from distrl.models.gymnasium_making import make_environment
-from distrl.models.laws import is_law
+from distrl.models.gymnasium_table import by_pair, map_of, table_rows
 from distrl.models.mdp import MDP
-from distrl.models.step_check import Outcome, compare_steps
+from distrl.models.step_check import compare_steps
 
 #: Wrappers of Gymnasium that leave states, rewards and ends alone, though they have a `step` or `reset` of their own.
 _HARMLESS = {
@@ -29,12 +26,13 @@ _HARMLESS = {
 }
 
 
-def from_gymnasium(env_or_id: Any, discount: float, check: bool = True, **make_kwargs: Any) -> MDP:
+def from_gymnasium(env_or_id: object, discount: float, check: bool = True, **make_kwargs: object) -> MDP:
     """The MDP of a Gymnasium environment with a table `P`.
 
-    `P[state][action]` is a list of (probability, next state, reward, terminated). No state is added and every state
-    keeps its own rows, those of terminal states too; rows of one (state, action, next state) with the same reward and
-    flag add up. Time limits are wrappers, not part of the table, and are ignored.
+    `P[state][action]` is a list of (probability, next state, reward, terminated); an action whose list is missing or
+    empty is not available in the state. No state is added and every state keeps its own rows, those of terminal states
+    too; rows of one (state, action, next state) with the same reward and flag add up. Time limits are wrappers, not
+    part of the table, and are ignored.
 
     Parameters
     ----------
@@ -88,7 +86,7 @@ def from_gymnasium(env_or_id: Any, discount: float, check: bool = True, **make_k
             made.close()
 
 
-def _convert(env: Any, given: Any, discount: float, check: bool) -> MDP:
+def _convert(env: object, given: object, discount: float, check: bool) -> MDP:
     name = repr(given) if isinstance(given, str) else type(given).__name__
     if isinstance(env, Mapping) or (isinstance(env, Sequence) and not isinstance(env, str | bytes)):
         core, name = None, "what was given"
@@ -108,7 +106,7 @@ def _convert(env: Any, given: Any, discount: float, check: bool) -> MDP:
             f"{name}: with fickle_passenger its step changes the destination, and the table P does not know of it; "
             "make it with fickle_passenger=False"
         )
-    rows, states, actions = _rows(table, name)
+    rows, states, actions = table_rows(table, name)
     initial = getattr(core, "initial_state_distrib", None)
     if initial is None:
         initial = getattr(core, "isd", None)
@@ -120,9 +118,9 @@ def _convert(env: Any, given: Any, discount: float, check: bool) -> MDP:
         states=states,
         actions=actions,
         initial=initial,
-        layout=_layout(core, states),
+        layout=map_of(core, states),
     )
-    if check and core is not None and (why := compare_steps(core, table, _by_pair(rows), mdp.initial, name)):
+    if check and core is not None and (why := compare_steps(core, table, by_pair(rows), mdp.initial, name)):
         warnings.warn(
             f"{name}: whether its step follows its table P was not checked, since {why}; check=False reads the table "
             "without this warning",
@@ -172,71 +170,3 @@ def _only_looks_on(wrapper: Any) -> bool:
             # an observation that is again the number of a state may be another number, and a policy would go by that
             return name == "Wrapper" or not hasattr(getattr(wrapper, "observation_space", None), "n")
     return False
-
-
-def _by_pair(rows: Sequence[tuple[Any, ...]]) -> dict[tuple[int, int], list[Outcome]]:
-    """{(state, action): outcomes in the table's order, equal ones added up}; a law as reward counts as any (NaN)."""
-    found: dict[tuple[int, int], dict[tuple[int, float, bool], float]] = {}
-    for state, action, probability, successor, reward, terminal in rows:
-        paid = math.nan if is_law(reward) else float(reward)
-        outcomes = found.setdefault((state, action), {})
-        key = int(successor), paid, bool(terminal)
-        outcomes[key] = outcomes.get(key, 0.0) + float(probability)
-    return {pair: [(p, *key) for key, p in outcomes.items()] for pair, outcomes in found.items()}
-
-
-def _rows(table: Any, name: str) -> tuple[list[tuple[Any, ...]], int, int]:
-    """(state, action, probability, next state, reward, terminated) rows, S and A."""
-    by_state = _entries(table, f"the table P of {name}")
-    rows: list[tuple[Any, ...]] = []
-    actions = 0
-    for state, entry in enumerate(by_state):
-        by_action = _entries(entry, f"P[{state}] of {name}")
-        actions = actions or len(by_action)
-        if len(by_action) != actions:
-            raise ValueError(
-                f"{name}: state {state} has {len(by_action)} actions, state 0 has {actions}; every action must be open "
-                "in every state"
-            )
-        for action, outcomes in enumerate(by_action):
-            for outcome in _entries(outcomes, f"P[{state}][{action}] of {name}"):
-                if not isinstance(outcome, Sequence | np.ndarray) or len(outcome) != 4:
-                    raise ValueError(
-                        f"P[{state}][{action}] of {name} holds {outcome!r}; expected (probability, next state, "
-                        "reward, terminated)"
-                    )
-                rows.append((state, action, *outcome))
-    return rows, len(by_state), actions
-
-
-def _entries(value: Any, what: str) -> list[Any]:
-    """Entries 0, 1, ... of a dict with those keys or of a sequence."""
-    if isinstance(value, Mapping):
-        if missing := [key for key in range(len(value)) if key not in value]:
-            raise ValueError(f"{what} has no entry {missing[0]}; its keys must be 0..{len(value) - 1}")
-        listed = [value[key] for key in range(len(value))]
-    elif isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes):
-        listed = list(value)
-    else:
-        raise TypeError(f"{what} is {value!r}; expected a dict or a list")
-    if not listed:
-        raise ValueError(f"{what} is empty")
-    return listed
-
-
-def _layout(core: Any, states: int) -> tuple[int, int] | None:
-    """Shape of the map, if the environment has one with as many cells as states."""
-    candidates = (
-        (getattr(core, "nrow", None), getattr(core, "ncol", None)),
-        getattr(core, "shape", None),
-        getattr(getattr(core, "desc", None), "shape", None),
-    )
-    for shape in candidates:
-        if (
-            isinstance(shape, tuple)
-            and len(shape) == 2
-            and all(isinstance(side, int | np.integer) for side in shape)
-            and shape[0] * shape[1] == states
-        ):
-            return int(shape[0]), int(shape[1])
-    return None

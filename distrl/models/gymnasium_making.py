@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 
-def constructor_defaults(name: str) -> dict[str, Any]:
+def constructor_defaults(name: str) -> dict[str, object]:
     """Defaults of the keywords that `gymnasium.make(name)` passes on to the environment, as far as they are known."""
     try:
         import gymnasium
@@ -24,7 +24,7 @@ def constructor_defaults(name: str) -> dict[str, Any]:
     return {each.name: each.default for each in parameters if each.default is not each.empty} | dict(spec.kwargs)
 
 
-def make_environment(name: str, kwargs: dict[str, Any]) -> Any:
+def make_environment(name: str, kwargs: dict[str, object]) -> Any:
     """What `gymnasium.make` gives, errors as one sentence; a deprecated id is followed to its successor.
 
     It is called from `from_gymnasium`, to whose caller its warning points.
@@ -57,7 +57,7 @@ def make_environment(name: str, kwargs: dict[str, Any]) -> Any:
     return make_environment(successor, kwargs)
 
 
-def _check_kinds(name: str, kwargs: dict[str, Any]) -> None:
+def _check_kinds(name: str, kwargs: dict[str, object]) -> None:
     """Python takes any text for True: refuse text, or another stranger, where the default is True or False."""
     defaults = constructor_defaults(name)
     for key, value in kwargs.items():

@@ -1,52 +1,33 @@
 """Markov decision processes."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._lazy import sparse
-from distrl._validation import (
-    MIXED_TOLERANCE,
-    SUM_TOLERANCE,
-    BoolArray,
-    FloatArray,
-    IntArray,
-    bool_array,
-    distribution,
-    float_array,
-    real_number,
-    refuse_other_order,
-    without_noise,
-)
-from distrl.models.laws import Law
-from distrl.models.mrp import (
-    MRP,
-    Arrays,
-    check_layout,
-    check_terminal_rows,
-    ending_states,
-    holds_laws,
-    refuse_terminal_rewards,
-    sparse_entries,
-    table_to_sparse,
-    terminal_sources,
-    transition_rows,
-    without_row,
-)
-from distrl.models.outcomes import OutcomeTable, build_table, end_absorbing
-from distrl.models.reading import count_of, outcome_columns, split_laws
+from distrl._validation import BoolArray, FloatArray, IntArray, distribution, real_number, refuse_other_order
+from distrl.models.arrays import rows_of_mdp
+from distrl.models.choices import Choices, end_absorbing
+from distrl.models.given import Matrices, Names, Rewards, TableLike
+from distrl.models.labels import labels_of
+from distrl.models.mrp import MRP, check_layout, refuse_beside_table
+from distrl.models.outcomes import OutcomeTable, build_table
+from distrl.models.policies import Policy, mixed_table, policy_matrix
+from distrl.models.reading import outcome_rows
+from distrl.models.to_arrays import Arrays, ending_states, table_to_sparse, terminal_sources
 
 
 class MDP:
-    """A Markov decision process with S states and A actions, all actions open in every state.
+    """A Markov decision process with S states and A actions, of which each state has all or some.
 
     Parameters
     ----------
     P : (A, S, S) array, or list of A matrices (S, S), dense or scipy.sparse
-        Transition probabilities, rows sum to 1 within 1e-9.
+        Transition probabilities, rows sum to 1 within 1e-9. Or an `OutcomeTable`, see `from_table`.
     rewards : (S,) | (S, A) | (A, S, S) numbers, list of A sparse (S, S), or laws nested [state] or [state][action]
     discount : float in [0, 1]
         1 is accepted; whether the return ends surely is checked for the policy.
@@ -54,8 +35,26 @@ class MDP:
         Order of the axes of arrays with three: (action, state, next state) or (state, action, next state), for `P` and
         `rewards` alike. None: "ass", save that an array (n, n, n), in which it cannot be told which comes first, is
         refused. A list holds one matrix for each action and needs no `axes`.
+    available : (S, A) mask, optional
+        Which actions each state has; None: all. The rows of `P` of the others may be zero or a distribution and are
+        not used. Every state needs an action; a terminal state of which none is marked has all.
+    states, actions : sequences of S and A names, optional
+        They come back in tables, files and errors, and a policy may be given by them. Everywhere else states and
+        actions are their positions.
     terminal, initial, layout, normalise
         As for `MRP`.
+
+    Attributes
+    ----------
+    outcomes : OutcomeTable
+        Its sources are the available (state, action) pairs, state by state: see `pairs` and `indptr`. Where every
+        state has every action, (state, action) is source `state * A + action`.
+    choices : Choices
+        The pairs.
+    discount, initial, layout
+        As they were given.
+    states, actions : sequences
+        The names, or `range(S)` and `range(A)`.
 
     Raises
     ------
@@ -64,14 +63,21 @@ class MDP:
 
     Notes
     -----
-    Stored as outcome rows (`.outcomes`), source index `state * A + action`. Evaluate a policy with
-    `distrl.evaluate(mdp, method, policy=...)` or through `mdp.under(policy)`.
+    Stored as outcome rows, never dense. Evaluate a policy with `distrl.evaluate(mdp, method, policy=...)` or through
+    `mdp.under(policy)`.
+
+    Examples
+    --------
+    >>> rows = [(0, 0, 1.0, 1, 5.0, False), (1, 0, 1.0, 1, 0.0, True), (1, 1, 1.0, 0, -1.0, False)]
+    >>> MDP.from_outcomes(rows, discount=0.9).available
+    array([[ True, False],
+           [ True,  True]])
     """
 
     def __init__(
         self,
-        P: Any,
-        rewards: Any,
+        P: Matrices | OutcomeTable,
+        rewards: Rewards | None,
         discount: float,
         terminal: ArrayLike | None = None,
         initial: ArrayLike | None = None,
@@ -79,67 +85,63 @@ class MDP:
         layout: tuple[int, int] | None = None,
         axes: str | None = None,
         normalise: bool = False,
+        available: Choices | ArrayLike | None = None,
+        states: Sequence[Hashable] | None = None,
+        actions: Sequence[Hashable] | None = None,
     ) -> None:
-        if axes not in ("ass", "sas", None):
-            raise ValueError(f"axes must be 'ass', 'sas' or None, got {axes!r}")
         refuse_other_order(terminal, "terminal")
         refuse_other_order(initial, "initial")
-        state, action, successor, probs, n, n_actions = _transition_stack(_actions_first(P, "P", axes))
-        mask = np.zeros(n, dtype=bool) if terminal is None else bool_array(terminal, "terminal", n)
-        ends = np.flatnonzero(np.repeat(mask, n_actions))
-        bare = without_row(
-            ends, state * n_actions + action, n * n_actions
-        )  # a terminal state without a row stays where it is
-        states, actions = np.append(state, bare // n_actions), np.append(action, bare % n_actions)
-        given_rewards = _actions_first(rewards, "rewards", axes)
-        values, laws, given = _rewards_of_rows(
-            given_rewards, states, actions, np.append(successor, bare // n_actions), n, n_actions
-        )
-        refuse_terminal_rewards(
-            mask[states], values, laws, given, lambda row: f"state {states[row]}, action {actions[row]}"
-        )
-        values, laws = values[: len(state)], laws[: len(state)]
-        live = ~mask[state]
-        for a in range(n_actions):
-            rows = ~live & (action == a)
-            check_terminal_rows(state[rows], probs[rows], n, f"action {a}: state")
-        table = build_table(
-            np.concatenate([(state * n_actions + action)[live], ends]),
-            np.concatenate([probs[live], np.ones(len(ends))]),
-            np.concatenate([successor[live], ends // n_actions]),
-            np.concatenate([values[live], np.zeros(len(ends))]),
-            np.concatenate([mask[successor[live]], np.ones(len(ends), dtype=bool)]),
-            np.concatenate([laws[live], np.full(len(ends), -1)]),
-            given,
-            n_sources=n * n_actions,
-            n_states=n,
-            describe=_describe(n_actions),
-            normalise=normalise,
-        )
-        self._setup(table, discount, initial, layout)
+        table = P if isinstance(P, OutcomeTable) else None
+        if table is not None:
+            refuse_beside_table(rewards=rewards, terminal=terminal)
+            self.choices = Choices.of_sources(table.n_sources, table.n_states, available)
+        else:
+            rows, self.choices = rows_of_mdp(P, rewards, terminal, axes, available)
+        n, pairs = self.choices.n_states, len(self.choices.actions)
+        self.states = labels_of(states, "states", n)
+        self.actions = labels_of(actions, "actions", self.choices.n_actions)
+        if table is None:
+            named = self.choices.described(self.states, self.actions)
+            table = build_table(rows, n_sources=pairs, n_states=n, describe=named, normalise=normalise)
+        self.outcomes = table
+        self.discount = real_number(discount, "discount", low=0.0, high=1.0)
+        self.initial = None if initial is None else distribution(initial, "initial", n)
+        self.layout = check_layout(layout, n)
 
-    @classmethod
-    def _from_table(
-        cls, table: OutcomeTable, discount: float, initial: Any = None, layout: tuple[int, int] | None = None
-    ) -> "MDP":
-        model = cls.__new__(cls)
-        model._setup(table, discount, initial, layout)
-        return model
+    @staticmethod
+    def from_table(
+        table: OutcomeTable,
+        discount: float,
+        initial: ArrayLike | None = None,
+        layout: tuple[int, int] | None = None,
+        *,
+        available: Choices | ArrayLike | None = None,
+        states: Sequence[Hashable] | None = None,
+        actions: Sequence[Hashable] | None = None,
+    ) -> MDP:
+        """The MDP of a table whose sources are the available pairs. The table is taken as it is, unchecked.
 
-    @classmethod
+        `build_table` makes and checks one. `available` is a mask (S, A) or the pairs themselves, None where every state
+        has every action; all else is as for `MDP`.
+        """
+        named: dict[str, Any] = {"available": available, "states": states, "actions": actions}
+        return MDP(table, None, discount, initial=initial, layout=layout, **named)
+
+    _from_table = from_table
+
+    @staticmethod
     def from_outcomes(
-        cls,
-        rows: Any,
+        rows: TableLike,
         discount: float,
         columns: Mapping[str, str | None] | None = None,
         absorbing: str | None = None,
         normalise: bool | None = False,
         *,
-        states: int | None = None,
-        actions: int | None = None,
+        states: Names = None,
+        actions: Names = None,
         initial: ArrayLike | None = None,
         layout: tuple[int, int] | None = None,
-    ) -> "MDP":
+    ) -> MDP:
         """From rows of (state, action, probability, next_state, reward, terminal).
 
         Parameters
@@ -148,9 +150,10 @@ class MDP:
             A data frame, a mapping of columns, a sequence of mappings or of named tuples, or a structured array has
             names and is read by them: ours, or prob, new_state, done, terminated, idstatefrom, idaction, idstateto and
             others in `distrl.models.reading.ALIASES`, whatever their case. Anything else is read by position. `reward`
-            may be a law. Repeated rows of one (state, action, next state) add up; every (state, action) needs rows; a
-            terminal outcome ends the return after its reward. Columns that are not needed are passed over, but for
-            `discount` and a varying `idoutcome`, which would change the model.
+            may be a law. Repeated rows of one (state, action, next state) add up; an action without rows in a state is
+            not available there, and every state needs one that is; a terminal outcome ends the return after its
+            reward. Columns that are not needed are passed over, but for `discount` and a varying `idoutcome`, which
+            would change the model. States and actions are numbers from 0, or names: text.
         discount : float in [0, 1]
         columns : {our name: theirs}, optional
             For columns with other names. {"terminal": None}: there is no such column, and no outcome ends the return;
@@ -162,8 +165,9 @@ class MDP:
         normalise : bool
             Divide the rows of a (state, action) that do not sum to 1 by their sum, with a UserWarning that says which
             was furthest off, instead of refusing them.
-        states, actions : int, optional
-            Their numbers; by default one more than the largest index in sight.
+        states, actions : int or sequence of names, optional
+            Their numbers; by default one more than the largest index in sight. Or their names in the order of their
+            positions, which the rows use then; by default names are counted in the order in which they come.
         initial, layout
             As for `MRP`.
 
@@ -179,34 +183,24 @@ class MDP:
         """
         number = real_number(discount, "discount", low=0.0, high=1.0)
         names = ("state", "action", "probability", "next_state", "reward", "terminal")
-        read, given = outcome_columns(rows, names, columns)
-        n = count_of(states, "states", read["state"], read["next_state"])
-        n_actions = count_of(actions, "actions", read["action"])
-        table = build_table(
-            read["state"] * n_actions + read["action"],
-            read["probability"],
-            read["next_state"],
-            read["reward"],
-            read["terminal"],
-            read["law"],
-            given,
-            n_sources=n * n_actions,
-            n_states=n,
-            describe=_describe(n_actions),
-            normalise=normalise,
-        )
-        table = end_absorbing(table, absorbing, number, _describe(n_actions))
-        return cls._from_table(table, discount, initial, layout)
+        ids, read, choices = outcome_rows(rows, names, columns, states, actions)
+        describe = choices.described(ids.states, ids.actions)
+        n, pairs = choices.n_states, len(choices.actions)
+        table = build_table(read, n_sources=pairs, n_states=n, describe=describe, normalise=normalise)
+        table = end_absorbing(table, absorbing, number, choices.states, describe)
+        named: dict[str, Any] = {"available": choices, "states": ids.states, "actions": ids.actions}
+        return MDP.from_table(table, discount, initial, layout, **named)
 
-    def _setup(self, table: OutcomeTable, discount: float, initial: Any, layout: tuple[int, int] | None) -> None:
-        self.outcomes = table
-        self.discount = real_number(discount, "discount", low=0.0, high=1.0)
-        self.initial = None if initial is None else distribution(initial, "initial", table.n_states)
-        self.layout = check_layout(layout, table.n_states)
+    def with_discount(self, discount: float) -> Self:
+        """The same model with another discount."""
+        model = copy(self)
+        model.discount = real_number(discount, "discount", low=0.0, high=1.0)
+        return model
 
     def __repr__(self) -> str:
-        rows = len(self.outcomes.probs)
-        return f"MDP(states={self.n_states}, actions={self.n_actions}, outcomes={rows}, discount={self.discount:g})"
+        rows, numbers = len(self.outcomes.probs), self.choices.numbers
+        actions = f"{self.n_actions}" if self.choices.even else f"{numbers.min()} to {numbers.max()}"
+        return f"MDP(states={self.n_states}, actions={actions}, outcomes={rows}, discount={self.discount:g})"
 
     @property
     def n_states(self) -> int:
@@ -215,64 +209,60 @@ class MDP:
 
     @property
     def n_actions(self) -> int:
-        """Number of actions A."""
-        return self.outcomes.n_sources // self.outcomes.n_states
+        """Number of actions A; a state may have fewer, see `available`."""
+        return self.choices.n_actions
+
+    @property
+    def available(self) -> BoolArray:
+        """(S, A) mask of the actions that each state has."""
+        return self.choices.available
+
+    @property
+    def pairs(self) -> IntArray:
+        """(pairs, 2) the (state, action) of every source of `outcomes`."""
+        return np.stack([self.choices.states, self.choices.actions], axis=1)
+
+    @property
+    def indptr(self) -> IntArray:
+        """(S + 1,) pairs `indptr[s]:indptr[s + 1]` are those of state s."""
+        return self.choices.indptr
+
+    @property
+    def state_rows(self) -> IntArray:
+        """(S + 1,) rows `state_rows[s]:state_rows[s + 1]` of `outcomes` are those of state s."""
+        return self.outcomes.indptr[self.choices.indptr]
 
     @property
     def expected_rewards(self) -> FloatArray:
-        """(S, A) mean one-step rewards."""
-        return self.outcomes.expected_rewards.reshape(self.n_states, self.n_actions)
+        """(S, A) mean one-step rewards, NaN where an action is not available."""
+        return np.asarray(self.choices.matrix(self.outcomes.expected_rewards, np.nan))
 
     @property
     def terminal(self) -> BoolArray:
         """(S,) mask of the states whose return is surely 0 under every action."""
-        per_pair = terminal_sources(self.outcomes).reshape(self.n_states, self.n_actions)
-        return np.asarray(per_pair.all(axis=1), dtype=np.bool_)
+        return np.asarray(self.choices.matrix(terminal_sources(self.outcomes), True).all(axis=1), dtype=np.bool_)
 
-    def policy_matrix(self, policy: Any) -> FloatArray:
+    def policy_matrix(self, policy: Policy) -> FloatArray:
         """`policy` as an (S, A) matrix of action probabilities.
 
         Parameters
         ----------
-        policy : (S,) ints, (S, A) probabilities, or "uniform"
+        policy : (S,) ints, (S, A) probabilities, "uniform", or by name {state: action or {action: probability}}
+            "uniform" is uniform over the actions that a state has.
 
         Raises
         ------
         ValueError, TypeError
-            If it is not a policy of this MDP, naming the state.
+            If it is not a policy of this MDP, naming the state, and the action where that is not available there.
         """
-        shape = (self.n_states, self.n_actions)
-        if isinstance(policy, str):
-            if policy != "uniform":
-                raise ValueError(
-                    f"policy {policy!r} is not known; give 'uniform', (S,) actions or (S, A) probabilities"
-                )
-            return np.full(shape, 1.0 / self.n_actions)
-        refuse_other_order(policy, "policy")
-        array = without_noise(float_array(policy, "policy", ndim=(1, 2)))
-        if array.ndim == 1:
-            if array.shape != (self.n_states,):
-                raise ValueError(f"policy must have shape ({self.n_states},) or {shape}, got {array.shape}")
-            wrong = (array != np.floor(array)) | (array < 0) | (array >= self.n_actions)
-            if wrong.any():
-                state = int(np.argmax(wrong))
-                raise ValueError(f"policy[{state}] is {array[state]:g}, not an action in 0..{self.n_actions - 1}")
-            return np.eye(self.n_actions)[array.astype(np.int64)]
-        if array.shape != shape:
-            raise ValueError(f"policy must have shape ({self.n_states},) or {shape}, got {array.shape}")
-        if (array < 0).any():
-            state, action = (int(i) for i in np.argwhere(array < 0)[0])
-            raise ValueError(f"policy[{state}, {action}] is {array[state, action]:g}; probabilities cannot be negative")
-        with np.errstate(over="ignore"):
-            sums = array.sum(axis=1)
-        unfair = np.abs(sums - 1.0) > SUM_TOLERANCE
-        if unfair.any():
-            state = int(np.argmax(unfair))
-            raise ValueError(f"policy[{state}] sums to {sums[state]:.12g}, not 1; divide it by its sum")
-        return array
+        return policy_matrix(policy, self.choices, self.states, self.actions)
 
-    def under(self, policy: Any) -> MRP:
-        """The MRP that follows `policy`: (S,) ints, (S, A) probabilities, or "uniform".
+    def pair_weights(self, policy: Policy) -> FloatArray:
+        """(pairs,) the probability that `policy` takes the pair's action in its state; otherwise as `policy_matrix`."""
+        return self.choices.values(self.policy_matrix(policy))
+
+    def under(self, policy: Policy) -> MRP:
+        """The MRP that follows `policy`: (S,) ints, (S, A) probabilities, "uniform", or by name.
 
         Time and memory O(number of outcomes).
 
@@ -281,142 +271,20 @@ class MDP:
         ValueError, TypeError
             If it is not a policy, or at discount 1 if it need not end (naming a state from which it does not).
         """
-        weights = self.policy_matrix(policy).ravel()
-        table = self.outcomes
-        rows = np.flatnonzero(weights[table.sources] > 0)
-        mixed = build_table(
-            table.sources[rows] // self.n_actions,
-            table.probs[rows] * weights[table.sources[rows]],
-            table.next_states[rows],
-            table.rewards[rows],
-            table.terminals[rows],
-            table.laws[rows],
-            table.reward_laws,
-            n_sources=self.n_states,
-            n_states=self.n_states,
-            describe=lambda source: f"state {source} under the policy",
-            tolerance=MIXED_TOLERANCE,
-        )
-        shape = (self.n_states, self.n_actions)
-        lacking = np.abs(weights.reshape(shape).sum(axis=1) - 1.0)  # what the policy lacks itself
-        lacking[lacking <= np.finfo(np.float64).eps * (8.0 + self.n_actions)] = 0.0
-        defects = lacking + (weights * table.defects).reshape(shape).sum(axis=1)
-        if defects.any():  # those of two actions must not cancel
-            mixed = replace(mixed.whole, known_defects=defects)
-        return MRP._from_table(mixed, self.discount, self.initial, self.layout)
+        mixed = mixed_table(self.outcomes, self.policy_matrix(policy), self.choices, self.states)
+        return MRP.from_table(mixed, self.discount, self.initial, self.layout, states=self.states)
 
     def to_sparse(self) -> Arrays:
-        """(P, R, terminal): two lists of A CSR arrays (S, S) and a mask; see `MRP.to_sparse`."""
-        n_actions, terminal = self.n_actions, ending_states(self.outcomes, self.terminal)
-        p, r = table_to_sparse(self.outcomes, terminal, _describe(n_actions))
-        return Arrays(
-            [p[a::n_actions] for a in range(n_actions)], [r[a::n_actions] for a in range(n_actions)], terminal
-        )
+        """(P, R, terminal): two lists of A CSR arrays (S, S) and a mask; see `MRP.to_sparse`.
+
+        The rows of an action where it is not available are zero; with `available=mdp.available` they build this model.
+        """
+        terminal = ending_states(self.outcomes, self.terminal)
+        stacked = table_to_sparse(self.outcomes, terminal, self.choices.described(self.states, self.actions))
+        p, r = ([self.choices.of_action(a, matrix) for a in range(self.n_actions)] for matrix in stacked)
+        return Arrays(p, r, terminal)
 
     def to_dense(self) -> Arrays:
-        """(P, R, terminal) as arrays of shape (A, S, S), (A, S, S), (S,). Memory O(A S^2)."""
+        """(P, R, terminal) as arrays of shape (A, S, S), (A, S, S), (S,); see `to_sparse`. Memory O(A S^2)."""
         p, r, terminal = self.to_sparse()
         return Arrays(np.stack([m.toarray() for m in p]), np.stack([m.toarray() for m in r]), terminal)
-
-
-def _describe(n_actions: int) -> Any:
-    return lambda source: f"state {source // n_actions}, action {source % n_actions}"
-
-
-def _actions_first(given: Any, name: str, axes: str | None) -> Any:
-    """An array of three axes as (action, state, next state); anything else as it is.
-
-    An (n, n, n) array whose order nobody gave, and whose two readings differ, is refused: rows sum to 1 in both.
-    """
-    listed = isinstance(given, Sequence) and not isinstance(given, str | bytes)
-    refuse_other_order(given, name)
-    for number, matrix in enumerate(given if listed else ()):
-        refuse_other_order(matrix, f"{name}[{number}]")
-    if sparse.issparse(given) or (listed and any(sparse.issparse(matrix) for matrix in given)):
-        if axes == "sas":
-            raise ValueError(f"axes='sas' is for arrays; sparse {name} are a list of one (S, S) matrix for each action")
-        return given
-    if holds_laws(given):
-        return given
-    array = float_array(given, name)
-    if array.ndim != 3:
-        return array
-    if axes == "sas":
-        return array.transpose(1, 0, 2)
-    first, second, last = array.shape
-    if axes is None and first == last != second:
-        raise ValueError(
-            f"{name} has shape {array.shape}, which is not (action, state, next state); "
-            "give axes='sas' if it is (state, action, next state)"
-        )
-    ambiguous = axes is None and not listed and first == second == last
-    if ambiguous and not np.array_equal(array, array.transpose(1, 0, 2)):
-        raise ValueError(
-            f"{name} has shape {array.shape}, so it cannot be told whether actions or states come first; "
-            "give axes='ass' for (action, state, next state) or axes='sas' for (state, action, next state)"
-        )
-    return array
-
-
-def _transition_stack(P: Any) -> tuple[IntArray, IntArray, IntArray, FloatArray, int, int]:
-    """(state, action, successor, probability) of the non-zero entries, S and A."""
-    if sparse.issparse(P):
-        raise ValueError("P must be an (A, S, S) array or a list of A sparse matrices, got a single sparse matrix")
-    if isinstance(P, Sequence) and any(sparse.issparse(matrix) for matrix in P):
-        matrices = list(P)
-    else:
-        dense = float_array(P, "P", ndim=3)
-        matrices = list(dense)
-    if not matrices:
-        raise ValueError("P holds no action; an MDP needs at least one")
-    parts = [transition_rows(matrix, f"P[{a}]") for a, matrix in enumerate(matrices)]
-    sizes = [part[3] for part in parts]
-    if len(set(sizes)) > 1:
-        raise ValueError(f"the matrices of P differ in size: {sizes}")
-    action = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
-    state, successor, probs = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    return state, action, successor, probs, sizes[0], len(parts)
-
-
-def _rewards_of_rows(
-    rewards: Any, state: IntArray, action: IntArray, successor: IntArray, n: int, n_actions: int
-) -> tuple[FloatArray, IntArray, list[Law]]:
-    """Reward, law index and the laws, for the rows (state[i], action[i], successor[i])."""
-    constant = np.full(len(state), -1)
-    shapes = f"({n},), ({n}, {n_actions}) or ({n_actions}, {n}, {n})"
-    if sparse.issparse(rewards) or (isinstance(rewards, Sequence) and any(sparse.issparse(m) for m in rewards)):
-        if sparse.issparse(rewards) or len(rewards) != n_actions or not all(sparse.issparse(m) for m in rewards):
-            raise ValueError(f"sparse rewards must be a list of {n_actions} matrices, one for each action")
-        values = np.zeros(len(state))
-        for a, matrix in enumerate(rewards):
-            rows = action == a
-            values[rows] = sparse_entries(matrix, f"rewards[{a}]", n, state[rows], successor[rows])
-        return values, constant, []
-    if holds_laws(rewards):
-        return _laws_of_rows(rewards, state, action, n, n_actions)
-    array = float_array(rewards, "rewards", ndim=(1, 2, 3))
-    if array.shape == (n,):
-        return array[state], constant, []
-    if array.shape == (n, n_actions):
-        return array[state, action], constant, []
-    if array.shape == (n_actions, n, n):
-        return array[action, state, successor], constant, []
-    raise ValueError(f"rewards must have shape {shapes}, got {array.shape}")
-
-
-def _laws_of_rows(
-    rewards: Any, state: IntArray, action: IntArray, n: int, n_actions: int
-) -> tuple[FloatArray, IntArray, list[Law]]:
-    if isinstance(rewards, Law) or hasattr(rewards, "cdf") or len(rewards) != n:
-        raise ValueError(f"rewards with laws must be nested [state] or [state][action] with {n} states")
-    per_pair: list[Any] = []
-    for s, entry in enumerate(rewards):
-        if isinstance(entry, Sequence | np.ndarray):
-            if len(entry) != n_actions:
-                raise ValueError(f"rewards[{s}] holds {len(entry)} entries, one for each of {n_actions} actions needed")
-            per_pair.extend(entry)
-        else:
-            per_pair.extend([entry] * n_actions)
-    values, index, laws = split_laws(per_pair, "rewards (state * actions + action)")
-    source = state * n_actions + action
-    return values[source], index[source], laws

@@ -10,13 +10,33 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from distrl._lazy import csgraph, sparse
 from distrl._validation import LARGEST_NUMBER, SUM_TOLERANCE, BoolArray, FloatArray, IntArray, without_noise
 from distrl.models.laws import Law
+
+
+class Rows(NamedTuple):
+    """Outcomes as parallel columns, one row an outcome, in any order: what `build_table` makes a table of.
+
+    `laws` is an index into `reward_laws`, -1 for the constant that `rewards` holds.
+    """
+
+    sources: IntArray
+    probs: FloatArray
+    next_states: IntArray
+    rewards: FloatArray
+    terminals: BoolArray
+    laws: IntArray
+    reward_laws: Sequence[Law]
+
+    def take(self, rows: IntArray) -> Rows:
+        """Some of the rows."""
+        columns: list[Any] = [*(column[rows] for column in self[:-1]), self.reward_laws]
+        return Rows(*columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +82,12 @@ class OutcomeTable:
     def sources(self) -> IntArray:
         """(n,) the source of each row."""
         return np.repeat(np.arange(self.n_sources), np.diff(self.indptr))
+
+    @property
+    def rows(self) -> Rows:
+        """The table's columns."""
+        columns = (self.sources, self.probs, self.next_states, self.rewards, self.terminals, self.laws)
+        return Rows(*columns, self.reward_laws)
 
     @cached_property
     def continuation(self) -> sparse.csr_array:
@@ -138,13 +164,7 @@ class OutcomeTable:
 
 
 def build_table(
-    sources: IntArray,
-    probs: FloatArray,
-    next_states: IntArray,
-    rewards: FloatArray,
-    terminals: BoolArray,
-    laws: IntArray,
-    reward_laws: Sequence[Law],
+    rows: Rows,
     *,
     n_sources: int,
     n_states: int,
@@ -165,6 +185,7 @@ def build_table(
     """
     if not (normalise is None or isinstance(normalise, bool)):
         raise TypeError(f"normalise must be True or False, got {normalise!r}")
+    sources, probs, next_states, rewards, terminals, laws, given = rows
     probs = without_noise(probs)
     if (probs < 0).any():
         row = int(np.argmax(probs < 0))
@@ -201,20 +222,16 @@ def build_table(
             f"{describe(int(sources[row]))} has a reward of {rewards[row]:g}, beyond {LARGEST_NUMBER:g} in size; "
             "scale the rewards down"
         )
-    rewards, laws, distinct = _merge_laws(rewards + 0.0, laws, reward_laws)  # + 0.0 turns -0.0 into 0.0
-    rows = np.flatnonzero(probs > 0)
-    rows = rows[np.lexsort((next_states[rows], rewards[rows], laws[rows], terminals[rows], sources[rows]))]
-    fresh = np.ones(len(rows), dtype=np.bool_)
-    fresh[1:] = False
-    for column in (sources, terminals, laws, rewards, next_states):
-        key = np.asarray(column)[rows]
-        fresh[1:] |= key[1:] != key[:-1]
-    starts = np.flatnonzero(fresh)
-    first = rows[starts]
+    rewards, laws, distinct = _merge_laws(rewards + 0.0, laws, given)  # + 0.0 turns -0.0 into 0.0
+    kept = np.flatnonzero(probs > 0)
+    keys = (next_states, rewards, laws, terminals, sources)
+    order = kept[np.lexsort([key[kept] for key in keys])]
+    starts = np.flatnonzero(starts_of_runs(*(key[order] for key in keys)))
+    first = order[starts]
     return OutcomeTable(
         n_states=n_states,
         indptr=np.searchsorted(sources[first], np.arange(n_sources + 1)).astype(np.int64),
-        probs=np.add.reduceat(probs[rows], starts),
+        probs=np.add.reduceat(probs[order], starts),
         next_states=next_states[first],
         rewards=rewards[first],
         terminals=terminals[first],
@@ -223,37 +240,13 @@ def build_table(
     )
 
 
-def end_absorbing(
-    table: OutcomeTable, choice: str | None, discount: float, describe: Callable[[int], str]
-) -> OutcomeTable:
-    """`table`, with returns that end in its absorbing states: those whose every row is a loop of reward 0.
-
-    Parameters
-    ----------
-    choice : "end", "keep" or None
-        end: such a state is terminal, as in `MRP(terminal=mask)`: a move into it ends the return after the move's
-        reward. keep: it loops. The law of the return is the same. None: "end" at discount 1, where a return has to
-        end, else "keep".
-    """
-    if choice not in ("end", "keep", None):
-        raise ValueError(f"absorbing must be 'end', 'keep' or None, got {choice!r}")
-    if choice == "keep" or (choice is None and discount != 1.0):
-        return table
-    states = table.sources // (table.n_sources // table.n_states)
-    loop = (table.next_states == states) & (table.rewards == 0.0) & (table.laws == -1) & ~table.terminals
-    absorbing = np.bincount(states, weights=~loop, minlength=table.n_states) == 0
-    return build_table(
-        table.sources,
-        table.probs,
-        table.next_states,
-        table.rewards,
-        table.terminals | absorbing[table.next_states],
-        table.laws,
-        table.reward_laws,
-        n_sources=table.n_sources,
-        n_states=table.n_states,
-        describe=describe,
-    )
+def starts_of_runs(*columns: np.ndarray) -> BoolArray:
+    """(n,) mask of the rows that differ in some column from the row before; the first row is one of them."""
+    fresh = np.ones(len(columns[0]), dtype=np.bool_)
+    fresh[1:] = False
+    for column in columns:
+        fresh[1:] |= column[1:] != column[:-1]
+    return fresh
 
 
 def _sum_by(index: IntArray, weights: FloatArray, size: int) -> FloatArray:

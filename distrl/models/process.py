@@ -1,12 +1,14 @@
 """The Markov reward process that a verb works on."""
 
-from numpy.typing import ArrayLike
-
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.models.policies import Policy
+
+#: What the verbs take.
+Model = MRP | MDP
 
 
-def as_mrp(model: MRP | MDP, policy: ArrayLike | None) -> MRP:
+def as_mrp(model: Model, policy: Policy | None) -> MRP:
     """`model` itself, or the process that `policy` makes of a decision process.
 
     Raises

@@ -5,23 +5,28 @@ blanks and a byte order mark make no difference to a name. What is looked for is
 `ALIASES`: those of Gymnasium's tables, of logs of transitions, and of the CSV files of CRAAM and its relatives.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from distrl._validation import (
+    BoolArray,
     FloatArray,
     IntArray,
     bool_array,
     float_array,
-    int_array,
     real_number,
     refuse_masked,
     shortened,
-    whole_number,
 )
-from distrl.models.laws import Law, as_law
+from distrl.models.choices import Choices
+from distrl.models.given import Names, TableLike
+from distrl.models.ids import Ids, choices_of, ids_of
+from distrl.models.laws import Law, as_law, is_law
+from distrl.models.outcomes import Rows
 
 ALIASES = {
     "state": ("states", "obs", "observation", "observations", "idstatefrom"),
@@ -38,56 +43,71 @@ _TELLING = {
 }
 
 
-def outcome_columns(
-    rows: Any, names: tuple[str, ...], columns: Mapping[str, str | None] | None = None
-) -> tuple[dict[str, Any], list[Law]]:
-    """Columns of outcome rows as checked arrays, `law` (an index, -1 for a number) and the laws among the rewards."""
+class Log(NamedTuple):
+    """Logged transitions, one an entry."""
+
+    ids: Ids
+    rewards: FloatArray
+    terminals: BoolArray
+
+
+def outcome_rows(
+    rows: TableLike,
+    names: tuple[str, ...],
+    columns: Mapping[str, str | None] | None,
+    states: Names,
+    actions: Names = None,
+) -> tuple[Ids, Rows, Choices]:
+    """Outcome rows, checked; their sources are the pairs of the `Choices`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the column and the row, or the state without a row.
+    """
     rows = _listed(rows)
     raw = _named_columns(rows, names, columns, "rows", may_lack_terminal=True)
     if raw is None:
         raw = _columns_in_order(rows, names)
-    read: dict[str, Any] = {"probability": float_array(raw["probability"], "rows: probability", ndim=1)}
-    length = len(read["probability"])
-    if not length:
+    probs = float_array(raw["probability"], "rows: probability", ndim=1)
+    if not len(probs):
         raise ValueError("rows is empty; a model needs at least one outcome")
-    for name in ("state", "action", "next_state"):
-        if name in raw:
-            read[name] = _indices(raw[name], f"rows: {name}", length)
-    for name in ("state", "action"):
-        if name in raw and read[name].min() == 1:  # every position needs rows, so this is a numbering from 1
-            raise ValueError(
-                f"{name} 0 has no outcome: {name}s are counted from 1 here, positions begin at 0; subtract 1"
-            )
-    read["terminal"] = bool_array(raw["terminal"], "rows: terminal", length)
-    read["reward"], read["law"], laws = split_laws(raw["reward"], "rows: reward")
-    if len(read["reward"]) != length:
-        raise ValueError(f"rows: reward has {len(read['reward'])} entries, probability has {length}")
-    return read, laws
+    ids = ids_of(raw, states, actions, "rows", len(probs))
+    terminals = bool_array(raw["terminal"], "rows: terminal", len(probs))
+    rewards, law, laws = split_laws(raw["reward"], "rows: reward")
+    if len(rewards) != len(probs):
+        raise ValueError(f"rows: reward has {len(rewards)} entries, probability has {len(probs)}")
+    choices = choices_of(ids)
+    sources = choices.sources(ids.state, ids.action)
+    return ids, Rows(sources, probs, ids.next_state, rewards, terminals, law, laws), choices
 
 
 def transition_columns(
-    rows: Any, names: tuple[str, ...], columns: Mapping[str, str | None] | None = None
-) -> dict[str, Any]:
-    """Columns of logged transitions as checked arrays."""
+    rows: TableLike,
+    names: tuple[str, ...],
+    columns: Mapping[str, str | None] | None,
+    states: Names,
+    actions: Names = None,
+) -> Log:
+    """Logged transitions, checked.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the column and the row.
+    """
     rows = _listed(rows)
     raw = _named_columns(rows, names, columns, "transitions", may_lack_terminal=False)
     if raw is None:
-        array = float_array(rows, "transitions", ndim=2)
-        if array.shape[1] != len(names):
-            raise ValueError(f"transitions have {array.shape[1]} columns; expected {', '.join(names)}")
-        raw = {name: array[:, k] for k, name in enumerate(names)}
-    read: dict[str, Any] = {"reward": float_array(raw["reward"], "transitions: reward", ndim=1)}
-    length = len(read["reward"])
-    if not length:
+        raw = _columns_of_log(rows, names)
+    rewards = float_array(raw["reward"], "transitions: reward", ndim=1)
+    if not len(rewards):
         raise ValueError("transitions is empty; an empirical model needs at least one")
-    for name in ("state", "action", "next_state"):
-        if name in raw:
-            read[name] = _indices(raw[name], f"transitions: {name}", length)
-    read["terminal"] = bool_array(raw["terminal"], "transitions: terminal", length)
-    return read
+    ids = ids_of(raw, states, actions, "transitions", len(rewards))
+    return Log(ids, rewards, bool_array(raw["terminal"], "transitions: terminal", len(rewards)))
 
 
-def split_laws(entries: Sequence[Any], name: str) -> tuple[FloatArray, IntArray, list[Law]]:
+def split_laws(entries: Sequence[object] | np.ndarray, name: str) -> tuple[FloatArray, IntArray, list[Law]]:
     """Numbers, law indices (-1: a number) and laws of a flat sequence that mixes both."""
     if isinstance(entries, np.ndarray) and entries.dtype.kind in "iuf":
         return float_array(entries, name, ndim=1), np.full(len(entries), -1), []
@@ -97,34 +117,12 @@ def split_laws(entries: Sequence[Any], name: str) -> tuple[FloatArray, IntArray,
     index = np.full(len(entries), -1)
     laws: list[Law] = []
     for position, entry in enumerate(entries):
-        if isinstance(entry, Law) or hasattr(entry, "cdf"):
+        if is_law(entry):
             index[position] = len(laws)
             laws.append(as_law(entry, f"{name}[{position}]"))
         else:
             values[position] = real_number(entry, f"{name}[{position}]")
     return values, index, laws
-
-
-def count_of(given: Any, name: str, sources: IntArray, *others: IntArray) -> int:
-    """A number of states or actions, as given or one more than the largest index; each needs a row in `sources`."""
-    largest = max(int(index.max()) for index in (sources, *others))
-    count = largest + 1 if given is None else whole_number(given, name, low=1)
-    if largest >= count:
-        raise ValueError(f"rows name index {largest}, but {name}={count}")
-    if count > len(sources):  # before any arithmetic with a stray index of 1e15
-        present = np.append(np.unique(sources), -1)
-        missing = int(np.argmax(present != np.arange(len(present))))
-        raise ValueError(f"{name.removesuffix('s')} {missing} has no outcome; every one needs rows that sum to 1")
-    return count
-
-
-def _indices(column: Any, name: str, length: int) -> IntArray:
-    if np.asarray(column).dtype == np.bool_:  # 0 and 1, had somebody not mistaken the order of the columns
-        raise TypeError(f"{name} holds booleans, not positions; look at the order of the columns")
-    indices = int_array(column, name, low=0)
-    if len(indices) != length:
-        raise ValueError(f"{name} has {len(indices)} entries, other columns have {length}")
-    return indices
 
 
 def _listed(rows: Any) -> Any:
@@ -133,11 +131,21 @@ def _listed(rows: Any) -> Any:
     return rows if lasting or not hasattr(rows, "__iter__") else list(rows)
 
 
-def _columns_in_order(rows: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    refuse_masked(rows, "rows")
+def _columns_of_log(rows: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    entries = (each for row in rows if isinstance(row, tuple | list) for each in row) if isinstance(rows, list) else ()
+    if any(isinstance(each, str) for each in entries):  # names of states or actions
+        return _columns_in_order(rows, names, "transitions")
+    array = float_array(rows, "transitions", ndim=2)
+    if array.shape[1] != len(names):
+        raise ValueError(f"transitions have {array.shape[1]} columns; expected {', '.join(names)}")
+    return {name: array[:, k] for k, name in enumerate(names)}
+
+
+def _columns_in_order(rows: Any, names: tuple[str, ...], what: str = "rows") -> dict[str, Any]:
+    refuse_masked(rows, what)
     if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] == len(names):
         return {name: rows[:, k] for k, name in enumerate(names)}
-    wanted = f"rows must be a table or a sequence of ({', '.join(names)}), got {shortened(rows)}"
+    wanted = f"{what} must be a table or a sequence of ({', '.join(names)}), got {shortened(rows)}"
     if isinstance(rows, str | bytes):
         raise TypeError(wanted)
     try:
@@ -148,7 +156,7 @@ def _columns_in_order(rows: Any, names: tuple[str, ...]) -> dict[str, Any]:
         raise ValueError("rows is empty; a model needs at least one outcome")
     for number, row in enumerate(listed):
         if len(row) != len(names):
-            raise ValueError(f"rows[{number}] has {len(row)} entries; expected ({', '.join(names)})")
+            raise ValueError(f"{what}[{number}] has {len(row)} entries; expected ({', '.join(names)})")
     return dict(zip(names, zip(*listed, strict=True), strict=True))
 
 

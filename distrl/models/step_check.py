@@ -25,7 +25,7 @@ Outcome = tuple[float, int, float, bool]
 
 
 def compare_steps(
-    env: Any, table: Any, rows: Mapping[tuple[int, int], Sequence[Outcome]], initial: FloatArray | None, name: str
+    env: object, table: object, rows: Mapping[tuple[int, int], Sequence[Outcome]], initial: FloatArray | None, name: str
 ) -> str | None:
     """Raise if `env.step` contradicts the table; say why if the two cannot be compared.
 
@@ -60,7 +60,7 @@ def compare_steps(
         return None  # a table and nothing else
     with _same_global_generators():
         try:
-            walker = copy.deepcopy(env, {id(table): table})
+            walker: Any = copy.deepcopy(env, {id(table): table})
             if getattr(walker, "render_mode", None) is not None:
                 walker.render_mode = None
         except Exception as error:  # windows, sockets, locks: whatever an environment may hold
@@ -82,13 +82,16 @@ def _walk(
 ) -> dict[tuple[int, int], list[int]]:
     """{(state, action): index of the outcome that was seen, for each step}, or an error at the first that P lacks."""
     rng = np.random.default_rng(0)
-    states, actions = (1 + max(pair[k] for pair in rows) for k in (0, 1))
+    actions: dict[int, list[int]] = {}
+    for state, action in sorted(rows):
+        actions.setdefault(state, []).append(action)
+    states = len(actions)
     seen: dict[tuple[int, int], list[int]] = {}
     state = left = episode = 0
     for _ in range(STEPS):
         if left == 0:
             state, left, episode = _started(env, episode, states, initial, rng, name), _LONGEST, episode + 1
-        pair = state, int(rng.integers(actions))
+        pair = state, actions[state][int(rng.integers(len(actions[state])))]
         with _blamed(name, f"step({pair[1]}) in state {state}"):
             observation, reward, ended, cut = _stepped(env.step(pair[1]))
         state, left = _as_state(observation, states), left - 1

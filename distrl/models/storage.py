@@ -9,13 +9,16 @@ import numpy as np
 
 from distrl._files import one_line, path_of, read_npz, write_npz
 from distrl._validation import MIXED_TOLERANCE, bool_array, float_array, int_array, whole_number
+from distrl.models.choices import Choices
 from distrl.models.laws import FiniteLaw, LatticeLaw, Law, ScipyLaw, as_law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.models.outcomes import build_table
+from distrl.models.outcomes import Rows, build_table
 
 FORMAT = "distrl model"
 _VERSION = 1
+#: The fields of a file: arrays by name.
+Fields = dict[str, Any]
 
 
 def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
@@ -26,28 +29,30 @@ def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     model : MRP or MDP
-        Its reward laws must be `FiniteLaw`s or frozen laws of `scipy.stats` with scalar parameters.
+        Its reward laws must be `FiniteLaw`s or frozen laws of `scipy.stats` with scalar parameters, the names of its
+        states and actions text, numbers, truth values or tuples of these.
     path : path
         Taken as it is, no ending is added.
 
     Raises
     ------
     ValueError, TypeError
-        If a reward law cannot be written down, or the file cannot be written.
+        If a reward law or a name cannot be written down, or the file cannot be written.
 
     Notes
     -----
     Format: version 1 holds the fields `format`, `version`, `kind`, `discount`, `n_states`, the columns of
     `model.outcomes`, `laws` (JSON: null for a finite law, else the name and parameters of a scipy.stats law), the
     finite laws' values and probabilities end to end, and `initial`, `layout`, `defects` (what the rows lacked of 1
-    before they were mixed) and `sampled` where the model has them.
+    before they were mixed), `sampled`, `n_actions`, `pair_indptr` and `pair_actions` (where not every state has every
+    action), and `states` and `actions` (JSON: their names) where the model has them.
     """
     if not isinstance(model, MRP | MDP):
         raise TypeError(f"model must be an MRP or an MDP, got {model!r}")
     write_npz(path_of(path), fields_of(model))
 
 
-def fields_of(model: MRP | MDP) -> dict[str, Any]:
+def fields_of(model: MRP | MDP) -> Fields:
     """The fields of a file."""
     table = model.outcomes
     finite = [law for law in table.reward_laws if isinstance(law, FiniteLaw) and not isinstance(law, LatticeLaw)]
@@ -76,6 +81,13 @@ def fields_of(model: MRP | MDP) -> dict[str, Any]:
         fields["layout"] = np.array(model.layout)
     if isinstance(model, MRP) and model.sampled:
         fields["sampled"] = np.array(True)
+    if isinstance(model, MDP) and not model.choices.even:
+        fields["n_actions"] = np.array(model.n_actions)
+        fields["pair_indptr"], fields["pair_actions"] = model.indptr, model.choices.actions
+    named = {"states": model.states, "actions": model.actions} if isinstance(model, MDP) else {"states": model.states}
+    for what, names in named.items():
+        if not isinstance(names, range):
+            fields[what] = np.array(json.dumps([_as_json(name, what) for name in names]))
     return fields
 
 
@@ -93,7 +105,7 @@ def load(path: str | os.PathLike[str]) -> MRP | MDP:
     return model_in(read_npz(source, "a distrl model file"), source)
 
 
-def model_in(fields: dict[str, Any], source: Any) -> MRP | MDP:
+def model_in(fields: Fields, source: object) -> MRP | MDP:
     """The model that a file's fields say."""
     if str(fields.get("format")) != FORMAT:
         raise ValueError(f"{source} is not a distrl model file")
@@ -108,7 +120,7 @@ def model_in(fields: dict[str, Any], source: Any) -> MRP | MDP:
         raise ValueError(f"{source} does not hold a valid model: {one_line(error)}") from error
 
 
-def build(fields: dict[str, Any]) -> MRP | MDP:
+def build(fields: Fields) -> MRP | MDP:
     """A model from fields, everything in them checked."""
     kind = str(fields["kind"])
     if kind not in ("MRP", "MDP"):
@@ -120,7 +132,8 @@ def build(fields: dict[str, Any]) -> MRP | MDP:
     if len(indptr) < 2 or indptr[0] != 0 or indptr[-1] != rows or (np.diff(indptr) < 0).any():
         raise ValueError("indptr does not cut the rows into sources")
     sources = len(indptr) - 1
-    if sources % n or (kind == "MRP" and sources != n):
+    available = _choices(fields, n, sources)
+    if available is None and (sources % n or (kind == "MRP" and sources != n)):
         raise ValueError(f"{sources} sources do not fit {n} states")
     laws = _laws(fields)
     next_states = int_array(fields["next_states"], "next_states", low=0, high=n)
@@ -129,14 +142,9 @@ def build(fields: dict[str, Any]) -> MRP | MDP:
     for name, length in (("next_states", len(next_states)), ("rewards", len(rewards)), ("law_of_row", len(law_of_row))):
         if length != rows:
             raise ValueError(f"{name} has {length} entries for {rows} rows")
+    terminals = bool_array(fields["terminals"], "terminals", rows)
     table = build_table(
-        np.repeat(np.arange(sources), np.diff(indptr)),
-        probs,
-        next_states,
-        rewards,
-        bool_array(fields["terminals"], "terminals", rows),
-        law_of_row,
-        laws,
+        Rows(np.repeat(np.arange(sources), np.diff(indptr)), probs, next_states, rewards, terminals, law_of_row, laws),
         n_sources=sources,
         n_states=n,
         describe=lambda source: f"source {source}",
@@ -147,15 +155,57 @@ def build(fields: dict[str, Any]) -> MRP | MDP:
         if len(defects) != sources or (defects < 0.0).any():
             raise ValueError(f"defects must be {sources} numbers >= 0")
         table = replace(table, known_defects=defects)
-    layout = fields.get("layout")
+    discount, initial, layout = fields["discount"], fields.get("initial"), fields.get("layout")
+    states = _names(fields, "states")
     if kind == "MDP":
-        return MDP._from_table(table, fields["discount"], fields.get("initial"), layout)
-    model = MRP._from_table(table, fields["discount"], fields.get("initial"), layout)
-    model.sampled = bool(fields.get("sampled", False))
+        named: dict[str, Any] = {"available": available, "states": states, "actions": _names(fields, "actions")}
+        return MDP.from_table(table, discount, initial, layout, **named)
+    model = MRP.from_table(table, discount, initial, layout, states=states)
+    if fields.get("sampled", False):
+        model.sampled = True
     return model
 
 
-def describe(law: Law) -> dict[str, Any] | None:
+def _choices(fields: dict[str, Any], n_states: int, sources: int) -> Choices | None:
+    """The pairs of an MDP in which not every state has every action."""
+    if "n_actions" not in fields:
+        return None
+    n_actions = whole_number(fields["n_actions"], "n_actions", low=1)
+    indptr = int_array(fields["pair_indptr"], "pair_indptr", low=0, high=sources + 1)
+    actions = int_array(fields["pair_actions"], "pair_actions", low=0, high=n_actions)
+    if len(indptr) != n_states + 1 or indptr[0] != 0 or indptr[-1] != sources or len(actions) != sources:
+        raise ValueError(f"{len(actions)} pairs do not fit {n_states} states and {sources} sources")
+    choices = Choices(n_actions, indptr, actions)
+    if (choices.numbers < 1).any() or (np.diff(choices.states * n_actions + actions) <= 0).any():
+        raise ValueError("pair_actions are not in ascending order, or a state has none")
+    return choices
+
+
+def _as_json(name: Any, what: str) -> Any:
+    if isinstance(name, tuple):
+        return [_as_json(part, what) for part in name]
+    if name is None or isinstance(name, str | int | float):
+        return name
+    raise ValueError(f"{name!r}, one of {what}, cannot be saved; names are text, numbers or tuples of these")
+
+
+def _names(fields: dict[str, Any], what: str) -> list[Any] | None:
+    if what not in fields:
+        return None
+    try:
+        names = json.loads(str(fields[what]))
+    except ValueError as error:
+        raise ValueError(f"{what} is not JSON: {error}") from error
+    if not isinstance(names, list):
+        raise ValueError(f"{what} is not a list")
+    return [_hashable(name) for name in names]
+
+
+def _hashable(name: Any) -> Any:
+    return tuple(map(_hashable, name)) if isinstance(name, list) else name
+
+
+def describe(law: Law) -> dict[str, object] | None:
     """A law as JSON: None for a finite one (its arrays are stored), else name and parameters."""
     if isinstance(law, FiniteLaw) and not isinstance(law, LatticeLaw):
         return None
@@ -204,7 +254,7 @@ def _laws(fields: dict[str, Any]) -> list[Law]:
     return laws
 
 
-def frozen_law(entry: Any, what: str) -> Law:
+def frozen_law(entry: object, what: str) -> Law:
     """The law that `describe` wrote down."""
     from scipy import stats  # slow to import, and only models with such laws need it
 

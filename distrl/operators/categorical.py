@@ -35,22 +35,20 @@ from distrl._kernels import categorical as kernels
 from distrl._lazy import sparse
 from distrl._steady import steady
 from distrl._threads import Workers
+from distrl._tolerances import GRID_SLACK
 from distrl._validation import FloatArray, float_array, plain
 from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.kernel_plan import NO_DISCOUNT, TableModel, build_plan, plan_matrix
-from distrl.operators.law_matrices import cumulative_projection
+from distrl.operators.law_matrices import projected_sum
 from distrl.returns.base import Returns
-from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.categorical import CategoricalReturns, as_categorical
 from distrl.returns.finite import as_finite
 from distrl.returns.grid import Grid
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
-
-#: Overshoot up to this share of the grid's width is rounding, not clipping.
-_CLIP_SLACK = 1e-12
 
 
 @dataclass(frozen=True)
@@ -126,10 +124,13 @@ class CategoricalBellman:
     @steady
     def __call__(self, probs: CategoricalReturns | ArrayLike) -> CategoricalReturns | FloatArray:
         """PMF form: (S, m) probabilities, or `CategoricalReturns` on this grid, to the same kind."""
-        if isinstance(probs, CategoricalReturns):
-            if probs.grid != self.grid:
-                raise ValueError(f"the returns live on {probs.grid}, the operator on {self.grid}; use apply_to")
-            return CategoricalReturns.trusted(self.grid, self.apply(np.asarray(probs.probs)).probs)
+        if isinstance(probs, Returns):
+            laws = as_categorical(probs)
+            if laws is None:
+                raise TypeError(f"{probs!r} live on no grid; use apply_to")
+            if laws.grid != self.grid:
+                raise ValueError(f"the returns live on {laws.grid}, the operator on {self.grid}; use apply_to")
+            return CategoricalReturns.trusted(self.grid, self.apply(np.asarray(laws.probs)).probs)
         return self.apply(self._checked(probs, "probs")).probs
 
     @steady
@@ -155,7 +156,7 @@ class CategoricalBellman:
         spacing = self.grid.spacing
         out = np.empty((self.table.n_sources, self.grid.atoms))
         spread = np.empty((self.table.n_sources, 3))
-        slack = _CLIP_SLACK * (self.grid.atoms - 1)
+        slack = GRID_SLACK * (self.grid.atoms - 1)
         probs = plain(probs)
         kernels.apply_pmf(probs, self.plan, slack, out, spread, np.empty(0), 0, len(out))
         for block in self.law_blocks:
@@ -181,7 +182,7 @@ class CategoricalBellman:
             return distance, image.variance, image.overshoot, image.clipped_mass
         n = self.table.n_sources
         distance, spread = np.empty(n), np.empty((n, 3))
-        slack = _CLIP_SLACK * (self.grid.atoms - 1)
+        slack = GRID_SLACK * (self.grid.atoms - 1)
         workers = Workers(threads, 4 * len(self.table.probs) * self.grid.atoms)
         nothing = np.empty((0, self.grid.atoms))
         workers.rows(n, kernels.apply_pmf, plain(probs), self.plan, slack, nothing, spread, distance)
@@ -226,7 +227,7 @@ class CategoricalBellman:
         for row in range(len(table.probs)):
             reward = table.reward_laws[table.laws[row]] if table.laws[row] >= 0 else float(table.rewards[row])
             successor = images[table.next_states[row]] if going_on[row] else 0.0
-            cdf[table.sources[row]] += table.probs[row] * self._projected_sum(reward, successor)
+            cdf[table.sources[row]] += table.probs[row] * projected_sum(reward, successor, self.discount, self.grid)
         return CategoricalReturns.trusted(self.grid, np.maximum(np.diff(cdf, axis=1, prepend=0.0), 0.0))
 
     def _images(self, law: object) -> list[Law]:
@@ -242,25 +243,6 @@ class CategoricalBellman:
                 raise ValueError(f"{len(law)} laws given for {n} states")
             return [as_law(entry, f"law[{state}]") for state, entry in enumerate(law)]
         return [as_law(law, "law")] * n
-
-    def _projected_sum(self, reward: Law | float, successor: Law | float) -> FloatArray:
-        """CDF at the atoms of the projection of reward + discount * successor (0: the return ends)."""
-        grid, discount = self.grid, self.discount
-        if not isinstance(reward, Law):
-            reward = FiniteLaw([reward])
-        if not isinstance(successor, Law):
-            return cumulative_projection(reward, np.zeros(1), grid)[:, 0]
-        if isinstance(successor, FiniteLaw):
-            return cumulative_projection(reward, discount * successor.values, grid) @ successor.probs
-        if not isinstance(reward, FiniteLaw):
-            raise ValueError(
-                f"the reward {reward!r} and the successor's {successor!r} are both not finite; "
-                "give the successor's law as particles or on a grid"
-            )
-        # discount * (put of the successor at (k - r) / discount) is the put of r + discount * successor
-        puts = discount * successor.put((grid.points[:, None] - reward.values) / discount)
-        cells = np.clip(np.diff(puts, axis=0) / grid.spacing, 0.0, 1.0)
-        return np.append(cells @ reward.probs, 1.0)
 
     # -- the linear system ------------------------------------------------------------------------------------------
 

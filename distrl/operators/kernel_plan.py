@@ -11,7 +11,7 @@ from distrl._kernels.matrix import matrix_entries
 from distrl._lazy import sparse
 from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.models.laws import FiniteLaw
-from distrl.models.outcomes import OutcomeTable
+from distrl.models.outcomes import OutcomeTable, starts_of_runs
 from distrl.operators.law_matrices import LawBlock, atoms_reached, law_block, worth_a_matrix
 from distrl.returns.grid import Grid
 
@@ -89,9 +89,7 @@ def _plan_of_reads(
 ) -> KernelPlan:
     rows = np.flatnonzero(going_on)
     source, law, reward = table.sources[rows], table.laws[rows], table.rewards[rows]
-    fresh = np.ones(len(rows), dtype=bool)
-    fresh[1:] = (np.diff(source) != 0) | (np.diff(law) != 0) | (np.diff(reward) != 0)
-    starts = np.flatnonzero(fresh)
+    starts = np.flatnonzero(starts_of_runs(source, law, reward))
     read_counts, read_prob, read_reward = values_of(table, law[starts], reward[starts])
     ends = np.flatnonzero(ending)
     end_counts, end_prob, end_reward = values_of(table, table.laws[ends], table.rewards[ends])

@@ -10,6 +10,7 @@ import numpy as np
 
 from distrl._kernels import laws as kernels
 from distrl._lazy import sparse
+from distrl._tolerances import GRID_SLACK
 from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.laws.finite import running_sums
@@ -169,7 +170,8 @@ def _finite_projection_loss(law: FiniteLaw, shifts: FloatArray, grid: Grid) -> L
     s = grid.spacing
     low, high = grid.low - shifts, grid.high - shifts
     overshoot = (law.put(low) + law.stop_loss(high)) / s
-    clipped = np.clip(law.cdf_left(low - 1e-12 * grid.width) + 1.0 - law.cdf(high + 1e-12 * grid.width), 0.0, 1.0)
+    slack = GRID_SLACK * grid.width
+    clipped = np.clip(law.cdf_left(low - slack) + 1.0 - law.cdf(high + slack), 0.0, 1.0)
     parts = (law.values - grid.low) / s % 1.0
     order = np.argsort(parts)
     parts, probs = parts[order], law.probs[order]
@@ -190,6 +192,31 @@ def cumulative_projection(law: Law, shifts: FloatArray, grid: Grid) -> FloatArra
     return np.concatenate([cells, np.ones((1, len(shifts)))])
 
 
+def projected_sum(reward: Law | float, successor: Law | float, discount: float, grid: Grid) -> FloatArray:
+    """(m,) CDF at the atoms of the projection of reward + discount * successor (0: the return ends).
+
+    Raises
+    ------
+    ValueError
+        If neither law is finite: their sum has no closed form.
+    """
+    if not isinstance(reward, Law):
+        reward = FiniteLaw([reward])
+    if not isinstance(successor, Law):
+        return cumulative_projection(reward, np.zeros(1), grid)[:, 0]
+    if isinstance(successor, FiniteLaw):
+        return cumulative_projection(reward, discount * successor.values, grid) @ successor.probs
+    if not isinstance(reward, FiniteLaw):
+        raise ValueError(
+            f"the reward {reward!r} and the successor's {successor!r} are both not finite; "
+            "give the successor's law as particles or on a grid"
+        )
+    # discount * (put of the successor at (k - r) / discount) is the put of r + discount * successor
+    puts = discount * successor.put((grid.points[:, None] - reward.values) / discount)
+    cells = np.clip(np.diff(puts, axis=0) / grid.spacing, 0.0, 1.0)
+    return np.append(cells @ reward.probs, 1.0)
+
+
 def _projection_loss(law: Law, shifts: FloatArray, grid: Grid) -> Losses:
     """Variance (upper bound), overshoot and clipped mass for R + shifts[k], in grid units.
 
@@ -200,7 +227,8 @@ def _projection_loss(law: Law, shifts: FloatArray, grid: Grid) -> Losses:
     s = grid.spacing
     low, high = grid.low - shifts, grid.high - shifts
     overshoot = (law.put(low) + law.stop_loss(high)) / s
-    clipped = np.clip(law.cdf_left(low - 1e-12 * grid.width) + 1.0 - law.cdf(high + 1e-12 * grid.width), 0.0, 1.0)
+    slack = GRID_SLACK * grid.width
+    clipped = np.clip(law.cdf_left(low - slack) + 1.0 - law.cdf(high + slack), 0.0, 1.0)
     variance = np.zeros(len(shifts))
     atoms = grid.points[:, None] - shifts
     cdfs, puts = law.cdf(atoms), law.put(atoms)

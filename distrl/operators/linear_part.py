@@ -1,20 +1,33 @@
 """The linear part of the categorical operator, for SciPy."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 import numpy as np
+from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
 from distrl._validation import FloatArray
+from distrl.models.outcomes import OutcomeTable
+from distrl.returns.grid import Grid
 
-if TYPE_CHECKING:
-    from distrl.operators.categorical import CategoricalBellman
+
+class Affine(Protocol):
+    """What is asked of the operator: `CategoricalBellman` is one."""
+
+    table: OutcomeTable
+    grid: Grid
+
+    def apply_cdf(self, cdf: FloatArray, out: FloatArray, *, affine: bool = True) -> None:
+        """out = A cdf, and b if `affine`."""
+
+    def matrix(self) -> sparse.csr_array:
+        """A as a sparse matrix."""
 
 
 class LinearPart(LinearOperator):  # type: ignore[misc]
     """v -> A v without a matrix; a class, so that it can be pickled."""
 
-    def __init__(self, operator: "CategoricalBellman") -> None:
+    def __init__(self, operator: Affine) -> None:
         self.operator = operator
         last = operator.grid.atoms - 1
         super().__init__(np.dtype(np.float64), (operator.table.n_sources * last, operator.table.n_states * last))
@@ -27,5 +40,5 @@ class LinearPart(LinearOperator):  # type: ignore[misc]
         operator.apply_cdf(padded, out, affine=False)
         return out[:, :-1].ravel()
 
-    def _rmatvec(self, vector: FloatArray) -> Any:
-        return self.operator.matrix().T @ vector.ravel()
+    def _rmatvec(self, vector: FloatArray) -> FloatArray:
+        return np.asarray(self.operator.matrix().T @ vector.ravel())

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from distrl._tolerances import EPS, NOT_ZERO
 from distrl._validation import FloatArray
 from distrl.models.laws import Law
 
-_EPS = float(np.finfo(np.float64).eps)
 _CHUNK = 2_000_000  # entries of a temporary array
 _ROUNDS = 400  # two thirds secant steps, one third bisection: ten times what float64 can need
 
@@ -67,8 +67,8 @@ class Mixture:
         error = 0.0
         for law, shifts, weights in self._parts:
             far = reach + float(np.abs(shifts).max(initial=0.0))
-            own = 4.0 * _EPS * far if law is None else law.rounding(far)
-            error += float(weights.sum()) * (own + 8.0 * _EPS * far)
+            own = 4.0 * EPS * far if law is None else law.rounding(far)
+            error += float(weights.sum()) * (own + 8.0 * EPS * far)
         return error
 
     def quantile(self, q: FloatArray, upper: bool = False) -> FloatArray:
@@ -88,11 +88,11 @@ class Mixture:
             low, high = np.minimum(low, shifts[0] + own), np.maximum(high, shifts[-1] + own)
         size = float(max(np.abs(low).max(), np.abs(high).max()))
         size += max(law.absolute_mean() for law, _, _ in self._parts if law is not None)  # not 0 by symmetry
-        narrow = max(self._tol, 8.0 * _EPS * size)
+        narrow = max(self._tol, 8.0 * EPS * size)
 
         def sided(gap: FloatArray) -> FloatArray:
             # the side is decided by the sign: a tie counts as reached for the lower quantile only
-            return np.where(gap == 0.0, -1e-300 if upper else 1e-300, gap)
+            return np.where(gap == 0.0, -NOT_ZERO if upper else NOT_ZERO, gap)
 
         def excess(x: FloatArray, at: FloatArray) -> FloatArray:
             return sided(self.cdf(x) - at)
@@ -135,7 +135,7 @@ class Mixture:
             below = self.cdf(e)
             step = ((1.0 - 2.0 * taus) * self.put(e) + taus * (e - self.mean)) / (taus + (1.0 - 2.0 * taus) * below)
             e -= step
-            if np.abs(step).max() <= 16.0 * _EPS * (np.abs(e).max() + abs(self.mean)):
+            if np.abs(step).max() <= 16.0 * EPS * (np.abs(e).max() + abs(self.mean)):
                 break
         return e
 

@@ -6,15 +6,13 @@ import numpy as np
 
 from distrl._kernels import quantile as kernels
 from distrl._threads import Workers
+from distrl._tolerances import EPS, LEVEL_OF_CONTINUOUS
 from distrl._validation import FloatArray, IntArray, plain
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.kernel_plan import values_of
 from distrl.operators.mixture import Mixture, Part
 from distrl.returns._continuous import wasserstein_1
-
-_EPS = float(np.finfo(np.float64).eps)
-_LEVEL_TOLERANCE = 1e-12  # ties of levels with flat regions of a CDF that is summed from continuous ones
 
 
 class MixturePlan(NamedTuple):
@@ -59,8 +57,8 @@ class LawTarget:
         The search is faster from points `near` them, whatever these are.
         """
         mixture = self.mixture(values, equal_weights(values), tol, near)
-        low = mixture.quantile(levels - _LEVEL_TOLERANCE) if flat < 1.0 else np.zeros(len(levels))
-        high = mixture.quantile(levels + _LEVEL_TOLERANCE, upper=True) if flat > 0.0 else np.zeros(len(levels))
+        low = mixture.quantile(levels - LEVEL_OF_CONTINUOUS) if flat < 1.0 else np.zeros(len(levels))
+        high = mixture.quantile(levels + LEVEL_OF_CONTINUOUS, upper=True) if flat > 0.0 else np.zeros(len(levels))
         return np.maximum.accumulate((1.0 - flat) * low + flat * high), mixture.inversion_error
 
     def distance(
@@ -76,7 +74,7 @@ class LawTarget:
         cumulative[-1] = 1.0
         distance = float(wasserstein_1(law[None], cumulative[None], mixture)[0])
         reach = float(np.abs(law).max() + np.abs(values).max(initial=0.0))
-        slack = 2.0 * mixture.inversion_error + (4.0 * mixture.rounding(reach) + 4.0 * _EPS * reach) * len(law)
+        slack = 2.0 * mixture.inversion_error + (4.0 * mixture.rounding(reach) + 4.0 * EPS * reach) * len(law)
         return distance, slack
 
     def mixture(self, values: FloatArray, weights: FloatArray, tol: float, near: FloatArray | None = None) -> Mixture:
@@ -167,7 +165,7 @@ class ParticleTargets:
         defect += np.abs(weights.sum(axis=1) - 1.0).max() + np.abs(law_weights.sum(axis=1) - 1.0)
         pieces = np.diff(self.plan.list_ptr) * values.shape[1] + laws.shape[1]
         size = np.abs(values).max() + np.abs(laws).max() + np.abs(self.plan.shift).max(initial=0.0)
-        slack = 4.0 * _EPS * size + (8.0 * _EPS + defect) * width + pieces * _EPS * distance
+        slack = 4.0 * EPS * size + (8.0 * EPS + defect) * width + pieces * EPS * distance
         for target in self.with_laws:
             x = target.source
             own = law_weights[x if len(law_weights) > 1 else 0]

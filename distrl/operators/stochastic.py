@@ -21,7 +21,7 @@ corollary's constant is this library's.
 
 import math
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,7 +30,7 @@ from distrl._kernels import stochastic as kernels
 from distrl._memory import check_memory
 from distrl._steady import steady
 from distrl._threads import Workers
-from distrl._validation import FloatArray, float_array, generator, real_number, whole_number
+from distrl._validation import FloatArray, RandomSource, float_array, generator, real_number, whole_number
 from distrl.models.laws import FiniteLaw
 from distrl.models.mrp import MRP
 from distrl.models.sampling import OutcomeSampler
@@ -93,7 +93,7 @@ class StochasticCDFBellman:
     # -- draws ------------------------------------------------------------------------------------------------------
 
     @steady
-    def __call__(self, cdf: ArrayLike, rng: Any = None) -> FloatArray:
+    def __call__(self, cdf: ArrayLike, rng: RandomSource = None) -> FloatArray:
         """One application to a random CDF function: an outcome for every draw and state, independent of all else.
 
         Parameters
@@ -118,7 +118,7 @@ class StochasticCDFBellman:
         return out.reshape(given.shape)
 
     @steady
-    def sample(self, n: int, rng: Any = None, tol: float = 1e-9) -> FloatArray:
+    def sample(self, n: int, rng: RandomSource = None, tol: float = 1e-9) -> FloatArray:
         """`n` independent draws of the fixed point, (n, S, m) CDF values at the atoms; states are independent too.
 
         Drawn backward: a trajectory is drawn from every state, and its outcomes are applied from the last one to the

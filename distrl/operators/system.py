@@ -29,7 +29,8 @@ class System:
         The threads that every pass over the rows uses.
     states : (n,) their numbers in the model, or None for all of them
     has_law_blocks : bool
-        Whether reward laws apply as matrices; Gauss-Seidel is not possible then.
+        Whether reward laws apply as matrices. Only `apply`, `linear` and `matrix` know of these: sweeps that read rows
+        as they change, other orders and parts of the states are refused then.
     """
 
     def __init__(
@@ -49,6 +50,10 @@ class System:
         blocks = 4 if len(plan.successor) * self.grid.atoms >= PARALLEL_SIZE else 1
         self._edges = np.array([self.n * k // blocks for k in range(blocks + 1)])
 
+    def _refuse_law_blocks(self, what: str) -> None:
+        if self.has_law_blocks:
+            raise ValueError(f"{what} is not possible where reward laws apply as matrices")
+
     @classmethod
     def whole(cls, operator: CategoricalBellman, threads: int | None) -> System:
         """All states of an operator."""
@@ -57,6 +62,7 @@ class System:
 
     def restricted(self, states: IntArray, cdf: FloatArray) -> System:
         """Only `states`; the others they lead to have the laws `cdf` (all states). Time O(their outcomes * m)."""
+        self._refuse_law_blocks("solving for some of the states")
         inside, outside = split_plan(self.plan, states, self.n)
         offset = np.empty((len(states), self.grid.atoms))
         workers = Workers(self.workers.wanted, len(inside.successor) * self.grid.atoms)
@@ -83,7 +89,8 @@ class System:
         return order if np.mean(np.abs(place[source] - place[successor]) > reach) <= far / 2 else None
 
     def reordered(self, order: IntArray) -> System:
-        """The same equations, of state order[0] first. Time O(outcomes); reward laws must not apply as matrices."""
+        """The same equations, of state order[0] first. Time O(outcomes)."""
+        self._refuse_law_blocks("another order of the states")
         inside, ends = split_plan(self.plan, order, self.n)
         plan = inside._replace(end_ptr=ends.end_ptr, end_prob=ends.end_prob, end_at=ends.end_at)
         return System(self.operator, plan, self.workers, order)
@@ -119,6 +126,7 @@ class System:
         residual is at most the discount times the largest change of a row that it read before it changed, plus what
         over-relaxation (`relax` > 1) moved the row itself beyond its equation.
         """
+        self._refuse_law_blocks("a Gauss-Seidel sweep")
         arguments = (cdf, self.plan, self._offset, self._edges, forward, relax, out, self.sums)
         if times > 1:
             kernels.sweep_blocks(*arguments, times, 0, len(self._edges) - 1)
@@ -135,6 +143,7 @@ class System:
 
     def linear_sweep(self, vector: FloatArray, rhs: FloatArray, out: FloatArray, forward: bool) -> None:
         """out = one Gauss-Seidel sweep from `vector` for x = A x + rhs; within blocks, as in `gauss_seidel`."""
+        self._refuse_law_blocks("a Gauss-Seidel sweep")
         plan = self.plan._replace(end_ptr=np.zeros_like(self.plan.end_ptr))
         count = len(self._edges) - 1
         arguments = (vector, plan, rhs, self._edges, forward, 1.0, out, self.sums)

@@ -1,9 +1,10 @@
 """The error of a learner against the number of its updates."""
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from distrl._validation import FloatArray, IntArray
 from distrl.plotting.style import look_of, styled
@@ -23,7 +24,7 @@ class Run(Protocol):
         """The number of independent runs R."""
 
     @property
-    def method(self) -> Any:
+    def method(self) -> object:
         """What learnt: its class's name is in the legend."""
 
     @property
@@ -37,14 +38,14 @@ class Run(Protocol):
 
 def plot_errors(
     run: Run,
-    truth: Any,
+    truth: object,
     metric: Callable[..., FloatArray] | None = None,
     *,
     over: Literal["max", "mean"] = "max",
     level: float = 0.95,
-    ax: Any = None,
+    ax: Axes | None = None,
     label: str | None = None,
-) -> Any:
+) -> Axes:
     """Draw a learner's mean error over replications against the number of updates, both in logarithms.
 
     Parameters
@@ -72,7 +73,7 @@ def plot_errors(
     ModuleNotFoundError
         On import, without matplotlib.
     """
-    chosen: dict[str, Any] = {"over": over} if metric is None else {"over": over, "metric": metric}
+    chosen: dict[str, object] = {"over": over} if metric is None else {"over": over, "metric": metric}
     errors = run.errors(truth, **chosen)
     with styled(ax, (6.4, 4.0)) as axes:
         look = look_of(len(axes.lines))

@@ -1,12 +1,13 @@
 """Return laws as stems, densities and distribution functions."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from distrl._display import at_most
-from distrl._validation import BoolArray, FloatArray
+from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.plotting.style import MARKERS, look_of, styled
 
 _FIRST_STATES = 6  # more curves than this cannot be told apart
@@ -15,6 +16,8 @@ _VISIBLE = 1e-4  # share of the height below which nothing can be seen
 _LUMPY = 0.05  # an atom of this probability flattens any density beside it
 
 Kind = Literal["auto", "pmf", "cdf"]
+#: Whose laws: one state, some of them, a slice or a mask.
+States = int | Sequence[int] | Sequence[bool] | slice | IntArray | BoolArray | None
 
 
 class Drawable(Protocol):
@@ -24,10 +27,14 @@ class Drawable(Protocol):
     def batch_shape(self) -> tuple[int, ...]:
         """The shape of the batch: (), (S,) or (S, A)."""
 
+    @property
+    def spacing(self) -> float | None:
+        """The distance between neighbouring values; None where they are on no grid."""
+
     def support_weights(self) -> tuple[FloatArray, FloatArray]:
         """Values and their probabilities, the laws of the batch first."""
 
-    def __getitem__(self, index: Any) -> "Drawable":
+    def __getitem__(self, index: int | tuple[int, int]) -> "Drawable":
         """The laws of some states."""
 
 
@@ -49,13 +56,13 @@ class Bounded(Protocol):
 
 def plot_returns(
     returns: Drawable,
-    states: Any = None,
+    states: States = None,
     *,
     kind: Kind = "auto",
-    ax: Any = None,
+    ax: Axes | None = None,
     labels: str | Sequence[str] | None = None,
     certificate: Bounded | None = None,
-) -> Any:
+) -> Axes:
     """Draw return laws, one curve a law.
 
     Parameters
@@ -105,7 +112,7 @@ def plot_returns(
     curves = [_support(law) for law in chosen]
     few = all(np.count_nonzero(_seen(w)) <= _FEW_ATOMS for _, w in curves)
     if kind == "auto":
-        lumpy = any(w.max() > _LUMPY for _, w in curves) or _spacing(returns) is None
+        lumpy = any(w.max() > _LUMPY for _, w in curves) or returns.spacing is None
         kind = "pmf" if few or not lumpy else "cdf"
     ends = _visible_ends(curves)
     with styled(ax, (6.4, 4.0)) as axes:
@@ -126,7 +133,7 @@ def plot_returns(
 
 
 def _select(
-    returns: Drawable, states: Any, certificate: Bounded | None
+    returns: Drawable, states: States, certificate: Bounded | None
 ) -> tuple[list[Drawable], list[str], FloatArray | None]:
     """The laws to draw, their names and their bounds."""
     shape = returns.batch_shape
@@ -155,7 +162,7 @@ def _bound(certificate: Bounded, bound: float) -> str:
     return f"$W_1$ to {certificate.of} $\\leq$ {at_most(bound, 2)}{sure}"
 
 
-def _as_index(states: Any, shape: tuple[int, ...]) -> Any:
+def _as_index(states: States, shape: tuple[int, ...]) -> slice | IntArray | BoolArray:
     if isinstance(states, slice):
         return states
     try:
@@ -175,12 +182,6 @@ def _support(law: Drawable) -> tuple[FloatArray, FloatArray]:
     return distinct, np.bincount(place, weights=np.broadcast_to(weights, values.shape)).astype(np.float64)
 
 
-def _spacing(law: Drawable) -> float | None:
-    """The distance between neighbouring values; None where they are on no grid."""
-    spacing: float | None = getattr(getattr(law, "grid", None), "spacing", None)
-    return spacing
-
-
 def _seen(weights: FloatArray) -> BoolArray:
     return np.asarray(weights > _VISIBLE * weights.max(), dtype=np.bool_)
 
@@ -198,7 +199,7 @@ def _visible_ends(curves: list[tuple[FloatArray, FloatArray]]) -> tuple[float, f
 
 
 def _draw_cdf(
-    axes: Any, values: FloatArray, weights: FloatArray, name: str, number: int, ends: tuple[float, float]
+    axes: Axes, values: FloatArray, weights: FloatArray, name: str, number: int, ends: tuple[float, float]
 ) -> None:
     inside = (values > ends[0]) & (values < ends[1])
     start = weights[values <= ends[0]].sum()
@@ -207,7 +208,7 @@ def _draw_cdf(
     axes.step(x, y, where="post", label=name, **look_of(number))
 
 
-def _draw_stems(axes: Any, values: FloatArray, weights: FloatArray, name: str, number: int, total: int) -> None:
+def _draw_stems(axes: Axes, values: FloatArray, weights: FloatArray, name: str, number: int, total: int) -> None:
     seen = _seen(weights)
     gaps = np.diff(values)
     # beside each other, so that laws on one grid do not hide each other
@@ -218,8 +219,8 @@ def _draw_stems(axes: Any, values: FloatArray, weights: FloatArray, name: str, n
     axes.plot(x, weights[seen], MARKERS[number % len(MARKERS)], color=colour, markersize=5, label=name)
 
 
-def _draw_density(axes: Any, law: Drawable, values: FloatArray, weights: FloatArray, name: str, number: int) -> None:
-    spacing = _spacing(law)
+def _draw_density(axes: Axes, law: Drawable, values: FloatArray, weights: FloatArray, name: str, number: int) -> None:
+    spacing = law.spacing
     if spacing is not None:  # one cell of a spacing's width around each atom
         seen = np.flatnonzero(_seen(weights))
         cells = slice(seen[0], seen[-1] + 1)
@@ -240,7 +241,7 @@ def _bins(values: FloatArray, weights: FloatArray) -> int:
     return int(np.clip((values[-1] - values[0]) / width, 5, 200)) if width > 0 else 5
 
 
-def _legend(axes: Any, kind: str) -> None:
+def _legend(axes: Axes, kind: str) -> None:
     curves = len(axes.get_legend_handles_labels()[0])
     size = "small" if curves > 2 else "medium"
     if kind == "cdf":  # leaves a corner free

@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from distrl._validation import BoolArray, bool_array, check_layout, float_array
@@ -30,14 +31,14 @@ def plot_map(
     model_or_layout: Mapped | tuple[int, int],
     values: ArrayLike,
     *,
-    ax: Any = None,
+    ax: Axes | None = None,
     title: str = "",
     label: str = "",
     annotate: bool = True,
     mask: ArrayLike | None = None,
     cmap: str = "cividis",
     limits: tuple[float, float] | None = None,
-) -> Any:
+) -> Axes:
     """Draw one number a state on the model's map: a mean, a CVaR, a certificate.
 
     Parameters
@@ -106,7 +107,7 @@ def _layout_and_mask(source: Any, states: int, mask: ArrayLike | None) -> tuple[
     return checked, hidden if mask is None else bool_array(mask, "mask", states)
 
 
-def _write_numbers(axes: Any, image: Any, shown: Any) -> None:
+def _write_numbers(axes: Axes, image: Any, shown: Any) -> None:
     """Numbers in black or white, whichever stands out from the cell."""
     size = float(np.ma.filled(np.abs(shown), 0.0).max(initial=0.0))
     digits = 0 if size >= 100 else 1 if size >= 10 else 2

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
-from typing import Any
+from typing import TypedDict
 
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from distrl._files import path_of, replacing
 
@@ -22,13 +24,21 @@ STYLE = {
     "legend.frameon": False,
 }
 
-
+Dashes = str | tuple[int, tuple[int, ...]]
 #: Told apart without colour.
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
+DASHES: tuple[Dashes, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
 MARKERS = "osD^vPX"
 
 
-def save_figure(figure: Any, *paths: str | PathLike[str], dpi: int = 150) -> None:
+class Look(TypedDict):
+    """How one curve is drawn."""
+
+    color: str
+    linestyle: Dashes
+    linewidth: float
+
+
+def save_figure(figure: Figure, *paths: str | PathLike[str], dpi: int = 150) -> None:
     """Save a figure under each name, with its fonts embedded and without a date, so that the files of two runs compare.
 
     Parameters
@@ -51,12 +61,12 @@ def save_figure(figure: Any, *paths: str | PathLike[str], dpi: int = 150) -> Non
 
 
 @contextmanager
-def styled(ax: Any, size: tuple[float, float]) -> Iterator[Any]:
+def styled(ax: Axes | None, size: tuple[float, float]) -> Iterator[Axes]:
     """The axes to draw on, in the house style; the user's settings are restored afterwards."""
     with plt.rc_context(STYLE):
         yield plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
 
 
-def look_of(number: int) -> dict[str, Any]:
+def look_of(number: int) -> Look:
     """Colour and dashes of the curve with this number."""
     return {"color": PALETTE[number % len(PALETTE)], "linestyle": DASHES[number % len(DASHES)], "linewidth": 1.6}

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from distrl._tolerances import NO_MASS_AT_ALL
 from distrl._validation import FloatArray, IntArray
 from distrl.models.laws import Law
 
@@ -61,10 +62,10 @@ def wasserstein_inf(values: FloatArray, cumulative: FloatArray, law: Law) -> Flo
     if not all(map(math.isfinite, law.support)):
         return np.full(len(cumulative), np.inf)
     c = np.concatenate([np.zeros((len(cumulative), 1)), cumulative], axis=1)
-    inner = (c > 1e-12) & (c < 1 - 1e-12)
+    inner = (c > NO_MASS_AT_ALL) & (c < 1 - NO_MASS_AT_ALL)
     ends = np.where(inner, law.quantile(np.where(inner, c, 0.5)), np.where(c < 0.5, *law.support))
     farthest = np.maximum(np.abs(values - ends[:, :-1]), np.abs(values - ends[:, 1:]))
-    return np.asarray(np.where(np.diff(c, axis=1) > 1e-12, farthest, 0.0).max(axis=1))
+    return np.asarray(np.where(np.diff(c, axis=1) > NO_MASS_AT_ALL, farthest, 0.0).max(axis=1))
 
 
 def kolmogorov(values: FloatArray, cumulative: FloatArray, law: Law) -> FloatArray:

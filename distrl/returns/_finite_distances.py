@@ -5,13 +5,14 @@ import math
 import numpy as np
 
 from distrl._kernels import metrics as kernels
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.returns._operands import Rows
 from distrl.returns.arrays import as_rows
 
 #: Values closer than this part of their own size are one value to cramer and kolmogorov: the same sum of a few terms
 #: in another order. The range does not decide: one value may be huge and the others exact.
-_TIE = 8 * float(np.finfo(np.float64).eps)
+_TIE = 8 * EPS
 _PLAIN = 1e150, 1e-150  # sizes between which squares of distances and sums of two values are ordinary numbers
 
 

@@ -1,13 +1,14 @@
 """What distances accept, as rows of values and weights or as laws."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from distrl._validation import FloatArray, IntArray
-from distrl.models.laws import Law, as_law
+from distrl.models.laws import Law, as_law, is_law
 from distrl.returns.arrays import as_rows
 from distrl.returns.base import Returns
 from distrl.returns.finite import FiniteReturns, as_finite
@@ -15,6 +16,17 @@ from distrl.returns.finite import FiniteReturns, as_finite
 _ACCEPTED = "Returns, a distrl.FiniteLaw, a frozen scipy.stats law, or a list of laws, one a state"
 
 Rows = tuple[FloatArray, FloatArray]  # values and weights, (1 or B, n)
+
+
+class Frozen(Protocol):
+    """A frozen law of scipy.stats."""
+
+    def cdf(self, x: Any, /) -> Any:
+        """P(X <= x)."""
+
+
+#: What a distance is between: return laws, one law, or a list of laws, one a state.
+Operand = Returns | Law | Frozen | Sequence["Operand"] | NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,7 @@ def operand(value: Any, name: str) -> FiniteReturns | Laws:
                 )
             laws += part.laws
         return Laws((len(parts), *parts[0].batch_shape), laws)
-    if not isinstance(value, Law) and not hasattr(value, "cdf"):
+    if not is_law(value):
         raise TypeError(f"{name} is {value!r}; expected {_ACCEPTED}")
     return Laws((), [as_law(value, name)])
 

@@ -1,11 +1,17 @@
 """Views and checks that every representation shares."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, SupportsIndex
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from distrl._validation import SUM_TOLERANCE, FloatArray, float_array
+from distrl._tolerances import ROW_SUM
+from distrl._validation import FloatArray, float_array
+
+_One = SupportsIndex | slice | Sequence[int] | Sequence[bool] | NDArray[np.integer[Any]] | NDArray[np.bool_]
+#: What selects laws of a batch: an int, a slice, a list of ints or a mask, or a tuple of them for several axes.
+StateIndex = _One | tuple[_One, ...]
 
 
 def as_rows(array: FloatArray) -> FloatArray:
@@ -20,7 +26,7 @@ def read_only(array: FloatArray) -> FloatArray:
     return view
 
 
-def state_index(index: Any, batch_shape: tuple[int, ...]) -> Any:
+def state_index(index: StateIndex, batch_shape: tuple[int, ...]) -> StateIndex:
     """`index`, if it selects laws of the batch and nothing else.
 
     Raises
@@ -59,7 +65,7 @@ def check_weights(weights: FloatArray, name: str) -> None:
             f"{name}{_of_law(where[:-1])}: entry {where[-1]} is {weights[where]:g}; probabilities cannot be negative"
         )
     sums = weights.sum(axis=-1)
-    off = np.abs(sums - 1.0) > SUM_TOLERANCE
+    off = np.abs(sums - 1.0) > ROW_SUM
     if off.any():
         where = tuple(int(i) for i in np.argwhere(off)[0])
         raise ValueError(

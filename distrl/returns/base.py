@@ -30,12 +30,15 @@ Source of the representations: Bellemare, Dabney and Rowland 2023, "Distribution
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any, ClassVar, NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, Self
 
 from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray
-from distrl.returns.arrays import as_rows, check_weights, read_only, state_index
+from distrl.returns.arrays import StateIndex, as_rows, check_weights, read_only, state_index
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["NotKnown", "Question", "Returns", "as_rows", "check_weights", "read_only", "state_index"]
 
@@ -51,7 +54,7 @@ class Question(Protocol):
     def label(self) -> str:
         """The heading of the column."""
 
-    def value(self, returns: Any) -> FloatArray:
+    def value(self, returns: "Returns", /) -> FloatArray:
         """The answer of every law; `NotKnown` where the laws have none."""
 
 
@@ -81,7 +84,7 @@ class Returns(ABC):
         """All that is needed to state these laws again, by name: what `Solution.save` writes."""
 
     @abstractmethod
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: StateIndex) -> Self:
         """The laws of some states: an int, a slice, an array of ints or a mask, or a tuple of them."""
 
     @property
@@ -94,8 +97,7 @@ class Returns(ABC):
 
         Parameters
         ----------
-        weights : (S,)
-            Probabilities over the first axis: >= 0, their sum 1 within 1e-9.
+        weights : (S,) probabilities over the first axis: >= 0, their sum 1 within 1e-9
 
         Raises
         ------
@@ -195,8 +197,7 @@ class Returns(ABC):
 
         Parameters
         ----------
-        level : scalar or (K,)
-            In (0, 1]; at 1 it is the mean.
+        level : scalar or (K,), in (0, 1]; at 1 it is the mean
         tail : {"lower", "upper"}
             lower averages the smallest returns, the bad ones for a reward; upper the largest.
 
@@ -287,7 +288,7 @@ class Returns(ABC):
         """
         self._refuse()
 
-    def plot(self, states: Any = None, **options: Any) -> Any:
+    def plot(self, states: StateIndex | None = None, **options: object) -> "Axes":
         """Draw the laws of `states` (all, or the first few when left out); needs the extra `plot` (matplotlib).
 
         See `distrl.plotting.plot_returns` for the options and what is returned.

@@ -1,13 +1,13 @@
 """Return laws on a common grid of atoms."""
 
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, float_array
-from distrl.returns.arrays import check_weights, mixing_weights, read_only, state_index
+from distrl.returns.arrays import StateIndex, check_weights, mixing_weights, read_only, state_index
 from distrl.returns.base import Returns
 from distrl.returns.finite import FiniteReturns
 from distrl.returns.grid import Grid
@@ -81,7 +81,7 @@ class CategoricalReturns(FiniteReturns):
     def arrays(self) -> dict[str, FloatArray]:
         return {"atoms": self.atoms, "probs": self.probs}
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: StateIndex) -> Self:
         return self.trusted(self.grid, self.probs[state_index(index, self.batch_shape)])
 
     @property

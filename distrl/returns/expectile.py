@@ -1,13 +1,13 @@
 """Return laws imputed from expectiles: what expectile learners know."""
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._kernels.expectile import impute
 from distrl._validation import FloatArray
-from distrl.returns.arrays import read_only
+from distrl.returns.arrays import StateIndex, read_only
 from distrl.returns.finite import ParticleReturns
 
 
@@ -51,5 +51,5 @@ class ExpectileReturns(ParticleReturns):
     def arrays(self) -> dict[str, FloatArray]:
         return {**super().arrays(), "taus": self.taus, "expectiles": self.expectiles}
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: StateIndex) -> Self:
         return type(self)(*self._rows_of(index), self.taus, self.expectiles[index], check=False)

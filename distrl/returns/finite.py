@@ -2,15 +2,18 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._kernels import functionals as kernels
 from distrl._validation import FloatArray, float_array, fraction, generator, whole_number
-from distrl.returns.arrays import as_rows, check_weights, mixing_weights, read_only, state_index
+from distrl.returns.arrays import StateIndex, as_rows, check_weights, mixing_weights, read_only, state_index
 from distrl.returns.base import NotKnown, Returns
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class FiniteReturns(Returns):
@@ -74,10 +77,12 @@ class FiniteReturns(Returns):
         kernels.draw(values, weights, draws)
         return draws.reshape(*self.batch_shape, count)
 
-    def plot(self, states: Any = None, **options: Any) -> Any:
+    def plot(self, states: StateIndex | None = None, **options: object) -> "Axes":
         from distrl.plotting import plot_returns  # it needs matplotlib, which few calls do
 
-        return plot_returns(self, states=states, **options)
+        arguments: dict[str, Any] = {"states": states, **options}
+        axes: Axes = plot_returns(self, **arguments)
+        return axes
 
     def mix(self, weights: ArrayLike) -> "FiniteReturns":
         share = mixing_weights(weights, self.batch_shape)[:, None]
@@ -164,10 +169,10 @@ class ParticleReturns(FiniteReturns):
     def arrays(self) -> dict[str, FloatArray]:
         return {"particles": self.values, "weights": self.weights}
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: StateIndex) -> Self:
         return type(self)(*self._rows_of(index), check=False)
 
-    def _rows_of(self, index: Any) -> tuple[FloatArray, FloatArray]:
+    def _rows_of(self, index: StateIndex) -> tuple[FloatArray, FloatArray]:
         selected = state_index(index, self.batch_shape)
         shared = self._weights.ndim < self._values.ndim
         return self._values[selected], self._weights if shared else self._weights[selected]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from distrl._validation import LARGEST_NUMBER, FloatArray, real_number, whole_number
+from distrl._tolerances import LARGEST_NUMBER, NOT_ZERO
+from distrl._validation import FloatArray, real_number, whole_number
 
 if TYPE_CHECKING:
     from distrl.models.mdp import MDP
@@ -207,17 +208,16 @@ def _best_episodes(model: "MRP", rewards: FloatArray, longest: int = 1_000) -> t
 def _best_returns(model: "MRP | MDP", rewards: FloatArray, sweeps: int) -> FloatArray:
     """(S,) the largest discounted returns; value iteration from above, so early stops stay valid."""
     table, g = model.outcomes, model.discount
-    per_state = table.n_sources // table.n_states
     going_on = ~table.terminals
     with np.errstate(over="ignore", invalid="ignore"):
         top = float(np.where(going_on, rewards / (1.0 - g), rewards).max())
         best = np.full(table.n_states, top)
         for _ in range(sweeps):
             outcome = rewards + np.where(going_on, g * best[table.next_states], 0.0)
-            better = np.maximum.reduceat(outcome, table.indptr[:-1]).reshape(-1, per_state).max(axis=1)
+            better = np.maximum.reduceat(outcome, model.state_rows[:-1])
             gain = float(np.max(best - better))
             best = np.minimum(best, better)
-            if not gain > 1e-13 * max(abs(top), 1e-300):
+            if not gain > 1e-13 * max(abs(top), NOT_ZERO):
                 break
     return np.asarray(best)
 
@@ -228,8 +228,7 @@ def _range_undiscounted(
     """Smallest and largest return of episodes: of all if finitely many values, else of the likely ones."""
     table = model.outcomes
     going_on = ~table.terminals
-    per_state = table.n_sources // table.n_states
-    if tail is not None and per_state > 1:
+    if tail is not None and table.n_sources > table.n_states:
         raise ValueError("at discount 1 how long episodes last depends on the policy; pass mdp.under(policy)")
     worst, best = np.full(table.n_states, np.inf), np.full(table.n_states, -np.inf)
     alive = np.ones(table.n_states)
@@ -242,8 +241,8 @@ def _range_undiscounted(
             )
         highest = highs + np.where(going_on, best[table.next_states], 0.0)
         lowest = lows + np.where(going_on, worst[table.next_states], 0.0)
-        higher = np.maximum.reduceat(highest, table.indptr[:-1]).reshape(-1, per_state).max(axis=1)
-        lower = np.minimum.reduceat(lowest, table.indptr[:-1]).reshape(-1, per_state).min(axis=1)
+        higher = np.maximum.reduceat(highest, model.state_rows[:-1])
+        lower = np.minimum.reduceat(lowest, model.state_rows[:-1])
         steps += 1
         if np.array_equal(higher, best) and np.array_equal(lower, worst):
             break

@@ -14,7 +14,6 @@ frozen scipy.stats law), or a list of laws, one a state (nested [state][action] 
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -24,14 +23,14 @@ from distrl._validation import FloatArray
 from distrl.models.laws import FiniteLaw, Law
 from distrl.returns import _continuous
 from distrl.returns._finite_distances import in_units, merged, shared_gaps, wasserstein_1
-from distrl.returns._operands import Laws, Rows, common_shape, operand, take
+from distrl.returns._operands import Laws, Operand, Rows, common_shape, operand, take
 from distrl.returns.arrays import as_rows
 from distrl.returns.finite import FiniteReturns
 
 _CHUNK = 2_000_000  # entries of a temporary array
 
 
-def wasserstein(a: Any, b: Any, p: float = 1) -> FloatArray:
+def wasserstein(a: Operand, b: Operand, p: float = 1) -> FloatArray:
     """p-Wasserstein distance W_p between the laws of every state.
 
     W_p = (int_0^1 |F^{-1}(u) - G^{-1}(u)|^p du)^(1/p), the sup of the integrand for p = inf.
@@ -88,7 +87,7 @@ def wasserstein(a: Any, b: Any, p: float = 1) -> FloatArray:
     return _distance(a, b, finite, continuous, lambda law: _has_moment(law, order))
 
 
-def cramer(a: Any, b: Any) -> FloatArray:
+def cramer(a: Operand, b: Operand) -> FloatArray:
     """Cramér distance (int (F - G)^2 dx)^(1/2) between the laws of every state.
 
     Parameters
@@ -124,7 +123,7 @@ def cramer(a: Any, b: Any) -> FloatArray:
     return _distance(a, b, finite, _continuous.cramer)
 
 
-def energy(a: Any, b: Any) -> FloatArray:
+def energy(a: Operand, b: Operand) -> FloatArray:
     """Energy distance (2 E|X - Y| - E|X - X'| - E|Y - Y'|)^(1/2) = sqrt(2) * `cramer`; see there.
 
     Parameters
@@ -144,7 +143,7 @@ def energy(a: Any, b: Any) -> FloatArray:
     return np.asarray(math.sqrt(2.0) * cramer(a, b))[()]
 
 
-def kolmogorov(a: Any, b: Any) -> FloatArray:
+def kolmogorov(a: Operand, b: Operand) -> FloatArray:
     """Kolmogorov distance sup_x |F(x) - G(x)| between the laws of every state.
 
     Parameters
@@ -178,8 +177,8 @@ def kolmogorov(a: Any, b: Any) -> FloatArray:
 
 @steady
 def _distance(
-    a: Any,
-    b: Any,
+    a: Operand,
+    b: Operand,
     finite: Callable[[Rows, Rows, FloatArray], None],
     continuous: Callable[[FloatArray, FloatArray, Law], FloatArray],
     is_finite: Callable[[Law], bool] = lambda law: True,
@@ -235,9 +234,9 @@ def _to_law(
     return out
 
 
-def _order(p: Any) -> float:
+def _order(p: object) -> float:
     try:
-        order = float(p)
+        order = float(p)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise TypeError(f"p must be a real number of at least 1, got {p!r}") from error
     if not order >= 1:

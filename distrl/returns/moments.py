@@ -1,12 +1,11 @@
 """Results of which moments alone are known, and no law."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from distrl._validation import FloatArray, whole_number
-from distrl.returns.arrays import state_index
+from distrl.returns.arrays import StateIndex, state_index
 from distrl.returns.base import NotKnown, Returns
 
 
@@ -65,7 +64,7 @@ class MomentReturns(Returns):
         central = np.stack([self.central_moment(k) for k in range(self.order + 1)])
         return {"central_moments": central, "moment_errors": self._errors}
 
-    def __getitem__(self, index: Any) -> "MomentReturns":
+    def __getitem__(self, index: StateIndex) -> "MomentReturns":
         where = state_index(index, self.batch_shape)
         several = where if isinstance(where, tuple) else (where,)
         rows = (slice(None), *several)
@@ -138,5 +137,5 @@ class ValueEstimates(Returns):
     def arrays(self) -> dict[str, FloatArray]:
         return {"values": self.values}
 
-    def __getitem__(self, index: Any) -> "ValueEstimates":
+    def __getitem__(self, index: StateIndex) -> "ValueEstimates":
         return ValueEstimates(self.values[state_index(index, self.batch_shape)])

@@ -1,13 +1,13 @@
 """Return laws as equally weighted values at the mid-point levels: what quantile methods compute."""
 
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, float_array, whole_number
-from distrl.returns.arrays import read_only, state_index
+from distrl.returns.arrays import StateIndex, read_only, state_index
 from distrl.returns.finite import FiniteReturns
 
 _LEVEL_ERROR = 1e-12  # levels may be written as fractions of any form
@@ -81,7 +81,7 @@ class QuantileReturns(FiniteReturns):
     def arrays(self) -> dict[str, FloatArray]:
         return {"levels": self.levels, "quantiles": self.values}
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: StateIndex) -> Self:
         return self.trusted(self.values[state_index(index, self.batch_shape)])
 
     def describe(self) -> str:

@@ -29,6 +29,7 @@ from distrl.td.quantile import QuantileTD
 from distrl.td.result import LearningRun, LearningStatus
 from distrl.td.rule import LearningRule, Memory
 from distrl.td.sampling import Transitions
+from distrl.td.sketch import SketchTD
 from distrl.td.step_sizes import Constant, Harmonic, Listed, Polynomial, StepSize
 from distrl.td.values import TD, MonteCarloTD
 
@@ -47,6 +48,7 @@ __all__ = [
     "MonteCarloTD",
     "Polynomial",
     "QuantileTD",
+    "SketchTD",
     "StepSize",
     "TDMethod",
     "Transitions",

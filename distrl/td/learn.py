@@ -11,7 +11,7 @@ from distrl._memory import check_memory
 from distrl._steady import steady
 from distrl._threads import check_threads
 from distrl._validation import IntArray, RandomSource, int_array, whole_number
-from distrl.dp.run import ProgressHook, progress_hook
+from distrl.dp.progress import ProgressHook, progress_hook
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.process import as_mrp

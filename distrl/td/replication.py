@@ -10,7 +10,7 @@ import numpy as np
 from distrl._kernels.transitions import count_visits
 from distrl._threads import side_by_side
 from distrl._validation import FloatArray, IntArray
-from distrl.dp.run import ProgressHook
+from distrl.dp.progress import ProgressHook
 from distrl.returns.base import Returns
 from distrl.td.rule import LearningRule, Memory
 from distrl.td.sampling import Position, Sampler, Stream, Transitions

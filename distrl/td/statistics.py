@@ -8,11 +8,11 @@ from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, RandomSource, float_array, generator, real_number
 from distrl.dp.solution import Solution
-from distrl.models.laws import Law, as_law
+from distrl.models.laws import as_law, is_law
 from distrl.returns.base import Returns
 
 #: What an error is to: laws, or means.
-Truth = Solution | Returns | Sequence[object] | ArrayLike
+Truth = Solution[Returns] | Returns | Sequence[object] | ArrayLike
 
 #: A distance of two return laws for each state, such as `distrl.wasserstein`.
 Metric = Callable[..., FloatArray]
@@ -104,7 +104,7 @@ def _holds_laws(truth: Any) -> bool:
         return not truth.moments_alone
     if isinstance(truth, str) or not hasattr(truth, "__len__"):
         return True
-    return any(isinstance(entry, Law) or hasattr(entry, "cdf") for entry in truth)
+    return any(is_law(entry) for entry in truth)
 
 
 def _means(truth: Any) -> FloatArray:

@@ -1,13 +1,14 @@
 """Formulas for numbers, over arrays."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from distrl._validation import FloatArray
 
-def each(formula: Callable[..., float], *arguments: ArrayLike) -> Any:
+
+def each(formula: Callable[..., float], *arguments: ArrayLike) -> float | FloatArray:
     """`formula` of numbers, or of every entry of arrays, which broadcast: each entry is what its numbers alone give.
 
     Parameters
@@ -18,8 +19,8 @@ def each(formula: Callable[..., float], *arguments: ArrayLike) -> Any:
 
     Returns
     -------
-    float or int, or an array of the shape to which the arguments broadcast
+    float, or an array of the shape to which the arguments broadcast
     """
     if all(np.ndim(argument) == 0 for argument in arguments):
         return formula(*arguments)
-    return np.vectorize(formula, otypes=[np.float64])(*arguments)
+    return np.asarray(np.vectorize(formula, otypes=[np.float64])(*arguments))

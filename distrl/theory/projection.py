@@ -98,8 +98,7 @@ def fixed_point_w1(spacing: ArrayLike, discount: ArrayLike) -> float | FloatArra
         g = real_number(discount, "discount", low=0.0, high=1.0)
         return spacing / (2.0 * math.sqrt(1.0 - g * g)) if g < 1.0 else math.inf
 
-    answer: float | FloatArray = each(bound, spacing, discount)
-    return answer
+    return each(bound, spacing, discount)
 
 
 @overload
@@ -133,8 +132,7 @@ def fixed_point_cramer_squared(spacing: ArrayLike, discount: ArrayLike) -> float
         g = real_number(discount, "discount", low=0.0, high=1.0)
         return spacing / (1.0 - g) if g < 1.0 else math.inf
 
-    answer: float | FloatArray = each(bound, spacing, discount)
-    return answer
+    return each(bound, spacing, discount)
 
 
 def fixed_point_cramer_squared_sharp(spacing: ArrayLike, discount: ArrayLike) -> FloatArray:

@@ -44,8 +44,7 @@ def quantile_projection_w1(width: ArrayLike, quantiles: ArrayLike) -> float | Fl
     def bound(width: float, quantiles: int) -> float:
         return real_number(width, "width", low=0.0) / (2.0 * whole_number(quantiles, "quantiles", low=1))
 
-    answer: float | FloatArray = each(bound, width, quantiles)
-    return answer
+    return each(bound, width, quantiles)
 
 
 @overload
@@ -82,8 +81,7 @@ def quantile_w1(width: ArrayLike, quantiles: ArrayLike, discount: ArrayLike) -> 
         g = real_number(discount, "discount", low=0.0, high=1.0)
         return quantile_projection_w1(width, quantiles) / (1.0 - g) if g < 1.0 else math.inf
 
-    answer: float | FloatArray = each(bound, width, quantiles, discount)
-    return answer
+    return each(bound, width, quantiles, discount)
 
 
 @overload
@@ -131,5 +129,4 @@ def quantile_w1_between(
         g = real_number(discount, "discount", low=0.0, high=1.0)
         return max(float(g**first - g**last), 0.0) * quantile_w1(width, quantiles, g)
 
-    answer: float | FloatArray = each(bound, width, quantiles, discount, first, last)
-    return answer
+    return each(bound, width, quantiles, discount, first, last)

@@ -41,8 +41,7 @@ def dkw_halfwidth(samples: ArrayLike, confidence: ArrayLike) -> float | FloatArr
         level = real_number(confidence, "confidence", low=0.0, high=1.0)
         return math.sqrt(math.log(2.0 / (1.0 - level)) / (2.0 * n)) if level < 1.0 else math.inf
 
-    answer: float | FloatArray = each(bound, samples, confidence)
-    return answer
+    return each(bound, samples, confidence)
 
 
 class SampleSize(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 
 import distrl
 from distrl._display import at_most, enclosed
-from distrl.theory.bounds import fixed_point_w1
+from distrl.theory import fixed_point_w1
 from experiments.protocol import Arrays, Check
 from experiments.quickstart.sweep import FUNCTIONALS, LEVELS
 

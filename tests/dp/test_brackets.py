@@ -10,7 +10,7 @@ from scipy import stats
 
 import distrl
 from distrl import MRP, Brackets, CategoricalFixedPoint, FiniteLaw, Grid, ParticleReturns, environments, evaluate
-from distrl.dp.brackets import merged_law
+from distrl.dp.merging import merged_law
 from distrl.testing import finite_laws, grids, mrps
 from experiments.quickstart.exact import frozen_lake_law
 

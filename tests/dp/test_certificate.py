@@ -143,7 +143,7 @@ def test_resolvent_bounds_hold_and_are_tight(factor, n):
     upper = resolvent.upper(rhs)
     assert (upper >= exact * (1 - 1e-13)).all()
     np.testing.assert_allclose(upper, exact, rtol=1e-9)
-    np.testing.assert_allclose(resolvent.gain, np.linalg.solve(np.eye(n) - factor * p, np.ones(n)), rtol=1e-9)
+    np.testing.assert_allclose(resolvent.gains, np.linalg.solve(np.eye(n) - factor * p, np.ones(n)), rtol=1e-9)
 
 
 def test_resolvent_solves_large_systems_without_a_factorisation():

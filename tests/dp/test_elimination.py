@@ -78,7 +78,7 @@ def test_a_mean_keeps_its_digits_where_the_walk_is_longer_than_1e17_steps(steps)
     found = linear.solve(np.where(known, 0.0, 1.0))[steps]
     off = 0.7 - 7 / 10 + float(abs(Fraction(0.7) + Fraction(0.3) - 1))  # .7 and .3 themselves are rounded
     assert abs(Fraction(found) / expected - 1) <= 1e-13 + off
-    assert linear.gain[steps] >= found and linear.how == "elimination"
+    assert linear.gains[steps] >= found and linear.how == "elimination"
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -269,7 +269,7 @@ def test_sparse_and_dense_elimination_agree_with_a_rational_birth_and_death_chai
         steps = Fraction(32, 15) + Fraction(17, 15) * steps
         expected += steps
     assert abs(Fraction(float(linear.solve(np.ones(states))[0])) / expected - 1) <= 1e-12
-    assert linear.gain[0] >= expected and linear.relative_error <= 1e-10
+    assert linear.gains[0] >= expected and linear.relative_error <= 1e-10
 
 
 @pytest.mark.parametrize("states", [30, 300, 1200])

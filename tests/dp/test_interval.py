@@ -78,9 +78,9 @@ def test_a_solution_that_is_not_converged_is_enclosed_all_the_same():
 
 @pytest.mark.fast
 def test_the_command_for_an_expensive_bracket_is_left_to_the_user(monkeypatch):
-    monkeypatch.setattr(distrl.dp.solution, "_WORK", 1e3)
+    monkeypatch.setattr(distrl.dp.knowledge, "_WORK", 1e3)
     solution = evaluate(MODEL, CategoricalFixedPoint(51))
-    assert solution._brackets is None
+    assert solution._known.brackets is None
     ends = solution.interval("cvar", 0.3)
     inner = evaluate(MODEL, Brackets(201)).returns.interval("cvar", 0.3)
     assert (ends[:, 0] <= inner[:, 0]).all() and (inner[:, 1] <= ends[:, 1]).all()
@@ -118,9 +118,11 @@ def test_an_infinite_variance_leaves_what_the_mean_says():
 
 @pytest.mark.fast
 def test_the_start_of_a_model_is_a_mixture_with_bounds_that_hold():
-    """Fair coin between a Dirac at 1 and a uniform law on [0, 2]: what `_start_row` prints for the command line."""
+    """Fair coin between a Dirac at 1 and a uniform law on [0, 2]: what the command line prints for the start."""
     model = MRP([[1.0, 0.0], [0.0, 1.0]], [FiniteLaw([0.0, 1.0]), 0.5], 0.5, initial=[0.5, 0.5])
-    row = evaluate(model, CategoricalFixedPoint(101))._start_row((distrl.Mean(), distrl.Std(), CVaR(0.1)))
+    asked = (distrl.Mean(), distrl.Std(), CVaR(0.1))
+    _, columns = evaluate(model, CategoricalFixedPoint(101)).text_columns([], asked, start=True)
+    row = {name: cells[0] for name, cells in columns.items()}
     truths = {"mean": 1.0, "sd": np.sqrt(0.5 / 3), "CVaR 10%": 0.2}  # F(x) = x / 4 up to 1: the mean of [0, .4]
     for name, truth in truths.items():
         low, high = (float(end) for end in row[name].split("[")[1].strip("]").split(", "))

@@ -11,7 +11,7 @@ from oracles import enumerated_law
 from scipy import stats
 
 from distrl import MRP, FiniteLaw, Moments, Status, evaluate
-from distrl.dp.moments import mean_and_variance
+from distrl.dp.moment_systems import mean_and_variance
 from distrl.testing import mrps
 
 pytestmark = pytest.mark.fast

@@ -9,7 +9,7 @@ import pytest
 import distrl
 from distrl import MRP, Brackets, CategoricalFixedPoint, FiniteLaw, MonteCarlo, QuantileDP, Status, evaluate
 from distrl._kernels.categorical import solve_states
-from distrl.dp.run import progress_hook
+from distrl.dp.progress import progress_hook
 from distrl.operators import CategoricalBellman
 
 MODEL = MRP([[0.5, 0.5], [0.2, 0.8]], [2.0, -1.0], 0.99)

@@ -61,7 +61,7 @@ def test_every_way_of_solving_is_exact_to_rounding(n, kind, discount):
     expected = np.linalg.solve(np.eye(n) - discount * matrix.toarray(), rhs)
     assert np.abs(resolvent.solve(rhs) - expected).max() <= 1e-11 / (1.0 - discount)
     gain = np.linalg.solve(np.eye(n) - discount * matrix.toarray(), np.ones(n))
-    assert (resolvent.gain >= gain * (1 - 1e-12)).all() and resolvent.gain.max() <= gain.max() * (1 + 1e-9)
+    assert (resolvent.gains >= gain * (1 - 1e-12)).all() and resolvent.gains.max() <= gain.max() * (1 + 1e-9)
     upper = resolvent.upper(np.abs(rhs))
     exact = np.linalg.solve(np.eye(n) - discount * matrix.toarray(), np.abs(rhs))
     assert (upper >= exact * (1 - 1e-13)).all() and (upper <= exact + 1e-9 / (1.0 - discount)).all()

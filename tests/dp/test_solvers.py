@@ -7,14 +7,24 @@ from scipy import sparse, stats
 
 import distrl
 from distrl import MRP, CategoricalFixedPoint, FiniteLaw, Grid, environments, evaluate
-from distrl.dp.aggregation import Aggregation, groups_of
-from distrl.dp.auto import Traits, choose_solver
-from distrl.dp.banded import banded, narrow_order
-from distrl.dp.coarse import Coarse, clusters_of, long_run_weights, mixing
-from distrl.dp.components import rounds
+from distrl.dp.call import Call
 from distrl.dp.problem import Problem, moment_start
-from distrl.dp.run import Run
-from distrl.dp.solvers import direct, gauss_seidel, krylov, sweep, two_grid
+from distrl.dp.solvers import (
+    Aggregation,
+    Banded,
+    Direct,
+    GaussSeidel,
+    Krylov,
+    ShiftedCoarse,
+    Sweeps,
+    Traits,
+    TwoGrid,
+    select_solver,
+)
+from distrl.dp.solvers.aggregation import groups_of
+from distrl.dp.solvers.banded import narrow_order
+from distrl.dp.solvers.clusters import clusters_of, long_run_weights, mixing
+from distrl.dp.solvers.components import rounds
 from distrl.operators.system import System
 
 
@@ -59,16 +69,16 @@ def acyclic(seed, discount):
 
 def solved(model, atoms, how, start=moment_start, threads=1):
     """CDF by one solver on the whole system, the way `auto` calls it."""
-    problem = Problem.of(model, None, atoms, Run(None, None, np.random.default_rng(0), None))
+    problem = Problem.of(model, Grid.covering(model, atoms), Call())
     system = System.whole(problem.operator, threads)
-    run = Run(None, None, np.random.default_rng(0), None)
-    return how(problem, system, start(problem, system.workers), problem.stop(run))
+    call = Call()
+    return how(problem, system).solve(system, start(problem, system.workers), problem.stop(call))
 
 
 def coarse_of(problem, system, labels=None):
     weights = long_run_weights(problem.model.continuation)
     labels = np.zeros(system.n, dtype=np.int64) if labels is None else labels
-    return Coarse(system, problem.moments[0], weights, labels)
+    return ShiftedCoarse(system, problem.moments[0], weights, labels)
 
 
 def aggregation_of(problem, system):
@@ -143,15 +153,15 @@ def test_components_one_after_the_other_give_what_sweeps_give(discount):
 @pytest.mark.parametrize("make", [lambda g: garnet(80, g), lambda g: random_walk(60, g), lambda g: two_clusters(80, g)])
 def test_every_solver_gives_what_sweeps_give(make, discount):
     model = make(discount)
-    expected = solved(model, 41, lambda p, s, cdf, stop: sweep(s, cdf, stop)).cdf
+    expected = solved(model, 41, lambda p, s: Sweeps()).cdf
     ways = {
-        "gauss-seidel": lambda p, s, cdf, stop: gauss_seidel(s, cdf, stop),
-        "krylov": lambda p, s, cdf, stop: krylov(s, cdf, stop),
-        "krylov, coarse": lambda p, s, cdf, stop: krylov(s, cdf, stop, coarse_of(p, s)),
-        "two-grid": lambda p, s, cdf, stop: two_grid(s, cdf, stop, coarse_of(p, s), krylov),
-        "banded": lambda p, s, cdf, stop: banded(s, cdf, stop, *narrow_order(p.model.continuation)),
-        "krylov, groups": lambda p, s, cdf, stop: krylov(s, cdf, stop, aggregation_of(p, s)),
-        "two labels": lambda p, s, cdf, stop: krylov(s, cdf, stop, coarse_of(p, s, np.arange(s.n) % 2)),
+        "gauss-seidel": lambda p, s: GaussSeidel(),
+        "krylov": lambda p, s: Krylov(),
+        "krylov, coarse": lambda p, s: Krylov(lambda _: coarse_of(p, s)),
+        "two-grid": lambda p, s: TwoGrid(lambda _: coarse_of(p, s)),
+        "banded": lambda p, s: Banded(*narrow_order(p.model.continuation)),
+        "krylov, groups": lambda p, s: Krylov(lambda _: aggregation_of(p, s)),
+        "two labels": lambda p, s: Krylov(lambda _: coarse_of(p, s, np.arange(s.n) % 2)),
     }
     for name, way in ways.items():
         outcome = solved(model, 41, way)
@@ -172,18 +182,18 @@ def test_elimination_along_a_chain_needs_no_iteration(width):
     model = MRP(matrix, rewards, discount)
     order, found = narrow_order(model.continuation)
     assert sorted(order) == list(range(n)) and found <= 2 * width
-    outcome = solved(model, 21, lambda p, s, cdf, stop: banded(s, cdf, stop, order, found))
-    expected = solved(model, 21, lambda p, s, cdf, stop: direct(s, cdf, stop))
+    outcome = solved(model, 21, lambda p, s: Banded(order, found))
+    expected = solved(model, 21, lambda p, s: Direct())
     np.testing.assert_allclose(outcome.cdf, expected.cdf, rtol=0, atol=1e-10)
     sol = evaluate(model, CategoricalFixedPoint(21))
     assert sol.solver == "banded" and sol.iterations == 1
 
 
 def test_float32_inside_and_float64_outside_reach_the_same_tolerance(monkeypatch):
-    monkeypatch.setattr("distrl.dp.solvers.SINGLE_ENTRIES", 0)
+    monkeypatch.setattr("distrl.dp.solvers.krylov.SINGLE_ENTRIES", 0)
     model = garnet(100, 0.99)
-    way = solved(model, 51, lambda p, s, cdf, stop: krylov(s, cdf, stop, coarse_of(p, s)))
-    plain = solved(model, 51, lambda p, s, cdf, stop: krylov(s, cdf, stop))
+    way = solved(model, 51, lambda p, s: Krylov(lambda _: coarse_of(p, s)))
+    plain = solved(model, 51, lambda p, s: Krylov())
     expected = evaluate(model, CategoricalFixedPoint(51, solver="iterate")).returns.cdf_values
     for outcome in (way, plain):
         assert outcome.status.name == "CONVERGED"
@@ -232,20 +242,20 @@ def test_no_clusters_where_differences_fade_slowly_within_them_too():
 @pytest.mark.fast
 def test_the_rule_can_be_asked_without_solving():
     walk = random_walk(2000, 0.99).continuation
-    assert choose_solver(Traits(walk, 0.9, 101, 10.0))[0] == "gauss-seidel"
-    assert choose_solver(Traits(walk, 0.99, 101, 100.0))[0] == "krylov"
-    assert choose_solver(Traits(walk[:1000][:, :1000], 0.999, 161, 1000.0))[0] == "krylov-groups"
+    assert select_solver(Traits(walk, 0.9, 101, 10.0))[0].name == "gauss-seidel"
+    assert select_solver(Traits(walk, 0.99, 101, 100.0))[0].name == "krylov"
+    assert select_solver(Traits(walk[:1000][:, :1000], 0.999, 161, 1000.0))[0].name == "krylov-groups"
     room = environments.gridworld((30, 30), discount=0.99).under("uniform").continuation
-    assert choose_solver(Traits(room, 0.99, 101, 100.0))[0] == "krylov-groups"
-    assert choose_solver(Traits(walk[:8][:, :8], 0.999, 51, 1000.0))[0] == "banded"
+    assert select_solver(Traits(room, 0.99, 101, 100.0))[0].name == "krylov-groups"
+    assert select_solver(Traits(walk[:8][:, :8], 0.999, 51, 1000.0))[0].name == "banded"
     ring = environments.cycle(8, rewards=np.arange(8.0), discount=0.999).continuation
-    assert choose_solver(Traits(ring, 0.999, 51, 1000.0))[0] == "direct"
+    assert select_solver(Traits(ring, 0.999, 51, 1000.0))[0].name == "direct"
     one_way = random_walk(2000, 0.99, up=0.97).continuation
-    assert choose_solver(Traits(one_way, 0.99, 101, 100.0))[0] == "gauss-seidel"
+    assert select_solver(Traits(one_way, 0.99, 101, 100.0))[0].name == "gauss-seidel"
     dense = sparse.csr_array(np.full((10, 10), 0.1))
-    assert choose_solver(Traits(dense, 0.99, 101, 100.0))[0] == "krylov"  # an inverse of 100^2 costs as much
-    assert choose_solver(Traits(sparse.csr_array(np.full((100, 100), 0.01)), 0.99, 101, 100.0))[0] == "two-grid"
-    assert choose_solver(Traits(sparse.csr_array(np.full((100, 100), 0.01)), 0.99, 1001, 100.0))[0] != "two-grid"
+    assert select_solver(Traits(dense, 0.99, 101, 100.0))[0].name == "krylov"  # an inverse of 100^2 costs as much
+    assert select_solver(Traits(sparse.csr_array(np.full((100, 100), 0.01)), 0.99, 101, 100.0))[0].name == "two-grid"
+    assert select_solver(Traits(sparse.csr_array(np.full((100, 100), 0.01)), 0.99, 1001, 100.0))[0].name != "two-grid"
 
 
 @pytest.mark.fast
@@ -344,8 +354,8 @@ def test_no_groups_where_states_share_one_neighbour_or_all_are_neighbours():
 def test_a_correction_of_no_use_leaves_the_work_to_krylov_and_sweeps():
     """Groups of states far apart: true residuals decide, and the answer stays the same."""
     model = random_walk(60, 0.99)
-    expected = solved(model, 41, lambda p, s, cdf, stop: sweep(s, cdf, stop)).cdf
-    far = solved(model, 41, lambda p, s, cdf, stop: krylov(s, cdf, stop, Aggregation(s, np.arange(s.n) % 3)))
+    expected = solved(model, 41, lambda p, s: Sweeps()).cdf
+    far = solved(model, 41, lambda p, s: Krylov(lambda _: Aggregation(s, np.arange(s.n) % 3)))
     assert far.status.name == "CONVERGED"
     np.testing.assert_allclose(far.cdf, expected, rtol=0, atol=2e-9)
 
@@ -385,8 +395,8 @@ def test_the_rule_knows_of_laws_that_apply_as_matrices():
         (walk, 101, 30.0, "krylov", "rewards have a density"),
         (walk[:8][:, :8], 51, 1000.0, "banded", "places"),
     ]:
-        found, reason = choose_solver(Traits(matrix, 0.99, atoms, gain, laws=True))
-        assert found == name and words in reason, (found, reason)
+        found, reason = select_solver(Traits(matrix, 0.99, atoms, gain, laws=True))
+        assert found.name == name and found.takes_law_blocks and words in reason, (found, reason)
         for other in ("flow goes one way", "of a difference between states", "groups of neighbouring"):
             assert other not in reason
 
@@ -401,21 +411,18 @@ def test_densities_are_solved_by_the_solver_that_is_named(share, discount):
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("gives_up", ["solve_by_rule", "krylov", "direct"])
-def test_another_solver_is_tried_before_a_call_gives_up(gives_up, monkeypatch):
+@pytest.mark.parametrize("solver", ["auto", "krylov", "direct"])
+def test_another_solver_is_tried_before_a_call_gives_up(solver, monkeypatch):
     """Whichever solver stalls with half of its work undone, the result is converged and says who did it."""
     model = MRP([[0.3, 0.7], [0.6, 0.4]], [0.0, 1.0], 0.99)
-    true = getattr(distrl.dp.categorical, gives_up)
+    true = distrl.dp.fixed_point._solved
 
     def stalling(*arguments):
-        outcome = true(*arguments)
-        inner, *words = outcome if gives_up == "solve_by_rule" else (outcome,)
-        inner.cdf[:, :-1] *= 0.9
-        inner = inner._replace(status=distrl.Status.STALLED)
-        return (inner, *words) if words else inner
+        solved = true(*arguments)
+        solved.cdf[:, :-1] *= 0.9
+        return solved._replace(status=distrl.Status.STALLED)
 
-    monkeypatch.setattr(distrl.dp.categorical, gives_up, stalling)
-    solver = "auto" if gives_up == "solve_by_rule" else gives_up
+    monkeypatch.setattr(distrl.dp.fixed_point, "_solved", stalling)
     sol = evaluate(model, CategoricalFixedPoint(31, solver=solver))
     assert sol.converged and "it stalled at an error bound of" in sol.reason and "was tried" in sol.reason
     clean = evaluate(model, CategoricalFixedPoint(31, solver="iterate"))

@@ -153,7 +153,7 @@ def test_laws_of_tiny_values_are_those_of_ones_rescaled(scale):
 
 
 def test_the_number_of_sweeps_of_any_discount():
-    from distrl.dp.problem import enough_sweeps
+    from distrl.dp.scales import enough_sweeps
 
     for discount in [*TINY, 1e-3, 0.3, 0.5, 0.7, 0.99, 0.99999]:
         count = enough_sweeps(discount, 1.0 / (1.0 - discount), 1e12)

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from distrl import MRP, Brackets, FiniteLaw, Grid, Moments, ParticleDP, evaluate
-from distrl.dp.brackets import merged_law
+from distrl.dp.merging import merged_law
 from distrl.models.laws import as_law
 from distrl.returns.functionals import CrossedEnds
 

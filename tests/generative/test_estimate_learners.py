@@ -70,7 +70,7 @@ def test_a_stream_has_the_policys_proportions_and_no_sample_twice(data):
     samples = GenerativeModel(model).sample(sizes.reshape(shape), rng=0).samples
     policy = np.random.default_rng(data.draw(st.integers(0, 99))).dirichlet(np.full(shape[1], 0.5), shape[0])
     policy[0] = np.eye(shape[1])[0]
-    rows = stream(samples, policy, np.random.default_rng(1))
+    rows = stream(samples, policy.ravel(), np.random.default_rng(1))
     assert (np.bincount(rows, minlength=len(samples.counts)) <= samples.counts).all()
     used = np.bincount(samples.sources[rows], minlength=len(sizes)).reshape(shape)
     possible = (sizes.reshape(shape) / np.maximum(policy, 1e-300)).min(axis=1, keepdims=True)
@@ -80,7 +80,7 @@ def test_a_stream_has_the_policys_proportions_and_no_sample_twice(data):
 
 def test_a_stream_is_in_random_order():
     samples = GenerativeModel(MRP([[0.5, 0.5]] * 2, [0.0, 1.0], 0.5)).sample(2000, rng=0).samples
-    rows = stream(samples, np.ones((2, 1)), np.random.default_rng(0))
+    rows = stream(samples, np.ones(2), np.random.default_rng(0))
     np.testing.assert_array_equal(np.bincount(rows), samples.counts)
     first = np.bincount(rows[:1000], minlength=4)  # hypergeometric, sd at most 12
     assert (np.abs(first - samples.counts / 4) <= 5 * 12).all()

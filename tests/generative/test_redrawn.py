@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import distrl
-from distrl.models.generative import Samples
+from distrl.models.samples import Samples
 
 MODEL = distrl.MRP([[0.5, 0.5], [0.2, 0.8]], [1.0, 0.0], discount=0.8)
 
@@ -15,9 +15,8 @@ def test_redrawn_counts_are_multinomial(noise):
     rng = np.random.default_rng(0)
     rewards = rng.choice(4, size=80) if noise == 0.0 else rng.normal(size=80)
     nowhere = np.zeros(80, np.int64)
-    samples = Samples.collect(
-        1, 1, nowhere, nowhere, rewards.astype(float), np.zeros(80, np.bool_), nowhere - 1, nowhere + 1
-    )
+    columns = nowhere, nowhere, rewards.astype(float), np.zeros(80, np.bool_), nowhere - 1, nowhere + 1
+    samples = Samples(1, 1, *columns).collected()
     drawn = np.stack([samples.redrawn_counts(rng) for _ in range(20_000)]).astype(float)
     assert (drawn.sum(axis=1) == 80).all()
     p = samples.counts / 80.0

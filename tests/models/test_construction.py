@@ -290,7 +290,6 @@ BAD = {
     "a short row": (outcomes(ROW[:5]), r"rows\[0\] has 5 entries"),
     "a next state out of range": (outcomes((0, 0, 1.0, 5, 1.0, False), states=2), "rows name index 5, but states=2"),
     "a state without rows": (outcomes((0, 0, 1.0, 1, 1.0, False)), "state 1 has no outcome"),
-    "an action without rows": (outcomes(ROW, (1, 1, 1.0, 0, 1.0, False)), "state 0, action 1 has no outcome"),
     "a state out of all proportion": (outcomes((0, 0, 1.0, 10**15, 1.0, False)), "state 1 has no outcome"),
     "an action out of all proportion": (outcomes(ROW, actions=2**63), "action 1 has no outcome"),
     "a negative index": (outcomes((-1, 0, 1.0, 0, 1.0, False)), r"state\[0\] is -1"),

@@ -227,7 +227,6 @@ BAD = {
     ),
     "an unknown label number": (DTMC, {"lab": '0="init"\n0: 3\n'}, "lab, line 2: expected 'state: labels'"),
     "a label without a state": (DTMC, {"lab": '0="init"\n9: 0\n'}, "lab, line 2"),
-    "an uneven MDP": (MDP_FILES, {"tra": "2 3 3\n0 0 1 1\n0 1 1 1\n1 0 1 1\n", "trew": None}, "state 1 has 1 choices"),
     "choices with a gap": (MDP_FILES, {"tra": "1 3 3\n0 0 0 1\n0 1 0 1\n0 1 0 0\n"}, "announces 3 choices.* has 2"),
     "choices misnumbered": (
         MDP_FILES,

@@ -12,6 +12,7 @@ from scipy import integrate, stats
 import distrl
 from distrl import MRP, FiniteLaw, Grid
 from distrl.operators import CategoricalBellman
+from distrl.operators.law_matrices import projected_sum
 from distrl.testing import categorical_probs, grids, mrps
 
 pytestmark = pytest.mark.fast
@@ -139,12 +140,9 @@ def test_keeps_the_mean_when_nothing_is_clipped(model, atoms, data):
 def test_projection_is_orthogonal_in_cramer_distance(values, atoms, data):
     """Pythagoras: l2^2(mu, nu) = l2^2(mu, Pi mu) + l2^2(Pi mu, nu) for nu on the grid, mu within its range."""
     grid = Grid(-1.0, 2.0, atoms)
-    # discount 1 with a sure end in the next step keeps the law as it is: T mu = mu shifted by 0
-    model = MRP([[0.0, 1.0], [0.0, 1.0]], [0.0, 0.0], 0.5, terminal=[False, True])
-    operator = CategoricalBellman.for_table(model.outcomes, 0.5, grid)
     mu = np.array(values)
     weights = np.full(len(mu), 1.0 / len(mu))
-    projected = operator._projected_sum(FiniteLaw(mu, weights), 0.0)
+    projected = projected_sum(FiniteLaw(mu, weights), 0.0, 0.5, grid)
     pmf = np.diff(projected, prepend=0.0)
     nu = data.draw(categorical_probs(1, atoms))[0]
     z = grid.points

@@ -2,14 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from distrl._validation import FloatArray, IntArray, whole_number
+from distrl._validation import FloatArray, IntArray, RandomSource, whole_number
 from distrl.generative.distances import Distance
 from distrl.generative.intervals.base import centre, widened
 from distrl.generative.sampled import SampledSolution
+from distrl.returns.base import Returns
 from distrl.returns.functionals import Functional
 
 
@@ -41,11 +41,13 @@ class Bootstrap:
     simultaneous: bool = False
     numerical: bool = True
     resamples: int = 200
-    rng: Any = None
+    rng: RandomSource = None
     threads: int | None = None
     linear: bool = False
 
-    def interval(self, estimate: SampledSolution, functional: Functional, level: float, states: IntArray) -> FloatArray:
+    def interval(
+        self, estimate: SampledSolution[Returns], functional: Functional, level: float, states: IntArray
+    ) -> FloatArray:
         """(K, 2) the interval at each of `states`; see `IntervalMethod`.
 
         Raises

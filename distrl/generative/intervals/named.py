@@ -1,7 +1,6 @@
 """From the name of a method of intervals to the method."""
 
-from typing import Any
-
+from distrl._validation import RandomSource
 from distrl.generative.intervals.base import IntervalMethod
 from distrl.generative.intervals.bootstrap import Bootstrap
 from distrl.generative.intervals.delta import Delta
@@ -11,7 +10,12 @@ _NAMES = ("delta", "bootstrap", "finite-sample")
 
 
 def interval_method(
-    method: str | IntervalMethod, simultaneous: bool, numerical: bool, resamples: int, rng: Any, threads: int | None
+    method: str | IntervalMethod,
+    simultaneous: bool,
+    numerical: bool,
+    resamples: int,
+    rng: RandomSource,
+    threads: int | None,
 ) -> IntervalMethod:
     """The method that a user names, with its options, or the object that he gives, which has its own.
 

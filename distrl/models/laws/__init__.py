@@ -9,7 +9,7 @@ Second differences of either on a grid are the exact masses of the hat-function 
 that offers `put` can be projected exactly, whatever its shape. `FiniteLaw` has it as a finite sum (`finite.py`); a
 `scipy.stats` law in closed form for the common families (`closed_forms.py`), else from a table that is rebuilt from
 its CDF alone (`tables.py`), and a discrete one as a sum up to a tail that is counted (`lattice.py`). Nothing that a law
-says of itself is believed unseen: mean, quantiles and closed forms are compared with the CDF first (`scipy_laws.py`),
+says of itself is believed unseen: mean, quantiles and closed forms are compared with the CDF first (`standard.py`),
 and what is left of the difference is the law's `error`, which certificates add.
 """
 

@@ -1,7 +1,6 @@
 """The door: what may be given as a reward's law."""
 
 import warnings
-from typing import Any
 
 from distrl._steady import steady
 from distrl._tolerances import LARGEST_NUMBER
@@ -12,12 +11,18 @@ from distrl.models.laws.scipy_laws import ScipyLaw
 
 
 @steady
-def as_law(value: Any, name: str) -> Law:
+def as_law(value: object, name: str) -> Law:
     """`value` as a `Law`: a `Law` as it is, a frozen scipy.stats law or one of a user's own class wrapped.
 
     A law of one's own needs `cdf`; `support`, `mean`, `sf`, `ppf` and, for a discrete one, `pmf` are used where they
     are there. Cost: microseconds to milliseconds for a family that SciPy knows in closed form, up to some seconds of
     CPU where a value of the CDF takes a millisecond. Nothing is believed unseen: see `distrl.models.laws`.
+
+    Parameters
+    ----------
+    value : Law, frozen law of `scipy.stats`, or object with a `cdf`
+    name : str
+        How errors name it.
 
     Raises
     ------

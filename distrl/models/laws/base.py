@@ -12,9 +12,9 @@ from distrl._validation import FloatArray
 
 
 def is_law(value: object) -> bool:
-    """Whether something may be given as a law: it has a CDF, as a `Law` and what `scipy.stats` freezes have.
+    """Whether `value` may be given as a law: it has a CDF, as a `Law` and what `scipy.stats` freezes have.
 
-    `as_law` says of those what is wrong with the ones that are none.
+    Of those that have one and are no law, `as_law` says what is wrong.
     """
     return hasattr(value, "cdf")
 
@@ -55,7 +55,7 @@ class Law(ABC):
 
     @abstractmethod
     def sample(self, size: int, rng: np.random.Generator) -> FloatArray:
-        """`size` independent draws."""
+        """`size` independent draws, made with `rng`."""
 
     def standard_form(self) -> tuple["Law", float, float]:
         """(law, location, scale) with R = location + scale * Z, Z ~ law: a location-scale family shares one law."""

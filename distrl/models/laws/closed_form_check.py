@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from distrl._tolerances import EPS, LEVEL
 from distrl._validation import FloatArray
+from distrl.models.laws.describe import FrozenLaw
 
 _LEVELS = np.array([1e-3, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98])
 _WITNESSES = np.array([1e-12, 0.5, 1.0 - 1e-6])  # levels at which quantile and CDF have to agree
@@ -15,7 +15,7 @@ _FEW, _MANY = (np.polynomial.legendre.leggauss(order) for order in (10, 20))
 
 
 def closed_form_error(
-    frozen: Any, closed: Callable[[FloatArray], FloatArray], mean: float, support: tuple[float, float]
+    frozen: FrozenLaw, closed: Callable[[FloatArray], FloatArray], mean: float, support: tuple[float, float]
 ) -> tuple[float, float]:
     """(spread, error): E|Z - mean|, and how far the closed form and the mean are from integrals of SciPy's functions.
 

@@ -1,7 +1,7 @@
 """SciPy's objects, read: their names, parameters and functions, whichever of its two generations they belong to."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
@@ -10,9 +10,38 @@ from distrl._validation import FloatArray
 Function = Callable[[FloatArray], FloatArray]
 
 
-def describe(frozen: Any) -> str:
+class FrozenLaw(Protocol):
+    """A law that `scipy.stats` has frozen, as far as it is used here."""
+
+    dist: Any  # the family; some of what is asked of it SciPy keeps to itself
+    args: tuple[Any, ...]
+    kwds: dict[str, Any]
+    cdf: Function
+    sf: Function
+    ppf: Function
+    isf: Function
+
+    def mean(self) -> float:
+        """The mean, by a formula or by integration."""
+
+    def var(self) -> float:
+        """The variance, likewise."""
+
+
+def parameters_of(frozen: FrozenLaw) -> tuple[tuple[float, ...], float, float]:
+    """(shapes, location, scale), as SciPy reads them."""
+    shapes, loc, scale = frozen.dist._parse_args(*frozen.args, **frozen.kwds)
+    return shapes, loc, scale
+
+
+def is_frozen(law: object) -> TypeGuard[FrozenLaw]:
+    """Whether SciPy has frozen it: its family and its parameters can be asked for."""
+    return getattr(law, "dist", None) is not None
+
+
+def describe(frozen: object) -> str:
     """A law as a user wrote it."""
-    if not hasattr(frozen, "dist"):
+    if not is_frozen(frozen):
         try:
             return " ".join(repr(frozen).split())
         except Exception:  # a user's class, or a transformed law that cannot be printed
@@ -21,32 +50,35 @@ def describe(frozen: Any) -> str:
     return f"{frozen.dist.name}({', '.join(parameters)})"
 
 
-def own_parameters(frozen: Any) -> tuple[str, tuple[float, ...], float, float] | None:
+def own_parameters(frozen: object) -> tuple[str, tuple[float, ...], float, float] | None:
     """(name, shapes, loc, scale) of a frozen law of which these four say all; None for any other object.
 
     They do not for a user's own class, nor for one of SciPy's with another support, or another parameterisation.
     """
     from scipy import stats  # loaded already, by whoever froze the law
 
-    dist: Any = getattr(frozen, "dist", None)
-    template: Any = getattr(stats, str(getattr(dist, "name", None)), None)
-    if dist is None or type(template) is not type(dist):
+    if not is_frozen(frozen):
+        return None
+    dist, name = frozen.dist, str(getattr(frozen.dist, "name", None))
+    template: object = getattr(stats, name, None)
+    if type(template) is not type(dist):
         return None
     if _constructed(dist) != _constructed(template) or getattr(dist, "parameterization", "S1") != "S1":
         return None
     try:
-        shapes, loc, scale = frozen.dist._parse_args(*frozen.args, **frozen.kwds)
-        return dist.name, tuple(map(float, shapes)), float(loc), float(scale)
+        shapes, loc, scale = parameters_of(frozen)
+        return name, tuple(map(float, shapes)), float(loc), float(scale)
     except (TypeError, ValueError):
         return None
 
 
-def _constructed(dist: Any) -> tuple[Any, ...]:
+def _constructed(dist: object) -> tuple[object, ...]:
     return tuple(getattr(dist, name, None) for name in ("a", "b", "badvalue", "inc", "momtype", "shapes"))
 
 
-def functions(law: Any) -> tuple[Function, Function | None, Function | None]:
+def functions(given: object) -> tuple[Function, Function | None, Function | None]:
     """CDF, survival function and quantiles, the last two where there are any, for arrays whatever the object takes."""
+    law: Any = given
     survival = getattr(law, "sf", None) or getattr(law, "ccdf", None)
     quantile = getattr(law, "ppf", None) or getattr(law, "icdf", None)
     return _for_arrays(law.cdf), survival and _for_arrays(survival), quantile and _for_arrays(quantile)
@@ -65,15 +97,15 @@ def _for_arrays(function: Any) -> Function:
     return call
 
 
-def stated_moments(law: Any) -> tuple[float | None, float | None]:
+def stated_moments(given: object) -> tuple[float | None, float | None]:
     """Mean and variance by formulas; None where SciPy would integrate, which can take minutes, and be wrong."""
-    dist = getattr(law, "dist", None)
+    law: Any = given
     mean: float | None
     variance: float | None
     try:
         with np.errstate(all="ignore"):
-            if dist is not None:
-                shapes, loc, scale = dist._parse_args(*law.args, **law.kwds)
+            if is_frozen(law):
+                dist, (shapes, loc, scale) = law.dist, parameters_of(law)
                 mean, variance = dist._stats(*shapes, **({"moments": "mv"} if dist._stats_has_moments else {}))[:2]
                 if mean is None and is_discrete(law) and says_itself(dist, "_munp"):
                     mean = dist._munp(1, *shapes)
@@ -94,7 +126,7 @@ def _number(value: float | None) -> float | None:
     return None if value is None or np.isnan(value) else value
 
 
-def says_itself(dist: Any, method: str) -> bool:
+def says_itself(dist: object, method: str) -> bool:
     """Whether a family overrides what its base class does for every law."""
     from scipy import stats
 
@@ -102,7 +134,7 @@ def says_itself(dist: Any, method: str) -> bool:
     return getattr(type(dist), method, None) is not getattr(base, method, None)
 
 
-def legacy(law: Any) -> Any:
+def legacy(given: object) -> object:
     """SciPy's new `Normal`, `Uniform`, `Logistic`, `Binomial` as the frozen laws that they are; others as they are.
 
     A new-style object changes when it is pickled (SciPy 1.17: `Normal(mu=1)` comes back as another law); a frozen one
@@ -110,14 +142,15 @@ def legacy(law: Any) -> Any:
     """
     from scipy import stats
 
-    if hasattr(law, "dist") or not type(law).__module__.startswith("scipy.stats."):
-        return law
-    kind = type(law).__name__
+    if is_frozen(given) or not type(given).__module__.startswith("scipy.stats."):
+        return given
+    law: Any = given
+    kind = type(given).__name__
     try:
         if kind == "ShiftedScaledDistribution":
             inner, loc, scale = legacy(law._dist), float(law.loc), float(law.scale)
-            if hasattr(inner, "dist") and inner.dist.name in ("norm", "logistic"):
-                _, at, unit = inner.dist._parse_args(*inner.args, **inner.kwds)
+            if is_frozen(inner) and inner.dist.name in ("norm", "logistic"):
+                _, at, unit = parameters_of(inner)
                 return inner.dist(loc=loc + scale * at, scale=abs(scale) * unit)  # both are symmetric
         elif kind in ("Normal", "StandardNormal"):
             return stats.norm(float(law.mu), float(law.sigma))
@@ -129,10 +162,10 @@ def legacy(law: Any) -> Any:
             return stats.binom(int(law.n), float(law.p))
     except (AttributeError, TypeError, ValueError):  # arrays of parameters, or another SciPy: `as_law` has a sentence
         pass
-    return law
+    return given
 
 
-def is_discrete(law: Any) -> bool:
+def is_discrete(law: object) -> bool:
     """Whether a law has masses. (SciPy's new classes have a pdf and a pmf, whatever their kind.)"""
     if not hasattr(law, "pmf"):
         return False

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Hashable
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -79,7 +79,7 @@ class FiniteLaw(Law):
     def cdf_left(self, x: ArrayLike) -> FloatArray:
         return self._cdf(x, "left")
 
-    def _cdf(self, x: ArrayLike, side: Any) -> FloatArray:
+    def _cdf(self, x: ArrayLike, side: Literal["left", "right"]) -> FloatArray:
         count = np.searchsorted(self.values, x, side=side)
         return np.where(count > 0, self._cumulative[np.maximum(count - 1, 0)], 0.0)
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from distrl._tolerances import EPS, LARGEST_NUMBER
 from distrl._validation import FloatArray, whole_number
-from distrl.models.laws.describe import describe, own_parameters, stated_moments
+from distrl.models.laws.describe import describe, is_frozen, own_parameters, parameters_of, stated_moments
 from distrl.models.laws.finite import FiniteLaw
 
 _LARGEST_FINITE_SUPPORT = 100_000
@@ -25,8 +25,8 @@ Masses = Callable[[FloatArray], FloatArray]
 class LatticeLaw(FiniteLaw):
     """A discrete law with infinitely (or very) many values, cut where what is beyond is counted in `error`.
 
-    Everything that is done with finitely many values is done with those that are kept; `support` is that of the whole
-    law.
+    Everything that is done with finitely many values is done with those that are kept. `support` is that of the whole
+    law, `tail_index` the exponent of its tail, and `frozen` the law that was given.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class LatticeLaw(FiniteLaw):
         support: tuple[float, float],
         error: float,
         tail_index: float,
-        frozen: Any,
+        frozen: object,
     ) -> None:
         super().__init__(values, probs)
         self.support, self.error, self.tail_index = support, error, tail_index
@@ -52,7 +52,7 @@ class LatticeLaw(FiniteLaw):
         return f"LatticeLaw({self._text})"
 
     @property
-    def key(self) -> Any:
+    def key(self) -> Hashable:
         return ("lattice", self.support, self.values.tobytes(), self.probs.tobytes())
 
     def cdf(self, x: ArrayLike) -> FloatArray:
@@ -96,14 +96,17 @@ class LatticeLaw(FiniteLaw):
         """The points, those that are a value but for rounding moved there."""
         points = np.asarray(x, dtype=np.float64)
         nearest = self.values[0] + np.round(points - self.values[0])
-        return np.where(np.abs(points - nearest) <= self.resolution(np.abs(points)), nearest, points)
+        return np.where(np.abs(points - nearest) <= self._doubt(np.abs(points)), nearest, points)
 
-    def resolution(self, reach: Any) -> Any:
-        # of a point, and of the values, which are rounded sums
-        return 4.0 * EPS * (reach + abs(self.values[0]))
+    def resolution(self, reach: float) -> float:
+        return float(self._doubt(np.asarray(reach)))
+
+    def _doubt(self, size: FloatArray) -> FloatArray:
+        """By how much a point of this size, and a value, which is a rounded sum, may be off."""
+        return np.asarray(4.0 * EPS * (size + abs(self.values[0])))
 
 
-def discrete_law(frozen: Any) -> FiniteLaw:
+def discrete_law(given: object) -> FiniteLaw:
     """A law that has masses: finite where it has up to 100,000 values, else a `LatticeLaw`.
 
     Raises
@@ -111,7 +114,8 @@ def discrete_law(frozen: Any) -> FiniteLaw:
     ValueError
         The masses are none, contradict mean or CDF, leave too much in the tail, or are too slow.
     """
-    text = describe(frozen)
+    frozen: Any = given
+    text = describe(given)
     inner = getattr(frozen, "dist", None)
     try:
         low, high = (float(bound) for bound in frozen.support())
@@ -216,19 +220,19 @@ class _Masses:
 
 def _location(frozen: Any, low: float) -> float:
     """Where 0 of the integers lies."""
-    if not hasattr(frozen, "dist"):
+    if not is_frozen(frozen):
         return low if math.isfinite(low) else 0.0
     try:
-        return float(frozen.dist._parse_args(*frozen.args, **frozen.kwds)[1])
+        return float(parameters_of(frozen)[1])
     except TypeError:  # poisson_binom, whose shapes are an array, reads its arguments in a way of its own
         return float(frozen.kwds.get("loc", 0.0))
 
 
 def _function(frozen: Any, name: str, loc: float) -> Masses:
     """The frozen function at values loc + integer; without a fractional `loc`, since next to an integer SciPy fails."""
-    if not hasattr(frozen, "dist") or loc == round(loc):
+    if not is_frozen(frozen) or loc == round(loc):
         return lambda values: np.asarray(getattr(frozen, name)(values), dtype=np.float64)
-    shapes = frozen.dist._parse_args(*frozen.args, **frozen.kwds)[0]
+    shapes = parameters_of(frozen)[0]
     function = getattr(frozen.dist, name)
     return lambda values: np.asarray(function(np.round(values - loc), *shapes), dtype=np.float64)
 

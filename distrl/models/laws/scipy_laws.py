@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Hashable
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,7 +32,7 @@ class ScipyLaw(Law):
     and is then its table: it is the same after a pickle, and draws by inversion.
     """
 
-    def __init__(self, frozen: Any) -> None:
+    def __init__(self, frozen: object) -> None:
         text = describe(frozen)
         support_of(text, frozen)  # which is where SciPy says that parameters are not valid
         own = own_parameters(frozen)
@@ -58,10 +58,10 @@ class ScipyLaw(Law):
     def __copy__(self) -> "ScipyLaw":
         return self  # nothing in it changes
 
-    def __deepcopy__(self, memo: Any) -> "ScipyLaw":
+    def __deepcopy__(self, memo: object) -> "ScipyLaw":
         return self
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[object, ...]:
         if self.frozen is not None:
             return _frozen_again, (type(self), self._name, self._shapes, self._loc, self._scale)
         return super().__reduce_ex__(protocol)  # the table, and no function of a user's

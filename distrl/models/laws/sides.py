@@ -43,6 +43,7 @@ class Sides:
         return bool((np.abs(self.lower(x) + self.upper(x) - 1.0) <= LEVEL).all())
 
     def without_survival(self) -> None:
+        """Go by the CDF alone from now on."""
         self._survival = None
 
     def _values(self, function: Function, x: FloatArray) -> FloatArray:

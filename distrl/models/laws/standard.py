@@ -3,14 +3,14 @@
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from distrl._validation import FloatArray
 from distrl.models.laws.closed_form_check import closed_form_error
 from distrl.models.laws.closed_forms import CLOSED_FORMS
-from distrl.models.laws.describe import describe, functions, stated_moments
+from distrl.models.laws.describe import describe, functions, is_frozen, parameters_of, stated_moments
 from distrl.models.laws.table_building import table_from_cdf
 from distrl.models.laws.tables import CdfTable
 
@@ -55,17 +55,22 @@ def plain_table(name: str, shapes: tuple[float, ...]) -> CdfTable:
     return _table_of(name, getattr(stats, name)(*shapes))
 
 
-def checked_standard(text: str, frozen: Any, closed: Callable[[FloatArray], FloatArray] | None) -> Standard:
+def checked_standard(text: str, frozen: object, closed: Callable[[FloatArray], FloatArray] | None) -> Standard:
     """What is known of a law, by a closed form where that stands up to its CDF, else by a table."""
     support = support_of(text, frozen)
+    mean: float | None
+    variance: float | None
     with np.errstate(all="ignore"):
-        mean, variance = stated_moments(frozen) if closed is None else (float(frozen.mean()), float(frozen.var()))
+        if closed is not None and is_frozen(frozen):
+            mean, variance = float(frozen.mean()), float(frozen.var())
+        else:
+            mean, variance = stated_moments(frozen)
     if mean is not None and math.isinf(mean):
         raise ValueError(f"{text} has no finite mean, so its return has none either")
     if mean is not None and not support[0] < mean < support[1]:
         mean = None  # SciPy's formula has cancelled: the CDF decides
     variance = None if variance is None or not variance > 0.0 else variance
-    if closed is not None and mean is not None:
+    if closed is not None and mean is not None and is_frozen(frozen):
         with np.errstate(all="ignore"):
             spread, error = closed_form_error(frozen, closed, mean, support)
         if error <= _CLOSED_ERROR * spread:
@@ -101,12 +106,13 @@ def _contradiction(text: str, what: str, stated: float, found: float) -> ValueEr
     )
 
 
-def support_of(text: str, frozen: Any) -> tuple[float, float]:
+def support_of(text: str, frozen: object) -> tuple[float, float]:
     """The ends of a law's support, which may be infinite; a law that does not say is taken to have none."""
-    if not hasattr(frozen, "support"):
+    ends: Callable[[], tuple[float, float]] | None = getattr(frozen, "support", None)
+    if ends is None:
         return -math.inf, math.inf
     try:
-        low, high = (float(bound) for bound in frozen.support())
+        low, high = (float(bound) for bound in ends())
     except (TypeError, ValueError) as error:
         raise ValueError(f"{text} has no single mean: its parameters must be single numbers ({error})") from error
     if math.isnan(low) or math.isnan(high):
@@ -114,7 +120,7 @@ def support_of(text: str, frozen: Any) -> tuple[float, float]:
     return low, high
 
 
-def _table_of(text: str, frozen: Any) -> CdfTable:
+def _table_of(text: str, frozen: object) -> CdfTable:
     cdf, survival, quantile = functions(frozen)
     hints = np.full(3, np.nan)
     if quantile is not None:
@@ -124,7 +130,7 @@ def _table_of(text: str, frozen: Any) -> CdfTable:
         except Exception:  # SciPy's root finder gave up: the CDF is searched instead
             pass
     bins = getattr(getattr(frozen, "dist", None), "_hbins", None)  # of a histogram
-    if bins is not None:
-        _, loc, scale = frozen.dist._parse_args(*frozen.args, **frozen.kwds)
+    if bins is not None and is_frozen(frozen):
+        _, loc, scale = parameters_of(frozen)
         bins = float(loc) + float(scale) * np.asarray(bins, dtype=np.float64)
     return table_from_cdf(cdf, survival, support_of(text, frozen), text, hints, bins)

@@ -83,11 +83,13 @@ class CdfTable:
     # -- the law ----------------------------------------------------------------------------------------------------
 
     def cdf(self, x: FloatArray) -> FloatArray:
+        """F(x)."""
         right = x >= self.centre
         height = self._height(x)
         return np.where(right, 1.0 - height, height)
 
     def survival(self, x: FloatArray) -> FloatArray:
+        """S(x) = P(R > x), without the cancellation of 1 - F where S was given."""
         right = x >= self.centre
         height = self._height(x)
         return np.where(right, height, 1.0 - height)
@@ -100,10 +102,12 @@ class CdfTable:
         return np.where(self.jumps[at] == x, self.sizes[at], 0.0)
 
     def put(self, k: FloatArray) -> FloatArray:
+        """E[(k - R)+]."""
         outwards = self._integral(k)
         return np.where(k >= self.centre, k - self.mean + outwards, outwards)
 
     def stop_loss(self, k: FloatArray) -> FloatArray:
+        """E[(R - k)+]."""
         outwards = self._integral(k)
         return np.where(k >= self.centre, outwards, self.mean - k + outwards)
 

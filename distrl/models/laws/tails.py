@@ -22,6 +22,7 @@ class Tail:
     error: float  # of `integral`
 
     def height(self, y: FloatArray) -> FloatArray:
+        """S(c + y), or F(c - y)."""
         return self._power(y, self.mass, self.exponent)
 
     def beyond(self, y: FloatArray) -> FloatArray:

@@ -17,6 +17,7 @@ class Transitions:
     """The transitions that leave states that are not terminal; lines of one (source, choice, target) are added up.
 
     `keys` is (source * actions + choice) * states + target, ascending, and `probs` holds the probability of each.
+    `available` says which choices there are, None if all states have as many; a terminal state has all.
     """
 
     path: Path
@@ -25,6 +26,7 @@ class Transitions:
     actions: int
     keys: IntArray
     probs: FloatArray
+    available: BoolArray | None
 
 
 def transitions_of(tra: Entries, ends: IntArray) -> Transitions:
@@ -51,19 +53,17 @@ def transitions_of(tra: Entries, ends: IntArray) -> Transitions:
     opened = np.unique(np.stack([source, choice]), axis=1)
     counts = np.bincount(opened[0], minlength=n)
     lived = np.unique(source)
-    n_actions = int(counts[lived[0]] if lived.size else every_choice.max(initial=0) + 1)
-    uneven = lived[counts[lived] != n_actions]
-    if uneven.size:
-        raise ValueError(
-            f"{tra.path}: state {uneven[0]} has {counts[uneven[0]]} choices, state {lived[0]} has {n_actions}; every "
-            "action must be open in every state here, so repeat one of its choices or split the model"
-        )
-    if choice.max(initial=0) >= n_actions:
-        state = int(source[np.argmax(choice)])
-        raise ValueError(f"{tra.path}: the choices of state {state} are not numbered from 0 to {n_actions - 1}")
+    n_actions = int(counts[lived].max() if lived.size else every_choice.max(initial=0) + 1)
+    stray = choice >= counts[source]
+    if stray.any():
+        state = int(source[np.argmax(stray)])
+        raise ValueError(f"{tra.path}: the choices of state {state} are not numbered from 0 to {counts[state] - 1}")
+    uneven = (counts[lived] != n_actions).any()
+    counts[ends] = n_actions
+    available = np.arange(n_actions) < counts[:, None] if uneven else None
     keys, inverse = np.unique((source * n_actions + choice) * n + target, return_inverse=True)
     added = np.bincount(inverse, weights=probs, minlength=len(keys)).astype(np.float64)
-    return Transitions(tra.path, len(tra.header) == 3, n, n_actions, keys, added)
+    return Transitions(tra.path, len(tra.header) == 3, n, n_actions, keys, added, available)
 
 
 def model_of(
@@ -85,6 +85,6 @@ def model_of(
     try:
         if not live.has_choices:
             return MRP(p[0], r[0], discount, terminal, initial, normalise=normalise)
-        return MDP(p, r, discount, terminal, initial, normalise=normalise)
+        return MDP(p, r, discount, terminal, initial, normalise=normalise, available=live.available)
     except ValueError as error:
         raise ValueError(f"{live.path}: {error}") from error

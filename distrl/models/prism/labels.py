@@ -26,6 +26,7 @@ class Labels:
 
 
 def read_labels(stem: str, states: int) -> Labels:
+    """The label file beside a model of so many states; without a file there are no labels."""
     path = existing(Path(f"{stem}.lab"))
     if path is None:
         return Labels(Path(f"{stem}.lab"), {})

@@ -55,8 +55,7 @@ def read_prism(
     ValueError, TypeError
         Naming the file, the line and what was expected there; for several reward structures of which none was chosen,
         listing them; for rows that do not sum to 1 (rates of a CTMC are not
-        probabilities); for a state without transitions that is not terminal; for an MDP whose states differ in their
-        number of choices.
+        probabilities); for a state without transitions that is not terminal.
     """
     real_number(discount, "discount", low=0.0, high=1.0)
     for name, label in (("terminal", terminal), ("initial", initial)):

@@ -38,8 +38,8 @@ def write_prism(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
     stem = stem_of(path)
     p, r, terminal = model.to_sparse()
     matrices, rewards = ([p], [r]) if isinstance(model, MRP) else (p, r)
-    n, n_actions = model.n_states, len(matrices)
-    header = f"{n}" if isinstance(model, MRP) else f"{n} {n * n_actions}"
+    n = model.n_states
+    header = f"{n}" if isinstance(model, MRP) else f"{n} {_choices_in_order(model)}"
     labels = ["terminal"]
     members = [np.flatnonzero(terminal)]
     if model.initial is not None:  # without the label, PRISM starts in state 0
@@ -62,6 +62,18 @@ def write_prism(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
     ):
         with replacing(Path(f"{stem}{suffix}")) as partial:
             partial.write_text("\n".join(content) + "\n", encoding="utf-8")
+
+
+def _choices_in_order(model: MDP) -> int:
+    """The number of choices; those of a state are numbered from 0 in the files, without gaps."""
+    gap = np.flatnonzero(model.choices.actions != np.arange(len(model.pairs)) - model.indptr[model.choices.states])
+    if gap.size:
+        state, action = model.pairs[gap[0]]
+        raise ValueError(
+            f"PRISM counts the choices of a state from 0, but state {state} has action {action} and not all before it; "
+            "sort the actions so that each state has the first ones"
+        )
+    return len(model.pairs)
 
 
 def _matrix_lines(matrices: list[Any], header: str, with_choice: bool) -> list[str]:

@@ -1,22 +1,21 @@
 """What is known of a law that lies between two others, and intervals for what can be read from it."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._steady import steady
-from distrl._validation import LARGEST_NUMBER, FloatArray
-from distrl.returns.arrays import state_index
+from distrl._tolerances import EPS, LARGEST_NUMBER
+from distrl._validation import FloatArray
+from distrl.returns.arrays import StateIndex, state_index
 from distrl.returns.base import Returns
 from distrl.returns.finite import FiniteReturns
 from distrl.returns.functionals.base import Functional
 from distrl.returns.functionals.enclosing import Enclosing, Ends
 from distrl.returns.functionals.intervals import intersection
 from distrl.returns.functionals.parsing import parse
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 class BracketReturns(Returns, Enclosing):
@@ -62,7 +61,7 @@ class BracketReturns(Returns, Enclosing):
     def batch_shape(self) -> tuple[int, ...]:
         return self.upper.batch_shape
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: StateIndex) -> Self:
         where = state_index(index, self.batch_shape)
         return type(self)(self.lower[where], self.upper[where], *(getattr(self, name)[where] for name in self._parts))
 
@@ -150,7 +149,7 @@ class BracketReturns(Returns, Enclosing):
         """E(G - k)+ is at least 0 and E G - k, and that is what it is beyond the returns."""
         least, most = self.least[..., None], self.most[..., None]
         forward = self._mean[..., None] - points
-        room = self._mean_error[..., None] + 2.0 * _EPS * (np.abs(self._mean)[..., None] + np.abs(points))
+        room = self._mean_error[..., None] + 2.0 * EPS * (np.abs(self._mean)[..., None] + np.abs(points))
         high = np.where(points <= least, np.minimum(high, np.maximum(forward, 0.0) + room), high)
         return np.maximum(low, np.maximum(forward - room, 0.0)), np.where(points >= most, 0.0, high)
 
@@ -165,4 +164,4 @@ def hull(law: FiniteReturns) -> Ends:
 def relative_error(law: FiniteReturns) -> FloatArray:
     """Relative error of a sum of terms of one sign over a law, batch: additions, and masses that do not sum to 1."""
     values, weights = law.support_weights()
-    return np.asarray((values.shape[-1] + 16) * _EPS + np.abs(weights.sum(axis=-1) - 1.0))
+    return np.asarray((values.shape[-1] + 16) * EPS + np.abs(weights.sum(axis=-1) - 1.0))

@@ -6,7 +6,7 @@ import numpy as np
 
 from distrl._kernels import enclosure
 from distrl._kernels import functionals as kernels
-from distrl._tolerances import LEVEL
+from distrl._tolerances import EPS, LEVEL
 from distrl._validation import FloatArray
 from distrl.returns.arrays import as_rows
 from distrl.returns.brackets.base import BracketReturns, hull, relative_error
@@ -16,7 +16,6 @@ from distrl.returns.functionals.enclosing import Ends
 
 _STEPS = 40  # widths h tried for a CDF interval from stop-loss transforms
 _FARTHEST = 1e300  # infinite points are asked here; what is known of them is known anyway
-_EPS = float(np.finfo(np.float64).eps)
 
 
 class ConvexBrackets(BracketReturns):
@@ -115,7 +114,7 @@ class ConvexBrackets(BracketReturns):
                     with np.errstate(divide="ignore", invalid="ignore"):
                         quotient = (self._transforms(other, put)[1] - floor) / h
                     quotient = np.where((h > 0.0) & (far | (not put)), quotient, np.inf)
-                    room = 8.0 * _EPS * (1.0 + np.abs(quotient))
+                    room = 8.0 * EPS * (1.0 + np.abs(quotient))
                     if side > 0.0:
                         high = np.minimum(high, whole + quotient + room)
                     else:

@@ -5,13 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals.base import Functional, Pointed, Points, widened
 from distrl.returns.functionals.enclosing import Enclosing, End, Ends
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Variance(Functional):
 
     def natural_range(self, low: End, high: End) -> Ends:
         wide = np.asarray(high, dtype=np.float64) - low
-        return np.zeros_like(wide), wide**2 / 4.0 * (1.0 + 8.0 * _EPS)
+        return np.zeros_like(wide), wide**2 / 4.0 * (1.0 + 8.0 * EPS)
 
     def moved(self, ends: FloatArray, radius: FloatArray, width: float) -> FloatArray:
         # Var F - Var G = -int 2 (z - mid) (F - G) dz, mid between the means
@@ -72,11 +71,11 @@ class Std(Functional):
 
     def enclose(self, known: Enclosing) -> Ends:
         low, high = Variance().enclose(known)
-        return np.sqrt(low) * (1.0 - 2.0 * _EPS), np.sqrt(high) * (1.0 + 2.0 * _EPS)
+        return np.sqrt(low) * (1.0 - 2.0 * EPS), np.sqrt(high) * (1.0 + 2.0 * EPS)
 
     def natural_range(self, low: End, high: End) -> Ends:
         wide = np.asarray(high, dtype=np.float64) - low
-        return np.zeros_like(wide), wide / 2.0 * (1.0 + 8.0 * _EPS)
+        return np.zeros_like(wide), wide / 2.0 * (1.0 + 8.0 * EPS)
 
     def moved(self, ends: FloatArray, radius: FloatArray, width: float) -> FloatArray:
         return np.sqrt(np.maximum(Variance().moved(ends**2, radius, width), 0.0))

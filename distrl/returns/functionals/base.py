@@ -8,9 +8,10 @@ one more axis.
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, IntArray, float_array
 from distrl.returns.base import Returns
@@ -161,7 +162,7 @@ class Pointed(Functional):
         checked = self.checked(getattr(self, name), name)
         object.__setattr__(self, name, tuple(checked.tolist()) if checked.ndim else float(checked))
 
-    def checked(self, value: Any, name: str) -> FloatArray:
+    def checked(self, value: ArrayLike, name: str) -> FloatArray:
         """The parameter as an array, () or (K,).
 
         Raises

@@ -1,9 +1,10 @@
 """Functionals at a level of a law: quantiles, CVaR and expectiles."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._kernels import enclosure as kernels
 from distrl._tolerances import LEVEL
@@ -23,7 +24,7 @@ class Quantile(Pointed):
     name: ClassVar[str] = "quantile"
     argument: ClassVar[str] = "level"
 
-    def checked(self, value: Any, name: str) -> FloatArray:
+    def checked(self, value: ArrayLike, name: str) -> FloatArray:
         return fraction(value, name)
 
     def value(self, returns: Returns) -> FloatArray:
@@ -51,7 +52,7 @@ class CVaR(Pointed):
             raise ValueError(f"tail must be 'lower' or 'upper', got {self.tail!r}")
         super().__post_init__()
 
-    def checked(self, value: Any, name: str) -> FloatArray:
+    def checked(self, value: ArrayLike, name: str) -> FloatArray:
         return fraction(value, name, open_low=True)
 
     def value(self, returns: Returns) -> FloatArray:
@@ -95,7 +96,7 @@ class Expectile(Pointed):
     name: ClassVar[str] = "expectile"
     argument: ClassVar[str] = "level"
 
-    def checked(self, value: Any, name: str) -> FloatArray:
+    def checked(self, value: ArrayLike, name: str) -> FloatArray:
         return fraction(value, name, open_low=True, open_high=True)
 
     def value(self, returns: Returns) -> FloatArray:

@@ -1,17 +1,17 @@
 """Functionals at a point of the axis: the CDF and the stop-loss transform."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray, float_array
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals.base import Pointed, Points, widened
 from distrl.returns.functionals.enclosing import Enclosing, End, Ends
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class CDF(Pointed):
     name: ClassVar[str] = "cdf"
     argument: ClassVar[str] = "point"
 
-    def checked(self, value: Any, name: str) -> FloatArray:
+    def checked(self, value: ArrayLike, name: str) -> FloatArray:
         points = float_array(value, name, ndim=(0, 1), finite=False)
         if np.isnan(points).any():
             raise ValueError(f"{name} is NaN; the CDF is asked at numbers")
@@ -64,7 +64,7 @@ class StopLoss(Pointed):
 
     def natural_range(self, low: End, high: End) -> Ends:
         low, high = self.spread(low, high)
-        rooms = [2.0 * _EPS * (np.abs(end) + np.abs(self.points)) for end in (low, high)]
+        rooms = [2.0 * EPS * (np.abs(end) + np.abs(self.points)) for end in (low, high)]
         least, most = low - self.points - rooms[0], high - self.points
         return np.maximum(least, 0.0), np.where(most > 0.0, most + rooms[1], 0.0)
 

@@ -7,12 +7,9 @@ shifted by round((V(x) - middle)/spacing) cells, captures them all; where there 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from distrl._kernels import krylov as kernels
-from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.operators.system import System
 
@@ -22,7 +19,7 @@ _PARTS = 16  # pieces of a cell to which reward positions are rounded in the coa
 _CHUNKS = 16  # fixed, so that sums over states do not depend on the threads
 
 
-class Coarse:
+class ShiftedCoarse:
     """z = r + P (E^-1 - I) R r with E = I - R A P, P the shifted copies and R the weighted sums of shifted-back rows.
 
     The inverse of I - A on the coarse space, the identity on what R does not see. The reward positions that enter E
@@ -84,7 +81,7 @@ class Coarse:
         return inverse
 
     def correct(self, vector: FloatArray, out: FloatArray) -> FloatArray:
-        """out = the preconditioned `vector`; gives `out`."""
+        """Write the preconditioned `vector` to `out`, and return `out`."""
         rows = self.system.workers.rows
         rows(_CHUNKS, kernels.restrict, vector, self.shift, self.labels, self.weights, self._edges, self._partial)
         kernels.multiply(self._matrix, self._partial.sum(axis=0).ravel(), self._coarse.ravel())
@@ -98,66 +95,3 @@ class Coarse:
         rows(_CHUNKS, kernels.restrict, cdf, self.shift, self.labels, self.weights, self._edges, before)
         kernels.multiply(self._matrix, (self._partial - before).sum(axis=0).ravel(), self._coarse.ravel())
         rows(len(image), kernels.prolong, self._coarse, self.shift, self.labels, image, image)
-
-
-def long_run_weights(matrix: sparse.csr_array, steps: int = 60) -> FloatArray:
-    """(n,) positive weights that sum to 1: the average share of a walk's time, over `steps` steps from anywhere.
-
-    Where walks end, the share of those still going on.
-    """
-    n = matrix.shape[0]
-    backward = sparse.csr_array(matrix.T)
-    share = np.full(n, 1.0 / n)
-    total = share.copy()
-    for _ in range(steps):
-        share = backward @ share
-        mass = float(share.sum())
-        if mass <= 0.0:
-            break
-        share /= mass
-        total += share
-    return np.asarray(total / total.sum())
-
-
-def mixing(
-    matrix: sparse.csr_array, weights: FloatArray, labels: IntArray, steps: int = 24
-) -> tuple[float, FloatArray]:
-    """How much of a difference between states of one cluster a step keeps, and the difference that lasts, (n,).
-
-    Power steps from a fixed start, the part that is constant on each cluster taken out.
-    """
-    n = matrix.shape[0]
-    mass = np.bincount(labels, weights=weights)
-    vector = np.sin(np.arange(n) * 2.399963) + np.linspace(-1.0, 1.0, n)
-    sizes = []
-    for _ in range(steps):
-        vector = matrix @ vector
-        vector -= (np.bincount(labels, weights=weights * vector) / mass)[labels]
-        size = math.sqrt(float((weights * np.square(vector)).sum()))  # no BLAS, whose threads wait for each other
-        if size <= 1e-30:
-            return 0.0, vector
-        vector /= size
-        sizes.append(size)
-    return float(np.exp(np.mean(np.log(sizes[-8:])))), vector
-
-
-def clusters_of(vector: FloatArray, weights: FloatArray, most: int = 4) -> IntArray | None:
-    """Labels (n,) of the 2 to `most` groups of values that explain 95% of the variance of `vector`; None if none do.
-
-    k-means on a line, from evenly spaced centres, ten rounds.
-    """
-    for count in range(2, most + 1):
-        centres = np.linspace(vector.min(), vector.max(), count)
-        labels = np.zeros(len(vector), dtype=np.int64)
-        for _ in range(10):
-            labels = np.searchsorted(0.5 * (centres[1:] + centres[:-1]), vector)
-            mass = np.bincount(labels, weights=weights, minlength=len(centres))
-            sums = np.bincount(labels, weights=weights * vector, minlength=len(centres))
-            if not (mass > 0.0).all():
-                break
-            centres = sums / mass
-        else:
-            left = weights @ np.square(vector - centres[labels])
-            if left <= 0.05 * (weights @ np.square(vector)):
-                return labels.astype(np.int64)
-    return None

@@ -19,16 +19,16 @@ class Preconditioner(Protocol):
         """Applications' worth of sweeps in a correction."""
 
     def correct(self, vector: FloatArray, out: FloatArray) -> FloatArray:
-        """out = the preconditioned `vector`; gives `out`."""
+        """Write the preconditioned `vector` to `out`, and return `out`."""
 
 
-def bicgstab(
+def bicgstab_laws(
     system: System,
     rhs: FloatArray,
     goal: float,
     limit: int,
     report: Callable[[float], None],
-    coarse: Preconditioner | None = None,
+    preconditioner: Preconditioner | None = None,
 ) -> tuple[FloatArray, float]:
     """Approximate x with (I - A) x = rhs, and the largest row sum of |residual| that the recurrence claims.
 
@@ -39,7 +39,7 @@ def bicgstab(
     goal : stop once max over rows of sum |residual| is at most this
     limit : largest number of iterations (two applications each)
     report : called with the claimed residual after each iteration
-    coarse : preconditioner, applied on the right; None for none
+    preconditioner : applied on the right; None for none
 
     Notes
     -----
@@ -49,7 +49,7 @@ def bicgstab(
     n, rows = system.n, system.workers.rows
     solution, residual = np.zeros_like(rhs), rhs.copy()
     direction, image = np.zeros_like(rhs), np.zeros_like(rhs)
-    moved = direction if coarse is None else np.empty_like(rhs)  # the preconditioned direction
+    moved = direction if preconditioner is None else np.empty_like(rhs)  # the preconditioned direction
     onward = np.empty_like(rhs)
     sums, others = np.empty(n), np.empty(n)
     claimed = math.inf
@@ -61,7 +61,7 @@ def bicgstab(
             break
         rows(n, kernels.next_direction, residual, image, (fresh / rho) * (alpha / omega), omega, direction)
         rho = fresh
-        step = direction if coarse is None else coarse.correct(direction, moved)
+        step = direction if preconditioner is None else preconditioner.correct(direction, moved)
         system.linear(step, image)
         rows(n, kernels.first_image, step, rhs, image, sums)
         along = float(sums.sum())
@@ -69,7 +69,7 @@ def bicgstab(
             break
         alpha = rho / along
         rows(n, kernels.half_step, solution, residual, step, image, alpha)
-        step = residual if coarse is None else coarse.correct(residual, moved)
+        step = residual if preconditioner is None else preconditioner.correct(residual, moved)
         system.linear(step, onward)
         rows(n, kernels.second_image, step, residual, onward, sums, others)
         length = float(others.sum())

@@ -52,7 +52,7 @@ class Aggregation:
         self._scratch = np.empty((system.n, atoms))
 
     def correct(self, vector: FloatArray, out: FloatArray) -> FloatArray:
-        """out = the preconditioned `vector`, float64; gives `out`."""
+        """Write the preconditioned `vector` (float64) to `out`, and return `out`."""
         average = self._average @ vector
         coarse = np.zeros_like(average)
         coarse[:, :-1] = self._factors.solve(average[:, :-1].ravel()).reshape(len(average), -1)
