@@ -212,7 +212,8 @@ class LearningRun(Generic[R]):
         lines += ["", f"{'state':>8}{'mean':>14}{'+-':>12}{'renewals':>12}"]
         for s in shown:
             spread = final[:, s].std(ddof=1) if self.replications > 1 else np.nan
-            lines.append(f"{s:>8}{final[:, s].mean():>14.6g}{spread:>12.3g}{self.visits[:, s].mean():>12.6g}")
+            name = str(self.model.states[s])
+            lines.append(f"{name:>8}{final[:, s].mean():>14.6g}{spread:>12.3g}{self.visits[:, s].mean():>12.6g}")
         if len(shown) < self.model.n_states and states is None:
             lines.append(
                 f"... and {self.model.n_states - len(shown)} more state(s); summary(states=...) shows any of them"

@@ -42,7 +42,7 @@ def new_run(model: MRP, rule: LearningRule[R], options: Options) -> LearningRun[
         if endless is not None:
             raise ValueError(
                 f"targets to the end of the episode (steps=None) need one, but none can be reached from state "
-                f"{endless}; give a number of steps"
+                f"{model.states[endless]!r}; give a number of steps"
             )
     n = model.n_states
     check_memory(count * n, rule.width, rule.arrays, "use fewer replications or atoms")
