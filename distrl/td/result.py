@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +20,9 @@ from distrl.td.replication import Checkpoint
 from distrl.td.rule import LearningRule, R
 from distrl.td.statistics import Metric, Truth, distances, mean_errors, mean_interval, over_states
 from distrl.td.step_sizes import StepSize
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class LearningStatus(Enum):
@@ -220,14 +223,23 @@ class LearningRun(Generic[R]):
             )
         return "\n".join(lines)
 
-    def plot(self, truth: Truth, metric: Metric = wasserstein, **options: Any) -> Any:
+    def plot(self, truth: Truth, metric: Metric = wasserstein, **options: object) -> "Axes":
         """Draw the mean error over replications against updates, with its interval; needs the extra `plot`.
 
         See `distrl.plotting.plot_errors` for the options and what is returned.
-        """
-        from distrl.plotting import plot_errors
 
-        return plot_errors(self, truth, metric, **options)
+        Raises
+        ------
+        ValueError, TypeError
+            If truth does not fit the run, or an option is not one.
+        ModuleNotFoundError
+            If there is no matplotlib.
+        """
+        from distrl.plotting import plot_errors  # it needs matplotlib, which few calls do
+
+        arguments: dict[str, Any] = {"metric": metric, **options}
+        axes: Axes = plot_errors(self, truth, **arguments)
+        return axes
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what was recorded to `.npz`, atomically: updates, values, estimates (T, R, S, ...), visits, settings.
