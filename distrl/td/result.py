@@ -197,7 +197,16 @@ class LearningRun(Generic[R]):
     def summary(self, states: ArrayLike | None = None) -> str:
         """What a person wants to read: how it ended, how steps were taken, and the means of some states.
 
-        `states` are the first eight unless given. The column +- is the standard deviation over replications.
+        Parameters
+        ----------
+        states : positions, optional
+            Which states are shown; the first eight unless given. The column +- is the standard deviation over
+            replications.
+
+        Raises
+        ------
+        IndexError
+            If there is no such state.
         """
         lines = [f"{self.method!r} on {self.model!r}", self.status.value]
         count = f"{self.replications} replication{'s' if self.replications != 1 else ''}"
@@ -226,7 +235,16 @@ class LearningRun(Generic[R]):
     def plot(self, truth: Truth, metric: Metric = wasserstein, **options: object) -> "Axes":
         """Draw the mean error over replications against updates, with its interval; needs the extra `plot`.
 
-        See `distrl.plotting.plot_errors` for the options and what is returned.
+        Parameters
+        ----------
+        truth, metric
+            As for `errors`.
+        **options
+            As `distrl.plotting.plot_errors` says: `over`, `level`, `ax`, `label`.
+
+        Returns
+        -------
+        matplotlib Axes
 
         Raises
         ------
@@ -245,6 +263,11 @@ class LearningRun(Generic[R]):
         """Write what was recorded to `.npz`, atomically: updates, values, estimates (T, R, S, ...), visits, settings.
 
         `distrl.load` gives the run back, to be looked at or resumed in another session.
+
+        Parameters
+        ----------
+        path : path
+            Its name must end in .npz.
 
         Raises
         ------

@@ -73,6 +73,7 @@ class Noise(NamedTuple):
 
     @classmethod
     def of(cls, laws: tuple[Law, ...]) -> "Noise":
+        """The families of reward `laws`, and each law as a location and a scale of its family."""
         forms = [law.standard_form() for law in laws]
         families = {family.key: family for family, _, _ in forms}
         index = {key: f for f, key in enumerate(families)}
@@ -98,6 +99,7 @@ class Sampler:
 
     @classmethod
     def of(cls, model: MRP, sampling: str, steps: int) -> "Sampler":
+        """What is sampled of `model`; `sampling` is one of `SAMPLINGS`, and `steps` is 0 for whole episodes."""
         outcomes = model.outcomes
         if model.initial is None:
             live = ~model.terminal
