@@ -11,8 +11,8 @@ from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate
 from distrl.returns.base import Returns
-from distrl.returns.finite import FiniteReturns, ParticleReturns, as_finite
-from distrl.returns.functionals import Enclosing, Ends, each
+from distrl.returns.finite import FiniteReturns, ParticleReturns, as_finite, each
+from distrl.returns.functionals import Enclosing, Ends
 
 _WIDER = "certificate-martingale-coupling"  # the certified law is the true one and martingale errors
 _NARROWER = "particles-martingale"  # the true law is the certified one and martingale errors

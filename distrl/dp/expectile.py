@@ -31,7 +31,7 @@ from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.operators.particle_targets import ParticleTargets
-from distrl.returns.particles import ParticleReturns
+from distrl.returns.finite import ParticleReturns
 from distrl.returns.quantile import midpoint_levels
 
 

@@ -22,7 +22,7 @@ from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.models.sampling import OutcomeSampler
-from distrl.returns.particles import ParticleReturns
+from distrl.returns.finite import ParticleReturns
 from distrl.theory.bounds import dkw_halfwidth
 
 

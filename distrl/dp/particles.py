@@ -31,8 +31,8 @@ from distrl.dp.resolvent import Resolvent
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
+from distrl.returns.finite import ParticleReturns
 from distrl.returns.grid import Grid
-from distrl.returns.particles import ParticleReturns
 
 
 @dataclass(frozen=True)

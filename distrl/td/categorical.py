@@ -23,7 +23,7 @@ from distrl._kernels import td as kernels
 from distrl._validation import FloatArray, IntArray, whole_number
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.returns.base import check_weights
+from distrl.returns.arrays import check_weights
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
 from distrl.td.base import TDMethod, for_replications, reported
