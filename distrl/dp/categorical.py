@@ -40,7 +40,7 @@ from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.operators.system import System
 from distrl.returns.grid import Grid
-from distrl.theory.bounds import fixed_point_w1
+from distrl.theory import fixed_point_w1
 
 
 @dataclass(frozen=True)
