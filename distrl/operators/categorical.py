@@ -171,9 +171,9 @@ class CategoricalBellman:
     def losses(
         self, probs: FloatArray, threads: int | None = 1
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """W1 between laws and their images, then variance, overshoot and clipped mass as in `apply`; each (n,).
+        """W1 between laws `probs` and their images, then variance, overshoot and clipped mass as in `apply`; each (n,).
 
-        Without continuous reward laws the image is never stored: memory O(n).
+        Without continuous reward laws the image is never stored: memory O(n). `threads` is as for the operator.
         """
         spacing = self.grid.spacing
         if self.law_blocks:
@@ -196,7 +196,10 @@ class CategoricalBellman:
         self.add_law_blocks(cdf, out, affine=affine)
 
     def add_law_blocks(self, cdf: FloatArray, out: FloatArray, *, affine: bool = True) -> None:
-        """What outcomes with continuous reward laws (or laws on many values) add to an application in CDF form."""
+        """Add to `out` what outcomes with continuous reward laws, or laws on many values, do to `cdf` in an application.
+
+        Both are in CDF form. Without `affine` it is the linear part alone: what endings add is left out.
+        """
         for block in self.law_blocks:
             block.add_image(cdf, out)
             if affine:

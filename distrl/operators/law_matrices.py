@@ -89,6 +89,7 @@ def atoms_reached(law: Law, grid: Grid) -> int:
 
 
 def law_block(table: OutcomeTable, index: int, discount: float, grid: Grid, going_on: BoolArray) -> LawBlock:
+    """The matrices of the outcomes with the reward law of this index; `going_on` says which rows do not end."""
     law = table.reward_laws[index]
     rows = np.flatnonzero(table.laws == index)
     sources, local = np.unique(table.sources[rows], return_inverse=True)

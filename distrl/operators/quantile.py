@@ -128,7 +128,7 @@ class QuantileBellman:
         return out
 
     def checked(self, values: ArrayLike, name: str) -> FloatArray:
-        """`values` as an array of at least one column for each state."""
+        """`values`, which errors call `name`, as an array of at least one column for each state."""
         array = float_array(values, name, ndim=2)
         if array.shape[0] != self.table.n_states or not array.shape[1]:
             raise ValueError(
@@ -190,9 +190,10 @@ class QuantileBellman:
         return count
 
     def read(self, values: FloatArray, choices: IntArray, out: FloatArray, moved: FloatArray | None = None) -> None:
-        """The application with the particles in `choices`, whatever the ranks of `values`: linear. Time O(S m).
+        """Into `out` the application with the particles in `choices`, whatever the ranks of `values`: it is linear.
 
-        Rows of sources with continuous targets are left as they are.
+        Time O(S m). Rows of sources with continuous targets are left as they are. `moved`, if it is given, receives how
+        far each row has moved.
         """
         nothing = np.empty(0)
         Workers(self.threads, out.size).rows(

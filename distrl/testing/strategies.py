@@ -36,7 +36,7 @@ def _simplex(draw: Any, size: int) -> FloatArray:
 
 @st.composite
 def transition_matrices(draw: Any, states: int) -> FloatArray:
-    """(S, S) stochastic matrices."""
+    """(S, S) stochastic matrices, for that many `states`."""
     return np.stack([draw(_simplex(states)) for _ in range(states)])
 
 
@@ -47,7 +47,7 @@ def _reward_values(magnitude: float) -> st.SearchStrategy[float]:
 
 @st.composite
 def finite_laws(draw: Any, max_values: int = 4, magnitude: float = 5.0) -> FiniteLaw:
-    """Laws on a few values."""
+    """Laws on at most `max_values` values, of at most `magnitude` in size."""
     values = draw(st.lists(_reward_values(magnitude), min_size=1, max_size=max_values))
     return FiniteLaw(values, draw(_simplex(len(values))))
 
@@ -61,7 +61,19 @@ def mrps(
     terminals: bool = True,
     magnitude: float = 5.0,
 ) -> MRP:
-    """MRPs with state, transition or random rewards, and terminal states."""
+    """MRPs with state, transition or random rewards, and terminal states.
+
+    Parameters
+    ----------
+    max_states : int
+        The most states.
+    discounts : strategy
+        Of the discount.
+    random_rewards, terminals : bool
+        Whether rewards may be laws, and whether states may be terminal.
+    magnitude : float
+        The largest size of a reward.
+    """
     n = draw(st.integers(1, max_states))
     p = draw(transition_matrices(n))
     kinds = ["state", "transition"] + (["law"] if random_rewards else [])
@@ -82,7 +94,10 @@ def mrps(
 
 @st.composite
 def mdps(draw: Any, max_states: int = 4, max_actions: int = 3, discounts: st.SearchStrategy[float] = _DISCOUNTS) -> MDP:
-    """MDPs with rewards on (action, state, successor) and terminal states."""
+    """MDPs with rewards on (action, state, successor) and terminal states.
+
+    `max_states` and `max_actions` are the most there are; `discounts` is a strategy.
+    """
     n, a = draw(st.integers(1, max_states)), draw(st.integers(1, max_actions))
     p = np.stack([draw(transition_matrices(n)) for _ in range(a)])
     rewards = np.array(draw(st.lists(_reward_values(5.0), min_size=a * n * n, max_size=a * n * n))).reshape(a, n, n)
@@ -110,7 +125,7 @@ def policies(draw: Any, mdp: MDP) -> Any:
 def uneven_mdps(
     draw: Any, max_states: int = 4, max_actions: int = 3, discounts: st.SearchStrategy[float] = _DISCOUNTS
 ) -> MDP:
-    """MDPs whose states have different actions."""
+    """MDPs whose states have different actions; `max_states`, `max_actions` and `discounts` are as for `mdps`."""
     model = draw(mdps(max_states, max_actions, discounts))
     mask = np.zeros((model.n_states, model.n_actions), dtype=np.bool_)
     for row in mask:
@@ -130,7 +145,7 @@ def uneven_mdps(
 
 @st.composite
 def grids(draw: Any, max_atoms: int = 30, reach: float = 20.0) -> Grid:
-    """Grids anywhere, lattices among them."""
+    """Grids of at most `max_atoms` atoms, anywhere up to `reach` from 0, lattices among them."""
     atoms = draw(st.integers(2, max_atoms))
     if draw(st.booleans()):
         low = float(draw(st.integers(-5, 5)))
@@ -142,5 +157,5 @@ def grids(draw: Any, max_atoms: int = 30, reach: float = 20.0) -> Grid:
 
 @st.composite
 def categorical_probs(draw: Any, states: int, atoms: int) -> FloatArray:
-    """(S, m) probabilities on a grid, point masses among them."""
+    """(S, m) probabilities of so many `states` on so many `atoms`, point masses among them."""
     return np.stack([draw(_simplex(atoms)) for _ in range(states)])
