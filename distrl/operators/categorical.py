@@ -196,7 +196,7 @@ class CategoricalBellman:
         self.add_law_blocks(cdf, out, affine=affine)
 
     def add_law_blocks(self, cdf: FloatArray, out: FloatArray, *, affine: bool = True) -> None:
-        """Add to `out` what outcomes with continuous reward laws, or laws on many values, do to `cdf` in an application.
+        """Add to `out` what outcomes with continuous reward laws, or laws on many values, make of `cdf`.
 
         Both are in CDF form. Without `affine` it is the linear part alone: what endings add is left out.
         """

@@ -111,7 +111,7 @@ class Functional(ABC):
         return None
 
     def check_derivative(self, returns: CategoricalReturns, states: IntArray) -> None:  # noqa: B027
-        """Raise a ValueError that names one of `states` at which `returns` has one-sided derivatives only; here none."""
+        """Raise a ValueError that names one of `states` where `returns` has one-sided derivatives alone; here none."""
 
     # -- parameters, and the heading of a table ---------------------------------------------------------------------
 
