@@ -40,7 +40,7 @@ from distrl.returns.brackets import BracketReturns, StochasticBrackets
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals import CDF, Functional, Quantile, Variance, parse
 from distrl.returns.grid import Grid, return_ranges
-from distrl.theory.bounds import fixed_point_w1
+from distrl.theory import fixed_point_w1
 
 _ORDERS = ("convex", "stochastic")
 _CLIPPED = 1e-12  # a mass off the grid up to this may be a far tail: it is counted; more is refused in stochastic order

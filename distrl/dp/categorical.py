@@ -42,7 +42,7 @@ from distrl.operators.system import System
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
-from distrl.theory.bounds import fixed_point_w1
+from distrl.theory import fixed_point_w1
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from distrl.returns.categorical import as_categorical
 from distrl.returns.finite import FiniteReturns
 from distrl.returns.functionals import Enclosing, EntropicRisk, Functional, Mean, Std, Variance, intersection
 from distrl.returns.grid import Grid
-from distrl.theory.bounds import dkw_halfwidth
+from distrl.theory import dkw_halfwidth
 
 _BLOCK = 16_384  # states whose intervals are worked out at once
 _WORK = 5e8  # updates of an atom beyond which brackets are not made on the way

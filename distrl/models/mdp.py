@@ -9,12 +9,20 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._validation import BoolArray, FloatArray, IntArray, distribution, real_number, refuse_other_order
+from distrl._validation import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    check_layout,
+    distribution,
+    real_number,
+    refuse_other_order,
+)
 from distrl.models.arrays import rows_of_mdp
 from distrl.models.choices import Choices, end_absorbing
 from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
-from distrl.models.mrp import MRP, check_layout, refuse_beside_table
+from distrl.models.mrp import MRP, refuse_beside_table
 from distrl.models.outcomes import OutcomeTable, build_table
 from distrl.models.policies import Policy, mixed_table, policy_matrix
 from distrl.models.reading import outcome_rows

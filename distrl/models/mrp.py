@@ -9,7 +9,15 @@ from typing import Self
 from numpy.typing import ArrayLike
 
 from distrl._lazy import sparse
-from distrl._validation import BoolArray, FloatArray, IntArray, distribution, int_array, real_number, refuse_other_order
+from distrl._validation import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    check_layout,
+    distribution,
+    real_number,
+    refuse_other_order,
+)
 from distrl.models.arrays import rows_of_mrp
 from distrl.models.choices import end_absorbing
 from distrl.models.given import Matrices, Names, Rewards, TableLike
@@ -228,13 +236,3 @@ def refuse_beside_table(**given: object) -> None:
     for name, value in given.items():
         if value is not None:
             raise ValueError(f"an OutcomeTable says what happens and what is paid; leave {name} out (None)")
-
-
-def check_layout(layout: ArrayLike | None, n: int) -> tuple[int, int] | None:
-    """A (rows, columns) pair whose product is the number of states."""
-    if layout is None:
-        return None
-    shape = tuple(int(side) for side in int_array(layout, "layout", low=1))
-    if len(shape) != 2 or shape[0] * shape[1] != n:
-        raise ValueError(f"layout {shape} must be (rows, columns) with rows * columns = {n} states")
-    return shape[0], shape[1]
