@@ -127,10 +127,16 @@ class MDP:
         states: Sequence[Hashable] | None = None,
         actions: Sequence[Hashable] | None = None,
     ) -> MDP:
-        """The MDP of a table whose sources are the available pairs. The table is taken as it is, unchecked.
+        """The MDP of a table whose sources are the available pairs.
 
-        `build_table` makes and checks one. `available` is a mask (S, A) or the pairs themselves, None where every state
-        has every action; all else is as for `MDP`.
+        Parameters
+        ----------
+        table : OutcomeTable
+            Taken as it is, unchecked; `build_table` makes and checks one.
+        available : (S, A) mask or Choices, optional
+            The pairs; None: every state has every action.
+        discount, initial, layout, states, actions
+            As for `MDP`.
         """
         named: dict[str, Any] = {"available": available, "states": states, "actions": actions}
         return MDP(table, None, discount, initial=initial, layout=layout, **named)

@@ -120,9 +120,14 @@ class MRP:
         *,
         states: Sequence[Hashable] | None = None,
     ) -> MRP:
-        """The MRP of a table whose sources are the states. The table is taken as it is, unchecked.
+        """The MRP of a table whose sources are the states.
 
-        `build_table` makes and checks one; all else is as for `MRP`.
+        Parameters
+        ----------
+        table : OutcomeTable
+            Taken as it is, unchecked; `build_table` makes and checks one.
+        discount, initial, layout, states
+            As for `MRP`.
         """
         return MRP(table, None, discount, initial=initial, layout=layout, states=states)
 
@@ -142,7 +147,20 @@ class MRP:
     ) -> MRP:
         """From rows of (state, probability, next_state, reward, terminal); `reward` may be a law.
 
-        All arguments are as for `MDP.from_outcomes`.
+        Parameters
+        ----------
+        rows, discount, columns, absorbing, normalise, states, initial, layout
+            As for `MDP.from_outcomes`.
+
+        Returns
+        -------
+        MRP
+            Time O(n log n), memory O(n) in the number of rows.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the row, the column (with those there are), or the state.
         """
         number = real_number(discount, "discount", low=0.0, high=1.0)
         names = ("state", "probability", "next_state", "reward", "terminal")

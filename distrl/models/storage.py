@@ -93,7 +93,7 @@ def fields_of(model: MRP | MDP) -> Fields:
 
 
 def load(path: str | os.PathLike[str]) -> MRP | MDP:
-    """Read a model written by `save`.
+    """Read the model that `save` wrote to `path`.
 
     Everything in the file is validated as if a user had typed it; nothing in it is executed.
 
