@@ -5,7 +5,6 @@
 """
 
 from dataclasses import replace
-from typing import Any
 
 from distrl._steady import steady
 from distrl._validation import RandomSource, generator, real_number, whole_number
@@ -18,6 +17,7 @@ from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.models.policies import Policy
 from distrl.models.process import as_mrp
 
 
@@ -25,7 +25,7 @@ from distrl.models.process import as_mrp
 def evaluate(
     model: MRP | MDP,
     method: Method,
-    policy: Any = None,
+    policy: Policy | None = None,
     tol: float | None = None,
     max_iterations: int | None = None,
     rng: RandomSource = None,
@@ -89,7 +89,7 @@ def evaluate(
 def solve(
     model: MRP | MDP,
     method: Method,
-    policy: Any,
+    policy: Policy | None,
     tol: float | None,
     max_iterations: int | None,
     rng: RandomSource,

@@ -78,7 +78,7 @@ class Result:
         cls,
         returns: Returns,
         model: MRP,
-        method: Any,
+        method: object,
         call: Call,
         *,
         status: Status,
