@@ -4,7 +4,7 @@ Four verbs, one for each question: `evaluate` (I know the model), `estimate` (I 
 stream of transitions), and in later releases `optimize` (which policy is best for this risk).
 """
 
-from distrl import operators, td, theory
+from distrl import dp, operators, returns, td, theory
 from distrl._saving import load, save
 from distrl._warm_up import warm_up
 from distrl.dp import (
@@ -19,6 +19,7 @@ from distrl.dp import (
     MonteCarlo,
     ParticleDP,
     QuantileDP,
+    SketchDP,
     Solution,
     Status,
     cdf_band,
@@ -44,13 +45,16 @@ from distrl.returns import (
     EntropicRisk,
     Expectile,
     ExpectileReturns,
+    FiniteReturns,
     Functional,
     Grid,
     Mean,
+    NotKnown,
     ParticleReturns,
     Quantile,
     QuantileReturns,
     Returns,
+    SketchReturns,
     Std,
     StopLoss,
     Variance,
@@ -68,6 +72,7 @@ from distrl.td import (
     LearningStatus,
     MonteCarloTD,
     QuantileTD,
+    SketchTD,
     learn,
 )
 
@@ -96,6 +101,7 @@ __all__ = [
     "ExpectileReturns",
     "ExpectileTD",
     "FiniteLaw",
+    "FiniteReturns",
     "Functional",
     "GenerativeModel",
     "Grid",
@@ -106,6 +112,7 @@ __all__ = [
     "Moments",
     "MonteCarlo",
     "MonteCarloTD",
+    "NotKnown",
     "ParticleDP",
     "ParticleReturns",
     "Quantile",
@@ -113,6 +120,9 @@ __all__ = [
     "QuantileReturns",
     "QuantileTD",
     "Returns",
+    "SketchDP",
+    "SketchReturns",
+    "SketchTD",
     "Solution",
     "Status",
     "Std",
@@ -120,6 +130,7 @@ __all__ = [
     "Variance",
     "cdf_band",
     "cramer",
+    "dp",
     "energy",
     "environments",
     "estimate",
@@ -130,6 +141,7 @@ __all__ = [
     "load",
     "operators",
     "read_prism",
+    "returns",
     "save",
     "td",
     "theory",

@@ -16,18 +16,20 @@ from distrl.returns.finite import as_finite
 MOST_CURVES = 6
 
 
-def drawing() -> "Callable[[distrl.Solution, list[int], Path], None]":
+def drawing() -> "Callable[[distrl.Solution[distrl.Returns], list[int], Path], None]":
     """How to plot; importing matplotlib now tells early that it is missing."""
     from distrl.plotting import plot_returns, save_figure
 
-    def draw(solution: "distrl.Solution", states: list[int], path: Path) -> None:
+    def draw(solution: "distrl.Solution[distrl.Returns]", states: list[int], path: Path) -> None:
         axes = plot_returns(as_finite(solution.returns), states[:MOST_CURVES], certificate=solution.certificate)
         save_figure(axes.figure, path)  # type: ignore[arg-type]  # a figure, and no part of one
 
     return draw
 
 
-def show(solution: "distrl.Solution", title: str, states: list[int], level: float, wants_start: bool) -> None:
+def show(
+    solution: "distrl.Solution[distrl.Returns]", title: str, states: list[int], level: float, wants_start: bool
+) -> None:
     """Print how it ended, the certificate, and a table of the states, with a row for the start if that is wanted."""
     certificate = solution.certificate
     if certificate is None:
@@ -61,7 +63,9 @@ def show(solution: "distrl.Solution", title: str, states: list[int], level: floa
         console.print(f"and {count(left, 'more state')}: --states all prints, --save keeps them")
 
 
-def _table(solution: "distrl.Solution", states: list[int], level: float, wants_start: bool) -> tuple[str, Table]:
+def _table(
+    solution: "distrl.Solution[distrl.Returns]", states: list[int], level: float, wants_start: bool
+) -> tuple[str, Table]:
     """What the intervals are, and a row for the start and for every state: values over their intervals."""
     functionals = (distrl.Mean(), distrl.Std(), distrl.Quantile(level), distrl.CVaR(level))
     initial = solution.model.initial

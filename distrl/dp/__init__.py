@@ -12,6 +12,7 @@ from distrl.dp.moments import Moments
 from distrl.dp.monte_carlo import MonteCarlo, cdf_band
 from distrl.dp.particles import ParticleDP
 from distrl.dp.quantile import QuantileDP
+from distrl.dp.sketch import SketchDP
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 
@@ -29,6 +30,7 @@ __all__ = [
     "MonteCarlo",
     "ParticleDP",
     "QuantileDP",
+    "SketchDP",
     "Solution",
     "Status",
     "cdf_band",

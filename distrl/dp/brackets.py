@@ -17,7 +17,7 @@ Sources: Shaked and Shanthikumar 2007, "Stochastic Orders"; the brackets are thi
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -127,7 +127,7 @@ class Brackets(OnGrid):
         """What `target_width` is of."""
         return parse(self.functional, self.at, self.tail)
 
-    def solve(self, model: MRP, call: Call) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution[BracketReturns]:
         """See `Method.solve`."""
         if self.target_width is None or self.functional is None:
             return self._enclose(model, call).solution
@@ -160,7 +160,8 @@ class Brackets(OnGrid):
         upper = fixed_point(model, grid, call)
         returns = convex_around(Problem.of(model, grid, call), upper.returns, self.sweeps, call)
         status = Status.INTERRUPTED if call.interrupted else upper.status
-        return _Enclosed(replace(solution_of(upper, model, self, call), returns=returns, status=status), returns)
+        plain: Solution[Any] = solution_of(upper, model, self, call)
+        return _Enclosed(replace(plain, returns=returns, status=status), returns)
 
     def _stochastic(self, model: MRP, call: Call) -> "_Enclosed":
         grid = self._grid_for(model)
@@ -217,7 +218,7 @@ class Brackets(OnGrid):
 class _Enclosed(NamedTuple):
     """A solution, and its laws once more: known to be a pair that encloses the true ones."""
 
-    solution: Solution
+    solution: Solution[BracketReturns]
     laws: BracketReturns
 
     @property

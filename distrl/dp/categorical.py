@@ -39,6 +39,8 @@ from distrl.dp.solvers.base import Solved, Solver
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.operators.system import System
+from distrl.returns.base import Returns
+from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
 from distrl.theory.bounds import fixed_point_w1
 
@@ -135,7 +137,7 @@ class CategoricalFixedPoint:
             return Grid(*self.interval, atoms)
         return Grid.covering(model, atoms) if self.grid is None else Grid(self.grid.low, self.grid.high, atoms)
 
-    def solve(self, model: MRP, call: Call) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution[CategoricalReturns]:
         """See `Method.solve`."""
         if self.target_w1 is not None:
             reached = self._to_target(model, call, self.target_w1)
@@ -188,7 +190,7 @@ class CategoricalFixedPoint:
         return reached._replace(reason=f"{reached.reason}; {how}")
 
 
-def solution_of(reached: Reached, model: MRP, method: Method, call: Call) -> Solution:
+def solution_of(reached: Reached, model: MRP, method: Method[Returns], call: Call) -> Solution[CategoricalReturns]:
     """The `Solution` that laws on a grid are, reached by a method."""
     return Solution.of(
         reached.returns,
@@ -257,7 +259,7 @@ class CategoricalDP(OnGrid):
         check_atoms_and_grid(self)
         object.__setattr__(self, "sweeps", whole_number(self.sweeps, "sweeps", low=0))
 
-    def solve(self, model: MRP, call: Call) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution[CategoricalReturns]:
         """See `Method.solve`."""
         grid = self._grid_for(model)
         check_memory(model.n_states, grid.atoms, 2.0 * (self.sweeps + 1), "use fewer atoms or sweeps")

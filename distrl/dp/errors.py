@@ -1,12 +1,13 @@
 """What `evaluate(..., throw=True)` raises where the work ended early: errors that carry what there is."""
 
 from distrl.dp.solution import Solution
+from distrl.returns.base import Returns
 
 
 class ConvergenceError(RuntimeError):
     """Raised by `evaluate(..., throw=True)` when the tolerance was not met; `.solution` holds what there is."""
 
-    def __init__(self, solution: Solution) -> None:
+    def __init__(self, solution: Solution[Returns]) -> None:
         super().__init__(
             f"{solution.status.value} ({solution.ended} after {solution.iterations} applications; the solution so far "
             "is this error's .solution, or pass throw=False)"
@@ -21,7 +22,7 @@ class ConvergenceError(RuntimeError):
 class EvaluationInterrupted(KeyboardInterrupt):
     """Ctrl-C during `evaluate(..., throw=True)`; `.solution` holds the last iterate, certified."""
 
-    def __init__(self, solution: Solution) -> None:
+    def __init__(self, solution: Solution[Returns]) -> None:
         super().__init__(solution.status.value)
         self.solution = solution
 

@@ -13,6 +13,7 @@ from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.errors import ConvergenceError, EvaluationInterrupted
 from distrl.dp.method import Method, check_method
 from distrl.dp.progress import ProgressHook, progress_hook
+from distrl.dp.result import R
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mdp import MDP
@@ -24,14 +25,14 @@ from distrl.models.process import as_mrp
 @steady
 def evaluate(
     model: MRP | MDP,
-    method: Method,
+    method: Method[R],
     policy: Policy | None = None,
     tol: float | None = None,
     max_iterations: int | None = None,
     rng: RandomSource = None,
     throw: bool = True,
     progress: bool | ProgressHook = False,
-) -> Solution:
+) -> Solution[R]:
     """The return distribution of a known model.
 
     Parameters
@@ -88,7 +89,7 @@ def evaluate(
 
 def solve(
     model: MRP | MDP,
-    method: Method,
+    method: Method[R],
     policy: Policy | None,
     tol: float | None,
     max_iterations: int | None,
@@ -96,7 +97,7 @@ def solve(
     throw: bool,
     progress: bool | ProgressHook,
     given: bool,
-) -> Solution:
+) -> Solution[R]:
     """`evaluate`; a `tol` that was not `given` by the user makes room for rounding, as None does."""
     check_method(method)
     mrp = as_mrp(model, policy)

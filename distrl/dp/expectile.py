@@ -76,7 +76,7 @@ class ExpectileDP:
         object.__setattr__(self, "expectiles", whole_number(self.expectiles, "expectiles", low=1))
         object.__setattr__(self, "threads", check_threads(self.threads))
 
-    def solve(self, model: MRP, call: Call) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution[ParticleReturns]:
         """See `Method.solve`."""
         n = self.expectiles
         check_memory(model.n_states, n, 8.0, "use fewer expectiles")

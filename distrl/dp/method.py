@@ -3,13 +3,14 @@
 from typing import Protocol, Self, runtime_checkable
 
 from distrl.dp.call import Call
+from distrl.dp.result import R
 from distrl.dp.solution import Solution
 from distrl.models.mrp import MRP
 from distrl.returns.grid import Grid
 
 
 @runtime_checkable
-class Method(Protocol):
+class Method(Protocol[R]):
     """A way to the return laws of a model, usually a frozen dataclass of options.
 
     `solve` is given a model whose probabilities are checked and whose rows sum to 1, and the `Call`: it keeps to
@@ -18,7 +19,7 @@ class Method(Protocol):
     so that Ctrl-C gives back what was reached. The result is made by `Solution.of`.
     """
 
-    def solve(self, model: MRP, call: Call) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution[R]:
         """The return laws of every state of `model`."""
 
 
@@ -41,6 +42,6 @@ def check_method(method: object, *others: type) -> None:
 
 
 _KNOWN = (
-    "there are CategoricalFixedPoint, CategoricalDP, QuantileDP, ExpectileDP, ParticleDP, Brackets, Moments and "
-    "MonteCarlo, or any object with a method solve(model, call)"
+    "there are CategoricalFixedPoint, CategoricalDP, QuantileDP, ExpectileDP, ParticleDP, SketchDP, Brackets, Moments "
+    "and MonteCarlo, or any object with a method solve(model, call)"
 )

@@ -71,7 +71,7 @@ class Moments:
     def __post_init__(self) -> None:
         object.__setattr__(self, "order", whole_number(self.order, "order", low=1, high=64))
 
-    def solve(self, model: MRP, call: Call) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution[MomentReturns]:
         """See `Method.solve`."""
         linear = Resolvent.of(model)
         moments, errors = central_moments(model, self.order, linear)

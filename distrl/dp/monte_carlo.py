@@ -61,7 +61,7 @@ class MonteCarlo:
         if confidence in (0.0, 1.0):
             raise ValueError(f"confidence must lie in (0, 1), got {confidence:g}")
 
-    def solve(self, model: MRP, call: Call) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution[ParticleReturns]:
         """See `Method.solve`."""
         n, g = model.n_states, model.discount
         absolute = largest_absolute_mean(model)

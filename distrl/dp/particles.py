@@ -81,7 +81,7 @@ class ParticleDP(OnGrid):
         """The grid whose cells merge."""
         return self._grid_for(model)
 
-    def solve(self, model: MRP, call: Call) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution[ParticleReturns]:
         """See `Method.solve`."""
         problem = Problem.of(model, self.cells(model), call)
         linear, square = problem.certifier.linear, problem.certifier.square

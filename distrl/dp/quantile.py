@@ -92,7 +92,7 @@ class QuantileDP:
         object.__setattr__(self, "flat", real_number(self.flat, "flat", low=0.0, high=1.0))
         object.__setattr__(self, "threads", check_threads(self.threads))
 
-    def solve(self, model: MRP, call: Call) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution[QuantileReturns]:
         """See `Method.solve`."""
         check_memory(model.n_states, self.quantiles, 12.0, "use fewer quantiles")
         call.enter("building the operator")

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -16,9 +16,12 @@ from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
 
+#: The representation of the laws.
+R = TypeVar("R", bound=Returns, covariant=True)
+
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Result(Generic[R]):
     """Return laws of all states, and how far they can be trusted; `Solution` adds what can be asked of them.
 
     Attributes
@@ -40,8 +43,9 @@ class Result:
         Largest probability, over states, that one more application leaves the grid's interval.
     elapsed : float
         Seconds, without those that compiling took.
-    certificate : Certificate or None
-        Bound on the distance to the law that `certificate.of` names, per state (None for `Moments`, which give no law).
+    certificate : Certificate
+        Bound on the distance to the law that `certificate.of` names, per state. None where the method gives no law or
+        no bound, as `Moments`; the type does not say so, since all that have laws have one.
     tol : float
         The tolerance used: what `bound` was to be at most.
     solver, reason : str
@@ -56,13 +60,13 @@ class Result:
         Seconds that compiling took before or during the call, 0 once everything is compiled.
     """
 
-    returns: Returns
+    returns: R
     status: Status
     iterations: int
     residual: float
     clipped_mass: float
     elapsed: float
-    certificate: Certificate | None
+    certificate: Certificate
     tol: float
     solver: str
     reason: str
@@ -76,7 +80,7 @@ class Result:
     @classmethod
     def of(
         cls,
-        returns: Returns,
+        returns: R,  # type: ignore[misc]  # covariant, since results are frozen
         model: MRP,
         method: object,
         call: Call,
@@ -103,7 +107,7 @@ class Result:
             residual=residual,
             clipped_mass=clipped_mass,
             elapsed=call.elapsed,
-            certificate=certificate,
+            certificate=certificate,  # type: ignore[arg-type]  # see the attribute
             tol=(call.tol or 0.0) if tol is None else tol,
             solver=solver or type(method).__name__,
             reason=reason or "asked for",

@@ -13,6 +13,7 @@ from distrl._files import replacing
 from distrl._records import write_result
 from distrl._validation import FloatArray
 from distrl.dp.result import Result
+from distrl.returns.base import Returns
 
 
 def save_table(columns: Mapping[str, FloatArray], states: Sequence[object], target: Path) -> None:
@@ -25,7 +26,7 @@ def save_table(columns: Mapping[str, FloatArray], states: Sequence[object], targ
         partial.write_text(text.getvalue(), encoding="utf-8", newline="")
 
 
-def save_record(result: Result, target: Path) -> None:
+def save_record(result: Result[Returns], target: Path) -> None:
     """A `Solution` as `.npz`; where it cannot be recorded, its arrays alone, with a warning."""
     settings = {
         "method": repr(result.method),

@@ -73,7 +73,7 @@ class SketchDP:
         """The same method with its anchors from `low` to `high`."""
         return replace(self, grid=Grid(low, high, self.atoms))
 
-    def solve(self, model: MRP, call: Call) -> Solution:
+    def solve(self, model: MRP, call: Call) -> Solution[SketchReturns]:
         grid = self.grid or Grid.covering(model, self.atoms)
         check_memory(model.n_states, grid.atoms, 6.0, "use fewer anchors")
         call.enter("regressing")

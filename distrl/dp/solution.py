@@ -15,7 +15,7 @@ from distrl.dp import text
 from distrl.dp.action_level import StateLevel, action_level
 from distrl.dp.certificate import Certificate
 from distrl.dp.knowledge import Knowledge
-from distrl.dp.result import Result
+from distrl.dp.result import R, Result
 from distrl.dp.saving import save_record, save_table
 from distrl.returns.base import Returns
 from distrl.returns.finite import as_finite
@@ -25,7 +25,7 @@ _TABLE = (Mean(), Std(), Quantile(0.05), CVaR(0.05))  # of summaries and files
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Solution(Result):
+class Solution(Result[R]):
     """Return laws of all states, how far they can be trusted, and what can be asked of them.
 
     Attributes

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +15,7 @@ from distrl.dp.evaluate import evaluate, solve
 from distrl.dp.method import GridMethod, Method, check_method
 from distrl.dp.monte_carlo import MonteCarlo
 from distrl.dp.progress import ProgressHook
+from distrl.dp.result import R
 from distrl.dp.status import Status
 from distrl.generative.adaptive import Adaptive, even_sizes
 from distrl.generative.influence import Influence
@@ -25,6 +26,7 @@ from distrl.models.generative import GenerativeModel
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
+from distrl.returns.finite import FiniteReturns, ParticleReturns
 from distrl.returns.functionals import Functional, parse
 from distrl.td.rule import LearningRule, is_rule
 from distrl.td.step_sizes import StepSize
@@ -32,12 +34,63 @@ from distrl.theory import dkw_halfwidth
 
 _ALLOCATIONS = ("uniform", "adaptive")
 Empirical = EmpiricalMRP | EmpiricalMDP
+F = TypeVar("F", bound=FiniteReturns, covariant=True)
+
+
+class Options(TypedDict, total=False):
+    """The arguments of `estimate` that are given by name."""
+
+    rewards: str
+    step_size: StepSize | ArrayLike
+    budget: int | None
+    allocate: str
+    functional: str | Functional
+    at: float | None
+    state: int | None
+    batches: int
+    tol: float | None
+    max_iterations: int | None
+    throw: bool
+    progress: bool | ProgressHook
+
+
+@overload
+def estimate(
+    model: MRP | MDP | GenerativeModel,
+    method: Method[R],
+    policy: ArrayLike | None = None,
+    samples_per_state: int = 1000,
+    rng: RandomSource = None,
+    **options: Unpack[Options],
+) -> Estimate[R]: ...
+
+
+@overload
+def estimate(
+    model: MRP | MDP | GenerativeModel,
+    method: LearningRule[F],
+    policy: ArrayLike | None = None,
+    samples_per_state: int = 1000,
+    rng: RandomSource = None,
+    **options: Unpack[Options],
+) -> Estimate[F]: ...
+
+
+@overload
+def estimate(
+    model: MRP | MDP | GenerativeModel,
+    method: LearningRule[Returns],
+    policy: ArrayLike | None = None,
+    samples_per_state: int = 1000,
+    rng: RandomSource = None,
+    **options: Unpack[Options],
+) -> Estimate[Returns]: ...
 
 
 @steady
 def estimate(
     model: MRP | MDP | GenerativeModel,
-    method: Method | LearningRule[Returns],
+    method: Method[Returns] | LearningRule[Returns],
     policy: ArrayLike | None = None,
     samples_per_state: int = 1000,
     rng: RandomSource = None,
@@ -54,7 +107,7 @@ def estimate(
     max_iterations: int | None = None,
     throw: bool = True,
     progress: bool | ProgressHook = False,
-) -> Estimate:
+) -> Estimate[Returns]:
     """The return distribution of a model that is sampled, or of logged transitions, with confidence intervals.
 
     Parameters
@@ -155,7 +208,7 @@ class _Fit:
     progress: bool | ProgressHook = False
     step_size: StepSize | ArrayLike = 0.1
 
-    def __call__(self, empirical: Empirical) -> Estimate:
+    def __call__(self, empirical: Empirical) -> Estimate[Returns]:
         method, known = self.method, empirical.return_range
         if isinstance(method, GridMethod) and method.grid is None and known is not None:
             method = method.on_interval(*known)
@@ -191,7 +244,7 @@ def _start(source: GenerativeModel, state: int | None) -> int:
 
 def _rollouts(
     source: GenerativeModel, method: MonteCarlo, policy: ArrayLike | None, total: int, rng: np.random.Generator
-) -> Estimate:
+) -> Estimate[ParticleReturns]:
     """Episodes from every state that take at most `total` steps together.
 
     Cut after n steps, n the first whose truncation, discount^n of the returns' range, is within the sampling error of

@@ -24,7 +24,9 @@ from distrl.td.learner import Learner
 from distrl.td.rule import LearningRule
 
 
-def learn_solution(empirical: Any, method: LearningRule[Returns], policy: Any, step_size: Any, call: Call) -> Solution:
+def learn_solution(
+    empirical: Any, method: LearningRule[Returns], policy: Any, step_size: Any, call: Call
+) -> Solution[Returns]:
     """What `method` learns from the samples of an empirical model, one after the other, each used at most once.
 
     The order is random over all samples. Under a policy the samples of a state's actions are used in the policy's

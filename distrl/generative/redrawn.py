@@ -58,7 +58,7 @@ class RedrawnModels:
         empirical: Empirical,
         policy: FloatArray | None,
         returns: Returns,
-        method: Method,
+        method: Method[Returns],
         categorical: CategoricalReturns | None = None,
     ) -> None:
         self.empirical, self.policy, self.method = empirical, policy, method

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from distrl._steady import steady
 from distrl._validation import FloatArray, IntArray, RandomSource, int_array, real_number
 from distrl.dp.certificate import SAMPLES_LAW
+from distrl.dp.result import R
 from distrl.generative.distances import asked
 from distrl.generative.influence import Influence
 from distrl.generative.intervals import Delta, FiniteSample, IntervalMethod
@@ -19,7 +20,7 @@ _STATED = 0.95  # confidence of the intervals in tables
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Estimate(SampledSolution):
+class Estimate(SampledSolution[R]):
     """A `Solution` of the empirical model, with confidence intervals for the true one.
 
     Attributes

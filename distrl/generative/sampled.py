@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from distrl._validation import BoolArray, FloatArray
 from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.enclosure import CertifiedLaw
+from distrl.dp.result import R
 from distrl.dp.solution import Solution
 from distrl.generative.distances import Distance
 from distrl.generative.influence import FirstOrder
@@ -22,7 +23,7 @@ from distrl.td.rule import is_rule
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SampledSolution(Solution):
+class SampledSolution(Solution[R]):
     """A `Solution` that was made from samples: what an interval method is given.
 
     Attributes
@@ -42,7 +43,7 @@ class SampledSolution(Solution):
     @classmethod
     def from_solution(
         cls,
-        solution: Solution,
+        solution: Solution[R],
         empirical: EmpiricalMRP | EmpiricalMDP | None,
         policy: ArrayLike | None = None,
         adaptive: bool = False,

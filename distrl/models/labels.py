@@ -18,7 +18,9 @@ class Labels(Sequence[Hashable]):
 
     def __init__(self, names: Iterable[Hashable]) -> None:
         self._names = tuple(name.item() if isinstance(name, np.generic) else name for name in names)
-        self._positions = {name: position for position, name in enumerate(self._names)}
+        self._positions: dict[Hashable, int] = {}
+        for position, name in enumerate(self._names):
+            self._positions.setdefault(name, position)
 
     @overload
     def __getitem__(self, index: int) -> Hashable: ...

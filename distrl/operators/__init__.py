@@ -2,6 +2,7 @@
 
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.quantile import QuantileBellman
+from distrl.operators.sketch import SketchBellman
 from distrl.operators.stochastic import StochasticCDFBellman
 
-__all__ = ["CategoricalBellman", "QuantileBellman", "StochasticCDFBellman"]
+__all__ = ["CategoricalBellman", "QuantileBellman", "SketchBellman", "StochasticCDFBellman"]

@@ -21,6 +21,7 @@ from distrl.returns.grid import Grid
 from distrl.returns.metrics import cramer, energy, kolmogorov, wasserstein
 from distrl.returns.moments import MomentReturns, ValueEstimates
 from distrl.returns.quantile import QuantileReturns
+from distrl.returns.sketch import Features, Gaussians, Hats, Indicators, Sigmoids, SketchReturns
 
 __all__ = [
     "CDF",
@@ -29,9 +30,13 @@ __all__ = [
     "EntropicRisk",
     "Expectile",
     "ExpectileReturns",
+    "Features",
     "FiniteReturns",
     "Functional",
+    "Gaussians",
     "Grid",
+    "Hats",
+    "Indicators",
     "Mean",
     "MomentReturns",
     "NotKnown",
@@ -40,6 +45,8 @@ __all__ = [
     "Quantile",
     "QuantileReturns",
     "Returns",
+    "Sigmoids",
+    "SketchReturns",
     "Std",
     "StopLoss",
     "ValueEstimates",

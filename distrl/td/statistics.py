@@ -12,7 +12,7 @@ from distrl.models.laws import as_law, is_law
 from distrl.returns.base import Returns
 
 #: What an error is to: laws, or means.
-Truth = Solution | Returns | Sequence[object] | ArrayLike
+Truth = Solution[Returns] | Returns | Sequence[object] | ArrayLike
 
 #: A distance of two return laws for each state, such as `distrl.wasserstein`.
 Metric = Callable[..., FloatArray]

@@ -13,6 +13,7 @@ from distrl._validation import FloatArray
 from distrl.models.laws import FiniteLaw
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.models.outcomes import build_table
 from distrl.returns.grid import Grid
 
 #: Numbers by which a division can overflow, or a square vanish.
@@ -92,14 +93,39 @@ def mdps(draw: Any, max_states: int = 4, max_actions: int = 3, discounts: st.Sea
 
 @st.composite
 def policies(draw: Any, mdp: MDP) -> Any:
-    """Deterministic, random and uniform policies of `mdp`."""
+    """Deterministic, random and uniform policies of `mdp`, which play available actions alone."""
     kind = draw(st.sampled_from(["uniform", "actions", "matrix"]))
     if kind == "uniform":
         return "uniform"
+    there = [np.flatnonzero(row) for row in mdp.available]
     if kind == "actions":
-        actions = st.integers(0, mdp.n_actions - 1)
-        return np.array(draw(st.lists(actions, min_size=mdp.n_states, max_size=mdp.n_states)))
-    return np.stack([draw(_simplex(mdp.n_actions)) for _ in range(mdp.n_states)])
+        return np.array([some[draw(st.integers(0, len(some) - 1))] for some in there])
+    matrix = np.zeros(mdp.available.shape)
+    for state, some in enumerate(there):
+        matrix[state, some] = draw(_simplex(len(some)))
+    return matrix
+
+
+@st.composite
+def uneven_mdps(
+    draw: Any, max_states: int = 4, max_actions: int = 3, discounts: st.SearchStrategy[float] = _DISCOUNTS
+) -> MDP:
+    """MDPs whose states have different actions."""
+    model = draw(mdps(max_states, max_actions, discounts))
+    mask = np.zeros((model.n_states, model.n_actions), dtype=np.bool_)
+    for row in mask:
+        some = draw(st.sets(st.integers(0, model.n_actions - 1), min_size=1, max_size=model.n_actions))
+        row[list(some)] = True
+    pairs = np.flatnonzero(mask.ravel())
+    table = model.outcomes
+    rows = table.rows.take(np.flatnonzero(mask.ravel()[table.sources]))
+    kept = build_table(
+        rows._replace(sources=np.searchsorted(pairs, rows.sources)),
+        n_sources=len(pairs),
+        n_states=model.n_states,
+        describe=lambda pair: f"pair {pair}",
+    )
+    return MDP.from_table(kept, model.discount, available=mask)
 
 
 @st.composite

@@ -6,6 +6,7 @@ import numpy as np
 
 from distrl._validation import FloatArray, IntArray
 from distrl.generative.sampled import SampledSolution
+from distrl.returns.base import Returns
 from distrl.returns.functionals import Functional
 
 
@@ -25,7 +26,9 @@ class IntervalMethod(Protocol):
     True
     """
 
-    def interval(self, estimate: SampledSolution, functional: Functional, level: float, states: IntArray) -> FloatArray:
+    def interval(
+        self, estimate: SampledSolution[Returns], functional: Functional, level: float, states: IntArray
+    ) -> FloatArray:
         """Ends (K, 2) that hold the functional of the true law at each of `states` (K,) with probability `level`.
 
         Parameters
@@ -50,7 +53,7 @@ class IntervalMethod(Protocol):
         """
 
 
-def centre(estimate: SampledSolution, functional: Functional, numerical: bool) -> FloatArray:
+def centre(estimate: SampledSolution[Returns], functional: Functional, numerical: bool) -> FloatArray:
     """(S, 2) what sampling error is added to: the enclosure, or the plain value at both ends."""
     if numerical:
         return estimate.enclosed(functional)

@@ -9,6 +9,7 @@ from distrl._validation import FloatArray, IntArray, RandomSource, whole_number
 from distrl.generative.distances import Distance
 from distrl.generative.intervals.base import centre, widened
 from distrl.generative.sampled import SampledSolution
+from distrl.returns.base import Returns
 from distrl.returns.functionals import Functional
 
 
@@ -44,7 +45,9 @@ class Bootstrap:
     threads: int | None = None
     linear: bool = False
 
-    def interval(self, estimate: SampledSolution, functional: Functional, level: float, states: IntArray) -> FloatArray:
+    def interval(
+        self, estimate: SampledSolution[Returns], functional: Functional, level: float, states: IntArray
+    ) -> FloatArray:
         """(K, 2) the interval at each of `states`; see `IntervalMethod`.
 
         Raises

@@ -12,6 +12,7 @@ from distrl.generative.distances import Distance
 from distrl.generative.intervals.base import centre, widened
 from distrl.generative.intervals.bootstrap import Bootstrap
 from distrl.generative.sampled import SampledSolution
+from distrl.returns.base import Returns
 from distrl.returns.functionals import Functional, Quantile, each
 
 _AFFORDABLE = 5e7  # adjoints times outcomes beyond which a table does without the delta method
@@ -46,7 +47,9 @@ class Delta:
     rng: RandomSource = None
     threads: int | None = None
 
-    def interval(self, estimate: SampledSolution, functional: Functional, level: float, states: IntArray) -> FloatArray:
+    def interval(
+        self, estimate: SampledSolution[Returns], functional: Functional, level: float, states: IntArray
+    ) -> FloatArray:
         """(K, 2) the interval at each of `states`; see `IntervalMethod`.
 
         Raises
@@ -66,7 +69,7 @@ class Delta:
         half = factor * first.standard_errors(functional.gradient(first.returns, states), states)
         return widened(centre(estimate, functional, self.numerical)[states], half)
 
-    def affordable(self, estimate: SampledSolution, functional: Functional, states: IntArray) -> bool:
+    def affordable(self, estimate: SampledSolution[Returns], functional: Functional, states: IntArray) -> bool:
         """Whether there is an interval, in a time that a summary may take."""
         if estimate.first_order is None:
             return False
@@ -79,7 +82,9 @@ class Delta:
             return False
         return True
 
-    def _woodruff(self, estimate: SampledSolution, level: float, factor: float, states: IntArray) -> FloatArray:
+    def _woodruff(
+        self, estimate: SampledSolution[Returns], level: float, factor: float, states: IntArray
+    ) -> FloatArray:
         first = estimate.linearised()
         returns, atoms = first.returns, first.returns.grid.atoms
         here = np.round((np.asarray(returns.quantile(level)) - returns.grid.low) / returns.grid.spacing)

@@ -8,6 +8,7 @@ from distrl._validation import FloatArray, IntArray
 from distrl.dp.enclosure import CertifiedLaw
 from distrl.generative.concentration import mean_radius, w1_radius
 from distrl.generative.sampled import SampledSolution
+from distrl.returns.base import Returns
 from distrl.returns.functionals import Functional, Mean, intersection
 from distrl.theory import dkw_halfwidth
 
@@ -25,7 +26,9 @@ class FiniteSample:
     one linear solve over states. Claim `estimate-finite-sample-coverage`.
     """
 
-    def interval(self, estimate: SampledSolution, functional: Functional, level: float, states: IntArray) -> FloatArray:
+    def interval(
+        self, estimate: SampledSolution[Returns], functional: Functional, level: float, states: IntArray
+    ) -> FloatArray:
         """(K, 2) the interval at each of `states`; see `IntervalMethod`.
 
         Raises
@@ -53,7 +56,7 @@ class FiniteSample:
         wider = replace(sure, overshoot=sure.overshoot + radius, w1=sure.w1 + radius)
         return intersection([CertifiedLaw(estimate.returns, wider)], functional)[states]
 
-    def exists(self, estimate: SampledSolution) -> bool:
+    def exists(self, estimate: SampledSolution[Returns]) -> bool:
         """Whether there is an interval."""
         if estimate.certificate is None or estimate.empirical is None:
             return estimate.certificate is not None
@@ -61,7 +64,7 @@ class FiniteSample:
 
     @staticmethod
     def _rollouts(
-        estimate: SampledSolution, certified: CertifiedLaw, functional: Functional, level: float
+        estimate: SampledSolution[Returns], certified: CertifiedLaw, functional: Functional, level: float
     ) -> FloatArray:
         """From the band for all states at once, and what truncation left out."""
         sure, episodes = certified.certificate, estimate.method.episodes
