@@ -138,7 +138,7 @@ class CategoricalFixedPoint:
         return Grid.covering(model, atoms) if self.grid is None else Grid(self.grid.low, self.grid.high, atoms)
 
     def solve(self, model: MRP, call: Call) -> Solution[CategoricalReturns]:
-        """See `Method.solve`."""
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         if self.target_w1 is not None:
             reached = self._to_target(model, call, self.target_w1)
         elif self.grid is not None:
@@ -260,7 +260,7 @@ class CategoricalDP(OnGrid):
         object.__setattr__(self, "sweeps", whole_number(self.sweeps, "sweeps", low=0))
 
     def solve(self, model: MRP, call: Call) -> Solution[CategoricalReturns]:
-        """See `Method.solve`."""
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         grid = self._grid_for(model)
         check_memory(model.n_states, grid.atoms, 2.0 * (self.sweeps + 1), "use fewer atoms or sweeps")
         problem = Problem.of(model, grid, call)
