@@ -128,7 +128,7 @@ class Brackets(OnGrid):
         return parse(self.functional, self.at, self.tail)
 
     def solve(self, model: MRP, call: Call) -> Solution[BracketReturns]:
-        """See `Method.solve`."""
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         if self.target_width is None or self.functional is None:
             return self._enclose(model, call).solution
         asked, width = self._question, self.target_width

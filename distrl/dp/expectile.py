@@ -77,7 +77,7 @@ class ExpectileDP:
         object.__setattr__(self, "threads", check_threads(self.threads))
 
     def solve(self, model: MRP, call: Call) -> Solution[ParticleReturns]:
-        """See `Method.solve`."""
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         n = self.expectiles
         check_memory(model.n_states, n, 8.0, "use fewer expectiles")
         targets, taus = ParticleTargets(model.outcomes, model.discount, self.threads), midpoint_levels(n)

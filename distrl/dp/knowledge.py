@@ -40,6 +40,15 @@ class MergesCells(Protocol):
         """The grid."""
 
 
+@runtime_checkable
+class Sampling(Protocol):
+    """A method whose certificate holds with a confidence, since it drew so many independent returns of each state."""
+
+    @property
+    def episodes(self) -> int:
+        """How many."""
+
+
 class Mixed(NamedTuple):
     """What is known of a mixture: a bound on W1 to the true one, and the ends (2,) of functionals in their order."""
 
@@ -61,7 +70,7 @@ class Knowledge:
     """
 
     def __init__(
-        self, model: MRP, returns: Returns, certificate: Certificate | None, method: Any, asks_model: bool = True
+        self, model: MRP, returns: Returns, certificate: Certificate | None, method: object, asks_model: bool = True
     ) -> None:
         self.model, self.returns, self.certificate, self.method = model, returns, certificate, method
         self.asks_model = asks_model
@@ -120,6 +129,7 @@ class Knowledge:
             return None
         if self.certificate.confidence is None:
             return CertifiedLaw(self.returns, self.certificate)
+        assert isinstance(self.method, Sampling)
         sampled = dkw_halfwidth(self.method.episodes, self.certificate.confidence)
         return CertifiedLaw(self.returns, self.certificate, np.full(self.model.n_states, sampled))
 

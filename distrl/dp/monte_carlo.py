@@ -62,7 +62,7 @@ class MonteCarlo:
             raise ValueError(f"confidence must lie in (0, 1), got {confidence:g}")
 
     def solve(self, model: MRP, call: Call) -> Solution[ParticleReturns]:
-        """See `Method.solve`."""
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         n, g = model.n_states, model.discount
         absolute = largest_absolute_mean(model)
         tol = 1e-6 * max(absolute, NOT_ZERO) if call.tol is None else call.tol

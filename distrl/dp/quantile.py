@@ -93,7 +93,7 @@ class QuantileDP:
         object.__setattr__(self, "threads", check_threads(self.threads))
 
     def solve(self, model: MRP, call: Call) -> Solution[QuantileReturns]:
-        """See `Method.solve`."""
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         check_memory(model.n_states, self.quantiles, 12.0, "use fewer quantiles")
         call.enter("building the operator")
         operator = QuantileBellman(model, self.quantiles, self.flat, self.threads)
