@@ -111,7 +111,7 @@ def solve(
     hook, close = progress_hook(progress)
     call = Call(tol, max_iterations, generator(rng), hook, given=given)
     try:
-        solution = method.solve(mrp._whole(), call)
+        solution = method.solve(mrp.whole(), call)
     finally:
         close()
     solution = replace(solution, mdp=mdp, compiled=call.compiled)

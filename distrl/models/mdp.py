@@ -57,12 +57,8 @@ class MDP:
     outcomes : OutcomeTable
         Its sources are the available (state, action) pairs, state by state: see `pairs` and `indptr`. Where every
         state has every action, (state, action) is source `state * A + action`.
-    choices : Choices
-        The pairs.
-    discount, initial, layout
-        As they were given.
-    states, actions : sequences
-        The names, or `range(S)` and `range(A)`.
+    choices : Choices, the pairs
+    states, actions : sequences, the names, or `range(S)` and `range(A)`
 
     Raises
     ------
@@ -140,8 +136,6 @@ class MDP:
         """
         named: dict[str, Any] = {"available": available, "states": states, "actions": actions}
         return MDP(table, None, discount, initial=initial, layout=layout, **named)
-
-    _from_table = from_table
 
     @staticmethod
     def from_outcomes(

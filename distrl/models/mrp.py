@@ -131,8 +131,6 @@ class MRP:
         """
         return MRP(table, None, discount, initial=initial, layout=layout, states=states)
 
-    _from_table = from_table
-
     @staticmethod
     def from_outcomes(
         rows: TableLike,
@@ -191,7 +189,7 @@ class MRP:
         table = self.outcomes
         return f"MRP(states={self.n_states}, outcomes={len(table.probs)}, discount={self.discount:g})"
 
-    def _whole(self) -> Self:
+    def whole(self) -> Self:
         """The model with rows that sum to 1 to rounding; itself where they do."""
         table = self.outcomes.whole
         if table is self.outcomes:
