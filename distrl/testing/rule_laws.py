@@ -17,6 +17,8 @@ import pytest
 
 import distrl
 from distrl import MRP, FiniteLaw
+from distrl.returns import Returns
+from distrl.td.rule import LearningRule
 from distrl.testing.examples import exact_means
 
 
@@ -29,7 +31,7 @@ class RuleLaws:
     samplings: ClassVar[tuple[str, ...]] = ("synchronous", "generative", "trajectory")
     step_size: ClassVar[Any] = 0.1
 
-    def rule(self) -> Any:
+    def rule(self) -> LearningRule[Returns]:
         """The rule, with options that suit returns between -10 and 10."""
         raise NotImplementedError("say which learning rule is tested")
 
