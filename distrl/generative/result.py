@@ -35,8 +35,11 @@ class Estimate(SampledSolution[R]):
 
     @steady
     def summary(self, states: ArrayLike | None = None) -> str:
-        """As of a `Solution`, with the number of samples first; its intervals are confidence intervals, 95%, by the
-        delta method where that exists, else what there is, and the text says which."""
+        """As of a `Solution`, of the same `states`, with the number of samples first.
+
+        Its intervals are confidence intervals, 95%, by the delta method where that exists, else what there is, and the
+        text says which.
+        """
         if self.empirical is None:
             return f"rollouts: {self.reason}\n{super().summary(states)}"
         totals = self.empirical.samples.totals
@@ -247,7 +250,8 @@ class Estimate(SampledSolution[R]):
     ) -> Influence:
         """Mean and variance (1, sources) of the influence of each source's outcomes on the functional at `state`.
 
-        The influence h is that of `standard_error`. Where CVaR has no derivative it is of a one-sided one.
+        The influence h is that of `standard_error`, which takes `functional`, `at` and `tail` as this does. Where CVaR
+        has no derivative it is of a one-sided one.
 
         Raises
         ------

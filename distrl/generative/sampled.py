@@ -48,7 +48,16 @@ class SampledSolution(Solution[R]):
         policy: ArrayLike | None = None,
         adaptive: bool = False,
     ) -> Self:
-        """A solution as an estimate; the certificate of one of an empirical model is to the samples' own law."""
+        """A solution as an estimate.
+
+        Parameters
+        ----------
+        solution : Solution
+            Of the model `empirical`, or of rollouts: then `empirical` is None. The certificate of the former is to the
+            samples' own law.
+        policy, adaptive
+            As the attributes.
+        """
         if empirical is not None and solution.certificate is not None:
             solution = replace(solution, certificate=replace(solution.certificate, of=SAMPLES_LAW))
         parts = {field.name: getattr(solution, field.name) for field in fields(Solution)}

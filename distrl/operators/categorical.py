@@ -24,7 +24,6 @@ Rowland et al. 2024, "Near-Minimax-Optimal Distributional Reinforcement Learning
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
@@ -37,14 +36,12 @@ from distrl._steady import steady
 from distrl._threads import Workers
 from distrl._tolerances import GRID_SLACK
 from distrl._validation import FloatArray, float_array, plain
-from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.kernel_plan import NO_DISCOUNT, TableModel, build_plan, plan_matrix
-from distrl.operators.law_matrices import projected_sum
+from distrl.operators.law_matrices import laws_of_states, projected_sum
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns, as_categorical
-from distrl.returns.finite import as_finite
 from distrl.returns.grid import Grid
 
 if TYPE_CHECKING:
@@ -81,6 +78,13 @@ class CategoricalBellman:
     model : MRP
     grid : Grid
 
+    Raises
+    ------
+    TypeError
+        If `model` is not an MRP, or `grid` not a `Grid`.
+    ValueError
+        If the matrices of reward laws would take more than 4 GB.
+
     Notes
     -----
     Time O(nnz * m + groups * m) an application, nnz the number of outcomes, m the atoms; a reward law that is not
@@ -107,7 +111,15 @@ class CategoricalBellman:
 
     @classmethod
     def for_table(cls, table: OutcomeTable, discount: float, grid: Grid) -> CategoricalBellman:
-        """The operator from laws of the table's states to laws of its sources, e.g. (state, action) pairs."""
+        """The operator of a table, from laws of its states to laws of its sources, e.g. (state, action) pairs.
+
+        Parameters
+        ----------
+        table : OutcomeTable
+            For example `mdp.outcomes`.
+        discount : float
+        grid : Grid
+        """
         return cls(TableModel(table, discount), grid)
 
     def __repr__(self) -> str:
@@ -123,7 +135,13 @@ class CategoricalBellman:
 
     @steady
     def __call__(self, probs: CategoricalReturns | ArrayLike) -> CategoricalReturns | FloatArray:
-        """PMF form: (S, m) probabilities, or `CategoricalReturns` on this grid, to the same kind."""
+        """PMF form: (S, m) probabilities `probs`, or `CategoricalReturns` on this grid, to the same kind.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the shape does not fit, or the returns live on another grid or on none.
+        """
         if isinstance(probs, Returns):
             laws = as_categorical(probs)
             if laws is None:
@@ -171,9 +189,10 @@ class CategoricalBellman:
     def losses(
         self, probs: FloatArray, threads: int | None = 1
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """W1 between laws and their images, then variance, overshoot and clipped mass as in `apply`; each (n,).
+        """W1 between the laws `probs` (S, m) and their images, then variance, overshoot and clipped mass as in `apply`.
 
-        Without continuous reward laws the image is never stored: memory O(n).
+        Each is (n,). Without continuous reward laws the image is never stored: memory O(n). `threads` share out the
+        work; None: one a core.
         """
         spacing = self.grid.spacing
         if self.law_blocks:
@@ -189,14 +208,18 @@ class CategoricalBellman:
         return distance * spacing, spread[:, 0] * spacing**2, spread[:, 1] * spacing, spread[:, 2].copy()
 
     def apply_cdf(self, cdf: FloatArray, out: FloatArray, *, affine: bool = True) -> None:
-        """CDF form into `out` without checks; `affine=False` is the linear part, for differences of CDFs."""
+        """The image of `cdf` (S, m) into `out` (n, m), without checks; `affine=False` is the linear part, for
+        differences of CDFs."""
         nothing = np.empty((0, self.grid.atoms))
         cdf = plain(cdf)
         kernels.apply_cdf(cdf, self.plan, affine, nothing, out, np.empty(0), 0, len(out))
         self.add_law_blocks(cdf, out, affine=affine)
 
     def add_law_blocks(self, cdf: FloatArray, out: FloatArray, *, affine: bool = True) -> None:
-        """What outcomes with continuous reward laws (or laws on many values) add to an application in CDF form."""
+        """Add to `out` (n, m) what outcomes with continuous reward laws, or laws on many values, make of `cdf` (S, m).
+
+        `affine` as for `apply_cdf`.
+        """
         for block in self.law_blocks:
             block.add_image(cdf, out)
             if affine:
@@ -220,7 +243,7 @@ class CategoricalBellman:
             On a wrong number of laws, or if both a reward and a successor have a law that is not finite: their sum
             has no closed form.
         """
-        images = self._images(law)
+        images = laws_of_states(law, self.table.n_states)
         table, m = self.table, self.grid.atoms
         cdf = np.zeros((table.n_sources, m))
         going_on = ~table.terminals & (self.discount > NO_DISCOUNT)
@@ -229,20 +252,6 @@ class CategoricalBellman:
             successor = images[table.next_states[row]] if going_on[row] else 0.0
             cdf[table.sources[row]] += table.probs[row] * projected_sum(reward, successor, self.discount, self.grid)
         return CategoricalReturns.trusted(self.grid, np.maximum(np.diff(cdf, axis=1, prepend=0.0), 0.0))
-
-    def _images(self, law: object) -> list[Law]:
-        n = self.table.n_states
-        if isinstance(law, Returns):
-            if law.batch_shape != (n,):
-                raise ValueError(f"law has batch shape {law.batch_shape}, the operator acts on ({n},) states")
-            values, weights = as_finite(law).support_weights()
-            values = np.broadcast_to(values, weights.shape)
-            return [FiniteLaw(v, w) for v, w in zip(values, weights, strict=True)]
-        if isinstance(law, Sequence):
-            if len(law) != n:
-                raise ValueError(f"{len(law)} laws given for {n} states")
-            return [as_law(entry, f"law[{state}]") for state, entry in enumerate(law)]
-        return [as_law(law, "law")] * n
 
     # -- the linear system ------------------------------------------------------------------------------------------
 
@@ -259,13 +268,7 @@ class CategoricalBellman:
         """
         matrix = plan_matrix(self.plan, self.grid.atoms, self.table.n_states)
         for block in self.law_blocks:
-            lift = sparse.coo_array(
-                (np.ones(len(block.sources)), (block.sources, np.arange(len(block.sources)))),
-                shape=(self.table.n_sources, len(block.sources)),
-            )
-            cumulative = np.cumsum(block.masses.T, axis=0)
-            columns_of_f = (cumulative[:, :-1] - cumulative[:, 1:])[:-1]
-            matrix = matrix + sparse.kron(lift.tocsr() @ block.continuing, columns_of_f, format="csr")
+            matrix = matrix + block.matrix(self.table.n_sources)
         return matrix
 
     @steady

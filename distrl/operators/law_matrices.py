@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
@@ -12,9 +13,11 @@ from distrl._kernels import laws as kernels
 from distrl._lazy import sparse
 from distrl._tolerances import GRID_SLACK
 from distrl._validation import BoolArray, FloatArray, IntArray
-from distrl.models.laws import FiniteLaw, Law
+from distrl.models.laws import FiniteLaw, Law, as_law
 from distrl.models.laws.finite import running_sums
 from distrl.models.outcomes import OutcomeTable
+from distrl.returns.base import Returns
+from distrl.returns.finite import as_finite
 from distrl.returns.grid import Grid
 
 Losses: TypeAlias = tuple[FloatArray, FloatArray, FloatArray]  # variance, overshoot, clipped mass of projections
@@ -59,6 +62,14 @@ class LawBlock:
         whole[np.arange(m)[:, None], self.first[:, None] + np.arange(width)] = self.weights
         return whole
 
+    def matrix(self, n_sources: int) -> sparse.csr_array:
+        """Its part of the linear system in CDF form, index state * (atoms - 1) + atom on both sides."""
+        own = np.arange(len(self.sources))
+        lift = sparse.coo_array((np.ones(len(own)), (self.sources, own)), shape=(n_sources, len(own)))
+        cumulative = np.cumsum(self.masses.T, axis=0)
+        columns_of_f = (cumulative[:, :-1] - cumulative[:, 1:])[:-1]
+        return sparse.kron(lift.tocsr() @ self.continuing, columns_of_f, format="csr")
+
     def add_image(self, given: FloatArray, out: FloatArray, *, pmf: bool = False) -> None:
         """Add to `out` (sources, m) what the outcomes that go on make of `given` (S, m), both CDF or both PMF."""
         if self.weights.shape[1] < len(self.weights):
@@ -89,6 +100,7 @@ def atoms_reached(law: Law, grid: Grid) -> int:
 
 
 def law_block(table: OutcomeTable, index: int, discount: float, grid: Grid, going_on: BoolArray) -> LawBlock:
+    """The outcomes of the table that have its reward law number `index`; `going_on` marks rows that do not end."""
     law = table.reward_laws[index]
     rows = np.flatnonzero(table.laws == index)
     sources, local = np.unique(table.sources[rows], return_inverse=True)
@@ -140,6 +152,9 @@ class LawMatrices:
             found = self._last[law] = (discount, grid, weights, _projection_loss(law, shifts, grid))
         return found[2], found[3]
 
+    def __len__(self) -> int:
+        return len(self._last)
+
     def clear(self) -> None:
         """Forget all matrices: they are computed again when they are asked for."""
         self._last.clear()
@@ -190,6 +205,21 @@ def cumulative_projection(law: Law, shifts: FloatArray, grid: Grid) -> FloatArra
     puts = law.put(grid.points[:, None] - shifts)
     cells = np.clip(np.diff(puts, axis=0) / grid.spacing, 0.0, 1.0)
     return np.concatenate([cells, np.ones((1, len(shifts)))])
+
+
+def laws_of_states(law: object, n: int) -> list[Law]:
+    """What a user gives for the laws of n states: `Returns`, a law for each, or one law for all."""
+    if isinstance(law, Returns):
+        if law.batch_shape != (n,):
+            raise ValueError(f"law has batch shape {law.batch_shape}, the operator acts on ({n},) states")
+        values, weights = as_finite(law).support_weights()
+        values = np.broadcast_to(values, weights.shape)
+        return [FiniteLaw(v, w) for v, w in zip(values, weights, strict=True)]
+    if isinstance(law, Sequence):
+        if len(law) != n:
+            raise ValueError(f"{len(law)} laws given for {n} states")
+        return [as_law(entry, f"law[{state}]") for state, entry in enumerate(law)]
+    return [as_law(law, "law")] * n
 
 
 def projected_sum(reward: Law | float, successor: Law | float, discount: float, grid: Grid) -> FloatArray:

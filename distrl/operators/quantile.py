@@ -56,6 +56,11 @@ class QuantileBellman:
     threads : int, optional
         As for `CategoricalFixedPoint`; results do not depend on it, bit for bit.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If `model` is not an MRP, or on bad options, naming the argument.
+
     Notes
     -----
     Levels and cumulative probabilities are compared up to 1e-9 (up to 1e-12 for targets with a continuous part), so
@@ -92,7 +97,16 @@ class QuantileBellman:
     def for_table(
         cls, table: OutcomeTable, discount: float, quantiles: int, flat: float = 0.0, threads: int | None = None
     ) -> "QuantileBellman":
-        """The operator from laws of the table's states to laws of its sources, e.g. (state, action) pairs."""
+        """The operator of a table, from laws of its states to laws of its sources, e.g. (state, action) pairs.
+
+        Parameters
+        ----------
+        table : OutcomeTable
+            For example `mdp.outcomes`.
+        discount : float
+        quantiles, flat, threads
+            As for the operator of a model.
+        """
         return cls(TableModel(table, discount), quantiles, flat, threads)
 
     def __repr__(self) -> str:
@@ -128,7 +142,7 @@ class QuantileBellman:
         return out
 
     def checked(self, values: ArrayLike, name: str) -> FloatArray:
-        """`values` as an array of at least one column for each state."""
+        """`values` as an array of at least one column for each state; an error calls it `name`."""
         array = float_array(values, name, ndim=2)
         if array.shape[0] != self.table.n_states or not array.shape[1]:
             raise ValueError(
@@ -190,9 +204,12 @@ class QuantileBellman:
         return count
 
     def read(self, values: FloatArray, choices: IntArray, out: FloatArray, moved: FloatArray | None = None) -> None:
-        """The application with the particles in `choices`, whatever the ranks of `values`: linear. Time O(S m).
+        """The application with the particles in `choices`, whatever the ranks of `values`, into `out`: linear.
 
-        Rows of sources with continuous targets are left as they are.
+        `moved` as for `apply`. Time O(S m).
+
+        Time O(S m). Rows of sources with continuous targets are left as they are. `moved`, if it is given, receives how
+        far each row has moved.
         """
         nothing = np.empty(0)
         Workers(self.threads, out.size).rows(

@@ -105,6 +105,11 @@ class StochasticCDFBellman:
         Returns
         -------
         array of the same shape. Time O(n S m).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the shape does not fit.
         """
         given = float_array(cdf, "cdf", ndim=(2, 3))
         if given.shape[-2:] != (self.model.n_states, self.grid.atoms):
@@ -119,13 +124,22 @@ class StochasticCDFBellman:
 
     @steady
     def sample(self, n: int, rng: RandomSource = None, tol: float = 1e-9) -> FloatArray:
-        """`n` independent draws of the fixed point, (n, S, m) CDF values at the atoms; states are independent too.
+        """`n` independent draws of the fixed point from `rng`, (n, S, m) CDF values at the atoms.
 
-        Drawn backward: a trajectory is drawn from every state, and its outcomes are applied from the last one to the
-        first. One that has not ended after T steps starts from F* of its state, T the smallest with discount^T <=
-        `tol`: means are exact for every T, and each draw is within W1 tol * (grid's width) of one of the exact law.
+        States are independent too.
+
+        They are drawn with `rng`, and backward: a trajectory is drawn from every state, and its outcomes are applied
+        from the last one to the first. One that has not ended after T steps starts from F* of its state, T the smallest
+        with discount^T <= `tol`: means are exact for every T, and each draw is within W1 tol * (grid's width) of one of
+        the exact law.
 
         Time O(n S T m), memory 8 n S m bytes.
+
+        Raises
+        ------
+        ValueError, TypeError
+            On bad input, naming the argument: a `tol` of 0, for example, as a discounted trajectory may never end; and
+            if the draws do not fit into memory.
         """
         count = whole_number(n, "n")
         check_memory(count * self.model.n_states, self.grid.atoms, 1.0, "draw fewer at a time")
@@ -206,7 +220,13 @@ class StochasticCDFBellman:
 
     @steady
     def local_variation(self) -> FloatArray:
-        """(S,) sigma(x) = E ||B^R F*(X') + b^R - F*(x)||^2, integrated over the grid. Time O(outcomes * m)."""
+        """(S,) sigma(x) = E ||B^R F*(X') + b^R - F*(x)||^2, integrated over the grid. Time O(outcomes * m).
+
+        Raises
+        ------
+        ValueError
+            If a reward law is not a `FiniteLaw`.
+        """
         variation = np.empty(self.model.n_states)
         kernels.local_covariance(self._fixed, self._plan, variation, np.empty((0, 0, 0)))
         return variation * self.grid.spacing
@@ -232,11 +252,22 @@ class StochasticCDFBellman:
         The solution of K(x) = sum over outcomes of P B K(y) B^T + Cov(B F*(y) + b), linear, a contraction by the
         discount in sup-trace; solved without a matrix. Time O(outcomes * m^2) an application, memory ten arrays of
         S m^2 float64, checked before they are made.
+
+        Raises
+        ------
+        ValueError
+            If a reward law is not a `FiniteLaw`, or the arrays do not fit into memory.
         """
         return self._covariance.copy()
 
     def global_variation(self) -> FloatArray:
-        """(S,) Sigma(x) = E ||Phi(x) - F*(x)||^2, integrated over the grid: spacing * trace of `covariance`."""
+        """(S,) Sigma(x) = E ||Phi(x) - F*(x)||^2, integrated over the grid: spacing * trace of `covariance`.
+
+        Raises
+        ------
+        ValueError
+            As `covariance`.
+        """
         return np.asarray(self.grid.spacing * np.trace(self._covariance, axis1=1, axis2=2))
 
     @steady
@@ -245,6 +276,11 @@ class StochasticCDFBellman:
 
         The right side is at most a quarter of the grid's width: one factor 1 / (1 - g) where adding up sup sigma would
         give two.
+
+        Raises
+        ------
+        ValueError
+            As `covariance`.
         """
         continuation = self.model.continuation * self.discount
         accumulated = solve_contraction(lambda v: np.asarray(continuation @ v), self.local_variation())

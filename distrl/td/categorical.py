@@ -107,7 +107,7 @@ class CategoricalTD(TDMethod[CategoricalReturns]):
         ValueError
             If `low` lies above `high`, or they are not finite.
         """
-        return replace(self, grid=Grid._spanning(low, high, self.atoms))
+        return replace(self, grid=Grid.spanning(low, high, self.atoms))
 
     def on(self, model: MRP | MDP | None) -> Self:
         if self.grid is not None:

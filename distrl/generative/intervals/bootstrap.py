@@ -48,7 +48,7 @@ class Bootstrap:
     def interval(
         self, estimate: SampledSolution[Returns], functional: Functional, level: float, states: IntArray
     ) -> FloatArray:
-        """(K, 2) the interval at each of `states`; see `IntervalMethod`.
+        """(K, 2) the interval of an estimate's functional at a level, at each of `states`; see `IntervalMethod`.
 
         Raises
         ------

@@ -51,7 +51,7 @@ class Delta:
     def interval(
         self, estimate: SampledSolution[Returns], functional: Functional, level: float, states: IntArray
     ) -> FloatArray:
-        """(K, 2) the interval at each of `states`; see `IntervalMethod`.
+        """(K, 2) the interval of an estimate's functional at a level, at each of `states`; see `IntervalMethod`.
 
         Raises
         ------
@@ -71,7 +71,7 @@ class Delta:
         return widened(centre(estimate, functional, self.numerical)[states], half)
 
     def affordable(self, estimate: SampledSolution[Returns], functional: Functional, states: IntArray) -> bool:
-        """Whether there is an interval, in a time that a summary may take."""
+        """Whether an estimate's functional has an interval at each of `states`, in a time that a summary may take."""
         if estimate.first_order is None:
             return False
         returns = estimate.first_order.returns

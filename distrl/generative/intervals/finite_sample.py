@@ -29,7 +29,7 @@ class FiniteSample:
     def interval(
         self, estimate: SampledSolution[Returns], functional: Functional, level: float, states: IntArray
     ) -> FloatArray:
-        """(K, 2) the interval at each of `states`; see `IntervalMethod`.
+        """(K, 2) the interval of an estimate's functional at a level, at each of `states`; see `IntervalMethod`.
 
         Raises
         ------
@@ -57,7 +57,7 @@ class FiniteSample:
         return intersection([CertifiedLaw(estimate.returns, wider)], functional)[states]
 
     def exists(self, estimate: SampledSolution[Returns]) -> bool:
-        """Whether there is an interval."""
+        """Whether an estimate has an interval."""
         if estimate.certificate is None or estimate.empirical is None:
             return estimate.certificate is not None
         return not estimate.adaptive and estimate.empirical.return_range is not None
