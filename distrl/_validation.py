@@ -14,15 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distrl._tolerances import LARGEST_NUMBER as LARGEST_NUMBER
-from distrl._tolerances import MIXED_ROW_SUM, NEGATIVE, ROW_SUM
+from distrl._tolerances import NEGATIVE, ROW_SUM
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-
-#: Names of the same numbers in this module's terms.
-SUM_TOLERANCE, MIXED_TOLERANCE, NEGATIVE_TOLERANCE = ROW_SUM, MIXED_ROW_SUM, NEGATIVE
 
 #: What `numpy.random.default_rng` takes, and so every `rng=`.
 RandomSource = (
@@ -147,7 +143,7 @@ def bool_array(value: object, name: str, length: int) -> BoolArray:
 
 
 def distribution(value: object, name: str, length: int | None = None) -> FloatArray:
-    """`value` as a probability vector (entries >= 0 within `NEGATIVE_TOLERANCE`, sum 1 within `SUM_TOLERANCE`)."""
+    """`value` as a probability vector (entries >= 0 within `NEGATIVE`, sum 1 within `ROW_SUM`)."""
     array = without_noise(float_array(value, name, ndim=1))
     if length is not None and array.shape != (length,):
         raise ValueError(f"{name} must have shape ({length},), got {array.shape}")
@@ -158,14 +154,14 @@ def distribution(value: object, name: str, length: int | None = None) -> FloatAr
         raise ValueError(f"{name}[{index}] is {array[index]:g}; probabilities cannot be negative")
     with np.errstate(over="ignore"):
         total = float(array.sum())
-    if abs(total - 1.0) > SUM_TOLERANCE:
+    if abs(total - 1.0) > ROW_SUM:
         raise ValueError(f"{name} sums to {total:.12g}, not 1; divide it by its sum if that is what you mean")
     return array
 
 
 def without_noise(probs: FloatArray) -> FloatArray:
-    """`probs` with what lies in [-`NEGATIVE_TOLERANCE`, 0) as 0; a row's sum is checked, and counted, after that."""
-    return np.where((probs < 0) & (probs >= -NEGATIVE_TOLERANCE), 0.0, probs)
+    """`probs` with what lies in [-`NEGATIVE`, 0) as 0; a row's sum is checked, and counted, after that."""
+    return np.where((probs < 0) & (probs >= -NEGATIVE), 0.0, probs)
 
 
 def refuse_masked(value: object, name: str, depth: int = 4) -> None:

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.fast
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 #: Floors of the house, lowest first. What stands on a floor may import from its own folder and from lower floors.
 FLOORS = (
-    {"helpers", "theory"},
+    {"helpers"},
+    {"theory"},
     {"kernels"},
     {"plotting"},
     {"models"},
@@ -25,9 +26,9 @@ FLOORS = (
     {"td"},
     {"generative"},
     {"control"},
-    {"_warm_up", "testing"},
+    {"_warm_up", "_saving"},
     {"top"},
-    {"cli"},
+    {"testing", "cli"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -65,7 +66,7 @@ def room(name: str) -> str:
     parts = name.split(".")
     if len(parts) == 1:
         return "top"
-    if parts[1] in ("_records", "_warm_up"):
+    if parts[1] in ("_records", "_saving", "_warm_up"):
         return parts[1]
     if parts[1] in ("cli", "__main__"):
         return "cli"

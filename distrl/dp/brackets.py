@@ -40,7 +40,7 @@ from distrl.returns.brackets import BracketReturns, StochasticBrackets
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals import CDF, Functional, Quantile, Variance, parse
 from distrl.returns.grid import Grid, return_ranges
-from distrl.theory.bounds import fixed_point_w1
+from distrl.theory import fixed_point_w1
 
 _ORDERS = ("convex", "stochastic")
 _CLIPPED = 1e-12  # a mass off the grid up to this may be a far tail: it is counted; more is refused in stochastic order
@@ -128,7 +128,7 @@ class Brackets(OnGrid):
         return parse(self.functional, self.at, self.tail)
 
     def solve(self, model: MRP, call: Call) -> Solution[BracketReturns]:
-        """See `Method.solve`."""
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         if self.target_width is None or self.functional is None:
             return self._enclose(model, call).solution
         asked, width = self._question, self.target_width

@@ -35,6 +35,8 @@ class Call:
         Applications counted so far.
     interrupted : bool
         Whether Ctrl-C has ended an `interruptible` block.
+    started, compiled_before : float
+        When the call began, and the seconds of compiling before it, by the clocks that `elapsed` reads.
     """
 
     tol: float | None = None
@@ -96,7 +98,7 @@ class Call:
             self.progress(share, self.iterations, bound)
 
     def report(self, bound: float, tol: float) -> None:
-        """Progress of a contraction: the share of the way from the first bound to the tolerance, in logarithms."""
+        """Progress of a contraction: the share of the way from the first `bound` to `tol`, in logarithms."""
         if self.progress is None or not bound > 0.0:
             return
         if math.isnan(self._first):

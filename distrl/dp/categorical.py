@@ -21,7 +21,7 @@ Learning with a Generative Model", which solves the linear system directly).
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -42,7 +42,7 @@ from distrl.operators.system import System
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
-from distrl.theory.bounds import fixed_point_w1
+from distrl.theory import fixed_point_w1
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ class CategoricalFixedPoint:
     def on_interval(self, low: float, high: float) -> Self:
         """The same method on a grid from `low` to `high`, widened where that is one point."""
         if self.atoms is not None:
-            return replace(self, grid=Grid._spanning(low, high, self.atoms))
-        ends = Grid._spanning(low, high, MOST)
+            return replace(self, grid=Grid.spanning(low, high, self.atoms))
+        ends = Grid.spanning(low, high, MOST)
         return replace(self, interval=(ends.low, ends.high))
 
     def _ends(self, model: MRP, atoms: int) -> Grid:
@@ -138,7 +138,7 @@ class CategoricalFixedPoint:
         return Grid.covering(model, atoms) if self.grid is None else Grid(self.grid.low, self.grid.high, atoms)
 
     def solve(self, model: MRP, call: Call) -> Solution[CategoricalReturns]:
-        """See `Method.solve`."""
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         if self.target_w1 is not None:
             reached = self._to_target(model, call, self.target_w1)
         elif self.grid is not None:
@@ -217,7 +217,7 @@ class OnGrid:
 
     def on_interval(self, low: float, high: float) -> Self:
         """The same method on a grid from `low` to `high`, widened where that is one point."""
-        return replace(self, grid=Grid._spanning(low, high, self.atoms))  # type: ignore[type-var]
+        return replace(self, grid=Grid.spanning(low, high, self.atoms))  # type: ignore[type-var]
 
     def _grid_for(self, model: MRP) -> Grid:
         return Grid.covering(model, self.atoms) if self.grid is None else self.grid
@@ -260,7 +260,7 @@ class CategoricalDP(OnGrid):
         object.__setattr__(self, "sweeps", whole_number(self.sweeps, "sweeps", low=0))
 
     def solve(self, model: MRP, call: Call) -> Solution[CategoricalReturns]:
-        """See `Method.solve`."""
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         grid = self._grid_for(model)
         check_memory(model.n_states, grid.atoms, 2.0 * (self.sweeps + 1), "use fewer atoms or sweeps")
         problem = Problem.of(model, grid, call)
@@ -291,7 +291,7 @@ class History(NamedTuple):
     residuals: FloatArray
 
 
-def check_atoms_and_grid(method: Any, free: bool = False) -> None:
+def check_atoms_and_grid(method: OnGrid | CategoricalFixedPoint, free: bool = False) -> None:
     """The options that categorical methods share; `free` if the number of atoms may be left open."""
     if method.atoms is not None or not free:
         object.__setattr__(method, "atoms", whole_number(method.atoms, "atoms", low=2))

@@ -14,7 +14,6 @@ Sources: Villani 2009 for W1 and couplings; the certificates are this library's,
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.categorical import Application, CategoricalBellman
 from distrl.operators.particle_targets import ParticleTargets
+from distrl.returns.arrays import StateIndex
 from distrl.returns.finite import FiniteReturns
 
 #: What a certificate is a distance to: see `Certificate.of`.
@@ -62,7 +62,7 @@ class Certificate:
     confidence: float | None = None
     of: str = TRUE_LAW
 
-    def __getitem__(self, index: Any) -> "Certificate":
+    def __getitem__(self, index: StateIndex) -> "Certificate":
         """The certificate of some of the states."""
         parts = ("w1", "rounding", "overshoot", "residual", "clipped_mass")
         return replace(self, **{name: getattr(self, name)[index] for name in parts})

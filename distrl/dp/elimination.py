@@ -9,7 +9,7 @@ import numpy as np
 from distrl._kernels.elimination import eliminate_dense, eliminate_sparse, substitute
 from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
-from distrl.theory.bounds import elimination_relative_error
+from distrl.theory import elimination_relative_error
 
 _DENSE = 150  # states up to which no order is looked for
 _SHARE = 3  # nor where a third of the entries is there

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -10,9 +9,10 @@ from distrl._kernels import enclosure as kernels
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate
+from distrl.returns.arrays import StateIndex
 from distrl.returns.base import Returns
-from distrl.returns.finite import FiniteReturns, ParticleReturns, as_finite
-from distrl.returns.functionals import Enclosing, Ends, each
+from distrl.returns.finite import FiniteReturns, ParticleReturns, as_finite, each
+from distrl.returns.functionals import Enclosing, Ends
 
 _WIDER = "certificate-martingale-coupling"  # the certified law is the true one and martingale errors
 _NARROWER = "particles-martingale"  # the true law is the certified one and martingale errors
@@ -51,7 +51,7 @@ class CertifiedLaw(Enclosing):
     def batch_shape(self) -> tuple[int, ...]:
         return self.law.batch_shape
 
-    def __getitem__(self, index: Any) -> "CertifiedLaw":
+    def __getitem__(self, index: StateIndex) -> "CertifiedLaw":
         band = None if self.band is None else self.band[index]
         return CertifiedLaw(self.law[index], self.certificate[index], band, self.width)
 
@@ -202,7 +202,7 @@ class CertifiedMoments(Enclosing):
         """(S,) at least the standard deviation."""
         return np.sqrt(self.variance_high) * (1.0 + 4.0 * EPS)
 
-    def __getitem__(self, index: Any) -> "CertifiedMoments":
+    def __getitem__(self, index: StateIndex) -> "CertifiedMoments":
         arrays = (self.mean, self.mean_error, self.variance_low, self.variance_high)
         mean, error, least, most = (array[index] for array in arrays)
         return CertifiedMoments(mean, error, least, most, self.low[index], self.high[index])

@@ -18,7 +18,6 @@ iff its spectral radius is below 1, which a vector v > 0 with A v < v proves, an
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -28,6 +27,7 @@ from distrl._validation import FloatArray
 from distrl.dp.enclosure import CertifiedMoments
 from distrl.dp.exponents import EnclosedExponent, bennett, log_mean_exp
 from distrl.models.mrp import MRP
+from distrl.returns.arrays import StateIndex
 from distrl.returns.functionals import Enclosing, Ends, EntropicRisk
 
 _WORK = 5e7  # outcomes that are passed over, all steps together
@@ -48,7 +48,7 @@ class EntropicEnds(Enclosing):
     def batch_shape(self) -> tuple[int, ...]:
         return self.low.shape[:-1]
 
-    def __getitem__(self, index: Any) -> "EntropicEnds":
+    def __getitem__(self, index: StateIndex) -> "EntropicEnds":
         return EntropicEnds(self.low[index], self.high[index])
 
     def entropic_ends(self, betas: FloatArray) -> Ends:

@@ -1,7 +1,5 @@
 """What `evaluate(..., throw=True)` raises where the work ended early: errors that carry what there is."""
 
-from typing import Any
-
 from distrl.dp.solution import Solution
 from distrl.returns.base import Returns
 
@@ -16,7 +14,7 @@ class ConvergenceError(RuntimeError):
         )
         self.solution = solution
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         # an error is made again from what it was made of, not from its sentence: else a pool of processes hangs
         return type(self), (self.solution,), self.__dict__
 
@@ -28,5 +26,5 @@ class EvaluationInterrupted(KeyboardInterrupt):
         super().__init__(solution.status.value)
         self.solution = solution
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.solution,), self.__dict__

@@ -5,7 +5,6 @@
 """
 
 from dataclasses import replace
-from typing import Any
 
 from distrl._steady import steady
 from distrl._validation import RandomSource, generator, real_number, whole_number
@@ -19,6 +18,7 @@ from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.models.policies import Policy
 from distrl.models.process import as_mrp
 
 
@@ -26,7 +26,7 @@ from distrl.models.process import as_mrp
 def evaluate(
     model: MRP | MDP,
     method: Method[R],
-    policy: Any = None,
+    policy: Policy | None = None,
     tol: float | None = None,
     max_iterations: int | None = None,
     rng: RandomSource = None,
@@ -90,7 +90,7 @@ def evaluate(
 def solve(
     model: MRP | MDP,
     method: Method[R],
-    policy: Any,
+    policy: Policy | None,
     tol: float | None,
     max_iterations: int | None,
     rng: RandomSource,
@@ -111,7 +111,7 @@ def solve(
     hook, close = progress_hook(progress)
     call = Call(tol, max_iterations, generator(rng), hook, given=given)
     try:
-        solution = method.solve(mrp._whole(), call)
+        solution = method.solve(mrp.whole(), call)
     finally:
         close()
     solution = replace(solution, mdp=mdp, compiled=call.compiled)

@@ -21,7 +21,7 @@ import numpy as np
 from distrl._kernels import expectile as kernels
 from distrl._memory import check_memory
 from distrl._threads import Workers, check_threads
-from distrl._tolerances import EPS
+from distrl._tolerances import EPS, NOT_ZERO
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import ParticleCertifier
@@ -31,7 +31,7 @@ from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.operators.particle_targets import ParticleTargets
-from distrl.returns.particles import ParticleReturns
+from distrl.returns.finite import ParticleReturns
 from distrl.returns.quantile import midpoint_levels
 
 
@@ -77,7 +77,7 @@ class ExpectileDP:
         object.__setattr__(self, "threads", check_threads(self.threads))
 
     def solve(self, model: MRP, call: Call) -> Solution[ParticleReturns]:
-        """See `Method.solve`."""
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         n = self.expectiles
         check_memory(model.n_states, n, 8.0, "use fewer expectiles")
         targets, taus = ParticleTargets(model.outcomes, model.discount, self.threads), midpoint_levels(n)
@@ -91,7 +91,7 @@ class ExpectileDP:
         tol = tol if call.given else max(tol, floor)
         limit = call.max_iterations
         if limit is None:
-            limit = enough_sweeps(model.discount, gain, 4.0 * max(size, 1e-300) / max(tol, floor, 1e-300))
+            limit = enough_sweeps(model.discount, gain, 4.0 * max(size, NOT_ZERO) / max(tol, floor, NOT_ZERO))
         values = np.empty((model.n_states, max(n, 2)))
         weights, image = np.empty_like(values), np.empty_like(statistics)
         status, residual = Status.MAX_ITERATIONS, np.inf

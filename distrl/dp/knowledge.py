@@ -26,7 +26,7 @@ from distrl.returns.categorical import as_categorical
 from distrl.returns.finite import FiniteReturns
 from distrl.returns.functionals import Enclosing, EntropicRisk, Functional, Mean, Std, Variance, intersection
 from distrl.returns.grid import Grid
-from distrl.theory.bounds import dkw_halfwidth
+from distrl.theory import dkw_halfwidth
 
 _BLOCK = 16_384  # states whose intervals are worked out at once
 _WORK = 5e8  # updates of an atom beyond which brackets are not made on the way
@@ -38,6 +38,15 @@ class MergesCells(Protocol):
 
     def cells(self, model: MRP) -> Grid:
         """The grid."""
+
+
+@runtime_checkable
+class Sampling(Protocol):
+    """A method whose certificate holds with a confidence, since it drew so many independent returns of each state."""
+
+    @property
+    def episodes(self) -> int:
+        """How many."""
 
 
 class Mixed(NamedTuple):
@@ -61,7 +70,7 @@ class Knowledge:
     """
 
     def __init__(
-        self, model: MRP, returns: Returns, certificate: Certificate | None, method: Any, asks_model: bool = True
+        self, model: MRP, returns: Returns, certificate: Certificate | None, method: object, asks_model: bool = True
     ) -> None:
         self.model, self.returns, self.certificate, self.method = model, returns, certificate, method
         self.asks_model = asks_model
@@ -120,6 +129,7 @@ class Knowledge:
             return None
         if self.certificate.confidence is None:
             return CertifiedLaw(self.returns, self.certificate)
+        assert isinstance(self.method, Sampling)
         sampled = dkw_halfwidth(self.method.episodes, self.certificate.confidence)
         return CertifiedLaw(self.returns, self.certificate, np.full(self.model.n_states, sampled))
 

@@ -22,8 +22,8 @@ from distrl.dp.scales import unknown_mass
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.kernel_plan import KernelPlan, build_plan
+from distrl.returns.finite import ParticleReturns
 from distrl.returns.grid import Grid
-from distrl.returns.particles import ParticleReturns
 
 _LONGEST = 100_000  # sweeps, whatever the horizon: stopping early is valid, only wider
 

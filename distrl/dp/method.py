@@ -20,7 +20,7 @@ class Method(Protocol[R]):
     """
 
     def solve(self, model: MRP, call: Call) -> Solution[R]:
-        """The return laws of every state of `model`."""
+        """The return laws of every state of `model`, as well as `call` asks for and allows."""
 
 
 @runtime_checkable

@@ -72,7 +72,7 @@ class Moments:
         object.__setattr__(self, "order", whole_number(self.order, "order", low=1, high=64))
 
     def solve(self, model: MRP, call: Call) -> Solution[MomentReturns]:
-        """See `Method.solve`."""
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         linear = Resolvent.of(model)
         moments, errors = central_moments(model, self.order, linear)
         call.count(self.order)

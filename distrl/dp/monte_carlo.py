@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distrl._tolerances import EPS
+from distrl._tolerances import EPS, NOT_ZERO
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate
@@ -22,8 +22,8 @@ from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.models.sampling import OutcomeSampler
-from distrl.returns.particles import ParticleReturns
-from distrl.theory.bounds import dkw_halfwidth
+from distrl.returns.finite import ParticleReturns
+from distrl.theory import dkw_halfwidth
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class MonteCarlo:
             raise ValueError(f"confidence must lie in (0, 1), got {confidence:g}")
 
     def solve(self, model: MRP, call: Call) -> Solution[ParticleReturns]:
-        """See `Method.solve`."""
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         n, g = model.n_states, model.discount
         absolute = largest_absolute_mean(model)
-        tol = 1e-6 * max(absolute, 1e-300) if call.tol is None else call.tol
+        tol = 1e-6 * max(absolute, NOT_ZERO) if call.tol is None else call.tol
         limit = call.max_iterations if call.max_iterations is not None else 10_000_000
         sampler = OutcomeSampler(model.outcomes)
         state = np.repeat(np.arange(n), self.episodes)

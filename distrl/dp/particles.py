@@ -31,8 +31,8 @@ from distrl.dp.resolvent import Resolvent
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
+from distrl.returns.finite import ParticleReturns
 from distrl.returns.grid import Grid
-from distrl.returns.particles import ParticleReturns
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,11 @@ class ParticleDP(OnGrid):
             object.__setattr__(self, "sweeps", whole_number(self.sweeps, "sweeps", low=1))
 
     def cells(self, model: MRP) -> Grid:
-        """The grid whose cells merge."""
+        """The grid whose cells merge, for a `model`."""
         return self._grid_for(model)
 
     def solve(self, model: MRP, call: Call) -> Solution[ParticleReturns]:
-        """See `Method.solve`."""
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         problem = Problem.of(model, self.cells(model), call)
         linear, square = problem.certifier.linear, problem.certifier.square
         moments = certified_moments(model)

@@ -23,7 +23,7 @@ import numpy as np
 
 from distrl._memory import check_memory
 from distrl._threads import check_threads
-from distrl._tolerances import EPS
+from distrl._tolerances import EPS, NOT_ZERO
 from distrl._validation import real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import ParticleCertifier
@@ -93,7 +93,7 @@ class QuantileDP:
         object.__setattr__(self, "threads", check_threads(self.threads))
 
     def solve(self, model: MRP, call: Call) -> Solution[QuantileReturns]:
-        """See `Method.solve`."""
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         check_memory(model.n_states, self.quantiles, 12.0, "use fewer quantiles")
         call.enter("building the operator")
         operator = QuantileBellman(model, self.quantiles, self.flat, self.threads)
@@ -113,7 +113,7 @@ class QuantileDP:
         status = Status.MAX_ITERATIONS
         call.enter("solving for quantiles")
         if limit is None:
-            limit = enough_sweeps(model.discount, gain, 4.0 * max(size, 1e-300) * gain / max(tol, gain * rounding))
+            limit = enough_sweeps(model.discount, gain, 4.0 * max(size, NOT_ZERO) * gain / max(tol, gain * rounding))
             status = Status.STALLED if model.discount < 1.0 else status  # else the contraction is done, twice over
         with call.interruptible():
             while call.iterations < limit:

@@ -10,7 +10,7 @@ import numpy as np
 from distrl._kernels.resolvent import bicgstab
 from distrl._kernels.resolvent import defect as defect_of
 from distrl._lazy import sparse
-from distrl._tolerances import EPS
+from distrl._tolerances import EPS, NOT_ZERO
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.elimination import Elimination
 from distrl.models.mrp import MRP
@@ -272,4 +272,4 @@ def bandwidth(matrix: sparse.csr_array | sparse.csr_matrix, order: IntArray) -> 
 
 def _rounding(rhs: FloatArray, solution: FloatArray) -> float:
     """A residual that float64 can reach."""
-    return max(1e-14 * float(np.abs(rhs).max()), 4e-15 * float(np.abs(solution).max()), 1e-300)
+    return max(1e-14 * float(np.abs(rhs).max()), 4e-15 * float(np.abs(solution).max()), NOT_ZERO)

@@ -82,7 +82,7 @@ class Result(Generic[R]):
         cls,
         returns: R,  # type: ignore[misc]  # covariant, since results are frozen
         model: MRP,
-        method: Any,
+        method: object,
         call: Call,
         *,
         status: Status,
@@ -97,8 +97,18 @@ class Result(Generic[R]):
     ) -> Self:
         """What a method gives back: the laws that it reached, how it ended, and what is known of their error.
 
-        Applications and time are those of `call`, `tol` is that of the call (0 where none was given), and the solver
-        is named after the method, unless it says otherwise. The attributes say what the arguments mean.
+        Parameters
+        ----------
+        returns, model, method : Returns, MRP, Method
+            What was reached, for which model and by which method.
+        call : Call
+            Its applications, time and tolerance are those of the result.
+        status : Status
+        certificate, bounds, residual, clipped_mass
+            What is known of the error, as the attributes say; nothing is by default.
+        tol, solver, reason, iterations
+            By default the call's tolerance (0 where none was given), the name of the method's class, "asked for" and
+            the call's applications.
         """
         return cls(
             returns=returns,

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from distrl._kernels import brackets as kernels
-from distrl._tolerances import EPS
+from distrl._tolerances import EPS, GRID_SLACK
 from distrl._validation import FloatArray
 from distrl.dp.call import Call
 from distrl.dp.merging import sweeps_needed
@@ -93,4 +93,4 @@ def resolution_of(problem: Problem) -> float:
     grid = problem.grid
     size = max(abs(grid.low), abs(grid.high))  # of rewards twice as large outcomes leave the grid, which is counted
     laws = max((block.law.resolution(2.0 * size) for block in problem.operator.law_blocks), default=0.0)
-    return float(1e-12 * grid.width + 48.0 * EPS * size + laws)
+    return float(GRID_SLACK * grid.width + 48.0 * EPS * size + laws)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from distrl._lazy import special
-from distrl._tolerances import EPS
+from distrl._tolerances import EPS, NOT_ZERO
 from distrl._validation import FloatArray
 from distrl.dp.resolvent import Resolvent
 from distrl.models.mrp import MRP
@@ -55,7 +55,7 @@ def unknown_mass(model: MRP) -> FloatArray:
 def default_tol(model: MRP, size: float, gain: float) -> float:
     """1e-10 of the width of the returns' range (2 sup E|G| = 2 `size` if infinite), or what float64 can reach."""
     width = range_width(model)
-    return max(1e-10 * (width if math.isfinite(width) else 2.0 * size), 128.0 * EPS * gain * size, 1e-300)
+    return max(1e-10 * (width if math.isfinite(width) else 2.0 * size), 128.0 * EPS * gain * size, NOT_ZERO)
 
 
 def normal_quantiles(mean: FloatArray, variance: FloatArray, levels: FloatArray) -> FloatArray:

@@ -74,6 +74,7 @@ class SketchDP:
         return replace(self, grid=Grid(low, high, self.atoms))
 
     def solve(self, model: MRP, call: Call) -> Solution[SketchReturns]:
+        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         grid = self.grid or Grid.covering(model, self.atoms)
         check_memory(model.n_states, grid.atoms, 6.0, "use fewer anchors")
         call.enter("regressing")

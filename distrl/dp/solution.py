@@ -140,7 +140,10 @@ class Solution(Result[R]):
     def enclosure(
         self, functional: Functional | str, at: ArrayLike | None = None, *, tail: str = "lower"
     ) -> FloatArray:
-        """What `interval` is on a `Solution`; on an `Estimate`, to the law that `certificate.of` names."""
+        """What `interval` is on a `Solution`; on an `Estimate`, to the law that `certificate.of` names.
+
+        `functional`, `at` and `tail` are those of `interval`.
+        """
         return self._known.interval(parse(functional, at, tail))
 
     # -- for people to read -----------------------------------------------------------------------------------------
@@ -244,7 +247,7 @@ class Solution(Result[R]):
         return text.on_intervals(self.certificate)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to `.npz` (all of it: `distrl.load` gives it back) or `.csv` (the table), whole or not at all.
+        """Write to `path`, whole or not at all: `.npz` (all of it, for `distrl.load`) or `.csv` (the table).
 
         Raises
         ------

@@ -11,7 +11,8 @@ from distrl._kernels import enclosure as kernels
 from distrl._validation import FloatArray
 from distrl.dp.enclosure import CertifiedLaw
 from distrl.returns.base import Returns
-from distrl.returns.functionals import NAMES, Enclosing, Ends, Functional, each, parse
+from distrl.returns.finite import each
+from distrl.returns.functionals import NAMES, Enclosing, Ends, Functional, parse
 from distrl.returns.functionals.enclosing import End
 from distrl.returns.metrics import kolmogorov, wasserstein
 

@@ -1,8 +1,7 @@
 """Learners in `estimate`: temporal-difference methods fed the samples that the other methods see as a model."""
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.call import Call
@@ -11,32 +10,39 @@ from distrl.dp.moment_systems import mean_defect
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
+from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
 from distrl.models.mrp import MRP
+from distrl.models.policies import Policy
 from distrl.models.process import as_mrp
 from distrl.models.samples import Samples
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.base import Returns
 from distrl.returns.categorical import as_categorical
-from distrl.returns.finite import as_finite
+from distrl.returns.finite import FiniteReturns
 from distrl.returns.moments import MomentReturns
 from distrl.td.learner import Learner
 from distrl.td.rule import LearningRule
+from distrl.td.step_sizes import StepSize
 
 
 def learn_solution(
-    empirical: Any, method: LearningRule[Returns], policy: Any, step_size: Any, call: Call
+    empirical: EmpiricalMRP | EmpiricalMDP,
+    method: LearningRule[Returns],
+    policy: Policy | None,
+    step_size: StepSize | ArrayLike,
+    call: Call,
 ) -> Solution[Returns]:
     """What `method` learns from the samples of an empirical model, one after the other, each used at most once.
 
     The order is random over all samples. Under a policy the samples of a state's actions are used in the policy's
     proportions, as many as there are for that: all of them where sample sizes have these proportions. States without
-    samples keep their start. Time that of the learner, and of one application to certify.
+    samples keep their start. It takes the time of the learner, and of one application to certify.
 
     Raises
     ------
     ValueError
-        For targets of more than one step, rewards known by their law, or a variant that renews all states at once.
+        If targets have more than one step, rewards are known by their law, or the method renews all states at once.
     """
     if method.steps != 1:
         raise ValueError(f"samples are single transitions; {type(method).__name__} needs steps=1 here")
@@ -44,7 +50,9 @@ def learn_solution(
     if (samples.laws >= 0).any():
         raise ValueError("learners take rewards as numbers; sample them: rewards='sampled'")
     model = as_mrp(empirical, policy)
-    weights = np.ones(model.n_states) if policy is None else empirical.pair_weights(policy)
+    weights = np.ones(model.n_states)
+    if isinstance(empirical, EmpiricalMDP) and policy is not None:
+        weights = empirical.pair_weights(policy)
     rows = stream(samples, weights, call.rng)
     learner = Learner(method, model, step_size=step_size)
     learner.update_batch(
@@ -91,8 +99,8 @@ def stream(samples: Samples, policy: FloatArray, rng: np.random.Generator) -> In
 def _certify(model: MRP, returns: Returns) -> tuple[Certificate | None, float, FloatArray | None]:
     """Bound on the distance to the exact law of the empirical model; residual; bounds on what is left to learn.
 
-    Means alone have no certificate, but a bound on their error; of a law of particles nothing but the certificate is
-    known.
+    Means alone have no certificate, but a bound on their error; of a law of finitely many values that is on no grid
+    nothing but the certificate is known, and of any other law nothing.
     """
     if returns.moments_alone:
         defect = mean_defect(model, np.asarray(returns.mean()))
@@ -102,5 +110,7 @@ def _certify(model: MRP, returns: Returns) -> tuple[Certificate | None, float, F
         certifier = Certifier(model, CategoricalBellman(model, laws.grid))
         certificate, residual = certifier.certify(np.asarray(laws.probs))
         return certificate, residual, certificate.residual
-    certificate = ParticleCertifier(model, ParticleTargets(model.outcomes, model.discount)).certify(as_finite(returns))
+    if not isinstance(returns, FiniteReturns):
+        return None, 0.0, None
+    certificate = ParticleCertifier(model, ParticleTargets(model.outcomes, model.discount)).certify(returns)
     return certificate, 0.0, None

@@ -95,7 +95,7 @@ class EmpiricalMRP(MRP):
         return model
 
     def redrawn(self, rng: np.random.Generator) -> EmpiricalMRP:
-        """A bootstrap replicate: as many samples of everything, drawn from these with replacement."""
+        """A bootstrap replicate: as many samples of everything, drawn from these with replacement by `rng`."""
         samples = self.samples.redrawn(rng)
         filling: str | OutcomeTable = "error" if self._known is None else self._known
         model = EmpiricalMRP(
@@ -190,7 +190,7 @@ class EmpiricalMDP(MDP):
         return model
 
     def redrawn(self, rng: np.random.Generator) -> EmpiricalMDP:
-        """A bootstrap replicate: as many samples of everything, drawn from these with replacement."""
+        """A bootstrap replicate: as many samples of everything, drawn from these with replacement by `rng`."""
         samples = self.samples.redrawn(rng)
         filling: str | OutcomeTable = "error" if self._known is None else self._known
         named: dict[str, Any] = {"available": self.choices, "states": self.states, "actions": self.actions}
@@ -201,7 +201,7 @@ class EmpiricalMDP(MDP):
         return model
 
     def under(self, policy: Policy) -> MRP:
-        """As of any MDP; the MRP knows that its probabilities are those of samples."""
+        """The MRP that follows `policy`, as of any MDP; it knows that its probabilities are those of samples."""
         model = super().under(policy)
         model.sampled = True
         return model

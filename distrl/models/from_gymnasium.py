@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from distrl.models.gymnasium_making import make_environment
+from distrl.models.gymnasium_making import Environment, make_environment
 from distrl.models.gymnasium_table import by_pair, map_of, table_rows
 from distrl.models.mdp import MDP
 from distrl.models.step_check import compare_steps
@@ -72,13 +72,12 @@ def from_gymnasium(env_or_id: object, discount: float, check: bool = True, **mak
     """
     if not isinstance(check, bool):
         raise TypeError(f"check must be True or False, got {check!r}")
-    made = None
+    made: Environment | None = None
+    env = env_or_id
     if isinstance(env_or_id, str):
         env = made = make_environment(env_or_id, make_kwargs)
     elif make_kwargs:
         raise TypeError(f"{', '.join(make_kwargs)}: keywords are for gymnasium.make, so give an id instead of an env")
-    else:
-        env = env_or_id
     try:
         return _convert(env, env_or_id, discount, check)
     finally:

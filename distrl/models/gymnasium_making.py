@@ -3,9 +3,16 @@
 import inspect
 import re
 import warnings
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+
+
+class Environment(Protocol):
+    """What is asked of any environment; its table is looked for later."""
+
+    def close(self) -> object:
+        """Give back what it holds."""
 
 
 def constructor_defaults(name: str) -> dict[str, object]:
@@ -24,7 +31,7 @@ def constructor_defaults(name: str) -> dict[str, object]:
     return {each.name: each.default for each in parameters if each.default is not each.empty} | dict(spec.kwargs)
 
 
-def make_environment(name: str, kwargs: dict[str, object]) -> Any:
+def make_environment(name: str, kwargs: dict[str, object]) -> Environment:
     """What `gymnasium.make` gives, errors as one sentence; a deprecated id is followed to its successor.
 
     It is called from `from_gymnasium`, to whose caller its warning points.
@@ -37,7 +44,7 @@ def make_environment(name: str, kwargs: dict[str, object]) -> Any:
         ) from error
     successor = None
     try:
-        made = gymnasium.make(name, **kwargs)
+        made: Environment = gymnasium.make(name, **kwargs)
     except gymnasium.error.DeprecatedEnv as error:
         successor = _successor(name, str(error), gymnasium)
         if successor is None:

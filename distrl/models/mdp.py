@@ -9,12 +9,20 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._validation import BoolArray, FloatArray, IntArray, distribution, real_number, refuse_other_order
+from distrl._validation import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    check_layout,
+    distribution,
+    real_number,
+    refuse_other_order,
+)
 from distrl.models.arrays import rows_of_mdp
 from distrl.models.choices import Choices, end_absorbing
 from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
-from distrl.models.mrp import MRP, check_layout, refuse_beside_table
+from distrl.models.mrp import MRP, refuse_beside_table
 from distrl.models.outcomes import OutcomeTable, build_table
 from distrl.models.policies import Policy, mixed_table, policy_matrix
 from distrl.models.reading import outcome_rows
@@ -49,12 +57,8 @@ class MDP:
     outcomes : OutcomeTable
         Its sources are the available (state, action) pairs, state by state: see `pairs` and `indptr`. Where every
         state has every action, (state, action) is source `state * A + action`.
-    choices : Choices
-        The pairs.
-    discount, initial, layout
-        As they were given.
-    states, actions : sequences
-        The names, or `range(S)` and `range(A)`.
+    choices : Choices, the pairs
+    states, actions : sequences, the names, or `range(S)` and `range(A)`
 
     Raises
     ------
@@ -119,15 +123,19 @@ class MDP:
         states: Sequence[Hashable] | None = None,
         actions: Sequence[Hashable] | None = None,
     ) -> MDP:
-        """The MDP of a table whose sources are the available pairs. The table is taken as it is, unchecked.
+        """The MDP of a table whose sources are the available pairs.
 
-        `build_table` makes and checks one. `available` is a mask (S, A) or the pairs themselves, None where every state
-        has every action; all else is as for `MDP`.
+        Parameters
+        ----------
+        table : OutcomeTable
+            Taken as it is, unchecked; `build_table` makes and checks one.
+        available : (S, A) mask or Choices, optional
+            The pairs; None: every state has every action.
+        discount, initial, layout, states, actions
+            As for `MDP`.
         """
         named: dict[str, Any] = {"available": available, "states": states, "actions": actions}
         return MDP(table, None, discount, initial=initial, layout=layout, **named)
-
-    _from_table = from_table
 
     @staticmethod
     def from_outcomes(

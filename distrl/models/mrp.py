@@ -9,7 +9,15 @@ from typing import Self
 from numpy.typing import ArrayLike
 
 from distrl._lazy import sparse
-from distrl._validation import BoolArray, FloatArray, IntArray, distribution, int_array, real_number, refuse_other_order
+from distrl._validation import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    check_layout,
+    distribution,
+    real_number,
+    refuse_other_order,
+)
 from distrl.models.arrays import rows_of_mrp
 from distrl.models.choices import end_absorbing
 from distrl.models.given import Matrices, Names, Rewards, TableLike
@@ -112,13 +120,16 @@ class MRP:
         *,
         states: Sequence[Hashable] | None = None,
     ) -> MRP:
-        """The MRP of a table whose sources are the states. The table is taken as it is, unchecked.
+        """The MRP of a table whose sources are the states.
 
-        `build_table` makes and checks one; all else is as for `MRP`.
+        Parameters
+        ----------
+        table : OutcomeTable
+            Taken as it is, unchecked; `build_table` makes and checks one.
+        discount, initial, layout, states
+            As for `MRP`.
         """
         return MRP(table, None, discount, initial=initial, layout=layout, states=states)
-
-    _from_table = from_table
 
     @staticmethod
     def from_outcomes(
@@ -134,7 +145,20 @@ class MRP:
     ) -> MRP:
         """From rows of (state, probability, next_state, reward, terminal); `reward` may be a law.
 
-        All arguments are as for `MDP.from_outcomes`.
+        Parameters
+        ----------
+        rows, discount, columns, absorbing, normalise, states, initial, layout
+            As for `MDP.from_outcomes`.
+
+        Returns
+        -------
+        MRP
+            Time O(n log n), memory O(n) in the number of rows.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the row, the column (with those there are), or the state.
         """
         number = real_number(discount, "discount", low=0.0, high=1.0)
         names = ("state", "probability", "next_state", "reward", "terminal")
@@ -165,7 +189,7 @@ class MRP:
         table = self.outcomes
         return f"MRP(states={self.n_states}, outcomes={len(table.probs)}, discount={self.discount:g})"
 
-    def _whole(self) -> Self:
+    def whole(self) -> Self:
         """The model with rows that sum to 1 to rounding; itself where they do."""
         table = self.outcomes.whole
         if table is self.outcomes:
@@ -228,13 +252,3 @@ def refuse_beside_table(**given: object) -> None:
     for name, value in given.items():
         if value is not None:
             raise ValueError(f"an OutcomeTable says what happens and what is paid; leave {name} out (None)")
-
-
-def check_layout(layout: ArrayLike | None, n: int) -> tuple[int, int] | None:
-    """A (rows, columns) pair whose product is the number of states."""
-    if layout is None:
-        return None
-    shape = tuple(int(side) for side in int_array(layout, "layout", low=1))
-    if len(shape) != 2 or shape[0] * shape[1] != n:
-        raise ValueError(f"layout {shape} must be (rows, columns) with rows * columns = {n} states")
-    return shape[0], shape[1]

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from distrl._lazy import csgraph, sparse
-from distrl._validation import LARGEST_NUMBER, SUM_TOLERANCE, BoolArray, FloatArray, IntArray, without_noise
+from distrl._tolerances import EPS, LARGEST_NUMBER, ROW_SUM
+from distrl._validation import BoolArray, FloatArray, IntArray, without_noise
 from distrl.models.laws import Law
 
 
@@ -107,7 +108,7 @@ class OutcomeTable:
         if self.known_defects is not None:
             return self.known_defects
         defects = np.abs(np.add.reduceat(self.probs, self.indptr[:-1]) - 1.0)
-        rounding = np.finfo(np.float64).eps * (8.0 + np.diff(self.indptr))
+        rounding = EPS * (8.0 + np.diff(self.indptr))
         return np.where(defects > rounding, defects, 0.0)
 
     @cached_property
@@ -170,7 +171,7 @@ def build_table(
     n_states: int,
     describe: Callable[[int], str],
     normalise: bool | None = None,
-    tolerance: float = SUM_TOLERANCE,
+    tolerance: float = ROW_SUM,
 ) -> OutcomeTable:
     """Validate, merge and sort raw rows into an `OutcomeTable`.
 

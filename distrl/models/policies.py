@@ -7,15 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._validation import (
-    MIXED_TOLERANCE,
-    SUM_TOLERANCE,
-    FloatArray,
-    float_array,
-    real_number,
-    refuse_other_order,
-    without_noise,
-)
+from distrl._tolerances import EPS, MIXED_ROW_SUM, ROW_SUM
+from distrl._validation import FloatArray, float_array, real_number, refuse_other_order, without_noise
 from distrl.models.choices import Choices
 from distrl.models.outcomes import OutcomeTable, build_table
 
@@ -72,7 +65,7 @@ def _of_probabilities(array: FloatArray, states: Sequence[Hashable]) -> FloatArr
         )
     with np.errstate(over="ignore"):
         sums = array.sum(axis=1)
-    unfair = np.abs(sums - 1.0) > SUM_TOLERANCE
+    unfair = np.abs(sums - 1.0) > ROW_SUM
     if unfair.any():
         state = int(np.argmax(unfair))
         raise ValueError(
@@ -113,10 +106,10 @@ def mixed_table(table: OutcomeTable, matrix: FloatArray, choices: Choices, state
         n_sources=choices.n_states,
         n_states=choices.n_states,
         describe=lambda source: f"state {states[source]!r} under the policy",
-        tolerance=MIXED_TOLERANCE,
+        tolerance=MIXED_ROW_SUM,
     )
     lacking = np.abs(matrix.sum(axis=1) - 1.0)  # what the policy lacks itself
-    lacking[lacking <= np.finfo(np.float64).eps * (8.0 + choices.n_actions)] = 0.0
+    lacking[lacking <= EPS * (8.0 + choices.n_actions)] = 0.0
     defects = lacking + choices.matrix(weights * table.defects, 0.0).sum(axis=1)
     if defects.any():  # those of two actions must not cancel
         mixed = replace(mixed.whole, known_defects=defects)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from distrl._validation import MIXED_TOLERANCE, BoolArray, FloatArray, IntArray
+from distrl._tolerances import MIXED_ROW_SUM
+from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.outcomes import OutcomeTable, Rows, build_table, starts_of_runs
 
@@ -143,7 +144,7 @@ class Samples:
             columns: list[Any] = [*(np.concatenate(pair) for pair in both), [*laws, *known.reward_laws]]
             rows = Rows(*columns)
         table = build_table(
-            rows, n_sources=self.n_sources, n_states=self.n_states, describe=describe, tolerance=MIXED_TOLERANCE
+            rows, n_sources=self.n_sources, n_states=self.n_states, describe=describe, tolerance=MIXED_ROW_SUM
         )
         defects = np.zeros(self.n_sources) if known is None else np.where(self.totals == 0, known.defects, 0.0)
         return replace(table.whole, known_defects=defects) if defects.any() else table

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from distrl._files import one_line, path_of, read_npz, write_npz
-from distrl._validation import MIXED_TOLERANCE, bool_array, float_array, int_array, whole_number
+from distrl._tolerances import MIXED_ROW_SUM
+from distrl._validation import bool_array, float_array, int_array, whole_number
 from distrl.models.choices import Choices
 from distrl.models.laws import FiniteLaw, LatticeLaw, Law, ScipyLaw, as_law
 from distrl.models.mdp import MDP
@@ -92,7 +93,7 @@ def fields_of(model: MRP | MDP) -> Fields:
 
 
 def load(path: str | os.PathLike[str]) -> MRP | MDP:
-    """Read a model written by `save`.
+    """Read the model that `save` wrote to `path`.
 
     Everything in the file is validated as if a user had typed it; nothing in it is executed.
 
@@ -148,7 +149,7 @@ def build(fields: Fields) -> MRP | MDP:
         n_sources=sources,
         n_states=n,
         describe=lambda source: f"source {source}",
-        tolerance=MIXED_TOLERANCE,
+        tolerance=MIXED_ROW_SUM,
     )
     if "defects" in fields:
         defects = float_array(fields["defects"], "defects", ndim=1)

@@ -208,7 +208,8 @@ class QuantileBellman:
 
         `moved` as for `apply`. Time O(S m).
 
-        Rows of sources with continuous targets are left as they are.
+        Time O(S m). Rows of sources with continuous targets are left as they are. `moved`, if it is given, receives how
+        far each row has moved.
         """
         nothing = np.empty(0)
         Workers(self.threads, out.size).rows(

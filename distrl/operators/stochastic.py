@@ -128,9 +128,10 @@ class StochasticCDFBellman:
 
         States are independent too.
 
-        Drawn backward: a trajectory is drawn from every state, and its outcomes are applied from the last one to the
-        first. One that has not ended after T steps starts from F* of its state, T the smallest with discount^T <=
-        `tol`: means are exact for every T, and each draw is within W1 tol * (grid's width) of one of the exact law.
+        They are drawn with `rng`, and backward: a trajectory is drawn from every state, and its outcomes are applied
+        from the last one to the first. One that has not ended after T steps starts from F* of its state, T the smallest
+        with discount^T <= `tol`: means are exact for every T, and each draw is within W1 tol * (grid's width) of one of
+        the exact law.
 
         Time O(n S T m), memory 8 n S m bytes.
 

@@ -104,6 +104,7 @@ class System:
 
     @property
     def unknowns(self) -> int:
+        """How many unknowns the linear system has: n * (m - 1)."""
         return self.n * (self.grid.atoms - 1)
 
     def apply(self, cdf: FloatArray, out: FloatArray) -> float:

@@ -30,17 +30,15 @@ Source of the representations: Bellemare, Dabney and Rowland 2023, "Distribution
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Protocol, Self
 
 from numpy.typing import ArrayLike
 
-from distrl._validation import FloatArray
-from distrl.returns.arrays import StateIndex, as_rows, check_weights, read_only, state_index
+from distrl._validation import FloatArray, RandomSource
+from distrl.returns.arrays import StateIndex
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-__all__ = ["NotKnown", "Question", "Returns", "as_rows", "check_weights", "read_only", "state_index"]
 
 
 class NotKnown(TypeError, ValueError):
@@ -273,7 +271,7 @@ class Returns(ABC):
         """
         self._refuse()
 
-    def sample(self, n: int, rng: Any = None) -> FloatArray:
+    def sample(self, n: int, rng: RandomSource = None) -> FloatArray:
         """`n` independent draws of every law, independent between the laws, shape batch + (n,).
 
         Parameters

@@ -57,10 +57,6 @@ class CategoricalReturns(FiniteReturns):
         """
         return cls(grid, probs, check=False)
 
-    @classmethod
-    def _trusted(cls, grid: Grid, probs: FloatArray) -> Self:
-        return cls.trusted(grid, probs)
-
     @property
     def atoms(self) -> FloatArray:
         """(m,) the grid's points, in units of reward."""

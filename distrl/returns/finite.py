@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._kernels import functionals as kernels
-from distrl._validation import FloatArray, float_array, fraction, generator, whole_number
+from distrl._validation import FloatArray, RandomSource, float_array, fraction, generator, whole_number
 from distrl.returns.arrays import StateIndex, as_rows, check_weights, mixing_weights, read_only, state_index
 from distrl.returns.base import NotKnown, Returns
 
@@ -70,7 +70,7 @@ class FiniteReturns(Returns):
     def stop_loss(self, k: ArrayLike) -> FloatArray:
         return self._apply(kernels.stop_loss, float_array(k, "k", ndim=(0, 1)))
 
-    def sample(self, n: int, rng: Any = None) -> FloatArray:
+    def sample(self, n: int, rng: RandomSource = None) -> FloatArray:
         count = whole_number(n, "n")
         values, weights = self.rows()
         draws = generator(rng).random((self.size, count))

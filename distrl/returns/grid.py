@@ -96,7 +96,7 @@ class Grid:
         lows, highs = _reward_ranges(model, tail)
         share = np.where(model.outcomes.terminals, 1.0, 1.0 - model.discount)
         with np.errstate(over="ignore"):
-            return cls._spanning(float((lows / share).min()), float((highs / share).max()), atoms)
+            return cls.spanning(float((lows / share).min()), float((highs / share).max()), atoms)
 
     @classmethod
     def tight(cls, model: "MRP | MDP", atoms: int, *, tail: float | None = None) -> "Grid":
@@ -128,10 +128,17 @@ class Grid:
         else:
             high = float(_best_returns(model, highs, 10_000).max())
             low = -float(_best_returns(model, -lows, 10_000).max())
-        return cls._spanning(low, high, atoms)
+        return cls.spanning(low, high, atoms)
 
     @classmethod
-    def _spanning(cls, low: float, high: float, atoms: int) -> "Grid":
+    def spanning(cls, low: float, high: float, atoms: int) -> "Grid":
+        """The grid from `low` to `high`, widened by .5 on each side where that is one point.
+
+        Raises
+        ------
+        ValueError
+            If an end is too large for float64, or there are less than two atoms.
+        """
         atoms = whole_number(atoms, "Grid atoms", low=2)
         if max(abs(low), abs(high)) > LARGEST_NUMBER:
             raise ValueError(f"returns reach from {low:g} to {high:g}, too far for float64; scale the rewards down")

@@ -57,10 +57,6 @@ class QuantileReturns(FiniteReturns):
         """Laws of `values`, batch + (m,) by level: the array is taken as it is, neither checked nor copied."""
         return cls((), values, check=False)
 
-    @classmethod
-    def _trusted(cls, values: FloatArray) -> Self:
-        return cls.trusted(values)
-
     @cached_property
     def levels(self) -> FloatArray:
         """(m,) the mid-point levels."""

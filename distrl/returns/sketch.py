@@ -12,13 +12,13 @@ Source: Wenliang et al. 2024, "Distributional Bellman Operators over Mean Embedd
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, float_array, real_number
-from distrl.returns.arrays import read_only, state_index
+from distrl.returns.arrays import StateIndex, read_only, state_index
 from distrl.returns.finite import FiniteReturns
 from distrl.returns.grid import Grid
 
@@ -171,7 +171,7 @@ class SketchReturns(FiniteReturns):
     def arrays(self) -> dict[str, FloatArray]:
         return {"anchors": self.grid.points, "embeddings": self.embeddings}
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: StateIndex) -> Self:
         return type(self)(self.features, self.grid, self.embeddings[state_index(index, self.batch_shape)])
 
     def describe(self) -> str:

@@ -55,7 +55,12 @@ class TDMethod(ABC, Generic[R]):
         step_size: StepSize | ArrayLike = 0.1,
         start: Start = None,
     ) -> Learner[R]:
-        """A learner to be fed transitions by hand; see `distrl.td.Learner`.
+        """A learner to be fed transitions by hand.
+
+        Parameters
+        ----------
+        model, discount, step_size, start
+            As for `distrl.td.Learner`.
 
         Raises
         ------

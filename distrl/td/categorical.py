@@ -23,7 +23,7 @@ from distrl._kernels import td as kernels
 from distrl._validation import FloatArray, IntArray, whole_number
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.returns.base import check_weights
+from distrl.returns.arrays import check_weights
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
 from distrl.td.base import TDMethod, for_replications, reported
@@ -107,7 +107,7 @@ class CategoricalTD(TDMethod[CategoricalReturns]):
         ValueError
             If `low` lies above `high`, or they are not finite.
         """
-        return replace(self, grid=Grid._spanning(low, high, self.atoms))
+        return replace(self, grid=Grid.spanning(low, high, self.atoms))
 
     def on(self, model: MRP | MDP | None) -> Self:
         if self.grid is not None:

@@ -1,20 +1,19 @@
 """The verb: I see a stream of transitions, what do I learn of the returns?"""
 
-import time
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._compiling import watch
 from distrl._memory import check_memory
 from distrl._steady import steady
 from distrl._threads import check_threads
-from distrl._validation import IntArray, int_array, whole_number
+from distrl._validation import IntArray, RandomSource, int_array, whole_number
+from distrl.dp.call import Call
 from distrl.dp.progress import ProgressHook, progress_hook
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.models.policies import Policy
 from distrl.models.process import as_mrp
 from distrl.returns.base import Returns
 from distrl.td.replication import Recipe, Replication, Replications
@@ -29,7 +28,7 @@ from distrl.td.step_sizes import StepSize, as_step_size, check_step_size
 def learn(
     model: MRP | MDP,
     method: LearningRule[R],
-    policy: ArrayLike | None = None,
+    policy: Policy | None = None,
     step_size: StepSize | ArrayLike = 0.1,
     updates: int = 1000,
     replications: int = 1,
@@ -37,7 +36,7 @@ def learn(
     resume: LearningRun[R] | None = None,
     sampling: str = "synchronous",
     records: ArrayLike = 10,
-    rng: Any = None,
+    rng: RandomSource = None,
     progress: bool | ProgressHook = False,
     threads: int | None = None,
 ) -> LearningRun[R]:
@@ -133,21 +132,21 @@ def _continued(
     hook: ProgressHook | None,
 ) -> LearningRun[R]:
     """`before` with all updates up to `stop`, or as many as there was time for."""
-    started, compiled = time.perf_counter(), watch.seconds
+    call = Call(progress=hook)
     recipe = Recipe(before.method, before.step_size, sampler)
     work = Replications(
         [Replication(recipe, child(before.seed, k), kept.copy()) for k, kept in enumerate(before.checkpoints)],
+        call,
         threads,
-        hook,
     )
-    finished = work.run(moments, stop)
+    work.run(moments, stop)
     counts = np.array([count for count, _ in work.recorded], dtype=np.int64)
     return replace(
         before,
         updates=np.concatenate([before.updates, counts]),
         done=work.done,
-        status=LearningStatus.DONE if finished else LearningStatus.INTERRUPTED,
-        elapsed=before.elapsed + max(time.perf_counter() - started - (watch.seconds - compiled), 0.0),
+        status=LearningStatus.INTERRUPTED if call.interrupted else LearningStatus.DONE,
+        elapsed=before.elapsed + call.elapsed,
         estimates=before.estimates + tuple(estimates for _, estimates in work.recorded),
         checkpoints=work.checkpoints(),
     )

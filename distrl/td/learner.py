@@ -133,7 +133,13 @@ class Learner(Generic[R]):
         self._learn(np.array([place]), np.array([gain]), np.array([following]), np.array([bool(terminal)]))
 
     def update_batch(self, states: ArrayLike, rewards: ArrayLike, next_states: ArrayLike, terminals: ArrayLike) -> None:
-        """Learn from transitions one after the other, the same as `update` for each; arrays of one length.
+        """Learn from transitions one after the other, the same as `update` for each.
+
+        Parameters
+        ----------
+        states, next_states : (N,) int
+        rewards : (N,) float
+        terminals : (N,) bool
 
         Raises
         ------

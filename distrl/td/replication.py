@@ -10,7 +10,7 @@ import numpy as np
 from distrl._kernels.transitions import count_visits
 from distrl._threads import side_by_side
 from distrl._validation import FloatArray, IntArray
-from distrl.dp.progress import ProgressHook
+from distrl.dp.call import Call
 from distrl.returns.base import Returns
 from distrl.td.rule import LearningRule, Memory
 from distrl.td.sampling import Position, Sampler, Stream, Transitions
@@ -96,10 +96,10 @@ class Replications:
     recorded : list of (update count, (R, S, width) estimates)
     """
 
-    def __init__(self, replications: Sequence[Replication], threads: int | None, hook: ProgressHook | None) -> None:
+    def __init__(self, replications: Sequence[Replication], call: Call, threads: int | None) -> None:
         self._all = replications
+        self._call = call
         self._threads = threads
-        self._hook = hook
         self._first = self.done
         self.recorded: list[tuple[int, FloatArray]] = []
 
@@ -116,25 +116,23 @@ class Replications:
         """Keep the estimates as they are."""
         self.recorded.append((self.done, np.stack([each.estimates() for each in self._all])))
 
-    def run(self, moments: IntArray, stop: int) -> bool:
-        """To each moment in turn, where the estimates are recorded, and on to `stop`; whether Ctrl-C let it get there.
+    def run(self, moments: IntArray, stop: int) -> None:
+        """To each moment in turn, where the estimates are recorded, and on to `stop`, or until Ctrl-C.
 
         After Ctrl-C the replications that were left behind are brought to where the others are, and what they know is
         the last record.
         """
-        try:
+        with self._call.interruptible():
             self._advance(moments, stop)
-        except KeyboardInterrupt:
+        if self._call.interrupted:
             furthest = max(each.done for each in self._all)
             side_by_side([partial(each.advance, furthest - each.done) for each in self._all], self._threads)
             if not self.recorded or self.recorded[-1][0] != self.done:
                 self.record()
-            return False
-        return True
 
     def _advance(self, moments: IntArray, stop: int) -> None:
         """In stretches of about `_PAUSE` seconds: between them Ctrl-C takes effect."""
-        started, stretch = time.perf_counter(), 1
+        stretch, tell = 1, self._call.progress
         for moment in [*moments.tolist(), stop]:
             while self.done < moment:
                 now = time.perf_counter()
@@ -143,8 +141,8 @@ class Replications:
                 taken = time.perf_counter() - now
                 if count == stretch or taken > _PAUSE:
                     stretch = max(int(count * min(_PAUSE / max(taken, 1e-9), _GROWTH)), 1)
-                if self._hook is not None:
+                if tell is not None:
                     share = (self.done - self._first) / (stop - self._first)
-                    self._hook(share, self.done, now + taken - started)
+                    tell(share, self.done, now + taken - self._call.started)
             if len(self.recorded) < len(moments) and moment == moments[len(self.recorded)]:
                 self.record()

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,13 +13,16 @@ from numpy.typing import ArrayLike
 from distrl._files import path_of
 from distrl._records import write_result
 from distrl._steady import steady
-from distrl._validation import FloatArray, IntArray, whole_number
+from distrl._validation import FloatArray, IntArray, RandomSource, whole_number
 from distrl.models.mrp import MRP
 from distrl.returns.metrics import wasserstein
 from distrl.td.replication import Checkpoint
 from distrl.td.rule import LearningRule, R
 from distrl.td.statistics import Metric, Truth, distances, mean_errors, mean_interval, over_states
 from distrl.td.step_sizes import StepSize
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class LearningStatus(Enum):
@@ -162,7 +165,7 @@ class LearningRun(Generic[R]):
         over: str | None = "max",
         level: float = 0.95,
         method: str = "t",
-        rng: Any = 0,
+        rng: RandomSource = 0,
     ) -> FloatArray:
         """Confidence intervals of the expected error, from the replications.
 
@@ -194,7 +197,16 @@ class LearningRun(Generic[R]):
     def summary(self, states: ArrayLike | None = None) -> str:
         """What a person wants to read: how it ended, how steps were taken, and the means of some states.
 
-        `states` are the first eight unless given. The column +- is the standard deviation over replications.
+        Parameters
+        ----------
+        states : positions, optional
+            Which states are shown; the first eight unless given. The column +- is the standard deviation over
+            replications.
+
+        Raises
+        ------
+        IndexError
+            If there is no such state.
         """
         lines = [f"{self.method!r} on {self.model!r}", self.status.value]
         count = f"{self.replications} replication{'s' if self.replications != 1 else ''}"
@@ -212,26 +224,50 @@ class LearningRun(Generic[R]):
         lines += ["", f"{'state':>8}{'mean':>14}{'+-':>12}{'renewals':>12}"]
         for s in shown:
             spread = final[:, s].std(ddof=1) if self.replications > 1 else np.nan
-            lines.append(f"{s:>8}{final[:, s].mean():>14.6g}{spread:>12.3g}{self.visits[:, s].mean():>12.6g}")
+            name = str(self.model.states[s])
+            lines.append(f"{name:>8}{final[:, s].mean():>14.6g}{spread:>12.3g}{self.visits[:, s].mean():>12.6g}")
         if len(shown) < self.model.n_states and states is None:
             lines.append(
                 f"... and {self.model.n_states - len(shown)} more state(s); summary(states=...) shows any of them"
             )
         return "\n".join(lines)
 
-    def plot(self, truth: Truth, metric: Metric = wasserstein, **options: Any) -> Any:
+    def plot(self, truth: Truth, metric: Metric = wasserstein, **options: object) -> "Axes":
         """Draw the mean error over replications against updates, with its interval; needs the extra `plot`.
 
-        See `distrl.plotting.plot_errors` for the options and what is returned.
-        """
-        from distrl.plotting import plot_errors
+        Parameters
+        ----------
+        truth, metric
+            As for `errors`.
+        **options
+            As `distrl.plotting.plot_errors` says: `over`, `level`, `ax`, `label`.
 
-        return plot_errors(self, truth, metric, **options)
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ValueError, TypeError
+            If truth does not fit the run, or an option is not one.
+        ModuleNotFoundError
+            If there is no matplotlib.
+        """
+        from distrl.plotting import plot_errors  # it needs matplotlib, which few calls do
+
+        arguments: dict[str, Any] = {"metric": metric, **options}
+        axes: Axes = plot_errors(self, truth, **arguments)
+        return axes
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what was recorded to `.npz`, atomically: updates, values, estimates (T, R, S, ...), visits, settings.
 
         `distrl.load` gives the run back, to be looked at or resumed in another session.
+
+        Parameters
+        ----------
+        path : path
+            Its name must end in .npz.
 
         Raises
         ------

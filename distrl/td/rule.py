@@ -82,6 +82,8 @@ class LearningRule(Protocol[R]):
         ----------
         start : array, returns or None
             As the user gave it.
+        replications, states : int
+            Their numbers R and S.
 
         Raises
         ------

@@ -8,12 +8,12 @@ were asked for at a time.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from distrl._kernels import transitions as kernels
-from distrl._validation import BoolArray, FloatArray, IntArray, generator
+from distrl._validation import BoolArray, FloatArray, IntArray, RandomSource, generator
 from distrl.models.laws import Law
 from distrl.models.mrp import MRP
 from distrl.models.sampling import cumulative_marks
@@ -73,6 +73,7 @@ class Noise(NamedTuple):
 
     @classmethod
     def of(cls, laws: tuple[Law, ...]) -> "Noise":
+        """The families of reward `laws`, and each law as a location and a scale of its family."""
         forms = [law.standard_form() for law in laws]
         families = {family.key: family for family, _, _ in forms}
         index = {key: f for f, key in enumerate(families)}
@@ -98,6 +99,7 @@ class Sampler:
 
     @classmethod
     def of(cls, model: MRP, sampling: str, steps: int) -> "Sampler":
+        """What is sampled of `model`; `sampling` is one of `SAMPLINGS`, and `steps` is 0 for whole episodes."""
         outcomes = model.outcomes
         if model.initial is None:
             live = ~model.terminal
@@ -260,7 +262,7 @@ def windowed(waiting: Columns, steps: Columns, n: int, discount: float, first: i
     return transitions, (states[left:], rewards[left:], next_states[left:], terminals[left:])
 
 
-def seed_root(rng: Any) -> np.random.SeedSequence:
+def seed_root(rng: RandomSource) -> np.random.SeedSequence:
     """The root of the replications' seeds: `SeedSequence(rng)`, or one made of numbers drawn from a generator.
 
     Raises

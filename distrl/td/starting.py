@@ -1,11 +1,11 @@
 """Where a call of `learn` starts: at a new run, or at one that it resumes."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from distrl._memory import check_memory
-from distrl._validation import whole_number
+from distrl._validation import RandomSource, whole_number
 from distrl.models.mrp import MRP
 from distrl.td.replication import Checkpoint
 from distrl.td.result import LearningRun, LearningStatus
@@ -21,7 +21,7 @@ class Options(NamedTuple):
     replications: int
     start: Start
     sampling: str
-    rng: Any
+    rng: RandomSource
 
 
 def new_run(model: MRP, rule: LearningRule[R], options: Options) -> LearningRun[R]:
@@ -42,7 +42,7 @@ def new_run(model: MRP, rule: LearningRule[R], options: Options) -> LearningRun[
         if endless is not None:
             raise ValueError(
                 f"targets to the end of the episode (steps=None) need one, but none can be reached from state "
-                f"{endless}; give a number of steps"
+                f"{model.states[endless]!r}; give a number of steps"
             )
     n = model.n_states
     check_memory(count * n, rule.width, rule.arrays, "use fewer replications or atoms")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._validation import FloatArray, float_array, generator, real_number
+from distrl._validation import FloatArray, RandomSource, float_array, generator, real_number
 from distrl.dp.solution import Solution
 from distrl.models.laws import as_law, is_law
 from distrl.returns.base import Returns
@@ -63,7 +63,7 @@ def over_states(errors: FloatArray, over: str | None) -> FloatArray:
     return np.asarray(errors.max(axis=-1) if over == "max" else errors.mean(axis=-1))
 
 
-def mean_interval(errors: FloatArray, level: float, method: str, rng: Any) -> FloatArray:
+def mean_interval(errors: FloatArray, level: float, method: str, rng: RandomSource) -> FloatArray:
     """Confidence intervals of the mean over axis 1, the replications: their ends along a new last axis.
 
     Raises

@@ -26,19 +26,20 @@ class StepSize(ABC):
 
     @abstractmethod
     def __call__(self, counts: IntArray) -> FloatArray:
-        """a_k for every k in `counts`."""
+        """The step a_k for every k in `counts`, which are at least 1."""
 
     @property
     @abstractmethod
     def largest(self) -> float:
-        """sup a_k."""
+        """The supremum of a_k."""
 
     @property
     @abstractmethod
     def robbins_monro(self) -> bool | None:
         """Whether sum a_k = inf and sum a_k^2 < inf: TD and categorical TD then converge almost surely.
 
-        Decided from the formula; None if there is none. Source: Rowland et al. 2018, Theorem 1, for categorical TD.
+        It is decided from the formula; None if there is none. Source: Rowland et al. 2018, Theorem 1, for categorical
+        TD.
         """
 
     @property
@@ -52,7 +53,17 @@ class StepSize(ABC):
 
 @dataclass(frozen=True)
 class Constant(StepSize):
-    """a_k = size: forgets the start at a steady rate and keeps fluctuating around the limit."""
+    """a_k = size: the start is forgotten at a steady rate, and estimates keep fluctuating around the limit.
+
+    Parameters
+    ----------
+    size : float > 0
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `size` is not positive.
+    """
 
     size: float = 0.1
     clock = "visits"
@@ -89,6 +100,11 @@ class Polynomial(StepSize):
         How many steps the decay is delayed.
     clock : {"visits", "updates"}
         Whether k counts the renewals of the state or all updates.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of its range, naming it.
     """
 
     scale: float = 1.0
@@ -129,6 +145,12 @@ class Harmonic(StepSize):
     offset : float >= 0
         For a largest step of at most 1 it must be at least scale - 1.
     clock : {"visits", "updates"}
+        Whether k counts the renewals of the state or all updates.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of its range, naming it.
     """
 
     scale: float = 1.0
@@ -158,7 +180,20 @@ class Harmonic(StepSize):
 
 @dataclass(frozen=True, eq=False)
 class Listed(StepSize):
-    """a_k = sizes[k - 1], an array as long as there are counts: `updates` entries suffice."""
+    """a_k = sizes[k - 1].
+
+    Parameters
+    ----------
+    sizes : (K,) float, at least 0
+        As many as there are counts: one for each update suffices.
+    clock : {"visits", "updates"}
+        Whether k counts the renewals of the state or all updates.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no step, or naming the one that is negative or no number.
+    """
 
     sizes: Any
     clock: str = "visits"

@@ -18,7 +18,7 @@ import numpy as np
 
 from distrl._kernels import td as kernels
 from distrl._validation import FloatArray, IntArray
-from distrl.returns.base import read_only
+from distrl.returns.arrays import read_only
 from distrl.returns.moments import ValueEstimates
 from distrl.td.base import TDMethod, for_replications, reported
 from distrl.td.rule import Memory, Start

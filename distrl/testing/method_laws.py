@@ -17,6 +17,8 @@ import pytest
 
 import distrl
 from distrl import MRP, environments
+from distrl.dp.method import Method
+from distrl.returns import Returns
 from distrl.testing.examples import exact_means, small_models
 
 
@@ -26,7 +28,7 @@ class MethodLaws:
     #: Largest error of the mean, in units of reward, on the models of `models`; None: what the certificate says.
     accuracy: ClassVar[float | None] = None
 
-    def method(self) -> Any:
+    def method(self) -> Method[Returns]:
         """The method, with options that suit small models."""
         raise NotImplementedError("say which method is tested")
 

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 import distrl
+from distrl._tolerances import EPS, NOT_ZERO
 from distrl._validation import FloatArray
 from distrl.returns.finite import FiniteReturns, as_finite
 
-_EPS = float(np.finfo(np.float64).eps)
 _DKW = 4.0  # sqrt(n) times the Kolmogorov distance of n draws: beyond it with probability 2 exp(-32)
 
 
@@ -80,25 +80,25 @@ class ReturnsLaws:
     def test_weights_are_a_distribution_on_sorted_values(self) -> None:
         for values, weights in self._rows():
             assert (np.diff(values) >= 0.0).all()
-            assert (weights >= -8 * _EPS).all()
+            assert (weights >= -8 * EPS).all()
             assert abs(weights.sum() - 1.0) <= 1e-9
 
     def test_moments_are_those_of_the_support(self) -> None:
         laws = self._finite()
         found = zip(self._rows(), laws.mean(), laws.var(), laws.std(), strict=True)
         for (values, weights), mean, variance, sd in found:
-            size = max(float(np.abs(values).max()), 1e-300)
+            size = max(float(np.abs(values).max()), NOT_ZERO)
             expected = float(weights @ values)
             spread = float(weights @ (values - expected) ** 2)
-            assert abs(mean - expected) <= len(values) * 4 * _EPS * size
-            assert abs(variance - spread) <= len(values) * 16 * _EPS * size**2
-            assert abs(sd**2 - variance) <= 8 * _EPS * variance + 1e-300
+            assert abs(mean - expected) <= len(values) * 4 * EPS * size
+            assert abs(variance - spread) <= len(values) * 16 * EPS * size**2
+            assert abs(sd**2 - variance) <= 8 * EPS * variance + NOT_ZERO
 
     def test_the_cdf_rises_from_0_to_1_and_jumps_by_the_weights(self) -> None:
         laws = self._finite()
         for state, (values, weights) in enumerate(self._rows()):
             cdf = laws[state].cdf(values)
-            assert (np.diff(cdf) >= -4 * _EPS).all()
+            assert (np.diff(cdf) >= -4 * EPS).all()
             np.testing.assert_allclose(cdf, [weights[values <= v].sum() for v in values], rtol=0, atol=1e-12)
             ends = laws[state].cdf([values[0] - 1.0, values[-1], np.inf])
             np.testing.assert_allclose(ends, [0.0, 1.0, 1.0], rtol=0, atol=1e-9)

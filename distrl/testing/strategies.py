@@ -14,6 +14,7 @@ from distrl.models.laws import FiniteLaw
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import build_table
+from distrl.models.policies import Policy
 from distrl.returns.grid import Grid
 
 #: Numbers by which a division can overflow, or a square vanish.
@@ -22,7 +23,7 @@ _DISCOUNTS = st.one_of(st.sampled_from([0.0, 0.5, 0.9, 0.99]), st.floats(0.0, 0.
 
 
 @st.composite
-def _simplex(draw: Any, size: int) -> FloatArray:
+def _simplex(draw: st.DrawFn, size: int) -> FloatArray:
     """A probability vector: small integer weights over their sum, zeros and point masses included.
 
     None is tiny: products of a few would vanish in the formulas that tests compare with.
@@ -35,8 +36,8 @@ def _simplex(draw: Any, size: int) -> FloatArray:
 
 
 @st.composite
-def transition_matrices(draw: Any, states: int) -> FloatArray:
-    """(S, S) stochastic matrices."""
+def transition_matrices(draw: st.DrawFn, states: int) -> FloatArray:
+    """(S, S) stochastic matrices, for that many `states`."""
     return np.stack([draw(_simplex(states)) for _ in range(states)])
 
 
@@ -46,22 +47,34 @@ def _reward_values(magnitude: float) -> st.SearchStrategy[float]:
 
 
 @st.composite
-def finite_laws(draw: Any, max_values: int = 4, magnitude: float = 5.0) -> FiniteLaw:
-    """Laws on a few values."""
+def finite_laws(draw: st.DrawFn, max_values: int = 4, magnitude: float = 5.0) -> FiniteLaw:
+    """Laws on at most `max_values` values, of at most `magnitude` in size."""
     values = draw(st.lists(_reward_values(magnitude), min_size=1, max_size=max_values))
     return FiniteLaw(values, draw(_simplex(len(values))))
 
 
 @st.composite
 def mrps(
-    draw: Any,
+    draw: st.DrawFn,
     max_states: int = 5,
     discounts: st.SearchStrategy[float] = _DISCOUNTS,
     random_rewards: bool = True,
     terminals: bool = True,
     magnitude: float = 5.0,
 ) -> MRP:
-    """MRPs with state, transition or random rewards, and terminal states."""
+    """MRPs with state, transition or random rewards, and terminal states.
+
+    Parameters
+    ----------
+    max_states : int
+        The most states.
+    discounts : strategy
+        Of the discount.
+    random_rewards, terminals : bool
+        Whether rewards may be laws, and whether states may be terminal.
+    magnitude : float
+        The largest size of a reward.
+    """
     n = draw(st.integers(1, max_states))
     p = draw(transition_matrices(n))
     kinds = ["state", "transition"] + (["law"] if random_rewards else [])
@@ -81,8 +94,13 @@ def mrps(
 
 
 @st.composite
-def mdps(draw: Any, max_states: int = 4, max_actions: int = 3, discounts: st.SearchStrategy[float] = _DISCOUNTS) -> MDP:
-    """MDPs with rewards on (action, state, successor) and terminal states."""
+def mdps(
+    draw: st.DrawFn, max_states: int = 4, max_actions: int = 3, discounts: st.SearchStrategy[float] = _DISCOUNTS
+) -> MDP:
+    """MDPs with rewards on (action, state, successor) and terminal states.
+
+    `max_states` and `max_actions` are the most there are; `discounts` is a strategy.
+    """
     n, a = draw(st.integers(1, max_states)), draw(st.integers(1, max_actions))
     p = np.stack([draw(transition_matrices(n)) for _ in range(a)])
     rewards = np.array(draw(st.lists(_reward_values(5.0), min_size=a * n * n, max_size=a * n * n))).reshape(a, n, n)
@@ -92,7 +110,7 @@ def mdps(draw: Any, max_states: int = 4, max_actions: int = 3, discounts: st.Sea
 
 
 @st.composite
-def policies(draw: Any, mdp: MDP) -> Any:
+def policies(draw: st.DrawFn, mdp: MDP) -> Policy:
     """Deterministic, random and uniform policies of `mdp`, which play available actions alone."""
     kind = draw(st.sampled_from(["uniform", "actions", "matrix"]))
     if kind == "uniform":
@@ -108,9 +126,9 @@ def policies(draw: Any, mdp: MDP) -> Any:
 
 @st.composite
 def uneven_mdps(
-    draw: Any, max_states: int = 4, max_actions: int = 3, discounts: st.SearchStrategy[float] = _DISCOUNTS
+    draw: st.DrawFn, max_states: int = 4, max_actions: int = 3, discounts: st.SearchStrategy[float] = _DISCOUNTS
 ) -> MDP:
-    """MDPs whose states have different actions."""
+    """MDPs whose states have different actions; `max_states`, `max_actions` and `discounts` are as for `mdps`."""
     model = draw(mdps(max_states, max_actions, discounts))
     mask = np.zeros((model.n_states, model.n_actions), dtype=np.bool_)
     for row in mask:
@@ -129,8 +147,8 @@ def uneven_mdps(
 
 
 @st.composite
-def grids(draw: Any, max_atoms: int = 30, reach: float = 20.0) -> Grid:
-    """Grids anywhere, lattices among them."""
+def grids(draw: st.DrawFn, max_atoms: int = 30, reach: float = 20.0) -> Grid:
+    """Grids of at most `max_atoms` atoms, anywhere up to `reach` from 0, lattices among them."""
     atoms = draw(st.integers(2, max_atoms))
     if draw(st.booleans()):
         low = float(draw(st.integers(-5, 5)))
@@ -141,6 +159,6 @@ def grids(draw: Any, max_atoms: int = 30, reach: float = 20.0) -> Grid:
 
 
 @st.composite
-def categorical_probs(draw: Any, states: int, atoms: int) -> FloatArray:
-    """(S, m) probabilities on a grid, point masses among them."""
+def categorical_probs(draw: st.DrawFn, states: int, atoms: int) -> FloatArray:
+    """(S, m) probabilities of so many `states` on so many `atoms`, point masses among them."""
     return np.stack([draw(_simplex(atoms)) for _ in range(states)])

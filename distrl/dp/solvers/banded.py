@@ -48,7 +48,7 @@ class Banded:
     takes_law_blocks: ClassVar[bool] = True
 
     def solve(self, system: System, start: FloatArray, stop: Stop) -> Solved:
-        """See `Solver.solve`."""
+        """Solve `system` from `start`, which is overwritten, until `stop` is met; see `Solver.solve`."""
         cdf, order = start, self.order
         n, last = cdf.shape[0], cdf.shape[1] - 1
         cdf[:, :-1] = 0.0  # a law at any moment, since an interruption may come before there is a solution

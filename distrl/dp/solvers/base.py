@@ -81,7 +81,7 @@ class Solved(NamedTuple):
     reason: str = ""
 
     def named(self, solver: str, reason: str) -> "Solved":
-        """The same, by the name of the solver that was asked and why, unless another did the work."""
+        """The same, by the name of the `solver` that was asked and the `reason` for it, unless another did the work."""
         if self.solver:
             return self._replace(reason=f"{reason}, {self.reason}")
         return self._replace(solver=solver, reason=reason)
@@ -109,8 +109,19 @@ class Solver(Protocol):
         """Whether it works where reward laws apply as matrices."""
 
     def solve(self, system: System, start: FloatArray, stop: Stop) -> Solved:
-        """CDF values (n, m) of the solution, from `start` (overwritten), until `stop.goal` is met.
+        """CDF values (n, m) of the solution.
 
+        Parameters
+        ----------
+        system : System
+            The equations: `system.apply(cdf, out)` is one application, and gives the residual.
+        start : (n, m)
+            CDF values to begin with; overwritten.
+        stop : Stop
+            When the residual is small enough, and what else ends the work.
+
+        Notes
+        -----
         Applications are counted by `stop.call.count()`, and the loop stands inside `with stop.call.interruptible():`,
         so that Ctrl-C leaves laws there; `stop.missed` says why a loop ended above the goal.
         """

@@ -27,7 +27,7 @@ class Direct:
     takes_law_blocks: ClassVar[bool] = True
 
     def solve(self, system: System, start: FloatArray, stop: Stop) -> Solved:
-        """See `Solver.solve`."""
+        """Solve `system` from `start`, which is overwritten, until `stop` is met; see `Solver.solve`."""
         cdf, (n, m) = start, start.shape
         cdf[:, :-1] = 0.0  # a law at any moment, since an interruption may come before there is a solution
         cdf[:, -1] = 1.0

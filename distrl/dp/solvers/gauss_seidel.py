@@ -33,7 +33,7 @@ class GaussSeidel:
     takes_law_blocks: ClassVar[bool] = False
 
     def solve(self, system: System, start: FloatArray, stop: Stop) -> Solved:
-        """See `Solver.solve`."""
+        """Solve `system` from `start`, which is overwritten, until `stop` is met; see `Solver.solve`."""
         call, last, relax = stop.call, stop.last, self.relaxation
         cdf, image = start, np.empty_like(start)
         smallest, since, forward = math.inf, 0, not system.uphill

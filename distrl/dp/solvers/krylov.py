@@ -42,7 +42,7 @@ class Krylov:
     takes_law_blocks: ClassVar[bool] = True
 
     def solve(self, system: System, start: FloatArray, stop: Stop) -> Solved:
-        """See `Solver.solve`."""
+        """Solve `system` from `start`, which is overwritten, until `stop` is met; see `Solver.solve`."""
         coarse = None if self.preconditioner is None else self.preconditioner(system)
         call, cdf = stop.call, start
         single = cdf.size > SINGLE_ENTRIES

@@ -24,7 +24,7 @@ class Sweeps:
     takes_law_blocks: ClassVar[bool] = True
 
     def solve(self, system: System, start: FloatArray, stop: Stop) -> Solved:
-        """See `Solver.solve`."""
+        """Solve `system` from `start`, which is overwritten, until `stop` is met; see `Solver.solve`."""
         call, last = stop.call, stop.last
         cdf, image = start, np.empty_like(start)
         smallest, since = math.inf, 0

@@ -106,11 +106,11 @@ class Traits:
         return float(outcomes * min(10.0 * self.gain, 80.0 * math.sqrt(self.gain)))
 
     def inverse(self, clusters: int) -> float:
-        """About what the inverse for coarse vectors costs, as a share of what iterating to the end would."""
+        """About what the inverse for coarse vectors costs, one for each of `clusters`, as a share of iterating."""
         return float(clusters**3 * (self.atoms - 1) ** 2 / (self.matrix.shape[0] * self.iteration))
 
     def invertible(self, clusters: int) -> bool:
-        """Whether the inverse for coarse vectors pays."""
+        """Whether the inverse for the coarse vectors of so many `clusters` pays."""
         return self.inverse(clusters) <= (LARGE_INVERSE if self.nonzeros >= LARGE else INVERSE)
 
     @cached_property

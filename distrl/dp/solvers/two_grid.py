@@ -34,7 +34,7 @@ class TwoGrid:
     takes_law_blocks: ClassVar[bool] = False
 
     def solve(self, system: System, start: FloatArray, stop: Stop) -> Solved:
-        """See `Solver.solve`."""
+        """Solve `system` from `start`, which is overwritten, until `stop` is met; see `Solver.solve`."""
         try:
             coarse = self.coarse(system)
         except ValueError as error:

@@ -13,7 +13,8 @@ from distrl.generative.intervals.base import centre, widened
 from distrl.generative.intervals.bootstrap import Bootstrap
 from distrl.generative.sampled import SampledSolution
 from distrl.returns.base import Returns
-from distrl.returns.functionals import Functional, Quantile, each
+from distrl.returns.finite import each
+from distrl.returns.functionals import Functional, Quantile
 
 _AFFORDABLE = 5e7  # adjoints times outcomes beyond which a table does without the delta method
 

@@ -3,7 +3,6 @@
 `Functional` says what one of your own supplies, and what works with it then.
 """
 
-from distrl.returns.finite import each
 from distrl.returns.functionals.averages import EntropicRisk, Mean, Std, Variance
 from distrl.returns.functionals.base import Functional, Pointed, Points
 from distrl.returns.functionals.enclosing import Enclosing, Ends
@@ -30,7 +29,6 @@ __all__ = [
     "StopLoss",
     "Variance",
     "as_interval",
-    "each",
     "intersection",
     "parse",
 ]

@@ -75,7 +75,7 @@ class Functional(ABC):
         return np.full(shape, -np.inf), np.full(shape, np.inf)
 
     def slope(self, returns: CategoricalReturns, states: IntArray) -> FloatArray:
-        """(K, m) the function phi on the atoms with E phi(Z) the functional to first order, at each of K `states`.
+        """(K, m) the function phi on the atoms with E phi(Z) the functional of `returns` to first order, at K `states`.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Functional(ABC):
         raise ValueError(f"{self.name} has no derivative in the CDF values; use method='bootstrap'")
 
     def gradient(self, returns: CategoricalReturns, states: IntArray, *, one_sided: bool = False) -> FloatArray:
-        """(K, m) the derivative in the CDF values F_1..F_{m-1} of each of `states`, last column 0.
+        """(K, m) the derivative in the CDF values F_1..F_{m-1} of `returns` at each of `states`, last column 0.
 
         E phi(Z) = sum p_i phi(z_i) has derivative phi(z_i) - phi(z_{i+1}); `slope` gives phi.
 
@@ -111,7 +111,7 @@ class Functional(ABC):
         return None
 
     def check_derivative(self, returns: CategoricalReturns, states: IntArray) -> None:  # noqa: B027
-        """Raise a ValueError that names the state at which only one-sided derivatives exist; here nowhere."""
+        """Raise a ValueError that names one of `states` where `returns` has one-sided derivatives alone; here none."""
 
     # -- parameters, and the heading of a table ---------------------------------------------------------------------
 
@@ -163,12 +163,12 @@ class Pointed(Functional):
         object.__setattr__(self, name, tuple(checked.tolist()) if checked.ndim else float(checked))
 
     def checked(self, value: ArrayLike, name: str) -> FloatArray:
-        """The parameter as an array, () or (K,).
+        """The parameter `value` as an array, () or (K,).
 
         Raises
         ------
         ValueError, TypeError
-            If it is out of range, naming it.
+            If it is out of range; errors call it `name`.
         """
         return float_array(value, name, ndim=(0, 1))
 

@@ -38,25 +38,25 @@ class Enclosing(ABC):
         return self.nothing()
 
     def stop_loss_ends(self, points: FloatArray) -> Ends:
-        """Of E (G - k)+."""
+        """Of E (G - k)+ at each k of `points`."""
         return self.nothing(len(points))
 
     def cvar_ends(self, levels: FloatArray, tail: str) -> Ends:
-        """Of the mean of the lowest, or highest, mass `level`."""
+        """Of the mean of the lowest, or highest, mass, as `tail` says, at each of `levels`."""
         return self.nothing(len(levels))
 
     def cdf_ends(self, points: FloatArray) -> Ends:
-        """Of P(G <= x)."""
+        """Of P(G <= x) at each x of `points`."""
         return self.nothing(len(points))
 
     def quantile_ends(self, levels: FloatArray) -> Ends:
-        """Of inf{x : P(G <= x) >= level}."""
+        """Of inf{x : P(G <= x) >= level} at each of `levels`."""
         return self.nothing(len(levels))
 
     def expectile_ends(self, taus: FloatArray) -> Ends:
-        """Of the root e of tau E (G - e)+ = (1 - tau) E (e - G)+."""
+        """Of the root e of tau E (G - e)+ = (1 - tau) E (e - G)+ at each of `taus`."""
         return self.nothing(len(taus))
 
     def entropic_ends(self, betas: FloatArray) -> Ends:
-        """Of (1 / beta) log E exp(beta G)."""
+        """Of (1 / beta) log E exp(beta G) at each of `betas`."""
         return self.nothing(len(betas))
