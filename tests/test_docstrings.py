@@ -19,59 +19,6 @@ from proofs_check.claim import claims
 pytest.importorskip("matplotlib")
 pytest.importorskip("typer")
 
-<<<<<<< HEAD
-=======
-#: Without a docstring still.
-WITHOUT: set[str] = {"Noise.of", "Sampler.of", "SketchDP.solve", "SketchReturns.masses", "System.unknowns"}
-#: Parameters that the docstring of a function, a method or a class does not name still.
-UNNAMED: set[str] = {
-    "Banded.solve(system)",
-    "BracketReturns(mean_error)",
-    "ConvexBrackets(mean_error)",
-    "Delta.affordable(estimate)",
-    "Delta.affordable(functional)",
-    "Delta.affordable(states)",
-    "Direct.solve(system)",
-    "EmpiricalMDP.redrawn(rng)",
-    "EmpiricalMRP.redrawn(rng)",
-    "Estimate.influence(tail)",
-    "FiniteSample.exists(estimate)",
-    "GaussSeidel.solve(system)",
-    "Krylov.solve(system)",
-    "Learner.update_batch(next_states)",
-    "Learner.update_batch(rewards)",
-    "Learner.update_batch(terminals)",
-    "LearningRun.plot(metric)",
-    "LearningRun.plot(truth)",
-    "LearningRun.save(path)",
-    "Listed(clock)",
-    "MRP.from_outcomes(absorbing)",
-    "ParticleDP.cells(model)",
-    "Returns.columns(questions)",
-    "SketchBellman.coefficients(reward)",
-    "Solved.named(reason)",
-    "Solver.solve(system)",
-    "StochasticBrackets(mean_error)",
-    "Sweeps.solve(system)",
-    "TDMethod.learner(discount)",
-    "TDMethod.learner(model)",
-    "TDMethod.learner(start)",
-    "TDMethod.learner(step_size)",
-    "Traits.inverse(clusters)",
-    "Traits.invertible(clusters)",
-    "TwoGrid.solve(system)",
-    "ValueEstimates(values)",
-    "as_interval(functional)",
-    "as_interval(high)",
-    "as_interval(low)",
-    "check_weights(name)",
-    "distrl.models.load(path)",
-    "each(returns)",
-    "read_only(array)",
-    "state_index(batch_shape)",
-}
-
->>>>>>> dp
 
 def public_modules() -> list[ModuleType]:
     """The package and its modules, but for those with a part that begins with an underscore."""
