@@ -124,7 +124,7 @@ def private_accesses(root: pathlib.Path = ROOT) -> list[Place]:
 
 
 def back_doors(root: pathlib.Path = ROOT) -> list[Place]:
-    """Objects made without their constructor: `cls.__new__(cls)`; files of results restore theirs so, as pickle does."""
+    """Objects made without a constructor: `cls.__new__(cls)`; files of results restore theirs so, as pickle does."""
     return [
         Place(file, node.lineno, ast.unparse(node))
         for file, tree in sources(root)

@@ -258,10 +258,9 @@ class Estimate(SampledSolution[R]):
         ValueError, TypeError
             As `standard_error`, but for CVaR.
         """
-        chosen = self._states([state])
+        wanted, chosen = parse(functional, at, tail), self._states([state])
         first = self.linearised()
-        gradient = parse(functional, at, tail).gradient(first.returns, chosen, one_sided=True)
-        return first.influence(gradient, chosen)
+        return first.influence(wanted.gradient(first.returns, chosen, one_sided=True), chosen)
 
     def _states(self, states: ArrayLike | None) -> IntArray:
         everywhere = np.arange(self.model.n_states)

@@ -78,7 +78,7 @@ class SketchBellman:
             self._parts.append((rows, matrix, self.coefficients(float(reward)).T))
 
     def coefficients(self, reward: float, discount: float | None = None) -> FloatArray:
-        """(m, m) the Bellman coefficients B_r; the model's discount, or another one such as discount^n."""
+        """(m, m) the Bellman coefficients B_r of `reward`; the model's discount, or another such as discount^n."""
         g = self.model.discount if discount is None else discount
         return (self._inverse @ self.features(reward + g * self.grid.points, self.grid)).T
 

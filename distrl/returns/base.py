@@ -107,7 +107,7 @@ class Returns(ABC):
         raise NotKnown(f"{type(self).__name__} gives no law to mix; look at returns[state]")
 
     def columns(self, questions: Iterable[Question]) -> dict[str, FloatArray]:
-        """What a table shows of these laws: the label of each question that they answer, and their answer, batch."""
+        """What a table shows of these laws: the label of each of `questions` that they answer, and the answer."""
         found = {}
         for question in questions:
             with suppress(NotKnown):

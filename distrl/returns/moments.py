@@ -119,7 +119,7 @@ class MomentReturns(Returns):
 
 @dataclass(frozen=True)
 class ValueEstimates(Returns):
-    """Estimated means, shape (R, S), or (S,) of one learner, in units of reward: what `TD` knows of the returns."""
+    """What `TD` knows: the estimated means `values`, (R, S), or (S,) of one learner, in units of reward."""
 
     values: FloatArray
 

@@ -148,6 +148,7 @@ class SketchReturns(FiniteReturns):
 
     @cached_property
     def masses(self) -> FloatArray:
+        """Batch + (n,) the probabilities on the grid whose features come nearest to the embeddings."""
         from scipy.optimize import nnls  # slow to import
 
         table = self.features(self.grid.points, self.grid)

@@ -38,7 +38,8 @@ class StepSize(ABC):
     def robbins_monro(self) -> bool | None:
         """Whether sum a_k = inf and sum a_k^2 < inf: TD and categorical TD then converge almost surely.
 
-        The formula decides; None if there is none. Source for categorical TD: Rowland et al. 2018, Theorem 1.
+        It is decided from the formula; None if there is none. Source: Rowland et al. 2018, Theorem 1, for categorical
+        TD.
         """
 
     @property

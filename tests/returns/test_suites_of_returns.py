@@ -22,7 +22,8 @@ class TestCategorical(ReturnsLaws):
 
 class TestQuantile(ReturnsLaws):
     def returns(self) -> distrl.Returns:
-        return distrl.QuantileReturns(np.sort(np.random.default_rng(1).normal(size=(3, 11)), axis=1))
+        levels = (2.0 * np.arange(11) + 1.0) / 22.0
+        return distrl.QuantileReturns(levels, np.sort(np.random.default_rng(1).normal(size=(3, 11)), axis=1))
 
 
 class TestParticle(ReturnsLaws):

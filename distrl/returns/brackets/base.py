@@ -33,6 +33,8 @@ class BracketReturns(Returns, Enclosing):
     slack_lower, slack_upper : (S,)
         What iteration, clipping and floating point can have cost: in convex order, in the stop-loss transform at any
         point; in stochastic order, a shift of the law along the axis. Intervals include it.
+    mean, mean_error : (S,)
+        Of the true law, known exactly up to the error; as `mean()` gives it.
     least, most : (S,)
         Ends that no return goes beyond; infinite where none is known.
     """

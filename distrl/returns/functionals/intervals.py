@@ -34,7 +34,10 @@ def intersection(
 
 
 def as_interval(low: FloatArray, high: FloatArray, functional: Functional) -> FloatArray:
-    """The ends side by side. All that is known has its rounding counted, so that ends never cross."""
+    """The ends `low` and `high` of `functional` side by side.
+
+    All that is known has its rounding counted, so that ends never cross.
+    """
     low, high = np.broadcast_arrays(low, high)
     wrong = ~(low <= high)
     if wrong.any():
