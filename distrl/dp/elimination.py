@@ -11,7 +11,7 @@ from distrl._lazy import sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.theory import elimination_relative_error
 
-_DENSE = 150  # states up to which no order is looked for
+_DENSE_STATES = 150  # states up to which no order is looked for
 _SHARE = 3  # nor where a third of the entries is there
 
 
@@ -57,7 +57,7 @@ class Elimination:
         """
         n, e, order = matrix.shape[0], excess.copy(), np.arange(matrix.shape[0])
         safe = not _tiny(matrix.data, e)
-        if n <= _DENSE or _SHARE * matrix.nnz > n * n:
+        if n <= _DENSE_STATES or _SHARE * matrix.nnz > n * n:
             if n**3 // 300 > budget:
                 return None
             done, pivots, rest = 0, np.empty(n), matrix.toarray()

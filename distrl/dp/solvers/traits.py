@@ -33,7 +33,7 @@ NARROW_ENTRIES = 25_000_000
 _MOST_STATES = 32  # in a group on average; with twice as many BiCGSTAB alone is as fast at a horizon of 100
 _NEIGHBOURS = 12.0  # groups that a group leads to: more is a random graph, whose groups are no neighbourhoods
 _CLUSTER = 100  # states that a cluster must have on average for its own coarse vector to pay
-_DENSE = 150  # states up to which a dense array is quicker
+_DENSE_STATES = 150  # states up to which a dense array is quicker
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +148,6 @@ class Traits:
     def directed(self) -> float:
         """sum |P(x, y) - P(y, x)| over sum P(x, y) + P(y, x), x != y: 0 for walks both ways alike, 1 for one way."""
         # a dense array is quicker to make and to subtract from its transpose where there are few states
-        matrix = self.matrix.toarray() if self.matrix.shape[0] <= _DENSE else self.matrix
+        matrix = self.matrix.toarray() if self.matrix.shape[0] <= _DENSE_STATES else self.matrix
         total = 2.0 * float(matrix.sum() - matrix.diagonal().sum())
         return float(abs(matrix - matrix.T).sum()) / total if total > 0.0 else 0.0
