@@ -29,6 +29,7 @@ from distrl.returns.sketch import Features, Sigmoids, SketchReturns
 
 _TOL = 1e-10  # of features, which are of the order of 1
 _ROUNDING = 1e-14  # what a step moves a feature by rounding, for a well-conditioned regression
+_SLOWER = 10  # times the sweeps that a contraction by the discount would need, since the rate is not known
 _FAR = 1e8  # features beyond which the iteration has diverged
 
 
@@ -83,7 +84,8 @@ class SketchDP:
         tol = _TOL if call.tol is None else call.tol
         limit = call.max_iterations
         if limit is None:
-            limit = enough_sweeps(model.discount, float(certifier.linear.gains.max()), 1.0 / max(tol, _ROUNDING))
+            enough = enough_sweeps(model.discount, float(certifier.linear.gains.max()), 1.0 / max(tol, _ROUNDING))
+            limit = _SLOWER * enough
         middle = self.features(0.5 * (grid.low + grid.high), grid)
         embeddings = np.tile(middle, (model.n_states, 1))
         status, moved = Status.MAX_ITERATIONS, np.inf

@@ -87,7 +87,10 @@ class Sigmoids(Features):
 
 @dataclass(frozen=True)
 class Gaussians(Features):
-    """phi_i(z) = exp(-((z - z_i) / (width * spacing))^2 / 2).
+    """phi_i(z) = exp(-((z - z_i) / (width * spacing))^2 / 2) over the sum of all of them.
+
+    They add up to 1 everywhere, so that a sketch knows the whole mass of a law, and the sketch Bellman operator keeps
+    it: without the sum an error of the mass would grow from sweep to sweep.
 
     Parameters
     ----------
@@ -106,7 +109,8 @@ class Gaussians(Features):
         object.__setattr__(self, "width", _positive(self.width, "width"))
 
     def of_places(self, places: FloatArray, count: int) -> FloatArray:
-        return np.asarray(np.exp(-0.5 * ((places[..., None] - np.arange(count)) / self.width) ** 2))
+        bumps = np.exp(-0.5 * ((places[..., None] - np.arange(count)) / self.width) ** 2)
+        return np.asarray(bumps / bumps.sum(axis=-1, keepdims=True))
 
 
 def _positive(value: float, name: str) -> float:
