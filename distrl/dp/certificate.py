@@ -161,7 +161,7 @@ class ParticleCertifier:
 
     def certify(self, law: FiniteReturns) -> Certificate:
         """The certificate of the states' laws. Time: one merge, as an application, and two solves over states."""
-        values, weights = law.rows()
+        values, weights = _own_values(law)
         distance, slack = self.targets.distances(values, weights, values, weights)
         return _of_steps(self.linear.upper(distance), self.linear.upper(slack + self._unknown), self.claim)
 
@@ -170,7 +170,7 @@ class ParticleCertifier:
         law: FiniteReturns, below: FiniteReturns, targets: ParticleTargets, certificate: Certificate, model: MRP
     ) -> Certificate:
         """The certificate of laws of other sources, (state, action) pairs, whose targets are at `below`."""
-        distance, slack = targets.distances(*below.rows(), *law.rows())
+        distance, slack = targets.distances(*_own_values(below), *_own_values(law))
         if targets.table.known_defects is not None:
             slack = slack + targets.table.known_defects * diameter(model)
         onward = targets.table.continuation * targets.plan.discount
@@ -178,6 +178,12 @@ class ParticleCertifier:
             distance + onward @ certificate.rounding, slack + onward @ certificate.residual, certificate.claim
         )
         return replace(steps, of=certificate.of)
+
+
+def _own_values(law: FiniteReturns) -> tuple[FloatArray, FloatArray]:
+    """Values (S, n) and weights (1 or S, n): a row of values for each law, also where all laws share theirs."""
+    values, weights = law.rows()
+    return np.broadcast_to(values, (law.size, values.shape[1])), weights
 
 
 def _of_steps(step: FloatArray, floats: FloatArray, claim: str) -> Certificate:

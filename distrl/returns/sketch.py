@@ -63,7 +63,7 @@ class Indicators(Features):
 
 @dataclass(frozen=True)
 class Sigmoids(Features):
-    """phi_i(z) = 1 / (1 + exp(-slope (z - z_i) / spacing)).
+    """phi_i(z) = 1 / (1 + exp(-slope (z - z_i) / spacing)), but phi_1 = 1, by which a sketch knows the mass of a law.
 
     Parameters
     ----------
@@ -82,7 +82,9 @@ class Sigmoids(Features):
         object.__setattr__(self, "slope", _positive(self.slope, "slope"))
 
     def of_places(self, places: FloatArray, count: int) -> FloatArray:
-        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * self.slope * (places[..., None] - np.arange(count)))))
+        features = 0.5 * (1.0 + np.tanh(0.5 * self.slope * (places[..., None] - np.arange(count))))
+        features[..., 0] = 1.0
+        return np.asarray(features)
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Gaussians(Features):
     """phi_i(z) = exp(-((z - z_i) / (width * spacing))^2 / 2) over the sum of all of them.
 
     They add up to 1 everywhere, so that a sketch knows the whole mass of a law, and the sketch Bellman operator keeps
-    it: without the sum an error of the mass would grow from sweep to sweep.
+    it. Without that an error of the mass would grow from sweep to sweep.
 
     Parameters
     ----------
