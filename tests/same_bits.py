@@ -254,7 +254,8 @@ def estimated(record: Recorder) -> None:
             record.keep(where, make)
             for how in ("delta", "bootstrap", "finite-sample") if kept else ():
                 for functional, at in points.items():
-                    options = {"resamples": 12, "rng": 3} if how == "bootstrap" else {}
+                    # distances are simulated by the delta method too
+                    options = {} if how == "finite-sample" else {"resamples": 12, "rng": 3}
                     record.keep(
                         f"{where}/{how}/{functional}",
                         lambda e=kept[-1], f=functional, a=at, h=how, o=options: e.interval(f, a, method=h, **o),
