@@ -1,8 +1,9 @@
 """Whether this version is slower than another one: the same calls in turns, and an interval of the ratio.
 
-    python benchmarks/paired.py REF [--pairs 15] [--only TEXT]
+    python benchmarks/paired.py REF [--pairs 15] [--only TEXT] [--kernels FOLDER]
 
-Two processes are kept, one with the code of REF and one with this working tree's, each with kernels of its own. For
+Two processes are kept, one with the code of REF, a commit or the folder of a checkout, and one with this working
+tree's, each with kernels of its own, which FOLDER keeps for the next time that the same folders are compared. For
 every benchmark both run in turns, the order drawn anew for each pair, each time as often as fills a tenth of a second.
 Printed is the median over pairs of (seconds now) / (seconds before), and the 95% interval of that median from order
 statistics, which assumes nothing of the times' law. The exit status is 1 where an interval does not lie below 1.10.
@@ -192,6 +193,7 @@ def main() -> int:
     parser.add_argument("ref", nargs="?", default="HEAD")
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--only", default="", help="names that contain this text")
+    parser.add_argument("--kernels", type=pathlib.Path, help="where compiled kernels are kept")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.worker:
@@ -199,12 +201,15 @@ def main() -> int:
         return 0
     draw, slower = random.Random(0), []
     with tempfile.TemporaryDirectory() as base:
-        before, now = pathlib.Path(base, "before"), pathlib.Path(base, "now")
-        tree = pathlib.Path(base, "tree")
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tree)], check=True)
-        subprocess.run(["git", "checkout", "--quiet", chosen.ref], cwd=tree, check=True)
+        kernels = (chosen.kernels or pathlib.Path(base)).resolve()
+        before, now = kernels / "before", kernels / "now"
+        tree = pathlib.Path(chosen.ref).resolve()
+        if not tree.is_dir():
+            tree = pathlib.Path(base, "tree")
+            subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tree)], check=True)
+            subprocess.run(["git", "checkout", "--quiet", chosen.ref], cwd=tree, check=True)
         for folder in (before, now):
-            folder.mkdir()
+            folder.mkdir(parents=True, exist_ok=True)
         sides = Side(tree, before), Side(ROOT, now)
         names = [name for name in sides[1].names if chosen.only in name and name in sides[0].names]
         print(f"{'benchmark':36} {'before':>10} {'now/before':>10}   95% interval of the median, {chosen.pairs} pairs")
