@@ -47,8 +47,9 @@ class SketchTD(TDMethod[SketchReturns]):
     Notes
     -----
     Time O(m^2) a renewal, in NumPy: a few microseconds where states are renewed one at a time, much less with
-    synchronous sampling. Memory 8 S m bytes a replication, and 8 S m^2 for a synchronous update. Rewards may have any
-    law, they are drawn. Steps must be at most 1.
+    synchronous sampling. `LearningRun.values` are means of imputed laws: a least-squares problem of O(m^3) at most for
+    each state, replication and record. Memory 8 S m bytes a replication, and 8 S m^2 for a synchronous update. Rewards
+    may have any law, they are drawn. Steps must be at most 1.
     """
 
     features: Features = field(default_factory=Sigmoids)

@@ -1,12 +1,16 @@
 """Sketches: hats against categorical DP, indicators against a dense rounding down, smooth ones by their certificate."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from scipy import stats
 
 import distrl
+from distrl.dp.certificate import ParticleCertifier
 from distrl.dp.sketch import SketchDP
 from distrl.operators import CategoricalBellman
+from distrl.operators.particle_targets import ParticleTargets
 from distrl.operators.sketch import SketchBellman
 from distrl.returns.sketch import Features, Gaussians, Hats, Indicators, Sigmoids, SketchReturns
 from tests.oracles import rows_of
@@ -86,6 +90,15 @@ def test_learning_with_hats_is_categorical_td() -> None:
         np.testing.assert_allclose(sketch.final.embeddings, plain.final.probs, rtol=0, atol=1e-12)
 
 
+def test_laws_that_share_their_values_have_the_certificate_of_laws_that_do_not() -> None:
+    model = MODELS["garnet"]
+    grid = distrl.Grid.covering(model, 15)
+    shared = distrl.CategoricalReturns(grid, np.random.default_rng(5).dirichlet(np.ones(15), size=model.n_states))
+    own = distrl.ParticleReturns(np.tile(grid.points, (model.n_states, 1)), shared.probs)
+    certifier = ParticleCertifier(model, ParticleTargets(model.outcomes, model.discount))
+    np.testing.assert_array_equal(certifier.certify(shared).w1, certifier.certify(own).w1)
+
+
 def test_what_cannot_be_sketched_is_refused_by_name() -> None:
     model = distrl.MRP([[1.0, 0.0], [0.0, 1.0]], [0.0, stats.norm(0, 1)], 0.5)
     with pytest.raises(ValueError, match="state 1 has infinitely many values"):
@@ -98,12 +111,25 @@ def test_what_cannot_be_sketched_is_refused_by_name() -> None:
         SketchReturns(Hats(), distrl.Grid(0.0, 1.0, 21), np.zeros((2, 4)))
 
 
+@dataclass(frozen=True)
+class Bare(Features):
+    """Bumps that do not add up to a constant: nothing then holds the mass, which grows by a factor a sweep."""
+
+    def of_places(self, places: np.ndarray, count: int) -> np.ndarray:
+        return np.exp(-0.5 * ((places[..., None] - np.arange(count)) / 0.8) ** 2)
+
+
 def test_an_iteration_that_diverges_says_so() -> None:
-    """Wide Gaussians span almost the same functions: the regression amplifies rounding."""
-    model = distrl.environments.two_state(discount=0.97)
-    solution = distrl.evaluate(model, SketchDP(Gaussians(4.0), 31), throw=False)
-    assert solution.converged or solution.status in (distrl.Status.STALLED, distrl.Status.MAX_ITERATIONS)
+    model, grid = distrl.environments.bernoulli(), distrl.Grid(0.0, 2.0, 41)
+    operator = SketchBellman(model, Bare(), grid)
+    mean = 0.5 * (operator.coefficients(0.0) + operator.coefficients(1.0))
+    assert max(abs(np.linalg.eigvals(mean))) > 1.0
+    solution = distrl.evaluate(model, SketchDP(Bare(), grid=grid), throw=False)
+    assert not solution.converged
+    assert solution.status in (distrl.Status.STALLED, distrl.Status.MAX_ITERATIONS)
     assert np.isfinite(solution.values).all()
+    with pytest.raises(distrl.ConvergenceError):
+        distrl.evaluate(model, SketchDP(Bare(), grid=grid))
 
 
 def test_a_learner_may_have_rewards_with_a_density() -> None:
