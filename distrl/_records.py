@@ -25,7 +25,6 @@ from distrl.models.laws import FiniteLaw, LatticeLaw, Law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.storage import build, describe, fields_of, frozen_law
-from distrl.returns.base import Returns
 
 _RECORD = "distrl result"
 _VERSION = 1
@@ -143,7 +142,7 @@ def _state(thing: Any) -> dict[str, Any]:
         return {field.name: getattr(thing, field.name) for field in dataclasses.fields(kind) if field.init}
     if hasattr(kind, "_fields"):
         return dict(thing._asdict())
-    given = ("names",) if isinstance(thing, Returns) else ()  # by the result that holds the laws, from its model
+    given = getattr(kind, "given_by_holder", ())  # anew when the holder is read
     return {name: value for name, value in vars(thing).items() if name not in given and not _computed(kind, name)}
 
 

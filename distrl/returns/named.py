@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from copy import copy
-from typing import Self
+from typing import ClassVar, Self
 
 from distrl.returns.arrays import StateIndex
 
@@ -10,6 +10,8 @@ from distrl.returns.arrays import StateIndex
 class Named:
     """What return laws know of the names of their states; positions are used everywhere but in `at`."""
 
+    #: Fields that the holder of these laws gives them, from its model; files leave them out.
+    given_by_holder: ClassVar[tuple[str, ...]] = ("names",)
     #: The names of the entries of the first axis, None where they are the positions themselves.
     names: Sequence[Hashable] | None = None
 
