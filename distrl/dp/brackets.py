@@ -25,10 +25,11 @@ from distrl._tolerances import EPS
 from distrl._validation import real_number, whole_number
 from distrl.dp.bracketing import convex_around
 from distrl.dp.call import Call
-from distrl.dp.categorical import OnGrid, check_atoms_and_grid, solution_of
+from distrl.dp.categorical import solution_of
 from distrl.dp.certificate import Certificate, float_slack
 from distrl.dp.fixed_point import arrays_needed, fixed_point
 from distrl.dp.moment_systems import enclosed_mean
+from distrl.dp.on_grid import OnGrid, check_atoms_and_grid
 from distrl.dp.problem import Problem
 from distrl.dp.refine import Goal, enough_atoms, solve_to_goal
 from distrl.dp.rounding import clipping_at_the_ends, far_mass, resolution_of, rounded_sweeps

@@ -48,14 +48,23 @@ class Solution(Result[R]):
             raise ValueError("action returns need an MDP and a policy; this solution is of an MRP")
         if self.certificate is None:
             raise ValueError(f"action returns need a categorical or quantile solution; {self.method!r} gives none")
-        return action_level(self.returns, StateLevel(self.certificate, self.model, self.mdp, self.method))
+        if self.stages is None:
+            return action_level(self.returns, StateLevel(self.certificate, self.model, self.mdp, self.method))
+        if self.later is None:
+            raise ValueError(
+                "action returns need the laws after the first step: a horizon of at least 1, all of whose steps were "
+                f"made, and a method that keeps them; {self.method!r} gives none here"
+            )
+        below = StateLevel(self.later.certificate, self.model, self.mdp, self.method, self.stages)
+        return action_level(self.later.returns, below)
 
     @property
     def action_returns(self) -> Returns:
         """The law of every (state, action): batch shape (S, A), one application away from `returns`.
 
-        `action_returns.mean()` is (S, A), `action_returns[s, a]` one law. `action_certificate` bounds its error. Where
-        not every state has every action, the batch shape is (pairs,), in the order of `mdp.pairs`.
+        `action_returns.mean()` is (S, A), `action_returns[s, a]` one law; with a horizon the action is the first
+        step's. `action_certificate` bounds the error. Where not every state has every action, the batch shape is
+        (pairs,), in the order of `mdp.pairs`.
         """
         return self._action_level[0]
 
