@@ -208,6 +208,15 @@ def merged_of_steps(
     return walk(stages, call, ParticleLayer(0, values, weights, nothing, nothing, nothing, floats), back)
 
 
+def around_atoms(grid: Grid) -> Grid:
+    """The grid moved down by half a cell: each of its cells has an atom of `grid` in the middle.
+
+    Returns that lie on atoms then keep a cell to themselves, however their sums are rounded.
+    """
+    half = 0.5 * grid.spacing
+    return Grid(grid.low - half, grid.high - half, grid.atoms)
+
+
 def as_particles(layer: ParticleLayer, grid: Grid | None = None) -> ParticleReturns:
     """The laws of a layer; those of merged particles are in units of the grid."""
     values = layer.values if grid is None else grid.low + grid.spacing * layer.values

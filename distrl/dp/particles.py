@@ -24,7 +24,7 @@ from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate
 from distrl.dp.certified_moments import certified_moments
 from distrl.dp.enclosure import CertifiedMoments
-from distrl.dp.horizon_particles import MARTINGALE, as_particles, left_of, merged_of_steps
+from distrl.dp.horizon_particles import MARTINGALE, around_atoms, as_particles, left_of, merged_of_steps
 from distrl.dp.horizon_walk import ended, steps_in_words
 from distrl.dp.merging import MergeSlack, merged_sweeps
 from distrl.dp.on_grid import OnGrid, check_atoms_and_grid
@@ -118,7 +118,7 @@ class ParticleDP(OnGrid):
         """
         if self.sweeps is not None:
             raise ValueError("with a horizon there is one sweep for each step; leave sweeps out")
-        grid = self._grid_of_steps(stages)
+        grid = around_atoms(self._grid_of_steps(stages)) if self.grid is None else self.grid
         walked = merged_of_steps(stages, grid, call)
         status, tol = ended(stages, call, walked.done)
         return Solution.of(

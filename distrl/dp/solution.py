@@ -14,6 +14,7 @@ from distrl._validation import FloatArray
 from distrl.dp import text
 from distrl.dp.action_level import StateLevel, action_level
 from distrl.dp.certificate import Certificate
+from distrl.dp.horizon_knowledge import HorizonKnowledge
 from distrl.dp.knowledge import Knowledge
 from distrl.dp.result import R, Result
 from distrl.dp.saving import save_record, save_table
@@ -92,6 +93,8 @@ class Solution(Result[R]):
 
     @cached_property
     def _known(self) -> Knowledge:
+        if self.stages is not None:
+            return HorizonKnowledge(self.stages, self.returns, self.certificate, self.method)
         return Knowledge(self.model, self.returns, self.certificate, self.method, self._knows_model)
 
     @property
@@ -222,7 +225,8 @@ class Solution(Result[R]):
         """What a person wants to read: how it ended, the bound and the law it is to, and a risk table of the first
         states (or `states`), every number with its interval and no digit that the interval does not allow."""
         shown = self._shown(states)
-        lines = [f"{self.method!r} on {self.model!r}", self.status.value]
+        steps = "" if self.stages is None else f", a horizon of {self.stages.horizon}"
+        lines = [f"{self.method!r} on {self.model!r}{steps}", self.status.value]
         lines.append(f"solver {self.solver}: {self.iterations} applications, {self.elapsed:.3g} s ({self.reason})")
         if self.compiled > 0.0:
             lines.append(f"and {self.compiled:.2g} s to compile, once")
