@@ -32,11 +32,15 @@ _VERSION = 1
 _MODEL = ("outcomes", "discount", "initial", "layout", "states", "actions", "choices")
 #: Where the classes are that results are made of.
 _MODULES = (
-    *(f"dp.{name}" for name in ("brackets", "categorical", "certificate", "expectile", "moments", "monte_carlo")),
-    *(f"dp.{name}" for name in ("particles", "quantile", "sketch", "solution", "status")),
+    *(f"dp.{name}" for name in ("brackets", "categorical", "categorical_sweeps", "certificate", "expectile")),
+    *(f"dp.{name}" for name in ("moments", "monte_carlo", "particles", "quantile", "result", "sketch")),
+    *(f"dp.{name}" for name in ("solution", "status")),
     *(f"dp.solvers.{name}" for name in ("banded", "direct", "gauss_seidel", "krylov", "sweeps")),
     "generative.result",
-    *(f"models.{name}" for name in ("empirical", "generative", "mdp", "mrp", "outcomes", "samples")),
+    *(
+        f"models.{name}"
+        for name in ("empirical", "generative", "mdp", "mrp", "outcomes", "process", "samples", "stages")
+    ),
     *(f"returns.brackets.{name}" for name in ("convex", "stochastic")),
     *(f"returns.functionals.{name}" for name in ("averages", "levels", "points")),
     *(f"returns.{name}" for name in ("categorical", "expectile", "finite", "grid", "moments", "quantile", "sketch")),

@@ -49,6 +49,34 @@ def merge_sweep(
 
 
 @kernel
+def _cell(at: float, cells: int) -> int:
+    return int(min(max(np.floor(at), -1.0), float(cells - 2))) + 1
+
+
+@kernel
+def merged_variance(positions: FloatArray, weights: FloatArray, plan: Any, means: FloatArray, out: FloatArray) -> None:
+    """(S,) the variance that merging takes: the squared distances of particles from the `means` (S, m + 1) of their
+    cells, which `merge_sweep` gave for the same particles, weighted."""
+    cells = weights.shape[1]
+    for x in range(out.shape[0]):
+        total = 0.0
+        for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
+            for k in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
+                successor, probability = plan.successor[k], plan.successor_prob[k]
+                for read in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
+                    at, weight = plan.read_at[read], probability * plan.read_prob[read]
+                    for c in range(cells):
+                        if weights[successor, c] > 0.0:
+                            place = at + plan.discount * positions[successor, c]
+                            gap = place - means[x, _cell(place, cells)]
+                            total += weight * weights[successor, c] * gap * gap
+        for k in range(plan.end_ptr[x], plan.end_ptr[x + 1]):
+            gap = plan.end_at[k] - means[x, _cell(plan.end_at[k], cells)]
+            total += plan.end_prob[k] * gap * gap
+        out[x] = total
+
+
+@kernel
 def _round(at: float, mass: float, upwards: bool, slack: float, out: FloatArray) -> None:
     place = np.ceil(at - slack) if upwards else np.floor(at + slack)
     out[int(min(max(place, 0.0), float(len(out) - 1)))] += mass

@@ -2,12 +2,13 @@
 
 from distrl.dp.brackets import Brackets
 from distrl.dp.call import Call
-from distrl.dp.categorical import CategoricalDP, CategoricalFixedPoint
+from distrl.dp.categorical import CategoricalFixedPoint
+from distrl.dp.categorical_sweeps import CategoricalDP
 from distrl.dp.certificate import Certificate
 from distrl.dp.errors import ConvergenceError, EvaluationInterrupted
 from distrl.dp.evaluate import evaluate
 from distrl.dp.expectile import ExpectileDP
-from distrl.dp.method import Method
+from distrl.dp.method import HorizonMethod, Method
 from distrl.dp.moments import Moments
 from distrl.dp.monte_carlo import MonteCarlo, cdf_band
 from distrl.dp.particles import ParticleDP
@@ -25,6 +26,7 @@ __all__ = [
     "ConvergenceError",
     "EvaluationInterrupted",
     "ExpectileDP",
+    "HorizonMethod",
     "Method",
     "Moments",
     "MonteCarlo",

@@ -11,8 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from distrl.dp.certificate import Certificate, Certifier, ParticleCertifier
+from distrl.dp.scales import diameter
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.models.stages import Stages
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.quantile import QuantileBellman
 from distrl.returns.base import Returns
@@ -21,12 +23,21 @@ from distrl.returns.quantile import QuantileReturns
 
 
 class StateLevel(NamedTuple):
-    """What is known at the states: their certificate, their model, and the decision process and method behind it."""
+    """What is known at the states: their certificate, their model, and the decision process and method behind it.
+
+    With a horizon the states are those after the first step, and `stages` says what the steps are.
+    """
 
     certificate: Certificate
     model: MRP
     mdp: MDP
     method: object
+    stages: Stages | None = None
+
+    @property
+    def apart(self) -> float:
+        """How far two outcomes can be from each other: see `diameter`."""
+        return diameter(self.model) if self.stages is None else 2.0 * self.stages.reach(self.stages.horizon)
 
 
 @singledispatch
@@ -58,5 +69,6 @@ def _(returns: QuantileReturns, below: StateLevel) -> tuple[Returns, Certificate
     flat = getattr(below.method, "flat", 0.0)  # which end of a flat region of a target's CDF the method takes
     operator = QuantileBellman.for_table(mdp.outcomes.whole, mdp.discount, m, flat)
     image = operator(returns)
-    certificate = ParticleCertifier.certify_sources(image, returns, operator.targets, below.certificate, below.model)
+    apart = 0.0 if operator.targets.table.known_defects is None else below.apart
+    certificate = ParticleCertifier.certify_sources(image, returns, operator.targets, below.certificate, apart)
     return QuantileReturns.trusted(image.values.reshape(*mdp.choices.shape, m)), certificate

@@ -15,6 +15,7 @@ valid. Floating point, clipping and what iteration left are counted in the ends 
 Sources: Shaked and Shanthikumar 2007, "Stochastic Orders"; the brackets are this library's.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,10 +26,14 @@ from distrl._tolerances import EPS
 from distrl._validation import real_number, whole_number
 from distrl.dp.bracketing import convex_around
 from distrl.dp.call import Call
-from distrl.dp.categorical import OnGrid, check_atoms_and_grid, solution_of
+from distrl.dp.categorical import solution_of
 from distrl.dp.certificate import Certificate, float_slack
 from distrl.dp.fixed_point import arrays_needed, fixed_point
+from distrl.dp.horizon_brackets import convex_of_steps, stochastic_of_steps
+from distrl.dp.horizon_grid import Span
+from distrl.dp.horizon_walk import steps_in_words
 from distrl.dp.moment_systems import enclosed_mean
+from distrl.dp.on_grid import OnGrid, check_atoms_and_grid
 from distrl.dp.problem import Problem
 from distrl.dp.refine import Goal, enough_atoms, solve_to_goal
 from distrl.dp.rounding import clipping_at_the_ends, far_mass, resolution_of, rounded_sweeps
@@ -36,6 +41,7 @@ from distrl.dp.scales import unknown_mass
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
+from distrl.models.stages import Stages
 from distrl.returns.brackets import BracketReturns, StochasticBrackets
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals import CDF, Functional, Quantile, Variance, parse
@@ -139,9 +145,7 @@ class Brackets(OnGrid):
         def solve(grid: Grid) -> _Enclosed:
             return replace(self, grid=grid)._enclose(model, call)
 
-        at = "" if asked.points is None else f" at {asked.single():g}"
-        linear = self.order == "stochastic" or isinstance(asked, CDF | Quantile)
-        goal = Goal(f"target_width={width:g} of {asked.name}{at}", width, worst, order=1 if linear else 2)
+        goal = self._goal(asked, width, worst)
         interval = Grid.covering(model, 2) if self.grid is None else self.grid
         first, g = self.atoms, model.discount
         if g < 1.0:  # shifts of spacing / (1 - g), or an added variance of spacing^2 / (4 (1 - g^2)), over the width
@@ -151,6 +155,11 @@ class Brackets(OnGrid):
         found, how = solve_to_goal(model, interval, first, goal, solve, partial(arrays_needed, "auto"))
         solution = found.solution
         return replace(solution, reason=f"{solution.reason}; {how}", method=self, elapsed=call.elapsed)
+
+    def _goal(self, asked: Functional, width: float, worst: "Callable[[_Enclosed], float]") -> "Goal[_Enclosed]":
+        at = "" if asked.points is None else f" at {asked.single():g}"
+        linear = self.order == "stochastic" or isinstance(asked, CDF | Quantile)
+        return Goal(f"target_width={width:g} of {asked.name}{at}", width, worst, order=1 if linear else 2)
 
     def _enclose(self, model: MRP, call: Call) -> "_Enclosed":
         return self._convex(model, call) if self.order == "convex" else self._stochastic(model, call)
@@ -176,7 +185,7 @@ class Brackets(OnGrid):
                 f"stochastic-order brackets need a grid that clips nothing, but outcomes of state {state} leave "
                 f"[{grid.low:g}, {grid.high:g}]; use Grid.covering, or order='convex'"
             )
-        near = resolution_of(problem)  # a mass within this of an atom is taken to be on it
+        near = resolution_of(operator, grid)  # a mass within this of an atom is taken to be on it
         below, last_below = rounded_sweeps(problem, False, near, self.sweeps, call)
         above, last_above = rounded_sweeps(problem, True, near, self.sweeps, call)
         moved = max(last_below, last_above)
@@ -213,6 +222,52 @@ class Brackets(OnGrid):
             reason="rounding down and up, valid at every sweep",
         )
         return _Enclosed(solution, returns)
+
+    def solve_horizon(self, stages: Stages, call: Call) -> Solution[BracketReturns]:
+        """Brackets of the laws of H steps; `sweeps` is not to be given. See `HorizonMethod`."""
+        if self.sweeps is not None:
+            raise ValueError("with a horizon there is one sweep for each step; leave sweeps out")
+        span = Span.of(stages)
+        if self.target_width is None or self.functional is None:
+            return self._enclose_steps(span, span.grid(self.atoms) if self.grid is None else self.grid, call).solution
+        asked, width = self._question, self.target_width
+
+        def worst(enclosed: _Enclosed) -> float:
+            return float(np.diff(enclosed.laws.interval(asked)).max())
+
+        def solve(grid: Grid) -> _Enclosed:
+            return self._enclose_steps(span, span.grid(grid.atoms) if self.grid is None else grid, call)
+
+        goal = self._goal(asked, width, worst)
+        interval = span.grid(self.atoms) if self.grid is None else self.grid
+        found, how = solve_to_goal(stages.process(0), interval, self.atoms, goal, solve, lambda n, m: 6.0)
+        return replace(found.solution, reason=f"{found.solution.reason}; {how}", elapsed=call.elapsed)
+
+    def _enclose_steps(self, span: Span, grid: Grid, call: Call) -> "_Enclosed":
+        stages = span.stages
+        laws: BracketReturns
+        if self.order == "convex":
+            convex = convex_of_steps(stages, span.facts, grid, call)
+            laws, certificate, status, tol = convex.laws, convex.upper.certificate, convex.status, convex.upper.tol
+            bounds, reason = certificate.residual, convex.upper.reason
+        else:
+            rounded = stochastic_of_steps(stages, span, grid, call)
+            laws, certificate, status, tol = rounded.laws, rounded.certificate, rounded.status, rounded.tol
+            bounds, reason = certificate.w1, f"{steps_in_words(stages, rounded.done)}, rounding down and up"
+        solution = Solution.of(
+            laws,
+            stages.process(0),
+            self,
+            call,
+            status=status,
+            certificate=certificate,
+            bounds=bounds,
+            clipped_mass=float(certificate.clipped_mass.max()),
+            tol=tol,
+            solver="steps",
+            reason=reason,
+        )
+        return _Enclosed(solution, laws)
 
 
 class _Enclosed(NamedTuple):

@@ -21,24 +21,24 @@ Learning with a Generative Model", which solves the linear system directly).
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, Self
+from typing import Self
 
-import numpy as np
-
-from distrl._memory import check_memory
 from distrl._threads import check_threads
-from distrl._validation import FloatArray, real_number, whole_number
+from distrl._validation import real_number
 from distrl.dp.call import Call
 from distrl.dp.fixed_point import SOLVERS, arrays_needed, fixed_point
+from distrl.dp.horizon_categorical import GridSearch
+from distrl.dp.horizon_categorical import Reached as ReachedBySteps
 from distrl.dp.method import Method
-from distrl.dp.problem import Problem, Reached, dirac_start
+from distrl.dp.on_grid import check_atoms_and_grid
+from distrl.dp.problem import Reached
 from distrl.dp.refine import Goal, enough_atoms, solve_to_goal
 from distrl.dp.resolution import MOST, PILOT, SHARE, Resolution
 from distrl.dp.solution import Solution
-from distrl.dp.solvers.base import Solved, Solver
+from distrl.dp.solvers.base import Solver
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
-from distrl.operators.system import System
+from distrl.models.stages import Stages
 from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.grid import Grid
@@ -149,6 +149,11 @@ class CategoricalFixedPoint:
             reached = self._to_spread(model, call)
         return solution_of(reached, model, self, call)
 
+    def solve_horizon(self, stages: Stages, call: Call) -> Solution[CategoricalReturns]:
+        """The laws of H steps, by as many applications; `solver` has nothing to solve. See `HorizonMethod`."""
+        search = GridSearch(self.atoms, self.grid, self.interval, self.target_w1, self.threads)
+        return solution_of_steps(search.reached(stages, call), stages, self, call)
+
     def _on(self, model: MRP, grid: Grid, call: Call) -> Reached:
         return fixed_point(model, grid, call, self.solver, self.threads)
 
@@ -209,91 +214,21 @@ def solution_of(reached: Reached, model: MRP, method: Method[Returns], call: Cal
     )
 
 
-class OnGrid:
-    """What methods with options `atoms` and `grid` share."""
-
-    atoms: int
-    grid: Grid | None
-
-    def on_interval(self, low: float, high: float) -> Self:
-        """The same method on a grid from `low` to `high`, widened where that is one point."""
-        return replace(self, grid=Grid.spanning(low, high, self.atoms))  # type: ignore[type-var]
-
-    def _grid_for(self, model: MRP) -> Grid:
-        return Grid.covering(model, self.atoms) if self.grid is None else self.grid
-
-
-@dataclass(frozen=True)
-class CategoricalDP(OnGrid):
-    """`sweeps` applications of the categorical Bellman operator to a Dirac at the grid's middle, history kept.
-
-    Parameters
-    ----------
-    atoms : int
-        Number of atoms m, if no grid is given.
-    sweeps : int
-        How many applications are made, whatever is left of the error.
-    grid : Grid, optional
-        By default `Grid.covering(model, atoms)`, on which nothing is clipped.
-
-    Raises
-    ------
-    ValueError
-        If an option is out of range. From `evaluate`: if the iterates do not fit in memory, or the returns have no
-        bounds and no grid is given.
-    TypeError
-        If `grid` is no Grid.
-
-    Notes
-    -----
-    `Solution.history.probs` is (sweeps + 1, S, m), the start first, and `.residuals` (sweeps,) the sup-W1 size of each
-    step. Memory 8 * sweeps * S * m bytes. Each iterate's error is at most discount^k times the first plus the
-    certificate's rounding part. Source: Rowland et al. 2018; Bellemare, Dabney, Rowland 2023.
-    """
-
-    atoms: int = 201
-    sweeps: int = 100
-    grid: Grid | None = None
-
-    def __post_init__(self) -> None:
-        check_atoms_and_grid(self)
-        object.__setattr__(self, "sweeps", whole_number(self.sweeps, "sweeps", low=0))
-
-    def solve(self, model: MRP, call: Call) -> Solution[CategoricalReturns]:
-        """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
-        grid = self._grid_for(model)
-        check_memory(model.n_states, grid.atoms, 2.0 * (self.sweeps + 1), "use fewer atoms or sweeps")
-        problem = Problem.of(model, grid, call)
-        cdf = dirac_start(problem)
-        system = System.whole(problem.operator, None)
-        history = np.empty((self.sweeps + 1, *cdf.shape))
-        residuals = np.empty(self.sweeps)
-        history[0] = cdf
-        done = 0
-        with call.interruptible():
-            while done < self.sweeps:
-                residual = system.apply(history[done], history[done + 1])
-                residuals[done] = problem.grid.spacing * residual
-                done += 1
-                call.count()
-                call.advance(done / self.sweeps, float(residuals[done - 1]) * problem.gain)
-        status = Status.INTERRUPTED if call.interrupted else Status.SWEEPS_DONE
-        kept = history[: done + 1]
-        probs = np.diff(kept, axis=2, prepend=0.0)
-        reached = problem.reached(Solved(kept[-1], status, "sweeps", f"{done} sweeps asked for"), call)
-        return replace(solution_of(reached, model, self, call), history=History(probs, residuals[:done]))
-
-
-class History(NamedTuple):
-    """Iterates (k + 1, S, m), the start first, and the sup-W1 sizes (k,) of the steps between them."""
-
-    probs: FloatArray
-    residuals: FloatArray
-
-
-def check_atoms_and_grid(method: OnGrid | CategoricalFixedPoint, free: bool = False) -> None:
-    """The options that categorical methods share; `free` if the number of atoms may be left open."""
-    if method.atoms is not None or not free:
-        object.__setattr__(method, "atoms", whole_number(method.atoms, "atoms", low=2))
-    if method.grid is not None and not isinstance(method.grid, Grid):
-        raise TypeError(f"grid must be a distrl.Grid or None, got {method.grid!r}")
+def solution_of_steps(
+    reached: ReachedBySteps, stages: Stages, method: Method[Returns], call: Call
+) -> Solution[CategoricalReturns]:
+    """The `Solution` that laws of H steps on a grid are."""
+    return Solution.of(
+        reached.returns,
+        stages.process(0),
+        method,
+        call,
+        status=reached.status,
+        certificate=reached.certificate,
+        bounds=reached.certificate.residual,
+        clipped_mass=float(reached.certificate.clipped_mass.max()),
+        tol=reached.tol,
+        solver="steps",
+        reason=reached.reason,
+        later=reached.later,
+    )

@@ -20,7 +20,7 @@ import numpy as np
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.dp.resolvent import Resolvent
-from distrl.dp.scales import diameter, unknown_mass
+from distrl.dp.scales import unknown_mass
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.categorical import Application, CategoricalBellman
@@ -167,15 +167,21 @@ class ParticleCertifier:
 
     @staticmethod
     def certify_sources(
-        law: FiniteReturns, below: FiniteReturns, targets: ParticleTargets, certificate: Certificate, model: MRP
+        law: FiniteReturns, below: FiniteReturns, targets: ParticleTargets, certificate: Certificate, apart: float
     ) -> Certificate:
-        """The certificate of laws of other sources, (state, action) pairs, whose targets are at `below`."""
+        """The certificate of laws of other sources, (state, action) pairs, whose targets are at `below`.
+
+        `apart` is how far two outcomes can be from each other, for mass of which nothing is known: `diameter`.
+        """
         distance, slack = targets.distances(*_own_values(below), *_own_values(law))
         if targets.table.known_defects is not None:
-            slack = slack + targets.table.known_defects * diameter(model)
+            slack = slack + targets.table.known_defects * apart
         onward = targets.table.continuation * targets.plan.discount
+        room = 1.0 + (np.diff(targets.table.indptr) + 4.0) * EPS  # what the sums may round by
         steps = _of_steps(
-            distance + onward @ certificate.rounding, slack + onward @ certificate.residual, certificate.claim
+            (distance + onward @ certificate.rounding) * room,
+            (slack + onward @ certificate.residual) * room,
+            certificate.claim,
         )
         return replace(steps, of=certificate.of)
 

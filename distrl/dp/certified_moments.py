@@ -26,7 +26,7 @@ def certified_moments(model: MRP) -> CertifiedMoments:
     linear = Resolvent.of(model)
     square = linear if g == 1.0 else Resolvent.of(model, power=2)
     mean, error = enclosed_mean(model, linear)
-    blur, blurred = _law_blur(model)
+    blur, blurred = law_blur(model)
     own = np.array([0.0, *(law.variance for law in table.reward_laws)])[table.laws + 1]
     heavy = _sums(np.where(np.isfinite(own), 0.0, 1.0), sources, n) > 0.0
     if heavy.any():
@@ -76,7 +76,7 @@ def _sums(values: FloatArray, sources: IntArray, n: int) -> FloatArray:
     return np.asarray(np.bincount(sources, weights=values, minlength=n), dtype=np.float64)
 
 
-def _law_blur(model: MRP) -> tuple[FloatArray, FloatArray]:
+def law_blur(model: MRP) -> tuple[FloatArray, FloatArray]:
     """(rows,) how far a reward law's stated mean, and its variance, may be off."""
     table = model.outcomes
     means, variances = [0.0], [0.0]

@@ -17,7 +17,8 @@ At discount 1, u(x) = E exp(b G(x)) solves a linear system u = A u + c whose mat
 iff its spectral radius is below 1, which a vector v > 0 with A v < v proves, and then a supersolution is an upper end.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,11 +27,15 @@ from distrl._tolerances import EPS, TINY
 from distrl._validation import FloatArray
 from distrl.dp.enclosure import CertifiedMoments
 from distrl.dp.exponents import EnclosedExponent, bennett, log_mean_exp
+from distrl.dp.horizon_walk import ForProcess
 from distrl.models.mrp import MRP
+from distrl.models.stages import Stages
 from distrl.returns.arrays import StateIndex
 from distrl.returns.functionals import Enclosing, Ends, EntropicRisk
 
 _WORK = 5e7  # outcomes that are passed over, all steps together
+_WORK_OF_STEPS = 5e8  # the same of the steps of a horizon
+_NO_BETA = 1e-290  # a smaller one is none: the risk is the mean up to less than float64 can tell
 _OVERHEAD = 2000  # outcomes that a pass costs anyhow
 _LONGEST = 10_000  # steps up to which a longest episode is looked for
 _NEAR = 200  # steps of the recursion that bring the scale of the undiscounted system near the answer
@@ -73,6 +78,45 @@ def entropic_ends(model: MRP, functional: EntropicRisk, moments: CertifiedMoment
     return EntropicEnds(np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high))
 
 
+def entropic_of_steps(stages: Stages, functional: EntropicRisk, moments: CertifiedMoments) -> EntropicEnds:
+    """The same of returns of H steps, whose recursion has an end: h = 0 after the last one.
+
+    Where that is too much work, what mean, variance and range of H steps say, `moments`.
+    """
+    steps_of = ForProcess(_Steps)
+    outcomes = max(len(model.outcomes.probs) for model in stages.models)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+        ends = []
+        for beta in map(float, np.atleast_1d(functional.points)):
+            if beta == 0.0:
+                ends.append(moments.mean_ends())
+            elif (outcomes + _OVERHEAD) * stages.horizon > _WORK_OF_STEPS:
+                ends.append(_bounded_ends(beta, moments))
+            else:
+                low = high = np.zeros(stages.n_states)
+                for step in range(stages.horizon - 1, -1, -1):
+                    b = math.copysign(max(abs(beta) * stages.discount**step, _NO_BETA), beta)
+                    low, high = steps_of(stages.process(step)).back(b, low, high)
+                ends.append(_with_jensen(beta, low, high, moments))
+    low, high = (np.stack(side, axis=-1) for side in zip(*ends, strict=True))
+    return EntropicEnds(np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high))
+
+
+def _bounded_ends(beta: float, moments: CertifiedMoments) -> Ends:
+    """Ends from mean, variance and range alone; infinite on a side that has no end."""
+    bounded = np.isfinite(moments.low) & np.isfinite(moments.high)
+    sides = (np.where(bounded, end, 0.0) for end in (moments.low, moments.high))
+    low, high = _far_ends(None, beta, replace(moments, low=next(sides), high=next(sides)))
+    low, high = np.where(bounded, low, -np.inf), np.where(bounded, high, np.inf)
+    return _with_jensen(beta, low, high, moments)
+
+
+def _with_jensen(beta: float, low: FloatArray, high: FloatArray, moments: CertifiedMoments) -> Ends:
+    low, high = low - TINY, high + TINY  # products of numbers that are no normal floats lose digits absolutely
+    mean_low, mean_high = moments.mean_ends()
+    return (np.maximum(low, mean_low), high) if beta > 0.0 else (low, np.minimum(high, mean_high))
+
+
 def _at(steps: "_Steps", beta: float, moments: CertifiedMoments) -> Ends:
     if beta == 0.0:
         return moments.mean_ends()
@@ -84,9 +128,7 @@ def _at(steps: "_Steps", beta: float, moments: CertifiedMoments) -> Ends:
         low, high = _far_ends(steps, beta * g**count, moments)
         for step in range(count - 1, -1, -1):
             low, high = steps.back(beta * g**step, low, high)
-    low, high = low - TINY, high + TINY  # products of numbers that are no normal floats lose digits absolutely
-    mean_low, mean_high = moments.mean_ends()  # Jensen
-    return (np.maximum(low, mean_low), high) if beta > 0.0 else (low, np.minimum(high, mean_high))
+    return _with_jensen(beta, low, high, moments)
 
 
 def _steps_needed(steps: "_Steps", beta: float, moments: CertifiedMoments) -> int:
@@ -112,7 +154,7 @@ def _steps_needed(steps: "_Steps", beta: float, moments: CertifiedMoments) -> in
     return count
 
 
-def _far_ends(steps: "_Steps", c: float, moments: CertifiedMoments) -> Ends:
+def _far_ends(steps: "_Steps | None", c: float, moments: CertifiedMoments) -> Ends:
     """Ends of h_c for small |c|, from mean, variance and range."""
     low, high = moments.mean_ends()
     if c == 0.0:
@@ -124,11 +166,10 @@ def _far_ends(steps: "_Steps", c: float, moments: CertifiedMoments) -> Ends:
     more = np.fmin(more, abs(c) * (moments.high - moments.low) ** 2 / 8.0 * (1.0 + 8.0 * EPS))
     less = np.where(np.isfinite(behind), bennett(abs(c), moments.variance_low, -behind) * (1.0 - 1e-9), 0.0)
     room = 8.0 * EPS * (np.abs(low) + np.abs(high) + more)
-    if sign > 0.0:
-        low, high = low + less, high + more
+    low, high = (low + less, high + more) if sign > 0.0 else (low - more, high - less)
+    if steps is not None and sign > 0.0:
         high = np.where(np.isfinite(moments.high), high, steps.largest_exponent(c) / (1.0 - steps.model.discount))
-    else:
-        low, high = low - more, high - less
+    elif steps is not None:
         low = np.where(np.isfinite(moments.low), low, steps.largest_exponent(c) / (1.0 - steps.model.discount))
     return low - np.where(np.isfinite(room), room, 0.0), high + np.where(np.isfinite(room), room, 0.0)
 

@@ -4,6 +4,7 @@
 (`Method.solve`), and raises where the method ended early. Everything else is the method's.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from distrl._steady import steady
@@ -11,37 +12,42 @@ from distrl._validation import RandomSource, generator, real_number, whole_numbe
 from distrl.dp.call import Call
 from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.errors import ConvergenceError, EvaluationInterrupted
+from distrl.dp.horizon import solve_stages
 from distrl.dp.method import Method, check_method
 from distrl.dp.progress import ProgressHook, progress_hook
 from distrl.dp.result import R
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mdp import MDP
-from distrl.models.mrp import MRP
 from distrl.models.policies import Policy
-from distrl.models.process import as_mrp
+from distrl.models.process import Model, as_mrp
+from distrl.models.stages import Stages, of_samples
 
 
 @steady
 def evaluate(
-    model: MRP | MDP,
+    model: Model | Sequence[Model],
     method: Method[R],
-    policy: Policy | None = None,
+    policy: Policy | Sequence[Policy] | None = None,
     tol: float | None = None,
     max_iterations: int | None = None,
     rng: RandomSource = None,
     throw: bool = True,
     progress: bool | ProgressHook = False,
+    *,
+    horizon: int | None = None,
 ) -> Solution[R]:
     """The return distribution of a known model.
 
     Parameters
     ----------
     model : MRP, or MDP together with `policy`
+        With a horizon also a sequence of H models, one for each step, step 0 first.
     method : Method
         CategoricalFixedPoint, CategoricalDP, QuantileDP, ExpectileDP, ParticleDP, Brackets, Moments or MonteCarlo, or
         an object of your own with `solve(model, call)`: see `distrl.dp.Method`.
     policy : (S,) ints, (S, A) probabilities or "uniform", for an MDP
+        With a horizon also one for each step: (H, S) ints, (H, S, A) probabilities, or a sequence of H policies.
     tol : float, optional
         What `Solution.bound`, the certified bound on the iteration error, is to be at most: sup over states of W1, in
         units of reward. The status is CONVERGED if and only if it is. A tolerance below what float64 reaches raises.
@@ -59,6 +65,10 @@ def evaluate(
         True shows a bar with the time left, what the work is at, and says so if kernels are compiled first; a callable
         is called with (share done, applications, bound). If it has an attribute `phase`, that is called with words for
         what begins.
+    horizon : int, optional
+        H: the return of H steps from any state, 0 after them. At discount 1 nothing has to end then. Laws follow by H
+        applications, from the last step to the first; all that the solution certifies is about these returns, and its
+        bounds are those of H steps. None: returns go on until they end.
 
     Returns
     -------
@@ -84,24 +94,28 @@ def evaluate(
     >>> sol.values.round(6).tolist()
     [6.5, 3.5]
     """
-    return solve(model, method, policy, tol, max_iterations, rng, throw, progress, given=tol is not None)
+    return solve(model, method, policy, tol, max_iterations, rng, throw, progress, tol is not None, horizon)
 
 
 def solve(
-    model: MRP | MDP,
+    model: Model | Sequence[Model],
     method: Method[R],
-    policy: Policy | None,
+    policy: Policy | Sequence[Policy] | None,
     tol: float | None,
     max_iterations: int | None,
     rng: RandomSource,
     throw: bool,
     progress: bool | ProgressHook,
     given: bool,
+    horizon: int | None = None,
 ) -> Solution[R]:
     """`evaluate`; a `tol` that was not `given` by the user makes room for rounding, as None does."""
     check_method(method)
-    mrp = as_mrp(model, policy)
-    mdp = model if isinstance(model, MDP) else None
+    stages = None if horizon is None else Stages.of(model, policy, horizon)
+    if stages is None:
+        mrp, mdp = as_mrp(model, policy), model if isinstance(model, MDP) else None
+    else:
+        mrp, mdp = stages.process(0), stages.decisions(0)
     if tol is not None:
         tol = real_number(tol, "tol")
         if tol <= 0.0:
@@ -109,16 +123,26 @@ def solve(
     if max_iterations is not None:
         max_iterations = whole_number(max_iterations, "max_iterations", low=1)
     hook, close = progress_hook(progress)
-    call = Call(tol, max_iterations, generator(rng), hook, given=given)
+    call = Call(tol, max_iterations, generator(rng), hook, given=given, horizon=horizon)
     try:
-        solution = method.solve(mrp.whole(), call)
+        solution = method.solve(mrp.whole(), call) if stages is None else solve_stages(stages, method, call)
     finally:
         close()
     solution = replace(solution, mdp=mdp, compiled=call.compiled)
-    if mrp.sampled and solution.certificate is not None:
-        solution = replace(solution, certificate=replace(solution.certificate, of=SAMPLES_LAW))
+    if mrp.sampled or (stages is not None and any(of_samples(each) for each in stages.models)):
+        solution = _of_samples(solution)
     if throw and solution.status is Status.INTERRUPTED:
         raise EvaluationInterrupted(solution)
     if throw and solution.status in (Status.MAX_ITERATIONS, Status.STALLED):
         raise ConvergenceError(solution)
     return solution
+
+
+def _of_samples(solution: Solution[R]) -> Solution[R]:
+    """The solution of an empirical model, whose certificates say that they are about its samples' law."""
+    if solution.later is not None:
+        later = solution.later._replace(certificate=replace(solution.later.certificate, of=SAMPLES_LAW))
+        solution = replace(solution, later=later)
+    if solution.certificate is None:
+        return solution
+    return replace(solution, certificate=replace(solution.certificate, of=SAMPLES_LAW))

@@ -20,16 +20,20 @@ import numpy as np
 
 from distrl._kernels import expectile as kernels
 from distrl._memory import check_memory
-from distrl._threads import Workers, check_threads
+from distrl._threads import check_threads
 from distrl._tolerances import EPS, NOT_ZERO
-from distrl._validation import FloatArray, whole_number
+from distrl._validation import whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import ParticleCertifier
+from distrl.dp.expectile_reading import read_expectiles
+from distrl.dp.horizon_particles import as_particles, expectiles_of_steps, left_of
+from distrl.dp.horizon_walk import ended, steps_in_words
 from distrl.dp.moment_systems import mean_and_variance
 from distrl.dp.scales import default_tol, enough_sweeps, largest_absolute_mean, normal_quantiles
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
+from distrl.models.stages import Stages
 from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.finite import ParticleReturns
 from distrl.returns.quantile import midpoint_levels
@@ -129,20 +133,21 @@ class ExpectileDP:
             reason="means solved for, laws imputed by interpolating stop-loss transforms",
         )
 
+    def solve_horizon(self, stages: Stages, call: Call) -> Solution[ParticleReturns]:
+        """The laws imputed from the expectiles of H steps, each step's read from the laws of those before.
 
-def read_expectiles(
-    targets: ParticleTargets,
-    values: FloatArray,
-    weights: FloatArray,
-    guess: FloatArray,
-    taus: FloatArray,
-    out: FloatArray,
-) -> None:
-    """Expectiles at `taus` of the targets at the particles `values` with `weights`, both (S, n), into `out`.
-
-    `guess`, of the shape of `out`, is where Newton's method starts for continuous targets.
-    """
-    workers = Workers(targets.threads, 16 * len(targets.plan.shift) * values.shape[1])
-    workers.rows(len(out), kernels.read_targets, values, weights, targets.plan, taus, out)
-    for target in targets.with_laws:
-        out[target.source] = target.mixture(values, weights, 0.0).expectiles(taus, guess[target.source])
+        The certificate counts every imputation. See `HorizonMethod`.
+        """
+        walked = expectiles_of_steps(stages, self.expectiles, self.threads, call)
+        status, tol = ended(stages, call, walked.done)
+        return Solution.of(
+            as_particles(walked.layer),
+            stages.process(0),
+            self,
+            call,
+            status=status,
+            certificate=walked.layer.certificate(left=left_of(stages, walked)),
+            tol=tol,
+            solver="steps",
+            reason=f"{steps_in_words(stages, walked.done)}, laws imputed by interpolating stop-loss transforms",
+        )

@@ -18,7 +18,7 @@ from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate
 from distrl.dp.certified_moments import certified_moments
 from distrl.dp.enclosure import CertifiedLaw, CertifiedMoments
-from distrl.dp.entropic import entropic_ends
+from distrl.dp.entropic import EntropicEnds, entropic_ends
 from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
 from distrl.returns.brackets import ConvexBrackets
@@ -114,8 +114,12 @@ class Knowledge:
             if self.asks_model and not isinstance(functional, Mean | Variance | Std | EntropicRisk):
                 sources += [] if self.brackets is None else [self.brackets]
         if self.asks_model and isinstance(functional, EntropicRisk):
-            sources.append(entropic_ends(self.model, functional, self.moments))
+            sources.append(self.entropic(functional))
         return sources
+
+    def entropic(self, functional: EntropicRisk) -> EntropicEnds:
+        """Ends of the entropic risks, by their own recursion."""
+        return entropic_ends(self.model, functional, self.moments)
 
     @cached_property
     def moments(self) -> CertifiedMoments:

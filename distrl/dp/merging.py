@@ -20,6 +20,7 @@ from distrl.dp.certificate import expected_sizes, row_sums
 from distrl.dp.problem import Problem
 from distrl.dp.scales import unknown_mass
 from distrl.models.laws import FiniteLaw, Law
+from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.kernel_plan import KernelPlan, build_plan
 from distrl.returns.finite import ParticleReturns
@@ -45,7 +46,7 @@ def merged_sweeps(
     `mean` (S,) are the exact means, at which the particles start; None: as many sweeps as leave little of the start.
     """
     grid, model = problem.grid, problem.model
-    table, law_errors = _with_merged_laws(model.outcomes, grid)
+    table, law_errors = with_merged_laws(model.outcomes, grid)
     plan, _ = build_plan(table, model.discount, grid, all_as_reads=True)
     cells = grid.atoms + 1
     positions = np.tile(np.arange(cells) - 0.5, (model.n_states, 1))
@@ -67,7 +68,7 @@ def merged_sweeps(
             call.count()
             call.advance((done + 1) / total)
     farthest = max(farthest, float(np.abs(positions).max()))
-    slack = _merge_slack(problem, plan, law_errors, grid.spacing * farthest)
+    slack = merge_slack(model, grid, plan, law_errors, grid.spacing * farthest, unknown_mass(model))
     return ParticleReturns(grid.low + grid.spacing * positions, weights), slack
 
 
@@ -83,23 +84,26 @@ class MergeSlack:
     expected: FloatArray
 
 
-def _merge_slack(problem: Problem, plan: KernelPlan, law_errors: FloatArray, reach: float) -> MergeSlack:
-    """`reach` is the largest distance of a particle from the first atom, `law_errors` (S,) those of merged laws.
+def merge_slack(
+    model: MRP, grid: Grid, plan: KernelPlan, law_errors: FloatArray, reach: float, unknown: FloatArray
+) -> MergeSlack:
+    """`reach` is the largest distance of a particle from the first atom, `law_errors` (S,) those of merged laws,
+    `unknown` (S,) what mass of which nothing is known can change.
 
     A conditional mean is a quotient of two sums: the terms of one cell, of masses and of masses times positions.
     """
-    grid, table, g = problem.grid, problem.model.outcomes, problem.model.discount
+    table, g = model.outcomes, model.discount
     collisions = min(1.0 / g, grid.atoms) + 2.0 if g > 0.0 else 2.0  # particles of one list that land in one cell
     per_group = np.diff(plan.successor_ptr) * np.diff(plan.read_ptr)
     going_on = np.diff(np.concatenate([[0], np.cumsum(per_group)])[plan.group_ptr])
     relative = (collisions * going_on + np.diff(plan.end_ptr) + 16.0) * EPS + np.abs(row_sums(table) - 1.0)
     size = max(abs(grid.low), abs(grid.high)) + reach
     moved = 3.0 * relative * reach + 12.0 * EPS * (size + expected_sizes(table)) + law_errors
-    expected = relative * (reach + grid.width) + moved + table.law_errors + unknown_mass(problem.model)
+    expected = relative * (reach + grid.width) + moved + table.law_errors + unknown
     return MergeSlack(relative, moved, expected)
 
 
-def _with_merged_laws(table: OutcomeTable, grid: Grid) -> tuple[OutcomeTable, FloatArray]:
+def with_merged_laws(table: OutcomeTable, grid: Grid) -> tuple[OutcomeTable, FloatArray]:
     """The table with every reward law on more than max(8, atoms / 4) values merged to conditional means on cells.
 
     And how far rounding can have moved these, (sources,).

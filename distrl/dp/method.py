@@ -6,6 +6,7 @@ from distrl.dp.call import Call
 from distrl.dp.result import R
 from distrl.dp.solution import Solution
 from distrl.models.mrp import MRP
+from distrl.models.stages import Stages
 from distrl.returns.grid import Grid
 
 
@@ -21,6 +22,22 @@ class Method(Protocol[R]):
 
     def solve(self, model: MRP, call: Call) -> Solution[R]:
         """The return laws of every state of `model`, as well as `call` asks for and allows."""
+
+
+@runtime_checkable
+class HorizonMethod(Protocol[R]):
+    """A method that goes back over the steps of a finite horizon by itself: `evaluate(..., horizon=H)` asks for it.
+
+    `solve_horizon` is given the `Stages`, whose `process(t)` is what step t does, and the `Call`, as `Method.solve` is.
+    It gives back the laws of the return of all H steps, made by `Solution.of(..., model=stages.process(0))`: laws,
+    `certificate` and `bounds` are to be right for H steps. `later=`, the laws after the first step with their
+    certificate, is what `Solution.action_returns` starts from. `distrl.dp.horizon.walk` is the loop that the library's
+    methods share. A method without `solve_horizon` is handed the process of all steps together (`Stages.unrolled`)
+    while that is small.
+    """
+
+    def solve_horizon(self, stages: Stages, call: Call) -> Solution[R]:
+        """The return laws of H steps from every state, as well as `call` asks for and allows."""
 
 
 @runtime_checkable

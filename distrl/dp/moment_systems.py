@@ -51,7 +51,7 @@ def mean_and_variance(
     linear = Resolvent.of(model) if linear is None else linear
     square = Resolvent.of(model, power=2) if square is None else square
     mean = linear.solve(model.expected_rewards)
-    source = _Step(model, mean, np.zeros(model.n_states)).term(2, 0, np.ones(model.n_states))
+    source = OneStep(model, mean, np.zeros(model.n_states)).term(2, 0, np.ones(model.n_states))
     heavy = ~np.isfinite(source)
     variance = np.maximum(square.solve(np.where(heavy, 0.0, source)), 0.0)
     reaches = heavy.copy()
@@ -81,7 +81,7 @@ def central_moments(model: MRP, order: int, linear: Resolvent | None = None) -> 
     central[0] = raw[0] = 1.0
     if order >= 1:
         raw[1], raw_errors[1] = mean, error
-    about_mean, about_zero = _Step(model, mean, error), _Step(model, nothing, nothing)
+    about_mean, about_zero = OneStep(model, mean, error), OneStep(model, nothing, nothing)
     for k in range(2, order + 1):
         system = linear if model.discount == 1.0 else Resolvent.of(model, power=k)
         central[k], errors[k] = about_mean.moment(k, central, errors, system)
@@ -108,16 +108,34 @@ def _recentred(k: int, raw: FloatArray, errors: FloatArray) -> tuple[FloatArray,
     return np.asarray(value), np.where(np.isfinite(error), error, np.inf)
 
 
-class _Step:
-    """d = r + g V(y) - V(x) of every outcome and how far off it can be, and what moments take from it."""
+class OneStep:
+    """d = r + g V(y) - V(x) of every outcome and how far off it can be, and what moments take from it.
 
-    def __init__(self, model: MRP, mean: FloatArray, error: FloatArray) -> None:
+    Parameters
+    ----------
+    model : MRP
+    mean, error : (S,)
+        V and a bound on its error.
+    onward, onward_error : (S,), optional
+        Those of the next states, where they are others: with fewer steps left.
+    """
+
+    def __init__(
+        self,
+        model: MRP,
+        mean: FloatArray,
+        error: FloatArray,
+        onward: FloatArray | None = None,
+        onward_error: FloatArray | None = None,
+    ) -> None:
         self.model, table = model, model.outcomes
-        successor = np.where(table.terminals, 0.0, model.discount * mean[table.next_states])
-        onward = np.where(table.terminals, 0.0, model.discount * error[table.next_states])
+        following = mean if onward is None else onward
+        wrong = error if onward_error is None else onward_error
+        successor = np.where(table.terminals, 0.0, model.discount * following[table.next_states])
+        off = np.where(table.terminals, 0.0, model.discount * wrong[table.next_states])
         self.shift = table.rewards + successor - mean[table.sources]
         size = np.abs(table.rewards) + np.abs(successor) + np.abs(mean[table.sources])
-        self.off = onward + error[table.sources] + 2.0 * EPS * size
+        self.off = off + error[table.sources] + 2.0 * EPS * size
 
     def term(self, power: int, onward: int, moment: FloatArray, shift: FloatArray | None = None) -> FloatArray:
         """(S,) E[d^power c_onward(y)]; given |d| as `shift`, with the laws' moments in absolute value too.
@@ -143,9 +161,19 @@ class _Step:
         Every term of what is known is a product of numbers that are off by at most a known amount: it moves by the
         product of the largest absolute values less that of the computed ones, and by rounding of the former.
         """
+        known, room = self.known(k, moments, errors, k)
+        if not (np.isfinite(known).all() and np.isfinite(room).all()):
+            return np.full(len(known), np.inf), np.full(len(known), np.inf)
+        return system.enclose(known, room)
+
+    def known(self, k: int, moments: FloatArray, errors: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
+        """(S,) what the first `count` moments of the next states contribute to the k-th one, and a bound on its error.
+
+        `moments` and `errors`: rows (S,), that of order 1 about the mean, which is 0.
+        """
         known, plain, largest = (np.zeros(self.model.n_states) for _ in range(3))
         with np.errstate(over="ignore", invalid="ignore"):
-            for j in range(k):
+            for j in range(count):
                 share = math.comb(k, j) * self.model.discount**j
                 known += share * self.term(k - j, j, moments[j])
                 size = np.abs(moments[j])
@@ -154,11 +182,9 @@ class _Step:
             terms = np.diff(self.model.outcomes.indptr) + 6.0 * k + 12.0
             room = np.maximum(largest - plain, 0.0) + 2.0 * terms * EPS * largest
             if self.shift.any():  # what products lose that are no normal numbers any more
-                reach = 1.0 + float(np.abs(moments[:k]).max()) + np.abs(self.shift).max() ** k
+                reach = 1.0 + float(np.abs(moments[:count]).max()) + np.abs(self.shift).max() ** k
                 room = room + terms * 2.0**k * TINY * reach
-            if not (np.isfinite(known).all() and np.isfinite(room).all()):
-                return np.full(len(known), np.inf), np.full(len(known), np.inf)
-            return system.enclose(known, room)
+        return known, np.asarray(room)
 
 
 def mean_defect(model: MRP, mean: FloatArray) -> FloatArray:

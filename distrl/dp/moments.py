@@ -19,11 +19,14 @@ import numpy as np
 from distrl._tolerances import TINY
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.call import Call
+from distrl.dp.horizon_moments import moments_of_steps
+from distrl.dp.horizon_walk import ended, left_out, steps_in_words
 from distrl.dp.moment_systems import absolute_rewards, central_moments
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
+from distrl.models.stages import Stages
 from distrl.returns.moments import MomentReturns
 
 
@@ -99,6 +102,31 @@ class Moments:
             tol=tol,
             solver="linear systems over states",
             reason=f"one for each moment, by {linear.how}",
+        )
+
+    def solve_horizon(self, stages: Stages, call: Call) -> Solution[MomentReturns]:
+        """The moments of H steps by their recursion, with bounds on what float64 made of them. See `HorizonMethod`.
+
+        Where not all steps were made, nothing is known but the mean, up to what they can change of it.
+        """
+        walked = moments_of_steps(stages, self.order, call)
+        moments, errors = walked.layer.moments, walked.layer.errors.copy()
+        left = left_out(stages, walked.done)
+        if left > 0.0:
+            errors[1] += left
+            errors[2:] = np.inf
+        bounds = _in_units_of_reward(moments, errors)
+        status, tol = ended(stages, call, walked.done, bounds)
+        return Solution.of(
+            MomentReturns(moments[1], moments, errors),
+            stages.process(0),
+            self,
+            call,
+            status=status,
+            bounds=bounds,
+            tol=tol,
+            solver="steps",
+            reason=steps_in_words(stages, walked.done),
         )
 
 

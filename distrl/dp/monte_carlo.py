@@ -16,12 +16,15 @@ from distrl._tolerances import EPS, NOT_ZERO
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate
+from distrl.dp.horizon_moments import facts_of_steps
+from distrl.dp.horizon_sampling import steps_sampled
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.scales import largest_absolute_mean, range_width, unknown_mass
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
 from distrl.models.sampling import OutcomeSampler
+from distrl.models.stages import Stages
 from distrl.returns.finite import ParticleReturns
 from distrl.theory import dkw_halfwidth
 
@@ -122,6 +125,40 @@ class MonteCarlo:
             tol=tol,
             solver="sampling",
             reason=f"{self.episodes} episodes a state, cut after {steps} steps",
+        )
+
+    def solve_horizon(self, stages: Stages, call: Call) -> Solution[ParticleReturns]:
+        """Returns of exactly H steps; the range is each state's own, and nothing is cut. See `HorizonMethod`."""
+        drawn = steps_sampled(stages, self.episodes, call)
+        facts = facts_of_steps(stages)
+        width = np.where(facts.high > facts.low, facts.high - facts.low, 0.0)
+        sampling = np.where(width > 0.0, width * dkw_halfwidth(self.episodes, self.confidence), 0.0)
+        status = Status.SAMPLED if drawn.done == stages.horizon else Status.MAX_ITERATIONS
+        if status is Status.SAMPLED and not np.isfinite(sampling + drawn.unknown).all():
+            status = Status.UNCERTIFIED
+        cut = drawn.left * (stages.discount**drawn.done * stages.reach(stages.horizon - drawn.done))
+        truncation = cut + drawn.unknown
+        bounds = cut + 2.0 * (drawn.done + 1) * EPS * stages.reach(stages.horizon)
+        certificate = Certificate(
+            w1=sampling + truncation,
+            claim="monte-carlo-dkw",
+            rounding=np.zeros(stages.n_states),
+            overshoot=truncation,
+            residual=sampling,
+            clipped_mass=drawn.left,
+            confidence=self.confidence,
+        )
+        return Solution.of(
+            ParticleReturns(drawn.totals),
+            stages.process(0),
+            self,
+            call,
+            status=Status.INTERRUPTED if call.interrupted else status,
+            certificate=certificate,
+            bounds=bounds,
+            tol=call.tol,
+            solver="sampling",
+            reason=f"{self.episodes} episodes a state, of {drawn.done} steps",
         )
 
 

@@ -21,16 +21,19 @@ import numpy as np
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.call import Call
-from distrl.dp.categorical import OnGrid, check_atoms_and_grid
 from distrl.dp.certificate import Certificate
 from distrl.dp.certified_moments import certified_moments
 from distrl.dp.enclosure import CertifiedMoments
+from distrl.dp.horizon_particles import MARTINGALE, around_atoms, as_particles, left_of, merged_of_steps
+from distrl.dp.horizon_walk import ended, steps_in_words
 from distrl.dp.merging import MergeSlack, merged_sweeps
+from distrl.dp.on_grid import OnGrid, check_atoms_and_grid
 from distrl.dp.problem import Problem
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
+from distrl.models.stages import Stages
 from distrl.returns.finite import ParticleReturns
 from distrl.returns.grid import Grid
 
@@ -106,6 +109,28 @@ class ParticleDP(OnGrid):
             tol=problem.tol,
             solver="sweeps",
             reason=f"{call.iterations} sweeps, cells of {problem.grid.spacing:.3g} merged",
+        )
+
+    def solve_horizon(self, stages: Stages, call: Call) -> Solution[ParticleReturns]:
+        """The merged particles of H steps; `sweeps` is not to be given. See `HorizonMethod`.
+
+        What merging takes from the variance is summed step by step: no difference of variances is taken.
+        """
+        if self.sweeps is not None:
+            raise ValueError("with a horizon there is one sweep for each step; leave sweeps out")
+        grid = around_atoms(self._grid_of_steps(stages)) if self.grid is None else self.grid
+        walked = merged_of_steps(stages, grid, call)
+        status, tol = ended(stages, call, walked.done)
+        return Solution.of(
+            as_particles(walked.layer, grid),
+            stages.process(0),
+            self,
+            call,
+            status=status,
+            certificate=walked.layer.certificate(MARTINGALE, left_of(stages, walked)),
+            tol=tol,
+            solver="steps",
+            reason=f"{steps_in_words(stages, walked.done)}, cells of {grid.spacing:.3g} merged",
         )
 
 

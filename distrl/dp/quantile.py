@@ -26,13 +26,16 @@ from distrl._threads import check_threads
 from distrl._tolerances import EPS, NOT_ZERO
 from distrl._validation import real_number, whole_number
 from distrl.dp.call import Call
-from distrl.dp.certificate import ParticleCertifier
+from distrl.dp.certificate import Certificate, ParticleCertifier
+from distrl.dp.horizon_particles import ParticleLayer, left_of, quantiles_of_steps
+from distrl.dp.horizon_walk import ended, later_of, steps_in_words
 from distrl.dp.moment_systems import mean_and_variance
 from distrl.dp.quantile_search import Search
 from distrl.dp.scales import default_tol, enough_sweeps, largest_absolute_mean, normal_quantiles
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status, settle
 from distrl.models.mrp import MRP
+from distrl.models.stages import Stages
 from distrl.operators.quantile import QuantileBellman
 from distrl.returns.quantile import QuantileReturns
 
@@ -149,4 +152,29 @@ class QuantileDP:
             tol=tol,
             solver="sweeps and Anderson mixing" if operator.targets.with_laws else "sweeps and strategy iteration",
             reason=f"{search.kept} short cuts helped",
+        )
+
+    def solve_horizon(self, stages: Stages, call: Call) -> Solution[QuantileReturns]:
+        """The quantiles of H steps, by as many applications; `bounds` is rounding, in W_inf. See `HorizonMethod`."""
+        walked = quantiles_of_steps(stages, self.quantiles, self.flat, self.threads, call)
+        layer = walked.layer
+        left = left_of(stages, walked)
+        bounds = np.full(stages.n_states, layer.moved)
+        status, tol = ended(stages, call, walked.done, bounds)
+
+        def tell(below: ParticleLayer) -> tuple[QuantileReturns, Certificate]:
+            return QuantileReturns.trusted(below.values), below.certificate()
+
+        return Solution.of(
+            QuantileReturns.trusted(layer.values),
+            stages.process(0),
+            self,
+            call,
+            status=status,
+            certificate=layer.certificate(left=left),
+            bounds=bounds if left == 0.0 else None,
+            tol=tol,
+            solver="steps",
+            reason=steps_in_words(stages, walked.done),
+            later=later_of(walked, stages, tell),
         )

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from distrl._memory import available_memory
+from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate
 from distrl.dp.moment_systems import mean_and_variance
 from distrl.dp.resolvent import Resolvent
@@ -41,16 +42,34 @@ class Resolution:
     def __init__(self, model: MRP, width: float, arrays: float) -> None:
         square = Resolvent.of(model, power=2)
         variance = mean_and_variance(model, square=square)[1]
-        self.sd = np.sqrt(np.where(np.isfinite(variance), variance, 0.0))
+        sd = np.sqrt(np.where(np.isfinite(variance), variance, 0.0))
+        self.set_up(sd, square.gains, width, self.affordable(model, arrays))
+
+    def set_up(self, sd: FloatArray, gains: FloatArray, width: float, most: int) -> None:
+        """What is asked, from the standard deviations (S,), what a variance added at every step adds up to (S,), the
+        interval's width, and the most atoms that are chosen."""
+        self.sd, self.most = sd, most
         self.random = self.sd > _SPREAD * self.sd.max()
-        self.most = _affordable(model, arrays)
         if not self.random.any():  # nothing to be small against
             self.enough = PILOT
             return
-        per_spacing = 0.5 * np.sqrt(square.gains[self.random]) / (SHARE * self.sd[self.random])
+        per_spacing = 0.5 * np.sqrt(gains[self.random]) / (SHARE * self.sd[self.random])
         with np.errstate(over="ignore"):
             needed = float((width * per_spacing).max())
         self.enough = min(max(math.ceil(min(needed, 2.0**53)) + 1, FEWEST), self.most)
+
+    @staticmethod
+    def affordable(model: MRP, arrays: float) -> int:
+        """Atoms that time and memory have room for, between `FEWEST` and `MOST`."""
+        quick = max(ENTRIES // model.n_states, PILOT)
+        room = _MEMORY * available_memory() / 8.0
+        if not math.isfinite(room):
+            return min(quick, MOST)
+        matrices = sum(not isinstance(law, FiniteLaw) for law in model.outcomes.reward_laws)
+        linear = arrays * model.n_states
+        # linear * m + matrices * m^2 <= room
+        most = room / linear if matrices == 0 else 2.0 * room / (linear + math.sqrt(linear**2 + 4.0 * matrices * room))
+        return min(max(min(int(most), quick), FEWEST), MOST)
 
     def share(self, certificate: Certificate) -> float:
         """The largest rounding / sd of a state whose return is random; 0 if there is none."""
@@ -74,16 +93,3 @@ class Resolution:
             f"{told}; for {SHARE:g} it takes about {_SPARE * atoms * share / SHARE:.2g}, but {self.most} are the most "
             f"that are chosen{limit}: ask for more by atoms="
         )
-
-
-def _affordable(model: MRP, arrays: float) -> int:
-    """Atoms that time and memory have room for, between `FEWEST` and `MOST`."""
-    quick = max(ENTRIES // model.n_states, PILOT)
-    room = _MEMORY * available_memory() / 8.0
-    if not math.isfinite(room):
-        return min(quick, MOST)
-    matrices = sum(not isinstance(law, FiniteLaw) for law in model.outcomes.reward_laws)
-    linear = arrays * model.n_states
-    # linear * m + matrices * m^2 <= room
-    most = room / linear if matrices == 0 else 2.0 * room / (linear + math.sqrt(linear**2 + 4.0 * matrices * room))
-    return min(max(min(int(most), quick), FEWEST), MOST)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -14,10 +14,18 @@ from distrl.dp.certificate import Certificate
 from distrl.dp.status import Status
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.models.stages import Stages
 from distrl.returns.base import Returns
 
 #: The representation of the laws.
 R = TypeVar("R", bound=Returns, covariant=True)
+
+
+class Later(NamedTuple):
+    """The laws of the returns that are left after the first step of a horizon, and their certificate."""
+
+    returns: Returns
+    certificate: Certificate
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +59,17 @@ class Result(Generic[R]):
     solver, reason : str
         Which solver ran, and why it was chosen.
     model : MRP
-        What was solved.
+        What was solved; with a horizon the process of the first step.
     mdp : MDP or None
         The decision process it came from.
     history : object or None
         What the method recorded on the way (`CategoricalDP`).
     compiled : float
         Seconds that compiling took before or during the call, 0 once everything is compiled.
+    stages : Stages or None
+        The steps of a finite horizon; None: returns go on until they end.
+    later : Later or None
+        With a horizon, the laws after the first step where the method knows them.
     """
 
     returns: R
@@ -76,6 +88,8 @@ class Result(Generic[R]):
     history: Any = field(default=None, repr=False)
     bounds: FloatArray | None = field(default=None, repr=False)
     compiled: float = 0.0
+    stages: Stages | None = None
+    later: Later | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         states = self.model.states
@@ -99,6 +113,7 @@ class Result(Generic[R]):
         solver: str = "",
         reason: str = "",
         iterations: int | None = None,
+        later: Later | None = None,
     ) -> Self:
         """What a method gives back: the laws that it reached, how it ended, and what is known of their error.
 
@@ -114,6 +129,8 @@ class Result(Generic[R]):
         tol, solver, reason, iterations
             By default the call's tolerance (0 where none was given), the name of the method's class, "asked for" and
             the call's applications.
+        later
+            With a horizon, the laws after the first step.
         """
         return cls(
             returns=returns,
@@ -129,6 +146,7 @@ class Result(Generic[R]):
             model=model,
             method=method,
             bounds=bounds,
+            later=later,
         )
 
     def __repr__(self) -> str:
@@ -140,6 +158,11 @@ class Result(Generic[R]):
             f"{type(self).__name__}({self.status.name}, states={self.model.n_states}, solver={self.solver!r}, "
             f"iterations={self.iterations}, residual={self.residual:.3g}{left}{worst})"
         )
+
+    @property
+    def horizon(self) -> int | None:
+        """After how many steps returns end; None: when they end by themselves."""
+        return None if self.stages is None else self.stages.horizon
 
     @property
     def bound(self) -> float:

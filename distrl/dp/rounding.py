@@ -16,6 +16,38 @@ from distrl._validation import FloatArray
 from distrl.dp.call import Call
 from distrl.dp.merging import sweeps_needed
 from distrl.dp.problem import Problem
+from distrl.operators.categorical import CategoricalBellman
+from distrl.returns.grid import Grid
+
+
+class Rounding:
+    """One application that rounds every mass to the atom below it, or above it.
+
+    Parameters
+    ----------
+    operator : CategoricalBellman
+    upwards : bool
+    near : float
+        A mass within this of an atom is taken to be on it, in units of reward.
+    """
+
+    def __init__(self, operator: CategoricalBellman, upwards: bool, near: float) -> None:
+        grid = operator.grid
+        self.operator, self.upwards, self.slack = operator, upwards, near / grid.spacing
+        self._blocks = []
+        for block in operator.law_blocks:
+            points = grid.points[:, None] - np.append(operator.discount * grid.points, 0.0)
+            cdf = block.law.cdf(points + near) if upwards else block.law.cdf_left(points + (grid.spacing - near))
+            cdf[-1] = 1.0
+            self._blocks.append((block, np.diff(cdf, axis=0, prepend=0.0)))
+
+    def sweep(self, probs: FloatArray, out: FloatArray) -> None:
+        """The image of `probs` (S, m) into `out`."""
+        kernels.round_sweep(probs, self.operator.plan, self.upwards, self.slack, out)
+        for block, matrix in self._blocks:
+            mixed = np.column_stack([block.continuing @ probs, block.ending])
+            out[block.sources] += mixed @ matrix.T
+        out /= out.sum(axis=1, keepdims=True)  # rows need not sum to 1 exactly
 
 
 def rounded_sweeps(
@@ -25,25 +57,15 @@ def rounded_sweeps(
 
     A mass within `near` of an atom is taken to be on it.
     """
-    operator, grid = problem.operator, problem.grid
+    grid, rounds = problem.grid, Rounding(problem.operator, upwards, near)
     probs = np.zeros((problem.model.n_states, grid.atoms))
     probs[:, -1 if upwards else 0] = 1.0
-    blocks = []
-    for block in operator.law_blocks:
-        points = grid.points[:, None] - np.append(problem.model.discount * grid.points, 0.0)
-        cdf = block.law.cdf(points + near) if upwards else block.law.cdf_left(points + (grid.spacing - near))
-        cdf[-1] = 1.0
-        blocks.append((block, np.diff(cdf, axis=0, prepend=0.0)))
     following = np.empty_like(probs)
     total, moved = sweeps_needed(problem, power=1) if sweeps is None else sweeps, math.inf
     call.enter(f"sweeping the {'upper' if upwards else 'lower'} law")
     with call.interruptible():
         for done in range(total):
-            kernels.round_sweep(probs, operator.plan, upwards, near / grid.spacing, following)
-            for block, matrix in blocks:
-                mixed = np.column_stack([block.continuing @ probs, block.ending])
-                following[block.sources] += mixed @ matrix.T
-            following /= following.sum(axis=1, keepdims=True)  # rows need not sum to 1 exactly
+            rounds.sweep(probs, following)
             moved = float(np.abs(following - probs).max())
             probs, following = following, probs
             call.count()
@@ -88,9 +110,8 @@ def far_mass(problem: Problem, clipped: FloatArray, overshoot: FloatArray) -> tu
     return h, np.full(problem.model.n_states, worst * (steps + 1.0 / (1.0 - q)))
 
 
-def resolution_of(problem: Problem) -> float:
+def resolution_of(operator: CategoricalBellman, grid: Grid) -> float:
     """A distance that rounding does not exceed: of positions, and of the values of a law on the integers."""
-    grid = problem.grid
     size = max(abs(grid.low), abs(grid.high))  # of rewards twice as large outcomes leave the grid, which is counted
-    laws = max((block.law.resolution(2.0 * size) for block in problem.operator.law_blocks), default=0.0)
+    laws = max((block.law.resolution(2.0 * size) for block in operator.law_blocks), default=0.0)
     return float(GRID_SLACK * grid.width + 48.0 * EPS * size + laws)

@@ -18,10 +18,14 @@ from distrl._memory import check_memory
 from distrl._validation import whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import ParticleCertifier
+from distrl.dp.horizon_grid import Span
+from distrl.dp.horizon_particles import left_of, sketches_of_steps
+from distrl.dp.horizon_walk import ended, steps_in_words
 from distrl.dp.scales import enough_sweeps
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
 from distrl.models.mrp import MRP
+from distrl.models.stages import Stages
 from distrl.operators.particle_targets import ParticleTargets
 from distrl.operators.sketch import SketchBellman
 from distrl.returns.grid import Grid
@@ -121,4 +125,24 @@ class SketchDP:
             tol=tol,
             solver="sweeps",
             reason="signed masses on the anchors, sketched again",
+        )
+
+    def solve_horizon(self, stages: Stages, call: Call) -> Solution[SketchReturns]:
+        """The embeddings of H steps, by as many applications from the features of 0. See `HorizonMethod`.
+
+        The certificate needs the laws imputed from those of every number of steps: imputation a state and step.
+        """
+        grid = self.grid or Span.of(stages).grid(self.atoms)
+        walked = sketches_of_steps(stages, self.features, grid, call)
+        status, tol = ended(stages, call, walked.done)
+        return Solution.of(
+            SketchReturns(self.features, grid, walked.layer.data),
+            stages.process(0),
+            self,
+            call,
+            status=status,
+            certificate=walked.layer.certificate(left=left_of(stages, walked)),
+            tol=tol,
+            solver="steps",
+            reason=f"{steps_in_words(stages, walked.done)}, signed masses on the anchors, sketched again",
         )

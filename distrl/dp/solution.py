@@ -14,6 +14,7 @@ from distrl._validation import FloatArray
 from distrl.dp import text
 from distrl.dp.action_level import StateLevel, action_level
 from distrl.dp.certificate import Certificate
+from distrl.dp.horizon_knowledge import HorizonKnowledge
 from distrl.dp.knowledge import Knowledge
 from distrl.dp.result import R, Result
 from distrl.dp.saving import save_record, save_table
@@ -48,14 +49,23 @@ class Solution(Result[R]):
             raise ValueError("action returns need an MDP and a policy; this solution is of an MRP")
         if self.certificate is None:
             raise ValueError(f"action returns need a categorical or quantile solution; {self.method!r} gives none")
-        return action_level(self.returns, StateLevel(self.certificate, self.model, self.mdp, self.method))
+        if self.stages is None:
+            return action_level(self.returns, StateLevel(self.certificate, self.model, self.mdp, self.method))
+        if self.later is None:
+            raise ValueError(
+                "action returns need the laws after the first step: a horizon of at least 1, all of whose steps were "
+                f"made, and a method that keeps them; {self.method!r} gives none here"
+            )
+        below = StateLevel(self.later.certificate, self.model, self.mdp, self.method, self.stages)
+        return action_level(self.later.returns, below)
 
     @property
     def action_returns(self) -> Returns:
         """The law of every (state, action): batch shape (S, A), one application away from `returns`.
 
-        `action_returns.mean()` is (S, A), `action_returns[s, a]` one law. `action_certificate` bounds its error. Where
-        not every state has every action, the batch shape is (pairs,), in the order of `mdp.pairs`.
+        `action_returns.mean()` is (S, A), `action_returns[s, a]` one law; with a horizon the action is the first
+        step's. `action_certificate` bounds the error. Where not every state has every action, the batch shape is
+        (pairs,), in the order of `mdp.pairs`.
         """
         return self._action_level[0]
 
@@ -83,6 +93,8 @@ class Solution(Result[R]):
 
     @cached_property
     def _known(self) -> Knowledge:
+        if self.stages is not None:
+            return HorizonKnowledge(self.stages, self.returns, self.certificate, self.method)
         return Knowledge(self.model, self.returns, self.certificate, self.method, self._knows_model)
 
     @property
@@ -213,7 +225,8 @@ class Solution(Result[R]):
         """What a person wants to read: how it ended, the bound and the law it is to, and a risk table of the first
         states (or `states`), every number with its interval and no digit that the interval does not allow."""
         shown = self._shown(states)
-        lines = [f"{self.method!r} on {self.model!r}", self.status.value]
+        steps = "" if self.stages is None else f", a horizon of {self.stages.horizon}"
+        lines = [f"{self.method!r} on {self.model!r}{steps}", self.status.value]
         lines.append(f"solver {self.solver}: {self.iterations} applications, {self.elapsed:.3g} s ({self.reason})")
         if self.compiled > 0.0:
             lines.append(f"and {self.compiled:.2g} s to compile, once")

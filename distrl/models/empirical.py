@@ -139,6 +139,8 @@ class EmpiricalMDP(MDP):
            [2. ]])
     """
 
+    sampled = True
+
     def __init__(
         self,
         transitions: TableLike | Samples,

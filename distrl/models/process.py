@@ -1,5 +1,8 @@
 """The Markov reward process that a verb works on."""
 
+from collections.abc import Sequence
+
+from distrl._validation import real_number
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.policies import Policy
@@ -8,7 +11,17 @@ from distrl.models.policies import Policy
 Model = MRP | MDP
 
 
-def as_mrp(model: Model, policy: Policy | None) -> MRP:
+class Step(MRP):
+    """One step of a process whose returns a horizon ends: at discount 1 too they need not end by themselves.
+
+    The arguments are those of `MRP`. Nothing but a finite number of steps is to be asked of it.
+    """
+
+    def _checked_discount(self, discount: float) -> float:
+        return real_number(discount, "discount", low=0.0, high=1.0)
+
+
+def as_mrp(model: Model | Sequence[Model], policy: Policy | Sequence[Policy] | None) -> MRP:
     """`model` itself, or the process that `policy` makes of a decision process.
 
     Raises
@@ -19,7 +32,9 @@ def as_mrp(model: Model, policy: Policy | None) -> MRP:
     if isinstance(model, MDP):
         if policy is None:
             raise ValueError("an MDP needs a policy: (S,) actions, (S, A) probabilities or 'uniform'")
-        return model.under(policy)
+        return model.under(policy)  # type: ignore[arg-type]  # which refuses a sequence of policies
+    if isinstance(model, list | tuple):
+        raise TypeError("a sequence of models, one for each step, needs horizon=, the number of steps")
     if not isinstance(model, MRP):
         raise TypeError(f"model must be a distrl.MRP or a distrl.MDP, got {model!r}")
     if policy is not None:

@@ -15,6 +15,7 @@ from distrl.models.laws import FiniteLaw, LatticeLaw, Law, ScipyLaw, as_law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import Rows, build_table
+from distrl.models.process import Step
 
 FORMAT = "distrl model"
 _VERSION = 1
@@ -45,8 +46,9 @@ def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
     Format: version 1 holds the fields `format`, `version`, `kind`, `discount`, `n_states`, the columns of
     `model.outcomes`, `laws` (JSON: null for a finite law, else the name and parameters of a scipy.stats law), the
     finite laws' values and probabilities end to end, and `initial`, `layout`, `defects` (what the rows lacked of 1
-    before they were mixed), `sampled`, `n_actions`, `pair_indptr` and `pair_actions` (where not every state has every
-    action), and `states` and `actions` (JSON: their names) where the model has them.
+    before they were mixed), `sampled`, `step` (of a `Step`, whose returns need not end), `n_actions`, `pair_indptr` and
+    `pair_actions` (where not every state has every action), and `states` and `actions` (JSON: their names) where the
+    model has them.
     """
     if not isinstance(model, MRP | MDP):
         raise TypeError(f"model must be an MRP or an MDP, got {model!r}")
@@ -82,6 +84,8 @@ def fields_of(model: MRP | MDP) -> Fields:
         fields["layout"] = np.array(model.layout)
     if isinstance(model, MRP) and model.sampled:
         fields["sampled"] = np.array(True)
+    if isinstance(model, Step):
+        fields["step"] = np.array(True)
     if isinstance(model, MDP) and not model.choices.even:
         fields["n_actions"] = np.array(model.n_actions)
         fields["pair_indptr"], fields["pair_actions"] = model.indptr, model.choices.actions
@@ -161,7 +165,8 @@ def build(fields: Fields) -> MRP | MDP:
     if kind == "MDP":
         named: dict[str, Any] = {"available": available, "states": states, "actions": _names(fields, "actions")}
         return MDP.from_table(table, discount, initial, layout, **named)
-    model = MRP.from_table(table, discount, initial, layout, states=states)
+    kinds = Step if fields.get("step", False) else MRP
+    model = kinds(table, None, discount, initial=initial, layout=layout, states=states)
     if fields.get("sampled", False):
         model.sampled = True
     return model

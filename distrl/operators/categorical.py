@@ -169,14 +169,18 @@ class CategoricalBellman:
         out[:, :-1] = np.cumsum(survival[:, ::-1], axis=1)[:, ::-1] * self.grid.spacing
         return out
 
-    def apply(self, probs: FloatArray) -> Application:
-        """PMF form with what projection lost: see `Application`; `probs` is taken as it is."""
+    def apply(self, probs: FloatArray, threads: int | None = 1) -> Application:
+        """PMF form with what projection lost: see `Application`; `probs` is taken as it is.
+
+        `threads` share out the work; None: one a core.
+        """
         spacing = self.grid.spacing
         out = np.empty((self.table.n_sources, self.grid.atoms))
         spread = np.empty((self.table.n_sources, 3))
         slack = GRID_SLACK * (self.grid.atoms - 1)
         probs = plain(probs)
-        kernels.apply_pmf(probs, self.plan, slack, out, spread, np.empty(0), 0, len(out))
+        workers = Workers(threads, 4 * len(self.table.probs) * self.grid.atoms)
+        workers.rows(len(out), kernels.apply_pmf, probs, self.plan, slack, out, spread, np.empty(0))
         for block in self.law_blocks:
             mixed = block.continuing @ probs
             block.add_image(probs, out, pmf=True)

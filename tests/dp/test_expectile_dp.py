@@ -11,7 +11,7 @@ from scipy import optimize, stats
 from distrl import MRP, CategoricalFixedPoint, ExpectileDP, Moments, ParticleReturns, Status, environments, evaluate
 from distrl import wasserstein as w1
 from distrl._kernels.expectile import impute
-from distrl.dp.expectile import read_expectiles
+from distrl.dp.expectile_reading import read_expectiles
 from distrl.operators.particle_targets import ParticleTargets
 from distrl.returns.quantile import midpoint_levels
 from distrl.testing import mrps

@@ -1,0 +1,66 @@
+"""Independent returns of H steps."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from distrl._validation import FloatArray, IntArray
+from distrl.dp.call import Call
+from distrl.dp.horizon_walk import ForProcess, total_steps
+from distrl.models.mrp import MRP
+from distrl.models.sampling import OutcomeSampler
+from distrl.models.stages import Stages
+
+
+class Drawn(NamedTuple):
+    """Returns (S, episodes) after `done` steps.
+
+    left : (S,) the share of episodes that still go on where some steps were not made
+    unknown : what rows that did not sum to 1 can change
+    """
+
+    totals: FloatArray
+    done: int
+    left: FloatArray
+    unknown: float
+
+
+class _Walk(NamedTuple):
+    """Where all episodes are: whole at every moment, since Ctrl-C may come at any."""
+
+    totals: FloatArray
+    active: IntArray
+    state: IntArray
+    done: int
+    defect: float
+
+
+def steps_sampled(stages: Stages, episodes: int, call: Call) -> Drawn:
+    """`episodes` returns from every state. Time O(S episodes H log n)."""
+    n, g = stages.n_states, stages.discount
+    everyone = np.arange(n * episodes)
+    walk = _Walk(np.zeros(n * episodes), everyone, np.repeat(np.arange(n), episodes), 0, 0.0)
+    sampler_of = ForProcess(lambda process: OutcomeSampler(process.outcomes))
+    limit = stages.horizon if call.max_iterations is None else min(call.max_iterations, stages.horizon)
+    call.enter("sampling")
+    with call.interruptible():
+        while walk.done < limit and walk.active.size:
+            process = stages.process(walk.done)
+            walk = _step(walk, process, sampler_of(process), g**walk.done, call.rng)
+            call.count()
+            call.advance(walk.done / stages.horizon)
+    done = walk.done if walk.active.size else stages.horizon
+    going_on = walk.active if done < stages.horizon else walk.active[:0]
+    left = np.bincount(np.floor_divide(going_on, episodes), minlength=n) / episodes
+    unknown = walk.defect * 2.0 * stages.reach(stages.horizon) * total_steps(stages) if walk.defect else 0.0
+    return Drawn(walk.totals.reshape(n, episodes), done, left, unknown)
+
+
+def _step(walk: _Walk, process: MRP, sampler: OutcomeSampler, scale: float, rng: np.random.Generator) -> _Walk:
+    table = process.outcomes
+    rows = sampler.rows(walk.state, rng)
+    totals = walk.totals.copy()
+    totals[walk.active] += scale * sampler.rewards(rows, rng)
+    going_on = ~table.terminals[rows]
+    defect = walk.defect if table.known_defects is None else max(walk.defect, float(table.known_defects.max()))
+    return _Walk(totals, walk.active[going_on], table.next_states[rows[going_on]], walk.done + 1, defect)
