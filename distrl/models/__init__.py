@@ -2,7 +2,11 @@
 
 from distrl.models import environments
 from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
+from distrl.models.from_arrays import from_arrays
+from distrl.models.from_function import from_function
 from distrl.models.from_gymnasium import from_gymnasium
+from distrl.models.from_pymdptoolbox import from_pymdptoolbox
+from distrl.models.from_quantecon import from_quantecon
 from distrl.models.generative import GenerativeModel
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.mdp import MDP
@@ -19,7 +23,11 @@ __all__ = [
     "GenerativeModel",
     "Law",
     "environments",
+    "from_arrays",
+    "from_function",
     "from_gymnasium",
+    "from_pymdptoolbox",
+    "from_quantecon",
     "load",
     "read_prism",
     "save",

@@ -17,17 +17,16 @@ from distrl._validation import (
 )
 from distrl.models.arrays import rows_of_mdp
 from distrl.models.choices import Choices, end_absorbing
+from distrl.models.exports import Exports
 from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
-from distrl.models.model import TabularModel
 from distrl.models.mrp import MRP, refuse_beside_table
 from distrl.models.outcomes import OutcomeTable, build_table
 from distrl.models.policies import Policy, mixed_table, policy_matrix
 from distrl.models.reading import outcome_rows
-from distrl.models.to_arrays import Arrays, ending_states, table_to_sparse, terminal_sources
 
 
-class MDP(TabularModel):
+class MDP(Exports):
     """A Markov decision process with S states and A actions, of which each state has all or some.
 
     Parameters
@@ -233,11 +232,6 @@ class MDP(TabularModel):
         """(S, A) mean one-step rewards, NaN where an action is not available."""
         return np.asarray(self.choices.matrix(self.outcomes.expected_rewards, np.nan))
 
-    @property
-    def terminal(self) -> BoolArray:
-        """(S,) mask of the states whose return is surely 0 under every action."""
-        return np.asarray(self.choices.matrix(terminal_sources(self.outcomes), True).all(axis=1), dtype=np.bool_)
-
     def policy_matrix(self, policy: Policy) -> FloatArray:
         """`policy` as an (S, A) matrix of action probabilities.
 
@@ -270,18 +264,3 @@ class MDP(TabularModel):
         mixed = mixed_table(self.outcomes, self.policy_matrix(policy), self.choices, self.states)
         known: dict[str, Any] = {"states": self.states, "labels": self.labels}
         return MRP.from_table(mixed, self.discount, self.initial, self.layout, **known)
-
-    def to_sparse(self) -> Arrays:
-        """(P, R, terminal): two lists of A CSR arrays (S, S) and a mask; see `MRP.to_sparse`.
-
-        The rows of an action where it is not available are zero; with `available=mdp.available` they build this model.
-        """
-        terminal = ending_states(self.outcomes, self.terminal)
-        stacked = table_to_sparse(self.outcomes, terminal, self.choices.described(self.states, self.actions))
-        p, r = ([self.choices.of_action(a, matrix) for a in range(self.n_actions)] for matrix in stacked)
-        return Arrays(p, r, terminal)
-
-    def to_dense(self) -> Arrays:
-        """(P, R, terminal) as arrays of shape (A, S, S), (A, S, S), (S,); see `to_sparse`. Memory O(A S^2)."""
-        p, r, terminal = self.to_sparse()
-        return Arrays(np.stack([m.toarray() for m in p]), np.stack([m.toarray() for m in r]), terminal)

@@ -9,6 +9,7 @@ from typing import Self
 from numpy.typing import ArrayLike
 
 from distrl._lazy import sparse
+from distrl._memory import check_memory
 from distrl._validation import (
     BoolArray,
     FloatArray,
@@ -229,6 +230,11 @@ class MRP(TabularModel):
         ends = ending_states(self.outcomes, self.terminal)
         p, r = table_to_sparse(self.outcomes, ends, names_of(self.states))
         return Arrays(p, r, ends)
+
+    def to_arrays(self) -> Arrays:
+        """As `to_dense`; `distrl.from_arrays(P, R, discount, terminal=terminal)` makes the model again."""
+        check_memory(self.n_states, self.n_states, 4.0, "take to_sparse() instead")
+        return self.to_dense()
 
     def to_dense(self) -> Arrays:
         """(P, R, terminal) as arrays of shape (S, S), (S, S), (S,); see `to_sparse`. Memory O(S^2)."""
