@@ -39,7 +39,9 @@ from distrl.models import (
     from_gymnasium,
     from_pymdptoolbox,
     from_quantecon,
+    read_cassandra,
     read_prism,
+    read_text,
     write_prism,
 )
 from distrl.returns import (
@@ -148,7 +150,9 @@ __all__ = [
     "learn",
     "load",
     "operators",
+    "read_cassandra",
     "read_prism",
+    "read_text",
     "returns",
     "save",
     "td",

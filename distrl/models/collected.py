@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from distrl._memory import check_memory
 from distrl._validation import BoolArray, FloatArray, IntArray, real_number
 from distrl.models.choices import Choices, end_absorbing
 from distrl.models.labels import labels_of
@@ -75,9 +76,13 @@ def collected_mdp(
     """
     number = real_number(discount, "discount", low=0.0, high=1.0)
     n_states, n_actions = known.n_states, known.n_actions
+    stray = "look for a stray number among the actions"
     if known.ends is not None and known.ends.any():
+        check_memory(int(known.ends.sum()), n_actions, 20.0, stray)
         rows = _with_ends(rows, known.ends, n_actions)
     choices = Choices.of_keys(rows.states * n_actions + rows.actions, n_states, n_actions)
+    if not choices.even:
+        check_memory(n_states, n_actions, 2.0, stray)
     states = labels_of(known.states, "states", n_states)
     actions = labels_of(known.actions, "actions", n_actions)
     if (choices.numbers == 0).any():
