@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,23 @@ from distrl.models.mdp import MDP
 
 
 def from_pymdptoolbox(
-    P: Matrices, R: Matrices, discount: float, *, absorbing: str | None = None, normalise: bool = False
+    P: Matrices | Mapping[int, Any],
+    R: Matrices | Mapping[int, Any],
+    discount: float,
+    *,
+    absorbing: str | None = None,
+    normalise: bool = False,
 ) -> MDP:
     """The MDP that `mdptoolbox.mdp.MDP(P, R, discount, ...)` means, the arrays in any of its forms.
 
     Parameters
     ----------
-    P : (A, S, S) array, or list, tuple or array of objects holding A matrices (S, S), dense or sparse
+    P : (A, S, S) array, or list, tuple, dict or array of objects holding A matrices (S, S), dense or sparse
     R : rewards
-        (S,) by state; (S, A); (A, S, S) by transition; or a list, tuple or array of objects holding, for each of the
-        A actions, a matrix (S, S) by transition, dense or sparse, or a vector (S,), (S, 1) or (1, S) by state (which
-        the toolbox describes, and its version 4.0b3 does not take). Rewards by transition are paid by transition:
-        the toolbox goes on with their mean, which has the same values and another law of the return.
+        (S,) by state; (S, A); (A, S, S) by transition; or a list, tuple, dict or array of objects holding, for each
+        action, a matrix (S, S) by transition, dense or sparse, or a vector (S,), (S, 1) or (1, S) by state (which the
+        toolbox describes, and its version 4.0b3 does not take). Rewards by transition are paid by transition: the
+        toolbox goes on with their mean, which has the same values and another law of the return.
     discount : float in [0, 1]
     absorbing, normalise
         As for `MDP.from_outcomes`. The toolbox knows no ends of a return and no unavailable actions.
@@ -73,6 +79,10 @@ def from_pymdptoolbox(
 def _listed(given: Any, name: str) -> list[Any]:
     """The entries of what is indexed by actions, or by states."""
     refuse_masked(given, name)
+    if isinstance(given, Mapping):
+        if set(given) != set(range(len(given))):
+            raise ValueError(f"{name} is a dict; its keys must be 0..{len(given) - 1}, got {shortened(list(given))}")
+        return [given[key] for key in range(len(given))]
     if sparse.issparse(given) or isinstance(given, str | bytes) or not hasattr(given, "__len__"):
         raise TypeError(f"{name} must be an array, or a list of one matrix for each action, got {shortened(given)}")
     return list(given)

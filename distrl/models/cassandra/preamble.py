@@ -9,6 +9,9 @@ from distrl.models.cassandra.transitions import ALL
 from distrl.models.labels import Labels
 from distrl.models.text_lines import whole
 
+#: What `values:` may say; the plurals are met, too.
+_KINDS = ("reward", "cost", "rewards", "costs")
+
 
 class Preamble:
     """Discount, kind of values, states and actions.
@@ -40,9 +43,9 @@ class Preamble:
                 raise ValueError(f"{tokens.path}, line {line}: expected a discount in [0, 1], found {value:g}")
             self.said[word] = value
         elif word == "values":
-            if tokens.peek() not in ("reward", "cost"):
+            if tokens.peek() not in _KINDS:
                 tokens.fail("'reward' or 'cost'")
-            self.said[word] = tokens.take("'reward' or 'cost'")
+            self.said[word] = tokens.take("'reward' or 'cost'").removesuffix("s")
         else:
             self.said[word] = self._listed(word)
 
