@@ -47,12 +47,17 @@ def rows_of_mdp(
     P: Matrices, rewards: Rewards, terminal: ArrayLike | None, axes: str | None, available: Choices | ArrayLike | None
 ) -> tuple[Rows, Choices]:
     """The outcome rows that `MDP(P, rewards, terminal=, axes=, available=)` says; their sources are the pairs."""
-    if axes not in ("ass", "sas", None):
-        raise ValueError(f"axes must be 'ass', 'sas' or None, got {axes!r}")
-    entries = _transition_stack(_actions_first(P, "P", axes))
+    check_axes(axes)
+    entries = _transition_stack(actions_first(P, "P", axes))
     shape = (entries.n_states, entries.n_actions)
     choices = Choices.full(*shape) if available is None else _choices(available, shape, terminal)
-    return _rows(entries, _actions_first(rewards, "rewards", axes), terminal, choices, of_actions=True), choices
+    return _rows(entries, actions_first(rewards, "rewards", axes), terminal, choices, of_actions=True), choices
+
+
+def check_axes(axes: str | None) -> None:
+    """Refuse what is no order of the axes of arrays with three."""
+    if axes not in ("ass", "sas", None):
+        raise ValueError(f"axes must be 'ass', 'sas' or None, got {axes!r}")
 
 
 def _choices(available: Choices | ArrayLike, shape: tuple[int, int], terminal: ArrayLike | None) -> Choices:
@@ -142,7 +147,7 @@ def _transition_stack(P: Any) -> _Entries:
     return _Entries(state, action, successor, probs, sizes[0], len(parts))
 
 
-def _actions_first(given: Any, name: str, axes: str | None) -> Any:
+def actions_first(given: Any, name: str, axes: str | None, *, finite: bool = True) -> Any:
     """An array of three axes as (action, state, next state); anything else as it is.
 
     An (n, n, n) array whose order nobody gave, and whose two readings differ, is refused: rows sum to 1 in both.
@@ -157,7 +162,7 @@ def _actions_first(given: Any, name: str, axes: str | None) -> Any:
         return given
     if holds_laws(given):
         return given
-    array = float_array(given, name)
+    array = float_array(given, name, finite=finite)
     if array.ndim != 3:
         return array
     if axes == "sas":
@@ -169,7 +174,7 @@ def _actions_first(given: Any, name: str, axes: str | None) -> Any:
             "give axes='sas' if it is (state, action, next state)"
         )
     ambiguous = axes is None and not listed and first == second == last
-    if ambiguous and not np.array_equal(array, array.transpose(1, 0, 2)):
+    if ambiguous and not np.array_equal(array, array.transpose(1, 0, 2), equal_nan=True):
         raise ValueError(
             f"{name} has shape {array.shape}, so it cannot be told whether actions or states come first; "
             "give axes='ass' for (action, state, next state) or axes='sas' for (state, action, next state)"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distrl.models.gymnasium_making import Environment, make_environment
-from distrl.models.gymnasium_table import by_pair, map_of, table_rows
+from distrl.models.gymnasium_table import by_pair, by_positions, map_of, names_of, table_rows
 from distrl.models.mdp import MDP
 from distrl.models.step_check import compare_steps
 
@@ -37,11 +37,12 @@ def from_gymnasium(env_or_id: object, discount: float, check: bool = True, **mak
     Parameters
     ----------
     env_or_id : str, environment, or table
-        An id for `gymnasium.make`, an environment, wrapped or not, or a table `P` itself. A wrapper that has a `P` of
-        its own is read with that. Wrappers that only look on are passed over; any other outside the table (of
-        rewards, of actions, sticky actions, a step or numbers of states of its own) is refused, since the table does
-        not know of it: give `env.unwrapped` to read the table without it. A deprecated id is followed to its successor
-        with a UserWarning naming both.
+        An id for `gymnasium.make`, an environment, wrapped or not, or a table `P` itself: dicts or lists; where keys
+        are names, `mdp.states` and `mdp.actions` have them. A wrapper that has a `P` of its own is read with that.
+        Wrappers that only look on are passed over; any other outside the table (of rewards, of actions, sticky
+        actions, a step or numbers of states of its own) is refused, since the table does not know of it: give
+        `env.unwrapped` to read the table without it. A deprecated id is followed to its successor with a UserWarning
+        naming both.
     discount : float in [0, 1]
     check : bool
         Compare 500 random steps of the environment with the table. They are taken in a copy, with fixed seeds:
@@ -105,19 +106,22 @@ def _convert(env: object, given: object, discount: float, check: bool) -> MDP:
             f"{name}: with fickle_passenger its step changes the destination, and the table P does not know of it; "
             "make it with fickle_passenger=False"
         )
-    rows, states, actions = table_rows(table, name)
+    named = by_positions(table, name)
+    rows, states, actions = table_rows(named.table, name)
+    names, doing = names_of(core, states, actions)
     initial = getattr(core, "initial_state_distrib", None)
     if initial is None:
         initial = getattr(core, "isd", None)
-    mdp = MDP.from_outcomes(
-        rows,
-        discount,
-        absorbing="keep",
-        normalise=None,
-        states=states,
-        actions=actions,
-        initial=initial,
-        layout=map_of(core, states),
+    numbers: dict[str, Any] = {"states": states, "actions": actions, "initial": initial}
+    read = MDP.from_outcomes(rows, discount, absorbing="keep", normalise=None, **numbers)
+    mdp = MDP.from_table(
+        read.outcomes,
+        read.discount,
+        read.initial,
+        map_of(core, states),
+        available=read.choices,
+        states=names if named.states is None else named.states,
+        actions=doing if named.actions is None else named.actions,
     )
     if check and core is not None and (why := compare_steps(core, table, by_pair(rows), mdp.initial, name)):
         warnings.warn(

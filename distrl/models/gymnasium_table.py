@@ -2,16 +2,68 @@
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from distrl.models.labels import Labels, labels_of
 from distrl.models.laws import is_law
 from distrl.models.step_check import Outcome
 
 #: (state, action, probability, next state, reward, terminated)
 Row = tuple[Any, ...]
+
+
+class Named(NamedTuple):
+    """A table by positions, and the names of these where its keys were names."""
+
+    table: Any
+    states: Sequence[Hashable] | None
+    actions: Sequence[Hashable] | None
+
+
+def by_positions(table: Any, name: str) -> Named:
+    """A table whose keys may be names, counted in the order in which they come; whole numbers are positions."""
+    states = _names_of([table], f"the table P of {name}")
+    listed = list(table.values()) if isinstance(table, Mapping) else []
+    actions = _names_of(listed, f"an entry of the table P of {name}")
+    if states is None and actions is None:
+        return Named(table, None, None)
+    found: dict[Any, dict[Any, Any]] = {}
+    for state, entry in table.items():
+        by_action = entry.items() if isinstance(entry, Mapping) else enumerate(entry)
+        found[state if states is None else states.index(state)] = {
+            action if actions is None else actions.index(action): _led(
+                outcomes, states, f"P[{state!r}][{action!r}] of {name}"
+            )
+            for action, outcomes in by_action
+        }
+    return Named(found, states, actions)
+
+
+def _names_of(tables: list[Any], what: str) -> Labels | None:
+    """The keys of mappings, if one of them is no whole number."""
+    keys = list(dict.fromkeys(key for table in tables if isinstance(table, Mapping) for key in table))
+    if all(isinstance(key, int | np.integer) for key in keys):
+        return None
+    if not all(isinstance(table, Mapping) for table in tables):
+        raise TypeError(f"{what} has names for its keys, and another is a list; give all of them names, or none")
+    return Labels(keys)
+
+
+def _led(outcomes: Any, states: Labels | None, where: str) -> Any:
+    """Outcomes with the positions of the states that they name."""
+    if states is None or not isinstance(outcomes, Sequence) or not all(map(_is_outcome, outcomes)):
+        return outcomes
+    for outcome in outcomes:
+        if outcome[1] not in states:
+            raise ValueError(f"{where} leads to {outcome[1]!r}, which is no key of the table")
+    return [(outcome[0], states.index(outcome[1]), *outcome[2:]) for outcome in outcomes]
+
+
+def _is_outcome(outcome: Any) -> bool:
+    return isinstance(outcome, Sequence) and not isinstance(outcome, str) and len(outcome) == 4
 
 
 def table_rows(table: object, name: str) -> tuple[list[Row], int, int]:
@@ -48,6 +100,16 @@ def by_pair(rows: Sequence[Row]) -> dict[tuple[int, int], list[Outcome]]:
         key = int(successor), paid, bool(terminal)
         outcomes[key] = outcomes.get(key, 0.0) + float(probability)
     return {pair: [(p, *key) for key, p in outcomes.items()] for pair, outcomes in found.items()}
+
+
+def names_of(core: object, states: int, actions: int) -> tuple[Sequence[Hashable], Sequence[Hashable]]:
+    """The names that an environment of ours publishes; the positions themselves for any other."""
+    found = []
+    for what, n in (("state_names", states), ("action_names", actions)):
+        published = getattr(core, what, None)
+        fits = isinstance(published, Sequence) and len(published) == n
+        found.append(labels_of(published if fits else None, what, n))
+    return found[0], found[1]
 
 
 def map_of(core: object, states: int) -> tuple[int, int] | None:

@@ -152,7 +152,7 @@ def test_the_successor_is_named_or_the_latest_version(monkeypatch, message):
         (Table({}), {}, "the table P of Table is empty"),
         (Table({1: {0: [LOOP]}}), {}, "has no entry 0"),
         (Table({0: {0: []}}), {}, r"P\[0\] of Table is empty under every action"),
-        (Table({0: {"left": [LOOP]}}), {}, r"the keys of P\[0\] of Table must be whole numbers"),
+        (Table({0: {"left": [LOOP]}, 1: [[LOOP]]}), {}, "an entry of the table P of Table has names for its keys"),
         (Table({0: {0: [LOOP[:3]]}}), {}, "expected \\(probability, next state, reward, terminated\\)"),
         (Table("P"), {}, "expected a dict or a list"),
         (Table([[[(0.5, 0, 1.0, False)]]]), {}, "state 0, action 0 sum to 0.5"),
