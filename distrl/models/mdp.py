@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from copy import copy
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,8 +12,6 @@ from distrl._validation import (
     BoolArray,
     FloatArray,
     IntArray,
-    check_layout,
-    distribution,
     real_number,
     refuse_other_order,
 )
@@ -22,6 +19,7 @@ from distrl.models.arrays import rows_of_mdp
 from distrl.models.choices import Choices, end_absorbing
 from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
+from distrl.models.model import TabularModel
 from distrl.models.mrp import MRP, refuse_beside_table
 from distrl.models.outcomes import OutcomeTable, build_table
 from distrl.models.policies import Policy, mixed_table, policy_matrix
@@ -29,7 +27,7 @@ from distrl.models.reading import outcome_rows
 from distrl.models.to_arrays import Arrays, ending_states, table_to_sparse, terminal_sources
 
 
-class MDP:
+class MDP(TabularModel):
     """A Markov decision process with S states and A actions, of which each state has all or some.
 
     Parameters
@@ -49,7 +47,7 @@ class MDP:
     states, actions : sequences of S and A names, optional
         They come back in tables, files and errors, and a policy may be given by them. Everywhere else states and
         actions are their positions.
-    terminal, initial, layout, normalise
+    terminal, initial, layout, normalise, labels
         As for `MRP`.
 
     Attributes
@@ -92,6 +90,7 @@ class MDP:
         available: Choices | ArrayLike | None = None,
         states: Sequence[Hashable] | None = None,
         actions: Sequence[Hashable] | None = None,
+        labels: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         refuse_other_order(terminal, "terminal")
         refuse_other_order(initial, "initial")
@@ -108,9 +107,8 @@ class MDP:
             named = self.choices.described(self.states, self.actions)
             table = build_table(rows, n_sources=pairs, n_states=n, describe=named, normalise=normalise)
         self.outcomes = table
-        self.discount = real_number(discount, "discount", low=0.0, high=1.0)
-        self.initial = None if initial is None else distribution(initial, "initial", n)
-        self.layout = check_layout(layout, n)
+        self.discount = self.checked_discount(discount)
+        self.describe_states(initial, layout, labels)
 
     @staticmethod
     def from_table(
@@ -122,6 +120,7 @@ class MDP:
         available: Choices | ArrayLike | None = None,
         states: Sequence[Hashable] | None = None,
         actions: Sequence[Hashable] | None = None,
+        labels: Mapping[str, ArrayLike] | None = None,
     ) -> MDP:
         """The MDP of a table whose sources are the available pairs.
 
@@ -131,10 +130,10 @@ class MDP:
             Taken as it is, unchecked; `build_table` makes and checks one.
         available : (S, A) mask or Choices, optional
             The pairs; None: every state has every action.
-        discount, initial, layout, states, actions
+        discount, initial, layout, states, actions, labels
             As for `MDP`.
         """
-        named: dict[str, Any] = {"available": available, "states": states, "actions": actions}
+        named: dict[str, Any] = {"available": available, "states": states, "actions": actions, "labels": labels}
         return MDP(table, None, discount, initial=initial, layout=layout, **named)
 
     @staticmethod
@@ -199,21 +198,10 @@ class MDP:
         named: dict[str, Any] = {"available": choices, "states": ids.states, "actions": ids.actions}
         return MDP.from_table(table, discount, initial, layout, **named)
 
-    def with_discount(self, discount: float) -> Self:
-        """The same model with another discount."""
-        model = copy(self)
-        model.discount = real_number(discount, "discount", low=0.0, high=1.0)
-        return model
-
     def __repr__(self) -> str:
         rows, numbers = len(self.outcomes.probs), self.choices.numbers
         actions = f"{self.n_actions}" if self.choices.even else f"{numbers.min()} to {numbers.max()}"
         return f"MDP(states={self.n_states}, actions={actions}, outcomes={rows}, discount={self.discount:g})"
-
-    @property
-    def n_states(self) -> int:
-        """Number of states S."""
-        return self.outcomes.n_states
 
     @property
     def n_actions(self) -> int:
@@ -280,7 +268,8 @@ class MDP:
             If it is not a policy, or at discount 1 if it need not end (naming a state from which it does not).
         """
         mixed = mixed_table(self.outcomes, self.policy_matrix(policy), self.choices, self.states)
-        return MRP.from_table(mixed, self.discount, self.initial, self.layout, states=self.states)
+        known: dict[str, Any] = {"states": self.states, "labels": self.labels}
+        return MRP.from_table(mixed, self.discount, self.initial, self.layout, **known)
 
     def to_sparse(self) -> Arrays:
         """(P, R, terminal): two lists of A CSR arrays (S, S) and a mask; see `MRP.to_sparse`.

@@ -13,8 +13,6 @@ from distrl._validation import (
     BoolArray,
     FloatArray,
     IntArray,
-    check_layout,
-    distribution,
     real_number,
     refuse_other_order,
 )
@@ -22,12 +20,13 @@ from distrl.models.arrays import rows_of_mrp
 from distrl.models.choices import end_absorbing
 from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
+from distrl.models.model import TabularModel
 from distrl.models.outcomes import OutcomeTable, build_table
 from distrl.models.reading import outcome_rows
 from distrl.models.to_arrays import Arrays, ending_states, table_to_sparse, terminal_sources
 
 
-class MRP:
+class MRP(TabularModel):
     """A Markov reward process: from state x an outcome (next state y, reward r, terminal) is drawn, and
 
         G(x) = r                      if the outcome is terminal,
@@ -55,12 +54,16 @@ class MRP:
         refusing them.
     states : sequence of S names, optional
         They come back in tables, files and errors. Everywhere else a state is its position, 0..S-1.
+    labels : {name: (S,) mask or positions}, optional
+        Sets of states by name, such as "goal"; `mrp.reach("goal")` and files of model checkers use them.
 
     Attributes
     ----------
     outcomes : OutcomeTable
     discount, initial, layout
         As they were given.
+    labels : StateLabels
+        A mapping of names to (S,) masks, read-only; empty where none were given.
     states : sequence
         The names, or `range(S)`.
 
@@ -94,6 +97,7 @@ class MRP:
         layout: tuple[int, int] | None = None,
         normalise: bool = False,
         states: Sequence[Hashable] | None = None,
+        labels: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         for name, value in (("P", P), ("rewards", rewards), ("terminal", terminal), ("initial", initial)):
             refuse_other_order(value, name)
@@ -107,9 +111,8 @@ class MRP:
             describe = names_of(self.states)
             table = build_table(rows, n_sources=n, n_states=n, describe=describe, normalise=normalise)
         self.outcomes = table
-        self.initial = None if initial is None else distribution(initial, "initial", table.n_states)
-        self.layout = check_layout(layout, table.n_states)
-        self.discount = self._checked_discount(discount)
+        self.describe_states(initial, layout, labels)
+        self.discount = self.checked_discount(discount)
 
     @staticmethod
     def from_table(
@@ -119,6 +122,7 @@ class MRP:
         layout: tuple[int, int] | None = None,
         *,
         states: Sequence[Hashable] | None = None,
+        labels: Mapping[str, ArrayLike] | None = None,
     ) -> MRP:
         """The MRP of a table whose sources are the states.
 
@@ -126,10 +130,10 @@ class MRP:
         ----------
         table : OutcomeTable
             Taken as it is, unchecked; `build_table` makes and checks one.
-        discount, initial, layout, states
+        discount, initial, layout, states, labels
             As for `MRP`.
         """
-        return MRP(table, None, discount, initial=initial, layout=layout, states=states)
+        return MRP(table, None, discount, initial=initial, layout=layout, states=states, labels=labels)
 
     @staticmethod
     def from_outcomes(
@@ -168,8 +172,9 @@ class MRP:
         table = end_absorbing(table, absorbing, number, choices.states, describe)
         return MRP.from_table(table, discount, initial, layout, states=ids.states)
 
-    def _checked_discount(self, discount: float) -> float:
-        number = real_number(discount, "discount", low=0.0, high=1.0)
+    def checked_discount(self, discount: float) -> float:
+        """`discount` in [0, 1], or an error: at 1, also one that names a state from which the return never ends."""
+        number = super().checked_discount(discount)
         if number == 1.0:
             loop = self.outcomes.never_ending_source()
             if loop is not None:
@@ -178,12 +183,6 @@ class MRP:
                     f"{self.states[loop]!r}; mark its end as terminal, change the policy or use a discount below 1"
                 )
         return number
-
-    def with_discount(self, discount: float) -> Self:
-        """The same model with another discount."""
-        model = copy(self)
-        model.discount = model._checked_discount(discount)
-        return model
 
     def __repr__(self) -> str:
         table = self.outcomes
@@ -197,11 +196,6 @@ class MRP:
         model = copy(self)
         model.outcomes = table
         return model
-
-    @property
-    def n_states(self) -> int:
-        """Number of states S."""
-        return self.outcomes.n_states
 
     @property
     def state_rows(self) -> IntArray:

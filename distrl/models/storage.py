@@ -46,7 +46,8 @@ def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
     `model.outcomes`, `laws` (JSON: null for a finite law, else the name and parameters of a scipy.stats law), the
     finite laws' values and probabilities end to end, and `initial`, `layout`, `defects` (what the rows lacked of 1
     before they were mixed), `sampled`, `n_actions`, `pair_indptr` and `pair_actions` (where not every state has every
-    action), and `states` and `actions` (JSON: their names) where the model has them.
+    action), and, where the model has them, `states` and `actions` (JSON: their names) and `labels` (JSON: names) with
+    `label_masks` (labels, S).
     """
     if not isinstance(model, MRP | MDP):
         raise TypeError(f"model must be an MRP or an MDP, got {model!r}")
@@ -89,6 +90,9 @@ def fields_of(model: MRP | MDP) -> Fields:
     for what, names in named.items():
         if not isinstance(names, range):
             fields[what] = np.array(json.dumps([_as_json(name, what) for name in names]))
+    if model.labels:
+        fields["labels"] = np.array(json.dumps(list(model.labels)))
+        fields["label_masks"] = np.stack(list(model.labels.values()))
     return fields
 
 
@@ -157,11 +161,11 @@ def build(fields: Fields) -> MRP | MDP:
             raise ValueError(f"defects must be {sources} numbers >= 0")
         table = replace(table, known_defects=defects)
     discount, initial, layout = fields["discount"], fields.get("initial"), fields.get("layout")
-    states = _names(fields, "states")
+    known: dict[str, Any] = {"states": _names(fields, "states"), "labels": _labels(fields, n)}
     if kind == "MDP":
-        named: dict[str, Any] = {"available": available, "states": states, "actions": _names(fields, "actions")}
-        return MDP.from_table(table, discount, initial, layout, **named)
-    model = MRP.from_table(table, discount, initial, layout, states=states)
+        known |= {"available": available, "actions": _names(fields, "actions")}
+        return MDP.from_table(table, discount, initial, layout, **known)
+    model = MRP.from_table(table, discount, initial, layout, **known)
     if fields.get("sampled", False):
         model.sampled = True
     return model
@@ -200,6 +204,16 @@ def _names(fields: dict[str, Any], what: str) -> list[Any] | None:
     if not isinstance(names, list):
         raise ValueError(f"{what} is not a list")
     return [_hashable(name) for name in names]
+
+
+def _labels(fields: dict[str, Any], n_states: int) -> dict[Any, Any] | None:
+    names = _names(fields, "labels")
+    if names is None:
+        return None
+    masks = np.asarray(fields["label_masks"])
+    if masks.shape != (len(names), n_states) or masks.dtype != np.bool_ or len(set(names)) < len(names):
+        raise ValueError(f"label_masks are not the masks of {len(names)} labels for {n_states} states")
+    return dict(zip(names, masks, strict=True))
 
 
 def _hashable(name: Any) -> Any:
