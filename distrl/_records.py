@@ -32,14 +32,15 @@ _VERSION = 1
 _MODEL = ("outcomes", "discount", "initial", "layout", "states", "actions", "choices")
 #: Where the classes are that results are made of.
 _MODULES = (
-    *(f"dp.{name}" for name in ("brackets", "categorical", "certificate", "expectile", "moments", "monte_carlo")),
-    *(f"dp.{name}" for name in ("particles", "quantile", "sketch", "solution", "status")),
+    *(f"dp.{name}" for name in ("brackets", "categorical", "certificate", "expectile", "lattice", "moments")),
+    *(f"dp.{name}" for name in ("monte_carlo", "particles", "quantile", "sketch", "solution", "status")),
     *(f"dp.solvers.{name}" for name in ("banded", "direct", "gauss_seidel", "krylov", "sweeps")),
     "generative.result",
     *(f"models.{name}" for name in ("empirical", "generative", "mdp", "mrp", "outcomes", "samples")),
     *(f"returns.brackets.{name}" for name in ("convex", "stochastic")),
     *(f"returns.functionals.{name}" for name in ("averages", "levels", "points")),
-    *(f"returns.{name}" for name in ("categorical", "expectile", "finite", "grid", "moments", "quantile", "sketch")),
+    *(f"returns.{name}" for name in ("categorical", "expectile", "finite", "grid", "lattice", "moments")),
+    *(f"returns.{name}" for name in ("quantile", "sketch")),
     *(
         f"td.{name}"
         for name in (
