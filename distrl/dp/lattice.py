@@ -200,7 +200,7 @@ class Lattice:
                 f"than {self.max_values} levels are needed; raise max_values, or use {_GENERAL}"
             )
         check_memory(len(states), int(at_least) + 2, 1.0, MEND)
-        recursion = LevelRecursion(rows, model.n_states, states)
+        recursion = LevelRecursion(rows, model.n_states, states, rows.reach(model))
         reach = recursion.largest * rows.step + mean
         enough = self.tail if call.tol is None else min(self.tail, 0.5 * call.tol / max(reach, 1e-300))
         limit = self.max_values if call.max_iterations is None else min(call.max_iterations, self.max_values)

@@ -16,6 +16,7 @@ from distrl._tolerances import EPS
 from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.models.laws import FiniteLaw
 from distrl.models.mrp import MRP
+from distrl.returns.spans import largest_sums
 
 _DENOMINATOR = 10_000  # of a reward's ratio to the smallest one
 _ROUNDINGS = 8.0  # of a reward that somebody computed, in units of its last digit
@@ -55,6 +56,16 @@ class LatticeRows:
         if self.levels.min() >= 0:
             return 1
         return -1 if self.levels.max() <= 0 else 0
+
+    def reach(self, model: MRP) -> tuple[IntArray, IntArray]:
+        """(S,) and (S,) the smallest and the largest size of a return, in levels, for rewards of one sign."""
+        lows, highs = model.outcomes.reward_ranges()
+        ends = (largest_sums(model, highs), -largest_sums(model, -lows))
+        small, large = np.sort(np.abs(np.stack(ends)), axis=0) / self.step
+        # a level more on each side: these are sums of floats
+        least = np.maximum(np.floor(small * (1.0 - 1e-9)) - 1.0, 0.0)
+        most = np.minimum(np.ceil(large * (1.0 + 1e-9)) + 1.0, 2.0**62)
+        return least.astype(np.int64), most.astype(np.int64)
 
     @classmethod
     def of(cls, model: MRP) -> LatticeRows:

@@ -22,7 +22,8 @@ from distrl.dp.lattice_rows import LatticeRows
 from distrl.dp.resolvent import Resolvent
 from distrl.models.graph import components
 
-_AT_ONCE = 4_000_000  # masses between two looks at progress
+_AT_ONCE = 2_000_000  # masses between two looks at progress
+_BLOCK = 1024  # levels of a block of masses, at most
 #: What to do where the masses of all states do not fit in memory.
 MEND = "ask for the laws of some states alone, by Lattice().laws_of(model, states), or raise the tail"
 
@@ -53,7 +54,6 @@ class _Done:
     """Whole at every moment: what an interruption leaves."""
 
     levels: int
-    blocks: int
     worst: float
     beyond: FloatArray
     totals: FloatArray
@@ -92,11 +92,13 @@ class LevelRecursion:
     rows : LatticeRows
     n_states : int
     states : (n,) whose masses are kept
+    reach : (S,) and (S,) levels that no return is below, and none above
     """
 
     rows: LatticeRows
     n_states: int
     states: IntArray
+    reach: tuple[IntArray, IntArray]
     how: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,20 +110,24 @@ class LevelRecursion:
         self._order = np.argsort(found.height[found.part], kind="stable") if self._ordered else np.arange(n)
         self._position = np.empty(n, dtype=np.int64)
         self._position[self._order] = np.arange(n)
-        self._paid = _Sparse.of(rows, going_on & (rows.levels != 0), self._position)
+        self._moves = _Sparse.of(rows, free | (going_on & (rows.levels != 0)), self._position)
         self._ends = _Sparse.of(rows, rows.terminals, self._position)
-        self._free = _Sparse.of(rows, free, self._position)
-        excess = self._paid.sums() + self._ends.sums()
-        self._pivots = excess + self._free.sums()
+        self._pivots = self._moves.sums() + self._ends.sums()
         self.how = "zero-reward moves in order, one substitution a level"
         self._linear: Resolvent | None = None
         if not self._ordered:
-            matrix = sparse.csr_array((self._free.probs, self._free.to, self._free.at), shape=(n, n))
-            terms = np.diff(self._paid.at) + np.diff(self._ends.at) + np.diff(self._free.at)
+            unpaid = _Sparse.of(rows, free, self._position)
+            paid = _Sparse.of(rows, going_on & (rows.levels != 0), self._position)
+            matrix = sparse.csr_array((unpaid.probs, unpaid.to, unpaid.at), shape=(n, n))
+            terms = np.diff(self._moves.at) + np.diff(self._ends.at)
+            excess = paid.sums() + self._ends.sums()
             self._linear = Resolvent(matrix, 1.0, ending=excess, rounding=terms.astype(np.float64))
-        width = int(max(self._paid.levels.max(initial=0), 1)) + 1
-        check_memory(n, width, 2.0, "a step that divides all rewards is too small: use CategoricalFixedPoint()")
+        width = max(self.largest, 1) + 1
+        check_memory(n, width, 2.0, "the rewards have too small a step: use CategoricalFixedPoint(), on a coarser grid")
         self._ring = np.zeros((width, n, 2))
+        self._ring[:, :, 1] = 1.0
+        self._column = np.full(n, -1, dtype=np.int64)
+        self._column[self._position[self.states]] = np.arange(len(self.states))
 
     @property
     def largest(self) -> int:
@@ -135,39 +141,50 @@ class LevelRecursion:
 
     def run(self, call: Call, enough: float, most: int) -> Reached:
         """Levels until the mass beyond is at most `enough` at every state, or there are `most` of them."""
-        n, chosen = self.n_states, self._position[self.states]
-        some = int(min(max(_AT_ONCE // n, 1), 4096, most))
+        n, wanted = self.n_states, len(self.states)
+        some = min(max(_AT_ONCE // n, 1), 64)
         blocks: list[FloatArray] = []
-        totals, local = np.zeros((n, 4)), np.zeros(n)
-        done = _Done(0, 0, 1.0, np.ones(n), totals.copy(), local.copy())
+        low, high = (levels[self._order] for levels in self.reach)
+        totals, local, masses = np.zeros((n, 3)), np.zeros(n), np.empty((some, wanted))
+        done = _Done(0, 1.0, np.ones(n), totals.copy(), local.copy())
         with call.interruptible():
             while done.levels < most and (done.worst > enough or done.levels < 2):
-                check_memory(len(chosen), done.levels + 2 * some, 1.0, MEND)
-                masses = np.empty((min(some, most - done.levels), len(chosen)))
-                made, worst = self._make(done.levels, chosen, enough, masses, totals, local)
-                blocks.append(np.ascontiguousarray(masses[:made].T))
+                place, column = divmod(done.levels, _BLOCK)
+                into = masses[: min(most - done.levels, _BLOCK - column)]
+                made, worst = self._make(done.levels, enough, into, totals, local, low, high)
+                if place == len(blocks):
+                    check_memory(wanted, done.levels + 2 * _BLOCK, 1.0, MEND)
+                    blocks.append(np.empty((wanted, _BLOCK)))
+                kernels.transpose(into, made, blocks[place], column)
                 level = done.levels + made
                 last = self._ring[(level - 1) % len(self._ring), :, 1].copy()
-                done = _Done(level, len(blocks), worst, last, totals.copy(), local.copy())
+                done = _Done(level, worst, last, totals.copy(), local.copy())
                 call.count(made)
                 call.advance(min(np.log(max(worst, 1e-300)) / np.log(enough), 1.0) if worst < 1.0 else 0.0)
         if self._linear is not None:
             self.how = f"zero-reward moves that come back, by {self._linear.how}"
-        return self._reached(done, blocks[: done.blocks])
+        return self._reached(done, blocks)
 
     def _make(
-        self, first: int, chosen: IntArray, enough: float, masses: FloatArray, totals: FloatArray, local: FloatArray
+        self,
+        first: int,
+        enough: float,
+        masses: FloatArray,
+        totals: FloatArray,
+        local: FloatArray,
+        low: IntArray,
+        high: IntArray,
     ) -> tuple[int, float]:
         """Levels into the rows of `masses`: how many, and the largest mass beyond the last."""
-        paid, ends, free = self._paid, self._ends, self._free
-        moves = (paid.at, paid.to, paid.levels, paid.probs, ends.at, ends.levels, ends.probs)
+        moves, ends = self._moves, self._ends
+        table = (moves.at, moves.to, moves.levels, moves.probs, ends.at, ends.levels, ends.probs)
         if self._linear is None:
-            inner = (free.at, free.to, free.probs, self._pivots)
-            return kernels.levels(first, self._ring, *moves, *inner, chosen, enough, masses, totals)
+            inner = (self._pivots, low, high, self._column)
+            return kernels.levels(first, self._ring, *table, *inner, enough, masses, totals)
         sides, worst = np.empty((2, self.n_states)), 1.0
         for step in range(len(masses)):
             level = first + step
-            kernels.level_sides(level, self._ring, *moves, sides[0], sides[1])
+            kernels.level_sides(level, self._ring, *table, sides[0], sides[1])
             row = self._ring[level % len(self._ring)]
             row[:, 0] = np.maximum(self._linear.solve(sides[0]), 0.0) if sides[0].any() else 0.0
             if np.isfinite(self._linear.relative_error):
@@ -177,19 +194,21 @@ class LevelRecursion:
                 beyond, off = self._linear.enclose(sides[1])
                 local += off
             row[:, 1] = np.maximum(beyond, 0.0)
-            worst = kernels.keep_level(level, self._ring, chosen, masses[step], totals)
+            worst = kernels.keep_level(level, self._ring, self._column, masses[step], totals)
             if worst <= enough and level > 0:
                 return step + 1, worst
         return len(masses), worst
 
     def _reached(self, done: _Done, blocks: list[FloatArray]) -> Reached:
         levels = max(done.levels, 2)
-        masses = np.zeros((len(self.states), levels))
-        begin = 0
-        while blocks:
+        masses = np.empty((len(self.states), levels))
+        masses[:, done.levels :] = 0.0
+        for begin in range(0, done.levels, _BLOCK):
             block = blocks.pop(0)
-            masses[:, begin : begin + block.shape[1]] = block
-            begin += block.shape[1]
+            part = masses[:, begin : min(begin + _BLOCK, done.levels)]
+            part[:] = block[:, : part.shape[1]]
+            del block
         beyond, totals, local = (array[self._position] for array in (done.beyond, done.totals, done.local))
         masses[:, -1] += beyond[self.states]
-        return Reached(masses, levels - 1, beyond, totals[:, 2], totals[:, 3], local)
+        above = totals[:, 2] + (np.minimum(self.reach[0], levels) if self._linear is None else 0)
+        return Reached(masses, levels - 1, beyond, totals[:, 1], above, local)
