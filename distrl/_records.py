@@ -33,7 +33,7 @@ _MODEL = ("outcomes", "discount", "initial", "layout", "states", "actions", "cho
 #: Where the classes are that results are made of.
 _MODULES = (
     *(f"dp.{name}" for name in ("brackets", "categorical", "categorical_sweeps", "certificate", "expectile")),
-    *(f"dp.{name}" for name in ("moments", "monte_carlo", "particles", "quantile", "result", "sketch")),
+    *(f"dp.{name}" for name in ("lattice", "moments", "monte_carlo", "particles", "quantile", "result", "sketch")),
     *(f"dp.{name}" for name in ("solution", "status")),
     *(f"dp.solvers.{name}" for name in ("banded", "direct", "gauss_seidel", "krylov", "sweeps")),
     "generative.result",
@@ -43,7 +43,8 @@ _MODULES = (
     ),
     *(f"returns.brackets.{name}" for name in ("convex", "stochastic")),
     *(f"returns.functionals.{name}" for name in ("averages", "levels", "points")),
-    *(f"returns.{name}" for name in ("categorical", "expectile", "finite", "grid", "moments", "quantile", "sketch")),
+    *(f"returns.{name}" for name in ("categorical", "expectile", "finite", "grid", "lattice", "moments")),
+    *(f"returns.{name}" for name in ("quantile", "sketch")),
     *(
         f"td.{name}"
         for name in (

@@ -8,6 +8,7 @@ from distrl.dp.certificate import Certificate
 from distrl.dp.errors import ConvergenceError, EvaluationInterrupted
 from distrl.dp.evaluate import evaluate
 from distrl.dp.expectile import ExpectileDP
+from distrl.dp.lattice import Lattice
 from distrl.dp.method import HorizonMethod, Method
 from distrl.dp.moments import Moments
 from distrl.dp.monte_carlo import MonteCarlo, cdf_band
@@ -27,6 +28,7 @@ __all__ = [
     "EvaluationInterrupted",
     "ExpectileDP",
     "HorizonMethod",
+    "Lattice",
     "Method",
     "Moments",
     "MonteCarlo",

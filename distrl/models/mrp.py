@@ -13,12 +13,12 @@ from distrl._memory import check_memory
 from distrl._validation import (
     BoolArray,
     FloatArray,
-    IntArray,
     real_number,
     refuse_other_order,
 )
 from distrl.models.arrays import rows_of_mrp
 from distrl.models.choices import end_absorbing
+from distrl.models.endings import with_ends
 from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
 from distrl.models.model import TabularModel
@@ -41,7 +41,8 @@ class MRP(TabularModel):
     rewards : (S,) or (S, S) array or scipy.sparse, or a sequence of S numbers or laws
         Reward on leaving a state, or on each transition; a law is a `FiniteLaw` or a frozen `scipy.stats` law.
     discount : float in [0, 1]
-        1 is accepted when every state surely ends.
+        1 is accepted when every state surely ends. A class of states that is never left and never pays is an end then:
+        the return from it is 0.
     terminal : (S,) mask, optional
         The return from these states is 0; moving into one ends the return after the move's reward. Their rows of `P`
         may be zero or a distribution and are not used; a reward there would be lost, so one that is not 0 is refused.
@@ -71,7 +72,7 @@ class MRP(TabularModel):
     Raises
     ------
     ValueError, TypeError
-        Naming the state and the number; at discount 1, a state that never ends.
+        Naming the state and the number; at discount 1, the states that never end and pay.
 
     Notes
     -----
@@ -174,15 +175,13 @@ class MRP(TabularModel):
         return MRP.from_table(table, discount, initial, layout, states=ids.states)
 
     def checked_discount(self, discount: float) -> float:
-        """`discount` in [0, 1], or an error: at 1, also one that names a state from which the return never ends."""
+        """`discount` in [0, 1], or an error: at 1, also one that names states whose return never ends.
+
+        Closed classes of reward 0 become ends at discount 1, see `distrl.models.endings.with_ends`.
+        """
         number = super().checked_discount(discount)
         if number == 1.0:
-            loop = self.outcomes.never_ending_source()
-            if loop is not None:
-                raise ValueError(
-                    f"discount 1 needs every state to end surely, but no terminal outcome can be reached from state "
-                    f"{self.states[loop]!r}; mark its end as terminal, change the policy or use a discount below 1"
-                )
+            self.outcomes = with_ends(self.outcomes, self.states)
         return number
 
     def __repr__(self) -> str:
@@ -197,11 +196,6 @@ class MRP(TabularModel):
         model = copy(self)
         model.outcomes = table
         return model
-
-    @property
-    def state_rows(self) -> IntArray:
-        """(S + 1,) rows `state_rows[s]:state_rows[s + 1]` of `outcomes` are those of state s."""
-        return self.outcomes.indptr
 
     @property
     def continuation(self) -> sparse.csr_array:

@@ -17,7 +17,8 @@ class Step(MRP):
     The arguments are those of `MRP`. Nothing but a finite number of steps is to be asked of it.
     """
 
-    def _checked_discount(self, discount: float) -> float:
+    def checked_discount(self, discount: float) -> float:
+        """`discount` in [0, 1]."""
         return real_number(discount, "discount", low=0.0, high=1.0)
 
 

@@ -18,6 +18,7 @@ from distrl.returns.functionals import (
     Variance,
 )
 from distrl.returns.grid import Grid
+from distrl.returns.lattice import LatticeReturns
 from distrl.returns.metrics import cramer, energy, kolmogorov, wasserstein
 from distrl.returns.moments import MomentReturns, ValueEstimates
 from distrl.returns.quantile import QuantileReturns
@@ -37,6 +38,7 @@ __all__ = [
     "Grid",
     "Hats",
     "Indicators",
+    "LatticeReturns",
     "Mean",
     "MomentReturns",
     "NotKnown",

@@ -1,13 +1,15 @@
 """Uniform grids of atoms, and the intervals that suit a model."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from distrl._tolerances import LARGEST_NUMBER, NOT_ZERO
 from distrl._validation import FloatArray, real_number, whole_number
+from distrl.returns.spans import largest_sums, likely_end, short_episodes
 
 if TYPE_CHECKING:
     from distrl.models.mdp import MDP
@@ -90,8 +92,8 @@ class Grid:
         _check_model(model)
         if model.discount == 1.0:
             raise ValueError(
-                "at discount 1 no interval is closed under the outcomes; give grid=Grid(low, high, atoms), or "
-                "Grid.tight(model, atoms, tail=1e-9)"
+                "at discount 1 no interval is closed under the outcomes; use Grid.tight(model, atoms), with tail=1e-9 "
+                "where a cycle pays, or give grid=Grid(low, high, atoms)"
             )
         lows, highs = _reward_ranges(model, tail)
         share = np.where(model.outcomes.terminals, 1.0, 1.0 - model.discount)
@@ -109,8 +111,8 @@ class Grid:
         model : MRP or MDP
         atoms : int
         tail : float in (0, 0.5), optional
-            Cut unbounded reward laws at these quantiles. At discount 1 (MRP only): the range over episodes of at most
-            n steps, n the smallest number that leaves probability `tail` to longer ones from every state.
+            Cut unbounded reward laws at these quantiles. At discount 1 (MRP only), where a cycle pays, so that returns
+            have no largest or no smallest value: an end that no state's return goes beyond with a higher probability.
 
         Raises
         ------
@@ -119,7 +121,10 @@ class Grid:
 
         Notes
         -----
-        Time O(outcomes) a sweep, up to 10,000 sweeps; stopped early the interval is too wide, never too narrow.
+        Time O(outcomes) a sweep, up to 10,000 sweeps; stopped early the interval is too wide, never too narrow. At
+        discount 1 the range is that of the longest walks over the graph's components; a likely end is the nearer one of
+        what exponential moments allow (`distrl.returns.spans`), some linear solves, and of what episodes of so many
+        steps can make that longer ones have probability `tail`.
         """
         _check_model(model)
         lows, highs = _reward_ranges(model, tail)
@@ -174,7 +179,7 @@ def return_ranges(model: "MRP") -> tuple[FloatArray, FloatArray]:
     """(S,) and (S,): ends that no return from a state goes beyond, rounding included; infinite where none is known.
 
     Value iteration over best and worst outcomes from an interval that is closed under all of them, stopped after 1,000
-    sweeps: too wide then, never too narrow. At discount 1 from below instead: known where it comes to rest.
+    sweeps: too wide then, never too narrow. At discount 1 the longest walks to an end: infinite where a cycle pays.
     """
     lows, highs = model.outcomes.reward_ranges()
     return 0.0 - _largest_returns(model, -lows), _largest_returns(model, highs)
@@ -192,24 +197,17 @@ def _largest_returns(model: "MRP", rewards: FloatArray) -> FloatArray:
             unbounded[table.continuation @ unbounded > 0.0] = 1.0
         rewards = np.where(np.isinf(rewards), 0.0, rewards)
     best, steps = (_best_returns(model, rewards, 1_000), 1.0 / (1.0 - g)) if g < 1.0 else _best_episodes(model, rewards)
-    largest = float(np.abs(best).max() + np.abs(rewards).max())
+    known = np.isfinite(best)
+    largest = float(np.abs(best[known]).max(initial=0.0) + np.abs(rewards).max())
     if not np.isfinite(largest):
         return np.full(model.n_states, np.inf)
     best = best + 8.0 * steps * np.spacing(largest)
     return np.where(unbounded > 0.0, np.inf, np.minimum(best, 0.0) if rewards.max() <= 0.0 else best)
 
 
-def _best_episodes(model: "MRP", rewards: FloatArray, longest: int = 1_000) -> tuple[FloatArray, float]:
-    """(S,) the largest undiscounted sums of an episode, inf if they still grow after `longest` steps; and the steps."""
-    table = model.outcomes
-    best = np.full(model.n_states, -np.inf)
-    for step in range(longest):
-        onward = np.where(table.terminals, 0.0, best[table.next_states])
-        better = np.maximum(np.maximum.reduceat(rewards + onward, table.indptr[:-1]), best)
-        if np.array_equal(better, best):
-            return best, step + 1.0
-        best = better
-    return np.full(model.n_states, np.inf), 0.0
+def _best_episodes(model: "MRP", rewards: FloatArray) -> tuple[FloatArray, float]:
+    """(S,) the largest undiscounted sums of an episode, inf where a cycle pays; and the most steps of one that do."""
+    return largest_sums(model, rewards), model.n_states + 1.0
 
 
 def _best_returns(model: "MRP | MDP", rewards: FloatArray, sweeps: int) -> FloatArray:
@@ -232,35 +230,35 @@ def _best_returns(model: "MRP | MDP", rewards: FloatArray, sweeps: int) -> Float
 def _range_undiscounted(
     model: "MRP | MDP", lows: FloatArray, highs: FloatArray, tail: float | None
 ) -> tuple[float, float]:
-    """Smallest and largest return of episodes: of all if finitely many values, else of the likely ones."""
-    table = model.outcomes
-    going_on = ~table.terminals
-    if tail is not None and table.n_sources > table.n_states:
+    """Smallest and largest return; where a cycle pays, of the likely ones."""
+    high, low = _largest(largest_sums(model, highs)), -_largest(largest_sums(model, -lows))
+    if math.isfinite(low) and math.isfinite(high):
+        return low, high
+    one_policy = model.outcomes.n_sources == model.n_states
+    if tail is None:
+        under = "" if one_policy else ", of mdp.under(policy)"
+        raise ValueError(
+            "at discount 1 the returns of this model have no largest or smallest value, since a cycle pays; give a "
+            f"tail probability, Grid.tight(model, atoms, tail=1e-9){under}, or "
+            "grid=Grid(low, high, atoms)"
+        )
+    if not one_policy:
         raise ValueError("at discount 1 how long episodes last depends on the policy; pass mdp.under(policy)")
-    worst, best = np.full(table.n_states, np.inf), np.full(table.n_states, -np.inf)
-    alive = np.ones(table.n_states)
-    steps = 0
-    while True:
-        if tail is None and steps > table.n_states:
-            raise ValueError(
-                "at discount 1 the returns of this model have no largest or smallest value; give "
-                "grid=Grid(low, high, atoms), or a tail probability: Grid.tight(model, atoms, tail=1e-9)"
-            )
-        highest = highs + np.where(going_on, best[table.next_states], 0.0)
-        lowest = lows + np.where(going_on, worst[table.next_states], 0.0)
-        higher = np.maximum.reduceat(highest, model.state_rows[:-1])
-        lower = np.minimum.reduceat(lowest, model.state_rows[:-1])
-        steps += 1
-        if np.array_equal(higher, best) and np.array_equal(lower, worst):
-            break
-        best, worst = np.maximum(best, higher), np.minimum(worst, lower)
-        if tail is not None:
-            alive = table.continuation @ alive
-            if alive.max() <= tail:
-                break
-            if steps >= 1_000_000:
-                raise ValueError(
-                    f"after {steps} steps an episode still goes on with probability {alive.max():.3g} from state "
-                    f"{int(np.argmax(alive))}; give grid=Grid(low, high, atoms)"
-                )
-    return float(worst.min()), float(best.max())
+    process = cast("MRP", model)
+    shortest, longest = short_episodes(process, lows, highs, tail)
+    if math.isinf(high):
+        high = min(longest, likely_end(process, highs, tail, upwards=True))
+    if math.isinf(low):
+        low = max(shortest, -likely_end(process, -lows, tail, upwards=False))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(
+            "returns of this model have tails that are too long to be bounded: some state hardly ever ends; give "
+            "grid=Grid(low, high, atoms), or use a discount below 1"
+        )
+    return low, high
+
+
+def _largest(sums: FloatArray) -> float:
+    """The largest of those that some walk makes; 0 where none ends."""
+    made = sums[sums > -np.inf]
+    return float(made.max()) if made.size else 0.0

@@ -14,6 +14,7 @@ from distrl.theory.contraction import (
     second_moment_modulus,
     wasserstein_modulus,
 )
+from distrl.theory.lattice import lattice_tail_w1
 from distrl.theory.learning import (
     mean_difference_near_absorbing,
     power_tail_constant,
@@ -54,6 +55,7 @@ __all__ = [
     "grid_wasserstein_modulus",
     "iteration_cramer",
     "iteration_w1",
+    "lattice_tail_w1",
     "mean_difference_near_absorbing",
     "power_tail_constant",
     "projection_cramer_squared",
