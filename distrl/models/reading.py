@@ -138,13 +138,13 @@ def _columns_of_log(rows: Any, names: tuple[str, ...]) -> dict[str, Any]:
     array = float_array(rows, "transitions", ndim=2)
     if array.shape[1] != len(names):
         raise ValueError(f"transitions have {array.shape[1]} columns; expected {', '.join(names)}")
-    return {name: array[:, k] for k, name in enumerate(names)}
+    return dict(zip(names, np.array(array.T, order="C"), strict=True))
 
 
 def _columns_in_order(rows: Any, names: tuple[str, ...], what: str = "rows") -> dict[str, Any]:
     refuse_masked(rows, what)
     if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] == len(names):
-        return {name: rows[:, k] for k, name in enumerate(names)}
+        return dict(zip(names, np.array(rows.T, order="C"), strict=True))  # each column in one piece
     wanted = f"{what} must be a table or a sequence of ({', '.join(names)}), got {shortened(rows)}"
     if isinstance(rows, str | bytes):
         raise TypeError(wanted)
