@@ -93,11 +93,28 @@ def sort_within(
     for source in range(len(indptr) - 1):
         start, stop = indptr[source], indptr[source + 1]
         size = stop - start
-        late = 0  # rows that come before the one before them
+        differ = has_laws
+        late = ties = 0  # by the rewards alone
         for row in range(start + 1, stop):
-            late += _before(row, row - 1, next_states, rewards, terminals, laws, has_laws)
-        if late > 0:
-            if size <= _SHORT:
+            differ |= terminals[row] != terminals[row - 1]
+            late += rewards[row] < rewards[row - 1]
+            ties += rewards[row] == rewards[row - 1]
+        if not differ and late == 0 and ties == 0:
+            continue
+        if size <= _SHORT:
+            for k in range(size):
+                spare[k] = 0
+            if not differ:  # the usual case: one comparison a pair
+                ties = 0
+                for k in range(1, size):
+                    rank = 0
+                    for j in range(k):
+                        before = rewards[start + k] < rewards[start + j]
+                        ties += rewards[start + k] == rewards[start + j]
+                        spare[j] += before
+                        rank += not before
+                    spare[k] += rank
+            if differ or ties > 0:
                 for k in range(size):
                     spare[k] = 0
                 for k in range(1, size):
@@ -107,23 +124,25 @@ def sort_within(
                         spare[j] += before
                         rank += not before
                     spare[k] += rank
-                for k in range(size):
-                    order[spare[k]] = start + k
-            else:
-                _merge_order(start, size, order, spare, next_states, rewards, terminals, laws, has_laws)
             for k in range(size):
-                numbers[k], spare[k] = probs[order[k]], next_states[order[k]]
+                order[spare[k]] = start + k
+        else:
+            ties = 1
+            _merge_order(start, size, order, spare, next_states, rewards, terminals, laws, has_laws)
+        for k in range(size):
+            numbers[k], spare[k] = probs[order[k]], next_states[order[k]]
+        for k in range(size):
+            probs[start + k], next_states[start + k] = numbers[k], spare[k]
+        for k in range(size):
+            numbers[k], spare[k] = rewards[order[k]], terminals[order[k]]
+        for k in range(size):
+            rewards[start + k], terminals[start + k] = numbers[k], spare[k] != 0
+        if has_laws:
             for k in range(size):
-                probs[start + k], next_states[start + k] = numbers[k], spare[k]
+                spare[k] = laws[order[k]]
             for k in range(size):
-                numbers[k], spare[k] = rewards[order[k]], terminals[order[k]]
-            for k in range(size):
-                rewards[start + k], terminals[start + k] = numbers[k], spare[k] != 0
-            if has_laws:
-                for k in range(size):
-                    spare[k] = laws[order[k]]
-                for k in range(size):
-                    laws[start + k] = spare[k]
-        for row in range(start + 1, stop):
-            equal += not _before(row - 1, row, next_states, rewards, terminals, laws, has_laws)
+                laws[start + k] = spare[k]
+        if differ or ties > 0:
+            for row in range(start + 1, stop):
+                equal += not _before(row - 1, row, next_states, rewards, terminals, laws, has_laws)
     return equal
