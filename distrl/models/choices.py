@@ -113,7 +113,7 @@ class Choices:
         if self.full_size <= 4 * len(keys):
             places = np.zeros(self.full_size, dtype=np.int64)
             places[own] = np.arange(len(own))
-            return places[keys]
+            return np.asarray(places[keys])
         return np.searchsorted(own, keys).astype(np.int64)
 
     def matrix(self, values: NDArray[T], fill: float) -> NDArray[T]:

@@ -6,7 +6,7 @@ pass, as the number of sources is known, and each source's few rows by themselve
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,26 +88,24 @@ def by_counting(
     sizes = np.bincount(sources if kept.all() else sources[kept], minlength=n_sources)
     indptr = np.zeros(n_sources + 1, dtype=np.int64)
     np.cumsum(sizes, out=indptr[1:])
-    given = (probs, next_states, rewards, terminals, laws if has_laws else laws[:0])
+    columns: list[Any] = [probs, next_states, rewards, terminals, laws if has_laws else laws[:0]]
     if indptr[-1] == len(sources) and (sources[1:] >= sources[:-1]).all():
-        columns = [each.copy() for each in given]
+        columns = [each.copy() for each in columns]
     else:
         order = np.empty(indptr[-1], dtype=np.int64)
         order_by_source(_plain(sources), _plain(probs), indptr[:-1].copy(), order)
-        columns = [each[order] if len(each) else each.copy() for each in given]
+        columns = [each[order] if len(each) else each.copy() for each in columns]
     longest = int(sizes.max())
-    scratch = np.empty(longest, dtype=np.int64), np.empty(longest, dtype=np.int64), np.empty(longest)
-    equal = sort_within(indptr, *columns, *scratch)
+    order, spare = np.empty(longest, dtype=np.int64), np.empty(longest, dtype=np.int64)
+    scratch: list[Any] = [order, spare, np.empty(longest)]
+    equal = sort_within(*[indptr, *columns, *scratch])
     if not has_laws:
         columns[4] = np.full(len(columns[0]), -1)
     if not equal:
         return Sorted(indptr, *columns)
     starts = np.flatnonzero(starts_of_runs(np.repeat(np.arange(n_sources), sizes), *columns[1:]))
-    return Sorted(
-        np.searchsorted(starts, indptr).astype(np.int64),
-        np.add.reduceat(columns[0], starts),
-        *(column[starts] for column in columns[1:]),
-    )
+    rest: list[Any] = [column[starts] for column in columns[1:]]
+    return Sorted(np.searchsorted(starts, indptr).astype(np.int64), np.add.reduceat(columns[0], starts), *rest)
 
 
 def _plain(array: NDArray[T]) -> NDArray[T]:
