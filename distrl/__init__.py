@@ -35,6 +35,7 @@ from distrl.models import (
     GenerativeModel,
     environments,
     from_gymnasium,
+    read_csv,
     read_prism,
     write_prism,
 )
@@ -140,6 +141,7 @@ __all__ = [
     "learn",
     "load",
     "operators",
+    "read_csv",
     "read_prism",
     "returns",
     "save",

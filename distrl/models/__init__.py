@@ -9,6 +9,7 @@ from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.prism import read_prism, write_prism
 from distrl.models.storage import load, save
+from distrl.models.tables.read_csv import read_csv
 
 __all__ = [
     "MDP",
@@ -21,6 +22,7 @@ __all__ = [
     "environments",
     "from_gymnasium",
     "load",
+    "read_csv",
     "read_prism",
     "save",
     "write_prism",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from enum import Enum
+from itertools import count
 from numbers import Number
 from typing import Any, NamedTuple
 
@@ -125,10 +127,10 @@ def _positions(
 def _renumbered(found: dict[str, IntArray], gaps: bool) -> tuple[dict[str, IntArray], Sequence[Hashable] | None]:
     """Whole numbers as they are if they are positions, else as names, in their order.
 
-    They are positions if they are 0..n-1; with `gaps`, if they begin at 0.
+    They are positions if they are 0..n-1; with `gaps`, if they begin at 0 and are no more than there are rows.
     """
     low, high = min(int(each.min()) for each in found.values()), max(int(each.max()) for each in found.values())
-    if low == 0 and gaps:
+    if low == 0 and gaps and high < sum(map(len, found.values())):
         return found, None
     if high - low < 4 * sum(map(len, found.values())):  # a mark for each number is cheaper than a sort
         marks = np.zeros(high - low + 1, dtype=np.bool_)
@@ -174,7 +176,7 @@ def _has_names(column: Any, numbered: bool) -> bool:
     listed = isinstance(column, Sequence | np.ndarray) and not isinstance(column, str | bytes)
     if not listed:
         return False
-    kinds = {type(each) for each in column}
+    kinds = set(map(type, column))
     if numbered and kinds and kinds <= {bool, np.bool_}:
         return True
     numbers = (Number, np.number, np.bool_, np.ndarray)
@@ -188,15 +190,15 @@ def _coded(column: Any, name: str, length: int) -> Coded:
     refuse_masked(column, name)
     listed = _listed(column)
     _check_length(listed, name, length)
-    numbers: dict[Any, int] = {}
+    numbers: defaultdict[Any, int] = defaultdict(count().__next__)  # a new name has the next number
     try:
-        codes = [numbers.setdefault(each, len(numbers)) for each in listed]
+        codes = np.fromiter(map(numbers.__getitem__, listed), dtype=np.int64, count=length)
     except TypeError:  # it cannot be looked up
         _refuse_nameless(listed, name)
         raise
     if any(is_missing(each) for each in numbers):
         _refuse_nameless(listed, name)
-    return Coded(np.array(codes, dtype=np.int64), list(numbers))
+    return Coded(codes, [each.item() if isinstance(each, np.generic) else each for each in numbers])
 
 
 def _listed(column: Any) -> list[Any]:
@@ -204,10 +206,7 @@ def _listed(column: Any) -> list[Any]:
     if isinstance(column, np.ndarray) and column.dtype.kind in "mM":  # nanoseconds would come out as plain numbers
         unit = np.datetime_data(column.dtype)[0]
         column = column if unit in ("D", "s", "ms", "us") else column.astype(f"{column.dtype.kind}8[us]")
-    if isinstance(column, np.ndarray) and column.dtype.kind != "O":
-        listed: list[Any] = column.tolist()
-        return listed
-    return [each.item() if isinstance(each, np.generic) else each for each in column]
+    return column.tolist() if isinstance(column, np.ndarray) else list(column)
 
 
 def _refuse_nameless(listed: list[Any], name: str) -> None:

@@ -91,7 +91,8 @@ def headers_of(
 
 def has_column(name: str, headers: list[Hashable], columns: Mapping[str, str | None] | None) -> bool:
     """Whether a table with these headers has our column `name`, or is said to."""
-    return name in (columns or {}) or bool(_fitting(name, headers, {}))
+    told = isinstance(columns, Mapping) and name in columns
+    return told or bool(_fitting(name, headers, {}))
 
 
 def several_values(column: Collection[object]) -> bool:
