@@ -105,11 +105,14 @@ def float_array(
 
 def int_array(value: object, name: str, *, low: int | None = None, high: int | None = None) -> IntArray:
     """`value` as a one-dimensional int64 array with entries in [low, high)."""
-    array = float_array(value, name, ndim=1)
-    if array.size and (np.abs(array).max() > 2.0**53 or (array != np.floor(array)).any()):
+    whole = _whole_numbers(value)
+    array = float_array(value, name, ndim=1) if whole is None else whole
+    if whole is None and array.size and (np.abs(array).max() > 2.0**53 or (array != np.floor(array)).any()):
         index = int(np.argmax((array != np.floor(array)) | (np.abs(array) > 2.0**53)))
         raise ValueError(f"{name}[{index}] is {array[index]:g}, not a whole number")
     whole = array.astype(np.int64)
+    if not whole.size or ((low is None or whole.min() >= low) and (high is None or whole.max() < high)):
+        return whole
     outside = np.zeros(len(whole), dtype=bool)
     if low is not None:
         outside |= whole < low
@@ -121,6 +124,16 @@ def int_array(value: object, name: str, *, low: int | None = None, high: int | N
             f"{name}[{index}] is {whole[index]}, outside the range {low}..{'' if high is None else high - 1}"
         )
     return whole
+
+
+def _whole_numbers(value: object) -> IntArray | None:
+    """A plain column of whole numbers up to 2^53 in size, looked at in few passes; None for all that needs a look."""
+    if type(value) is not np.ndarray or value.ndim != 1 or value.dtype.kind not in "iuf" or not value.size:
+        return None
+    if not (value.max() <= 2.0**53 and value.min() >= -(2.0**53)):  # NaN compares as False
+        return None
+    whole = value.astype(np.int64, copy=False)
+    return whole if value.dtype.kind != "f" or (whole == value).all() else None
 
 
 def bool_array(value: object, name: str, length: int) -> BoolArray:
@@ -137,7 +150,7 @@ def bool_array(value: object, name: str, length: int) -> BoolArray:
         )
     if raw.dtype.kind == "O" and all(isinstance(entry, bool | np.bool_) for entry in raw):
         raw = raw.astype(np.bool_)
-    if raw.dtype.kind not in "biuf" or (raw.dtype.kind != "b" and not np.isin(raw, (0, 1)).all()):
+    if raw.dtype.kind not in "biuf" or (raw.dtype.kind != "b" and not ((raw == 0) | (raw == 1)).all()):
         raise ValueError(f"{name} must hold booleans (or 0 and 1), got {shortened(value)}")
     return raw.astype(np.bool_)
 
@@ -161,7 +174,8 @@ def distribution(value: object, name: str, length: int | None = None) -> FloatAr
 
 def without_noise(probs: FloatArray) -> FloatArray:
     """`probs` with what lies in [-`NEGATIVE`, 0) as 0; a row's sum is checked, and counted, after that."""
-    return np.where((probs < 0) & (probs >= -NEGATIVE), 0.0, probs)
+    noisy = probs.size > 0 and probs.min() < 0.0
+    return np.where((probs < 0) & (probs >= -NEGATIVE), 0.0, probs) if noisy else probs
 
 
 def refuse_masked(value: object, name: str, depth: int = 4) -> None:

@@ -5,8 +5,9 @@ import numpy as np
 from distrl._kernels import laws as kernels
 from distrl._kernels.categorical import apply_cdf
 from distrl._validation import FloatArray, IntArray, plain
-from distrl.models.outcomes import OutcomeTable, starts_of_runs
+from distrl.models.outcomes import OutcomeTable
 from distrl.models.samples import Samples
+from distrl.models.sorting import starts_of_runs
 from distrl.operators.kernel_plan import NO_DISCOUNT, build_plan
 from distrl.operators.law_matrices import atoms_spanned, worth_a_matrix
 from distrl.returns.grid import Grid

@@ -15,6 +15,7 @@ from distrl.models.mrp import MRP
 from distrl.models.planning import read_text
 from distrl.models.prism import read_prism, write_prism
 from distrl.models.storage import load, save
+from distrl.models.tables.read_csv import read_csv
 
 __all__ = [
     "MDP",
@@ -32,6 +33,7 @@ __all__ = [
     "from_quantecon",
     "load",
     "read_cassandra",
+    "read_csv",
     "read_prism",
     "read_text",
     "save",

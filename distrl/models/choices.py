@@ -43,7 +43,13 @@ class Choices:
     @classmethod
     def of_keys(cls, keys: IntArray, n_states: int, n_actions: int) -> Choices:
         """The pairs `state * n_actions + action`, in any order and any number of times."""
-        distinct = np.unique(keys)
+        size = n_states * n_actions
+        if size <= 4 * len(keys):  # a mark for each pair is cheaper than a sort of the keys
+            marks = np.zeros(size, dtype=np.bool_)
+            marks[keys] = True
+            distinct = np.flatnonzero(marks)
+        else:
+            distinct = np.unique(keys)
         indptr = np.searchsorted(distinct // n_actions, np.arange(n_states + 1))
         return cls(n_actions, indptr.astype(np.int64), distinct % n_actions)
 
@@ -103,7 +109,12 @@ class Choices:
         keys = states * self.n_actions + actions
         if self.even:
             return keys
-        return np.searchsorted(self.states * self.n_actions + self.actions, keys).astype(np.int64)
+        own = self.states * self.n_actions + self.actions
+        if self.full_size <= 4 * len(keys):
+            places = np.zeros(self.full_size, dtype=np.int64)
+            places[own] = np.arange(len(own))
+            return np.asarray(places[keys])
+        return np.searchsorted(own, keys).astype(np.int64)
 
     def matrix(self, values: NDArray[T], fill: float) -> NDArray[T]:
         """One value a pair as an (S, A) matrix, `fill` where an action is not available."""

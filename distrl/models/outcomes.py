@@ -18,6 +18,7 @@ from distrl._lazy import csgraph, sparse
 from distrl._tolerances import EPS, LARGEST_NUMBER, ROW_SUM
 from distrl._validation import BoolArray, FloatArray, IntArray, without_noise
 from distrl.models.laws import Law
+from distrl.models.sorting import sorted_rows
 
 
 class Rows(NamedTuple):
@@ -194,10 +195,8 @@ def build_table(
             f"{describe(int(sources[row]))} goes to state {next_states[row]} with probability {probs[row]:g}; "
             "probabilities cannot be negative"
         )
-    present = np.unique(sources)
-    if len(present) < n_sources:  # before anything is allocated: a stray index may announce 1e15 states
-        gaps = np.flatnonzero(present != np.arange(len(present)))
-        missing = int(gaps[0]) if gaps.size else len(present)
+    missing = _source_without_rows(sources, n_sources)
+    if missing is not None:
         raise ValueError(f"{describe(missing)} has no outcome; every one needs rows that sum to 1")
     sums = _sum_by(sources, probs, n_sources)
     wrong = np.abs(sums - 1.0) > tolerance
@@ -224,30 +223,17 @@ def build_table(
             "scale the rewards down"
         )
     rewards, laws, distinct = _merge_laws(rewards + 0.0, laws, given)  # + 0.0 turns -0.0 into 0.0
-    kept = np.flatnonzero(probs > 0)
-    keys = (next_states, rewards, laws, terminals, sources)
-    order = kept[np.lexsort([key[kept] for key in keys])]
-    starts = np.flatnonzero(starts_of_runs(*(key[order] for key in keys)))
-    first = order[starts]
-    return OutcomeTable(
-        n_states=n_states,
-        indptr=np.searchsorted(sources[first], np.arange(n_sources + 1)).astype(np.int64),
-        probs=np.add.reduceat(probs[order], starts),
-        next_states=next_states[first],
-        rewards=rewards[first],
-        terminals=terminals[first],
-        laws=laws[first],
-        reward_laws=distinct,
-    )
+    columns = sorted_rows(sources, probs, next_states, rewards, terminals, laws, n_sources)
+    return OutcomeTable(n_states, *columns, reward_laws=distinct)
 
 
-def starts_of_runs(*columns: np.ndarray) -> BoolArray:
-    """(n,) mask of the rows that differ in some column from the row before; the first row is one of them."""
-    fresh = np.ones(len(columns[0]), dtype=np.bool_)
-    fresh[1:] = False
-    for column in columns:
-        fresh[1:] |= column[1:] != column[:-1]
-    return fresh
+def _source_without_rows(sources: IntArray, n_sources: int) -> int | None:
+    """The first source that has no row, or None; nothing of the size of a stray index of 1e15 is allocated."""
+    if n_sources > len(sources):
+        present = np.append(np.unique(sources), -1)
+        return int(np.argmax(present != np.arange(len(present))))
+    absent = np.bincount(sources, minlength=n_sources) == 0
+    return int(np.argmax(absent)) if absent.any() else None
 
 
 def _sum_by(index: IntArray, weights: FloatArray, size: int) -> FloatArray:

@@ -1,13 +1,14 @@
 """Tables of rows in, checked columns out: by name where the columns have names, by position elsewhere.
 
-A data frame, a mapping of columns, a structured array, and a sequence of mappings or of named tuples have names. Case,
-blanks and a byte order mark make no difference to a name. What is looked for is our name first, then the ones in
-`ALIASES`: those of Gymnasium's tables, of logs of transitions, and of the CSV files of CRAAM and its relatives.
+A data frame, a mapping of columns, a structured array, and a sequence of mappings or of named tuples have names, which
+`distrl.models.tables.headers` looks for. In these, whole numbers that are no positions (counted from 1, or with gaps)
+are names of states and actions, as text is; in rows that are read by position such numbers are a slip, and refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,23 +25,11 @@ from distrl._validation import (
 )
 from distrl.models.choices import Choices
 from distrl.models.given import Names, TableLike
-from distrl.models.ids import Ids, choices_of, ids_of
+from distrl.models.ids import Ids, choices_of, ids_of, is_missing
 from distrl.models.laws import Law, as_law, is_law
 from distrl.models.outcomes import Rows
-
-ALIASES = {
-    "state": ("states", "obs", "observation", "observations", "idstatefrom"),
-    "action": ("actions", "idaction"),
-    "probability": ("probabilities", "prob"),
-    "next_state": ("next_states", "new_state", "next_obs", "next_observation", "next_observations", "idstateto"),
-    "reward": ("rewards",),
-    "terminal": ("terminals", "terminated", "terminations", "done", "dones"),
-}
-#: Columns that say something about the model, and so are not passed over as other columns are.
-_TELLING = {
-    "discount": "a discount for each row is not supported; give one discount for the model and leave the column out",
-    "idoutcome": "it tells several possible laws of one (state, action) apart; keep the rows of one of them",
-}
+from distrl.models.tables.frames import Frame, is_frame
+from distrl.models.tables.headers import headers_of, several_values
 
 
 class Log(NamedTuple):
@@ -67,12 +56,14 @@ def outcome_rows(
     """
     rows = _listed(rows)
     raw = _named_columns(rows, names, columns, "rows", may_lack_terminal=True)
+    named = raw is not None
     if raw is None:
         raw = _columns_in_order(rows, names)
+    _refuse_missing(raw, "rows")
     probs = float_array(raw["probability"], "rows: probability", ndim=1)
     if not len(probs):
         raise ValueError("rows is empty; a model needs at least one outcome")
-    ids = ids_of(raw, states, actions, "rows", len(probs))
+    ids = ids_of(raw, states, actions, "rows", len(probs), numbered=named)
     terminals = bool_array(raw["terminal"], "rows: terminal", len(probs))
     rewards, law, laws = split_laws(raw["reward"], "rows: reward")
     if len(rewards) != len(probs):
@@ -100,6 +91,7 @@ def transition_columns(
     raw = _named_columns(rows, names, columns, "transitions", may_lack_terminal=False)
     if raw is None:
         raw = _columns_of_log(rows, names)
+    _refuse_missing(raw, "transitions")
     rewards = float_array(raw["reward"], "transitions: reward", ndim=1)
     if not len(rewards):
         raise ValueError("transitions is empty; an empirical model needs at least one")
@@ -127,24 +119,24 @@ def split_laws(entries: Sequence[object] | np.ndarray, name: str) -> tuple[Float
 
 def _listed(rows: Any) -> Any:
     """Iterators and views as lists; what has columns, positions or a shape stays."""
-    lasting = isinstance(rows, Mapping | Sequence | np.ndarray) or hasattr(rows, "columns") or hasattr(rows, "shape")
+    lasting = isinstance(rows, Mapping | Sequence | np.ndarray) or is_frame(rows) or hasattr(rows, "shape")
     return rows if lasting or not hasattr(rows, "__iter__") else list(rows)
 
 
 def _columns_of_log(rows: Any, names: tuple[str, ...]) -> dict[str, Any]:
     entries = (each for row in rows if isinstance(row, tuple | list) for each in row) if isinstance(rows, list) else ()
-    if any(isinstance(each, str) for each in entries):  # names of states or actions
+    if any(isinstance(each, str | tuple | Enum) for each in entries):  # names of states or actions
         return _columns_in_order(rows, names, "transitions")
     array = float_array(rows, "transitions", ndim=2)
     if array.shape[1] != len(names):
         raise ValueError(f"transitions have {array.shape[1]} columns; expected {', '.join(names)}")
-    return {name: array[:, k] for k, name in enumerate(names)}
+    return dict(zip(names, np.array(array.T, order="C"), strict=True))
 
 
 def _columns_in_order(rows: Any, names: tuple[str, ...], what: str = "rows") -> dict[str, Any]:
     refuse_masked(rows, what)
     if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] == len(names):
-        return {name: rows[:, k] for k, name in enumerate(names)}
+        return dict(zip(names, np.array(rows.T, order="C"), strict=True))  # each column in one piece
     wanted = f"{what} must be a table or a sequence of ({', '.join(names)}), got {shortened(rows)}"
     if isinstance(rows, str | bytes):
         raise TypeError(wanted)
@@ -161,24 +153,47 @@ def _columns_in_order(rows: Any, names: tuple[str, ...], what: str = "rows") -> 
 
 
 def _named_columns(
-    rows: Any, names: tuple[str, ...], columns: Any, what: str, *, may_lack_terminal: bool
+    rows: Any, names: tuple[str, ...], columns: Mapping[str, str | None] | None, what: str, *, may_lack_terminal: bool
 ) -> dict[str, Any] | None:
     """{our name: column}, or None where the columns have no names."""
-    table = _with_headers(rows, what)
-    if table is None:
+    frame = Frame(rows, what) if is_frame(rows) else None
+    table: Any = None if frame is not None else _with_headers(rows, what)
+    if frame is None and table is None:
         if columns is not None:
             raise ValueError(f"columns is for a table whose columns have names; these {what} are read by position")
         return None
-    headers = _headers(table, names, columns, what, may_lack_terminal)
-    found = {name: _column(table, header) for name, header in headers.items()}
+    headers = headers_of(
+        frame.headers if frame is not None else list(table.columns if isinstance(table, _Records) else table),
+        names,
+        columns,
+        what,
+        may_lack_terminal=may_lack_terminal,
+        varies=lambda header: several_values(table[header] if frame is None else frame.column(header, str(header))),
+    )
+    found = {name: table[of] if frame is None else frame.column(of, name) for name, of in headers.items()}
     if "terminal" not in found:
         found["terminal"] = np.zeros(len(found["probability"]), dtype=np.bool_)
     return found
 
 
+def _refuse_missing(raw: Mapping[str, Any], what: str) -> None:
+    """Raise if a number or truth value of a column of objects is missing; NaN and ids are looked at later."""
+    for name in ("probability", "reward", "terminal"):
+        column: Any = raw.get(name)
+        looked_at = isinstance(column, list | tuple) or (isinstance(column, np.ndarray) and column.dtype.kind == "O")
+        if not looked_at or {type(each) for each in column} <= {int, float, str, bool}:
+            continue
+        missing = next((row for row, each in enumerate(column) if is_missing(each)), None)
+        if missing is not None:
+            raise ValueError(
+                f"{what}: {name}[{missing}] is missing ({column[missing]!r}); give it a value, or leave the row out: a "
+                "row counts whole"
+            )
+
+
 def _with_headers(rows: Any, what: str) -> Any:
     """What gives a column for a header, or None where there are no headers."""
-    if isinstance(rows, Mapping) or (hasattr(rows, "columns") and hasattr(rows, "__getitem__")):
+    if isinstance(rows, Mapping):
         return rows
     if isinstance(rows, np.ndarray):
         return None if rows.dtype.names is None else {name: rows[name] for name in rows.dtype.names}
@@ -207,66 +222,3 @@ class _Records:
             if header not in row:
                 raise ValueError(f"row {number} has no {header!r}, though other rows have")
         return [row[header] for row in self.rows]
-
-
-def _headers(table: Any, names: tuple[str, ...], columns: Any, what: str, may_lack_terminal: bool) -> dict[str, Any]:
-    """{our name: the table's}, without `terminal` where that is False throughout."""
-    arrow = getattr(table, "column_names", None)  # of an Arrow table, whose `columns` are the data
-    headers = list(arrow if isinstance(arrow, list) else getattr(table, "columns", table))
-    listed = f"the columns of {what} are {', '.join(map(str, headers)) or 'none'}"
-    chosen = {} if columns is None else columns
-    if not isinstance(chosen, Mapping) or not set(chosen) <= set(names):
-        raise ValueError(
-            f"columns must map some of {', '.join(names)} to names of the table's columns, got {columns!r}"
-        )
-    found: dict[str, Any] = {}
-    for name in names:
-        if name == "terminal" and may_lack_terminal and chosen.get(name, name) is None:
-            continue
-        fitting = _fitting(name, headers, chosen)
-        if len(fitting) > 1:
-            both = " and ".join(map(repr, fitting))
-            raise ValueError(f"{both} may both be {name}: say which in columns=, or rename one")
-        if name in chosen and not fitting:
-            raise ValueError(f"no column {chosen[name]!r}, which columns= gives for {name}: {listed}")
-        if fitting:
-            if fitting[0] in found.values():
-                raise ValueError(f"the column {fitting[0]!r} of {what} is taken twice, for {name} too; see columns=")
-            found[name] = fitting[0]
-    others = [header for header in headers if header not in found.values()]
-    _refuse_telling(table, others, what)
-    missing = [name for name in names if name not in found]
-    if missing and (missing != ["terminal"] or not may_lack_terminal):
-        absent = " and ".join(map(repr, missing))
-        raise ValueError(f"no column {absent}: {listed}; give columns={{{missing[0]!r}: its name there}}")
-    unknown = [header for header in others if _plain(header) not in _TELLING]
-    if missing and unknown and "terminal" not in chosen:  # one of them may well say where returns end
-        raise ValueError(
-            f"no column 'terminal': {listed}; give columns={{'terminal': its name there}}, or None for a name if no "
-            "outcome ends the return"
-        )
-    return found
-
-
-def _fitting(name: str, headers: list[Any], chosen: Mapping[str, Any]) -> list[Any]:
-    """The headers that may be the column `name`: the chosen one, else ours, else the usual other ones."""
-    if name in chosen:
-        return [header for header in headers if header == chosen[name]]
-    ours = [header for header in headers if _plain(header) == name]
-    return ours or [header for header in headers if _plain(header) in ALIASES[name]]
-
-
-def _refuse_telling(table: Any, others: list[Any], what: str) -> None:
-    for header in others:
-        text = _plain(header)
-        if text == "discount" or (text == "idoutcome" and len(set(np.asarray(table[header]).tolist())) > 1):
-            raise ValueError(f"the column {header!r} of {what} cannot be read: {_TELLING[text]}")
-
-
-def _plain(header: Any) -> str:
-    return str(header).strip("\ufeff\"' \t\r\n").casefold().replace(" ", "_")
-
-
-def _column(table: Any, header: Any) -> Any:
-    column = table[header]
-    return column.to_numpy() if hasattr(column, "to_numpy") else column

@@ -10,7 +10,8 @@ import numpy as np
 from distrl._tolerances import MIXED_ROW_SUM
 from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.models.laws import FiniteLaw, Law
-from distrl.models.outcomes import OutcomeTable, Rows, build_table, starts_of_runs
+from distrl.models.outcomes import OutcomeTable, Rows, build_table
+from distrl.models.sorting import starts_of_runs
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,8 @@ from distrl._kernels.matrix import matrix_entries
 from distrl._lazy import sparse
 from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.models.laws import FiniteLaw
-from distrl.models.outcomes import OutcomeTable, starts_of_runs
+from distrl.models.outcomes import OutcomeTable
+from distrl.models.sorting import starts_of_runs
 from distrl.operators.law_matrices import LawBlock, atoms_reached, law_block, worth_a_matrix
 from distrl.returns.grid import Grid
 

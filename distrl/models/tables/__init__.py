@@ -1,0 +1,1 @@
+"""Tables with named columns: which header is which of our columns, frames of other libraries, CSV files, and back."""

@@ -1,0 +1,250 @@
+"""CSV files as columns of ids, numbers and truth values; an error names the file, the line and the column.
+
+The file is read once, as bytes, by compiled code: whole numbers and decimals are rounded as Python rounds them, texts
+become names by number. Beside the file and its columns nothing of their size is held.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zlib
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distrl._files import one_line
+from distrl._kernels import csv_text
+from distrl._validation import BoolArray, FloatArray, IntArray
+from distrl.models.ids import Coded
+from distrl.models.tables.headers import headers_of
+
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+#: Where the cells of our columns go: see `csv_text.read_cells`.
+_TARGETS = {"state": 0, "action": 1, "next_state": 2, "probability": 3, "reward": 4, "terminal": 5}
+#: What programs write for a value that is missing.
+_NOTHING = ("", "na", "n/a", "nan", "null", "none", "<na>")
+_POWERS = 60
+#: Columns whose ids are of one kind.
+_ALIKE = {"state": ("state", "next_state"), "next_state": ("state", "next_state"), "action": ("action",)}
+
+
+class Header(NamedTuple):
+    """The first line of a file: its columns, what is between them, and where the rows begin."""
+
+    columns: list[str]
+    separator: str
+    start: int
+
+
+class CsvText:
+    """The text of a CSV file.
+
+    Parameters
+    ----------
+    path : Path
+        Plain or compressed by gzip.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, if it is not there, cannot be read, is no text, or has no header.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.data = path, _bytes_of(path)
+        self.header = self._header()
+
+    def columns(self, names: tuple[str, ...], columns: Mapping[str, str | None] | None) -> dict[str, Any]:
+        """The columns `names`, in the form of a mapping for `MDP.from_outcomes`; `columns` as there.
+
+        Raises
+        ------
+        ValueError
+            Naming the file, the line and the column.
+        """
+        header = self.header
+        try:
+            found = headers_of(
+                list(header.columns), names, columns, "the file", may_lack_terminal=True, varies=self._varies
+            )
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
+        where = {name: header.columns.index(str(of)) for name, of in found.items()}
+        read = self._read(where)
+        if not len(read["probability"]):
+            raise ValueError(f"{self.path} has a header and no rows; a model needs at least one outcome")
+        return read
+
+    def _read(self, where: Mapping[str, int]) -> dict[str, Any]:
+        """Our columns, each from a column of the file."""
+        rows = csv_text.count_lines(self._array)
+        wholes, numbers = np.empty((3, rows), dtype=np.int64), np.empty((2, rows))
+        truths, is_text = np.zeros(rows, dtype=np.bool_), np.zeros(3, dtype=np.bool_)
+        while True:
+            told, hard = self._scan(where, is_text, wholes, numbers, truths)
+            count, _, fault, place, column = told
+            text = next((name for name, at in where.items() if at == column and name in _ALIKE), None)
+            if fault != csv_text.NO_NUMBER or text is None:
+                break
+            if self._shown(place).strip("'") == "":
+                self._fail(fault, place, column)
+            is_text[[_TARGETS[name] for name in _ALIKE[text]]] = True  # an id is text: all of these are
+        if fault != csv_text.DONE:
+            self._fail(fault, place, column)
+        for row, column, start, stop in hard.tolist():
+            numbers[column, row] = self._decimal(start, stop, ("probability", "reward")[column])
+        read: dict[str, Any] = {}
+        for name in where:
+            to = _TARGETS[name]
+            if to < 3:
+                ids = wholes[to, :count]
+                read[name] = self._names(ids, name) if is_text[to] else ids
+            else:
+                read[name] = truths[:count] if name == "terminal" else numbers[to - 3, :count]
+        return read
+
+    def _scan(
+        self, where: Mapping[str, int], is_text: BoolArray, wholes: IntArray, numbers: FloatArray, truths: BoolArray
+    ) -> tuple[list[int], IntArray]:
+        """Fill the arrays; what `csv_text.read_cells` tells, and its hard cells."""
+        target = np.full(len(self.header.columns) + 1, -1, dtype=np.int64)
+        target[-1] = -2
+        for name, column in where.items():
+            target[column] = _TARGETS[name]
+        told, many = np.zeros(5, dtype=np.int64), 1024
+        while True:
+            hard = np.empty((many, 4), dtype=np.int64)
+            columns = (is_text, _powers_of_ten(), wholes, numbers, truths, hard, told)
+            csv_text.read_cells(self._array, self.header.start, ord(self.header.separator), target, *columns)
+            if told[1] <= many:
+                return told.tolist(), hard[: told[1]]
+            many = int(told[1])  # rare: more digits than a float has, in more than a thousand cells
+
+    def _names(self, texts: IntArray, name: str) -> Coded:
+        """A column of text."""
+        names: dict[str, int] = {}
+        known = csv_text.number_texts(self._array, texts)
+        numbers = np.empty(len(known), dtype=np.int64)  # "a" in quotes with a doubled one may be two texts, one name
+        for number, packed in enumerate(known.tolist()):
+            start, stop = packed >> 16, (packed >> 16) + (packed & 65535)
+            quoted = self.data[start - 1 : start] == b'"'
+            try:
+                text = self.data[start:stop].decode()
+            except UnicodeDecodeError:
+                self._refuse(start, name, "the text is not UTF-8")
+            text = text.replace('""', '"') if quoted else text
+            if not text or (not quoted and text.casefold() in _NOTHING and text.casefold() != "none"):
+                mend = "put it in quotes if it is a name, or give it one" if text else "give it a name"
+                self._refuse(start, name, f"the name is missing ({text!r}); {mend}")
+            numbers[number] = names.setdefault(text, len(names))
+        return Coded(numbers[texts], list(names))
+
+    def _decimal(self, start: int, stop: int, name: str) -> float:
+        text = self.data[start:stop].decode("ascii")
+        value = float(text)
+        if not np.isfinite(value):
+            self._refuse(start, name, f"{text!r} is beyond the largest float")
+        return value
+
+    def _varies(self, header: object) -> bool:
+        """Whether a column that is not ours has several values."""
+        rows = csv_text.count_lines(self._array)
+        texts, is_text = np.empty((3, rows), dtype=np.int64), np.ones(3, dtype=np.bool_)
+        where = {"state": self.header.columns.index(str(header))}
+        told, _ = self._scan(where, is_text, texts, np.empty((2, 0)), np.empty(0, dtype=np.bool_))
+        return len(csv_text.number_texts(self._array, texts[0, : told[0]])) > 1
+
+    @property
+    def _array(self) -> NDArray[np.uint8]:
+        return np.frombuffer(self.data, dtype=np.uint8)
+
+    def _header(self) -> Header:
+        """The first line that is neither blank nor a comment, and what separates its cells: what makes the most."""
+        start = 3 if self.data.startswith(b"\xef\xbb\xbf") else 0
+        while start < len(self.data):
+            ends = [end for end in (self.data.find(b"\n", start), self.data.find(b"\r", start)) if end >= 0]
+            stop = min(ends, default=len(self.data))
+            try:
+                line = self.data[start:stop].decode()
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{self.path}, line {self._line(start)}: the header is not UTF-8 text") from error
+            if line.strip() and not line.startswith("#"):
+                found = {each: next(csv.reader([line], delimiter=each)) for each in _SEPARATORS}
+                separator = max(found, key=lambda each: len(found[each]))
+                columns = [name.strip() for name in found[separator]]
+                if len(columns) == 1:
+                    raise ValueError(
+                        f"{self.path}, line {self._line(start)}: expected names of columns, separated by commas, tabs, "
+                        f"semicolons or bars, found {line.strip()[:60]!r}"
+                    )
+                return Header(columns, separator, stop)
+            start = stop + 1
+        raise ValueError(f"{self.path} is empty; expected a line that names the columns, and rows")
+
+    def _line(self, place: int) -> int:
+        """The number of the line of a place in the file, from 1."""
+        head = self.data[:place].replace(b"\r\n", b"\n")
+        return 1 + head.count(b"\n") + head.count(b"\r")
+
+    def _shown(self, place: int) -> str:
+        """The cell at a place, or what there is of it on its line."""
+        line = self.data[place : place + 200].decode(errors="replace").lstrip(" ").splitlines() or [""]
+        return repr(line[0].split(self.header.separator)[0].strip()[:60])
+
+    def _refuse(self, place: int, column: str, what: str) -> NoReturn:
+        raise ValueError(f"{self.path}, line {self._line(place)}, column {column!r}: {what}")
+
+    def _fail(self, fault: int, place: int, column: int) -> NoReturn:
+        header, width = self.header, len(self.header.columns)
+        if fault in (csv_text.TOO_FEW, csv_text.TOO_MANY):
+            cells = f"only {column}" if fault == csv_text.TOO_FEW else f"more than {width}"
+            between = _SEPARATORS[header.separator]
+            at = min(column, width - 1)
+            raise ValueError(
+                f"{self.path}, line {self._line(place)}, column {header.columns[at]!r}: the line has {cells} cells, the "
+                f"header {width}, separated by {between}"
+            )
+        name = header.columns[column]
+        shown = self._shown(place)
+        if fault == csv_text.OPEN_QUOTE:
+            self._refuse(place, name, f"the quotation mark of {shown} is never closed")
+        if fault == csv_text.AFTER_QUOTE:
+            self._refuse(place, name, f"something follows the closing quotation mark of {shown}")
+        if shown.strip("'\"").casefold() in _NOTHING:
+            self._refuse(place, name, f"the value is missing ({shown}); give it one, or leave the line out")
+        if fault == csv_text.NO_WHOLE:
+            self._refuse(place, name, f"{shown} is not a whole number; an id is one, or text")
+        if fault == csv_text.TOO_LONG:
+            self._refuse(place, name, f"a name of more than 65,535 bytes ({shown})")
+        wanted = "a finite number" if fault == csv_text.NO_NUMBER else "0, 1, true or false"
+        comma = " (with a point, not a comma)" if "," in shown else ""
+        self._refuse(place, name, f"expected {wanted}{comma}, found {shown}")
+
+
+def _bytes_of(path: Path) -> bytearray:
+    """What a file holds, and the end of a line."""
+    try:
+        data = bytearray(path.read_bytes())
+        if data.startswith(b"\x1f\x8b"):
+            data = bytearray(gzip.decompress(data))
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} does not exist") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} cannot be read: {one_line(error)}") from error
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in data[:4096]:
+        raise ValueError(f"{path} is not text in UTF-8; save it as that")
+    data.append(10)
+    return data
+
+
+@cache
+def _powers_of_ten() -> FloatArray:
+    """(121, 2) 10^-60 to 10^60, each as the sum of two floats, its rounding and what that leaves."""
+    exact = [Fraction(10) ** power for power in range(-_POWERS, _POWERS + 1)]
+    return np.array([(float(each), float(each - Fraction(float(each)))) for each in exact])
