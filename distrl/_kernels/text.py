@@ -11,6 +11,7 @@ is what every loop ends at. Whole numbers are below 2^31.
 """
 
 import math
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from distrl._validation import FloatArray, IntArray
 Bytes = NDArray[np.uint8]
 Index = NDArray[np.int32]
 Limbs = NDArray[np.uint64]
+Place: TypeAlias = Any  # an int, or a whole number of NumPy's
 
 #: Powers of ten whose powers of five are tabled: all that a float64 can come near.
 LOWEST, HIGHEST = -340, 308
@@ -55,7 +57,7 @@ def _next_line(data: Bytes, i: int) -> int:
 
 
 @kernel
-def _whole(data: Bytes, i: int) -> tuple[int, int]:
+def _whole(data: Bytes, i: Place) -> tuple[int, Place]:
     """The whole number that begins at i, and where it ends; (-1, i) if there is none."""
     value, first = 0, i
     while 48 <= data[i] <= 57 and i - first < 10:
@@ -117,7 +119,7 @@ def _scaled(mantissa: np.uint64, scale: int, limbs: Limbs, shifts: IntArray) -> 
 
 
 @kernel
-def _decimal(data: Bytes, i: int, stop: int, limbs: Limbs, shifts: IntArray) -> tuple[float, bool]:
+def _decimal(data: Bytes, i: Place, stop: Place, limbs: Limbs, shifts: IntArray) -> tuple[float, bool]:
     """The token data[i:stop] as a float64, and whether it is one for certain; Python has to look at others."""
     negative = data[i] == 45
     if data[i] == 45 or data[i] == 43:
@@ -159,14 +161,14 @@ def _decimal(data: Bytes, i: int, stop: int, limbs: Limbs, shifts: IntArray) -> 
 
 
 @kernel
-def _known(data: Bytes, start: int, stop: int, slots: IntArray, names: IntArray, count: int) -> int:
+def _known(data: Bytes, start: Place, stop: Place, slots: IntArray, names: IntArray, count: int) -> int:
     """The number of the name data[start:stop]; `count`, after noting it there, if it is new."""
     code = 0
     for i in range(start, stop):
         code = (code * 31 + int(data[i])) & 0xFFFFFFF
     place = code & (len(slots) - 1)
     while slots[place] >= 0:
-        known = slots[place]
+        known = int(slots[place])
         first, length = names[known, 0], stop - start
         if names[known, 1] - first == length:
             same = 0
@@ -235,7 +237,7 @@ def read_table(
         for column in range(width):
             while data[i] == 32 or data[i] == 9:
                 i += one
-            value, digits = 0, 0
+            value, digits = np.int64(0), 0
             while 48 <= data[i] <= 57:
                 if digits < 10:
                     value = value * 10 + (np.int64(data[i]) - 48)
@@ -342,12 +344,12 @@ def read_labels(
         if data[i] != 10 and data[i] != 35:
             value, end = _whole(data, i)
             i = _skip(data, end)
-            good = 0 <= value < states
+            good = bool(0 <= value < states)
             if colon:
-                good = good and data[i] == 58
+                good = good and bool(data[i] == 58)
                 i = _skip(data, i + 1) if good else i
             else:
-                good = good and (i > end or data[i] == 10)
+                good = good and bool(i > end or data[i] == 10)
             if not good:
                 result = WRONG
                 break
@@ -406,7 +408,7 @@ def _keyword(data: Bytes, i: int, word: Bytes) -> bool:
     for k in range(len(word)):
         if data[i + k] != word[k]:  # the line feed at the end is in no word
             return False
-    return data[i + len(word)] == 32 or data[i + len(word)] == 9
+    return bool(data[i + len(word)] == 32 or data[i + len(word)] == 9)
 
 
 @kernel
@@ -457,9 +459,9 @@ def read_drn(
             pass
         elif _keyword(data, i, words[0]):
             number, end = _whole(data, _skip(data, i + len(words[0])))
-            good = number == states and states < len(state_rewards)
+            good = bool(number == states and states < len(state_rewards))
             i = _skip(data, end)
-            good = good and (i > end or data[i] == 10)
+            good = good and bool(i > end or data[i] == 10)
             value = 0.0
             if good and data[i] == 91:
                 end, length, value, certain, first, last = _chosen(data, i, which, rewards, limbs, shifts)
@@ -517,7 +519,7 @@ def read_drn(
         else:
             target, end = _whole(data, i)
             i = _skip(data, end)
-            good = 0 <= target < len(state_rewards) and states > 0 and data[i] == 58
+            good = bool(0 <= target < len(state_rewards) and states > 0 and data[i] == 58)
             if good:
                 i = _skip(data, i + 1)
                 end = _token(data, i)

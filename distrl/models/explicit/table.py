@@ -21,27 +21,23 @@ Index = NDArray[np.int32]
 class Table:
     """Lines of a file as columns: indices (columns, n), values (n,) and the number of a name (n,), -1 without one.
 
-    `header` is what its first line said, the numbers of `Names` are positions in `spelled`; `codes` is empty where no
-    names were looked for.
+    `line` is where the table begins, `header` what its first line said; `codes` are positions in `spelled`, and empty
+    where no names were looked for.
     """
 
     path: Path
+    line: int
     header: tuple[int, ...]
     index: Index
     values: FloatArray
     codes: Index
     spelled: list[str]
 
-    @property
-    def first_line(self) -> int:
-        """The line that the announcement stood in, for errors."""
-        return next((number for number, _, line in read_text(self.path).lines() if line and line[0] != "#"), 1)
-
     def line_of(self, row: int) -> int:
-        """The line that a row stood in, for errors: the file is read again."""
+        """The line that a row stood in, -1 for the first line, for errors: the file is read again."""
         count = -1 if self.header else 0
         for at, _, line in read_text(self.path).lines():
-            if line and not line.startswith("#") and not line[0].isalpha():
+            if at >= self.line and line and not line.startswith("#") and not line[0].isalpha():
                 if count == row:
                     return at
                 count += 1
@@ -128,14 +124,9 @@ def read_table(
         odd = longer(odd, int(state[3]))
         names.grow(text, int(state[4]))
     rows = int(state[2])
-    table = Table(
-        text.path,
-        header,
-        index[:, :rows],
-        values[:rows],
-        codes[: rows if named else 0],
-        names.spelled(text, int(state[4])),
-    )
+    spelled = names.spelled(text, int(state[4]))
+    parts = (index[:, :rows], values[:rows], codes[: rows if named else 0], spelled)
+    table = Table(text.path, text.line, header, *parts)
     for row, start, stop in odd[: state[3]].tolist():
         value = number(text.text(start, stop))
         if value is None or (value < 0 and not negative):

@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distrl._files import one_line
 
-#: Openers of compressed files, by the ending of their names.
-_PACKED = {".gz": gzip.open, ".xz": lzma.open}
+#: Endings of the names of compressed files.
+_PACKED = (".gz", ".xz")
 _CHUNK = 1 << 24
 _DECIMAL = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _FRACTION = r"[+-]?[0-9]{1,4000}(?:\.[0-9]{0,4000})?/[0-9]{1,4000}(?:\.[0-9]{0,4000})?"
@@ -83,7 +83,7 @@ def read_text(path: Path) -> Text:
     """
     try:
         if path.suffix in _PACKED:
-            with _PACKED[path.suffix](path, "rb") as file:
+            with _opened(path) as file:
                 data = _unpacked(file)
         else:
             with open(path, "rb") as file:
@@ -102,6 +102,21 @@ def read_text(path: Path) -> Text:
     if not (data[:-1][:_CHUNK] == 10).any():
         data[data == 13] = 10  # lines may end as they did long ago
     return Text(path, data)
+
+
+def read_head(path: Path) -> list[str]:
+    """The first lines of a file, as far as they are in its first 4,096 bytes; none where it cannot be read."""
+    try:
+        with _opened(path) as file:
+            return file.read(4096).decode("utf-8-sig", "replace").splitlines()
+    except (OSError, ValueError, EOFError, zlib.error, lzma.LZMAError):
+        return []  # reading the whole of it says what is wrong
+
+
+def _opened(path: Path) -> BinaryIO:
+    opener: Any = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
+    opened: BinaryIO = opener(path, "rb")
+    return opened
 
 
 def _unpacked(file: BinaryIO) -> NDArray[np.uint8]:
