@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from distrl._validation import real_number
+from distrl.models.explicit.branches import grouped
+from distrl.models.explicit.build import Reading, model_of
+from distrl.models.explicit.labels import FileLabels, read_labels
+from distrl.models.explicit.text import read_text
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.models.prism.build import model_of, transitions_of
-from distrl.models.prism.labels import read_labels
-from distrl.models.prism.rewards import chosen_structure, rewards_of
-from distrl.models.prism.text import MATRIX, existing, read_entries, stem_of
+from distrl.models.prism.files import find_files
+from distrl.models.prism.rewards import payments_of
+from distrl.models.prism.transitions import read_transitions
 
 
 def read_prism(
@@ -21,17 +23,23 @@ def read_prism(
     terminal: str | None = None,
     initial: str | None = "init",
     *,
+    deadlocks: str | None = None,
+    absorbing: str | None = None,
+    actions: str | None = None,
     normalise: bool = False,
 ) -> MRP | MDP:
-    """Read an explicit PRISM model: an `MRP` from a DTMC's files, an `MDP` from an MDP's.
+    """Read an explicit model of PRISM's or of Storm's: an `MRP` from a DTMC's files, an `MDP` from an MDP's.
 
-    The reward of a transition is R(s, a, s') = srew(s) + trew(s, a, s'); a file that is not there counts as zeros.
+    The reward of a transition is R(s, a, s') = srew(s) + trew(s, a, s'); a file that is not there counts as zeros. The
+    labels of the model are those of its label file.
 
     Parameters
     ----------
     path : path
-        The .tra or .tra.gz file, or its stem (the path without that); companions are looked for beside it. A file that
-        is there both plain and compressed is read plain.
+        The .tra file or its stem (the path without that), or a combined .pexp file; companions are looked for beside
+        it. Each may be compressed (.gz, .xz); a file that is there both plain and compressed is read plain. Storm's
+        files begin with `dtmc` or `mdp`, or with the first transition; their rewards are in stem.NAME.state.rew and
+        stem.NAME.trans.rew, with or without a name.
     discount : float in [0, 1]
     rewards : int or str, optional
         Which reward structure, by its number or its name: PRISM numbers the files of a model that has several, so that
@@ -42,43 +50,58 @@ def read_prism(
         Their own rewards are not collected, as in PRISM's `R=? [ F "label" ]`.
     initial : str, optional
         The label over whose states the initial law is uniform; None, or no "init" in the label file: no initial law.
+    deadlocks : "loop", "end", "refuse" or None
+        What becomes of states without transitions that are not terminal. loop: they stay where they are for ever, as
+        model checkers have it, and go on collecting what the state pays. end: they are terminal. None: loop, with a
+        UserWarning.
+    absorbing : "end", "keep" or None
+        Whether states end the return that stay where they are whatever is done, and pay nothing, see
+        `MDP.from_outcomes`. None: "end" at discount 1, else "keep".
+    actions : "names", "positions" or None
+        What the actions of an MDP are. names: those of its choices. positions: choice k of a state is action k. None:
+        names, if the choices of every state have different ones (one may have none, which is the name "") and the
+        states times the names are not more than 100,000 or ten times the number of choices; else positions. Names
+        come in the order in which the file has them.
     normalise : bool
         As for `MRP`.
 
     Returns
     -------
     MRP or MDP
-        Time and memory O(size of the files).
+        Time and memory O(size of the files); the memory is some three times their size where lines are in order.
 
     Raises
     ------
     ValueError, TypeError
         Naming the file, the line and what was expected there; for several reward structures of which none was chosen,
-        listing them; for rows that do not sum to 1 (rates of a CTMC are not
-        probabilities); for a state without transitions that is not terminal.
+        listing them; for rows that do not sum to 1; for models of other types (rates, intervals, observations).
     """
-    real_number(discount, "discount", low=0.0, high=1.0)
-    for name, label in (("terminal", terminal), ("initial", initial)):
-        if label is not None and not isinstance(label, str):
-            raise TypeError(f"{name} must be the name of a label, got {label!r}")
-    stem = stem_of(path)
-    tra = read_entries(existing(Path(f"{stem}.tra")) or Path(f"{stem}.tra"), MATRIX, "probability")
-    structure = chosen_structure(stem, rewards)
-    labels = read_labels(stem, tra.header[0])
-    ends = np.empty(0, dtype=np.int64) if terminal is None else labels.states(terminal)
-    starts = np.empty(0, dtype=np.int64)
-    if initial is not None and (initial != "init" or "init" in labels.members):
-        starts = labels.states(initial)
-        if initial != "init" and not starts.size:
-            raise ValueError(
-                f"{labels.path}: no state has the label {initial!r}, so it gives no law of the first state"
-            )
-    live = transitions_of(tra, ends)
-    ended = np.zeros(live.states, dtype=np.bool_)
-    ended[ends] = True
-    values = rewards_of(structure, tra, live, ended)
-    law = None
-    if starts.size:
-        law = np.zeros(live.states)
-        law[starts] = 1.0 / len(starts)
-    return model_of(live, values, discount, ended, law, normalise)
+    reading = Reading(discount, terminal, initial, deadlocks, absorbing, actions, normalise)
+    files = find_files(path)
+    transitions = read_transitions(files.transitions)
+    structure = files.chosen(rewards)
+    states, table = transitions.states, transitions.table
+    if isinstance(files.labels, Path):
+        there = os.path.exists(files.labels)
+        labels = read_labels(read_text(files.labels), states) if there else FileLabels(files.labels, {})
+    else:
+        labels = read_labels(files.labels, states)
+    codes, spelled = table.codes, table.spelled
+    branches = grouped(table.path, transitions.has_choices, states, table.index, table.values, codes, spelled)
+    counts = transitions.counts
+    if len(counts) == 2 and len(branches.owners) != counts[1]:
+        raise ValueError(
+            f"{table.path}: the first line announces {counts[1]} choices, but the file has {len(branches.owners)}"
+        )
+    ended = reading.ends(labels, states)
+    payments = payments_of(structure, transitions, branches, ended)
+    if payments.of_states is not None:
+        _refuse_huge(structure, payments.of_states, payments.of_transitions)
+    return model_of(branches, payments, reading, labels, transitions.known)
+
+
+def _refuse_huge(structure: object, *parts: np.ndarray | None) -> None:
+    """Rewards whose sum leaves float64 are infinite and would be told of as such only later."""
+    largest = sum(float(np.abs(part).max(initial=0.0)) for part in parts if part is not None)
+    if not np.isfinite(largest):
+        raise ValueError(f"reward structure {structure}: rewards add up to more than float64 can hold")

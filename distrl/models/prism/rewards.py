@@ -1,121 +1,132 @@
-"""The reward files: which structures lie beside a model, and what the chosen one pays on each transition."""
-
-import os
-import re
-from dataclasses import dataclass
-from pathlib import Path
+"""What the chosen reward structure pays in each state and on each transition."""
 
 import numpy as np
 
-from distrl._validation import BoolArray, FloatArray, IntArray, whole_number
-from distrl.models.prism.build import Transitions
-from distrl.models.prism.text import MATRIX, Entries, existing, read_entries, text_of
+from distrl._validation import BoolArray, FloatArray
+from distrl.models.explicit.branches import Branches
+from distrl.models.explicit.build import Payments
+from distrl.models.explicit.table import Table, read_table
+from distrl.models.explicit.text import Text, fail, whole
+from distrl.models.prism.files import Structure
+from distrl.models.prism.transitions import COLUMNS, Transitions, line_of_numbers
 
 
-@dataclass(frozen=True)
-class Structure:
-    """A reward structure: the number in its files' names, the name written into them, and its files."""
+def payments_of(structure: Structure, transitions: Transitions, branches: Branches, ended: BoolArray) -> Payments:
+    """The rewards of states and of transitions.
 
-    number: int | None
-    name: str
-    files: dict[str, Path]
-
-    def __str__(self) -> str:
-        named = f" {self.name!r}" if self.name else ""
-        return f"{self.number or 'without a number'}{named} ({', '.join(path.name for path in self.files.values())})"
-
-
-def _structures(stem: str) -> list[Structure]:
-    """The reward structures beside a .tra file, in the order of their numbers."""
-    folder, base = os.path.split(stem)
-    files: dict[int, dict[str, Path]] = {}
-    try:
-        names = sorted(os.listdir(folder or os.curdir))
-    except OSError as error:
-        raise ValueError(f"the folder of {stem}.tra cannot be listed for reward files: {error}") from error
-    for name in names:  # a plain file comes before its compressed form
-        found = re.fullmatch(re.escape(base) + r"([1-9]\d*)?(\.[st]rew)(?:\.gz)?", name)
-        # the files of another model may look like numbered ones: of m12 beside m1
-        if found and not (found[1] and existing(Path(f"{stem}{found[1]}.tra"))):
-            files.setdefault(int(found[1] or 0), {}).setdefault(found[2], Path(folder, name))
-    return [Structure(number or None, _name_of(files[number]), files[number]) for number in sorted(files)]
+    Parameters
+    ----------
+    structure, transitions, branches
+    ended : (S,) mask of the terminal states
+        Rewards on leaving them are passed over, as their transitions are.
+    """
+    of_states: FloatArray | None = None
+    of_transitions: FloatArray | None = None
+    for kind in (".srew", ".state", ".rew", ".trew", ".trans"):
+        text = structure.text(kind)
+        if text is None:
+            continue
+        width = 1 if kind in (".srew", ".state") else len(transitions.table.index)
+        if kind == ".rew":
+            width = _width(text, width)
+        table = _read(text, width, transitions, with_counts=kind in (".srew", ".trew"))
+        if width == 1:
+            of_states = _of_states(table, transitions.states)
+        else:
+            of_transitions = _of_transitions(table, branches, ended)
+    return Payments(of_states, None, of_transitions)
 
 
-def _name_of(files: dict[str, Path]) -> str:
-    names = []
-    for path in files.values():
-        for line in text_of(path).split("\n")[:2]:
-            if found := re.fullmatch(r"#\s*Reward structure:?\s*\"?([^\"]*?)\"?\s*", line):
-                names.append(found[1])
-    if len(set(names)) > 1:
-        raise ValueError(f"{' and '.join(map(str, files.values()))} name two reward structures, {', '.join(names)}")
-    return names[0] if names else ""
+def _width(text: Text, most: int) -> int:
+    """How many indices the lines of a file without a first line of counts have."""
+    for number, place, line in text.lines():
+        if line and not line.startswith("#"):
+            width = len(line.split()) - 1
+            if width not in (1, most):
+                fail(text, number, place, f"'state reward' or {line_of_numbers(COLUMNS[most], 'reward', [])}")
+            return width
+    return 1
 
 
-def chosen_structure(stem: str, choice: int | str | None) -> Structure:
-    """The structure of that number or name; None takes the only one that there is."""
-    if not (choice is None or isinstance(choice, str)):
-        choice = whole_number(choice, "rewards", low=1)
-    there = _structures(stem)
-    listed = f"{stem}.tra has the reward structures {'; '.join(map(str, there))}"
-    if choice is None:
-        if len(there) > 1:
-            raise ValueError(f"{listed}; choose one with rewards=, by its number or its name")
-        return there[0] if there else Structure(None, "", {})
-    fitting = [each for each in there if choice in (each.number, each.name or None)]
-    if not fitting and choice == 1 and len(there) == 1 and there[0].number is None:
-        fitting = there
-    if not fitting:
-        raise ValueError(f"{listed if there else f'{stem}.tra has no reward files'}; there is no {choice!r}")
-    if len(fitting) > 1:
-        raise ValueError(f"{listed}; {choice!r} is the name of several, choose by number")
-    return fitting[0]
+def _read(text: Text, width: int, transitions: Transitions, *, with_counts: bool) -> Table:
+    """The table of a reward file."""
+    names = ("state",) if width == 1 else COLUMNS[width]
+    choices = transitions.counts[1] if len(transitions.counts) == 2 else len(transitions.table.values)
+    bounds = [choices if name == "choice" else transitions.states for name in names]
+    expected, place, number = line_of_numbers(names, "reward", bounds), 0, text.line
+    header: tuple[int, ...] = ()
+    if with_counts:
+        header, place, number = _header(text, width, transitions)
+    table = read_table(text, place, number, bounds, expected, negative=True, named=False, header=header)
+    if with_counts and len(table.values) != header[-1]:
+        raise ValueError(
+            f"{text.path}, line {number - 1}: the first line announces {header[-1]} entries, but the file has "
+            f"{len(table.values)}; it is cut short or damaged"
+        )
+    return table
 
 
-def rewards_of(structure: Structure, tra: Entries, live: Transitions, ended: BoolArray) -> FloatArray:
-    """The reward of each live transition; `ended` is the mask of the states that are terminal."""
-    n, n_actions, keys = live.states, live.actions, live.keys
-    rewards = np.zeros(len(keys))
-    if srew := structure.files.get(".srew"):
-        file = read_entries(srew, {2: ("state",)}, "reward")
-        _same_size(file, tra, 1)
-        state = file.index[:, 0]
-        _once(file, np.arange(len(state)), state)
-        per_state = np.zeros(n)
-        per_state[state] = file.values
-        rewards += per_state[keys // n // n_actions]
-    if trew := structure.files.get(".trew"):
-        file = read_entries(trew, {len(tra.header): MATRIX[len(tra.header)]}, "reward")
-        _same_size(file, tra, len(tra.header) - 1)
-        rows = np.flatnonzero(~ended[file.index[:, 0]])
-        source, target = file.index[rows, 0], file.index[rows, -1]
-        choice = file.index[rows, 1] if len(tra.header) == 3 else np.zeros_like(source)
-        wanted = (source * n_actions + np.minimum(choice, n_actions - 1)) * n + target
-        place = np.searchsorted(keys, wanted)
-        unknown = (choice >= n_actions) | (np.append(keys, -1)[place] != wanted)
-        if unknown.any():
-            line = file.lines[rows[np.argmax(unknown)]]
-            raise ValueError(f"{trew}, line {line}: a reward on a transition that {tra.path.name} does not have")
-        _once(file, rows, wanted)
-        with np.errstate(over="ignore"):
-            rewards[place] += file.values[rows]
-        if not np.isfinite(rewards).all():
-            raise ValueError(f"{trew}: a state's and a transition's reward add up to more than float64 can hold")
+def _header(text: Text, width: int, transitions: Transitions) -> tuple[tuple[int, ...], int, int]:
+    """The first line of a reward file, and where and in which line its entries begin."""
+    wanted = "a first line '" + " ".join(("states", "choices")[: max(width - 1, 1)]) + " entries'"
+    lines = text.lines()
+    for number, place, line in lines:
+        if not line or line.startswith("#"):
+            continue
+        header = tuple(-1 if (count := whole(token)) is None else count for token in line.split())
+        if len(header) != max(width, 2) or min(header) < 0:
+            fail(text, number, place, wanted)
+        counts = transitions.counts or (transitions.states,)
+        if header[:-1] != counts[: len(header) - 1]:
+            raise ValueError(
+                f"{text.path}, line {number}: the first line is about {header[:-1]} states (and choices), "
+                f"{transitions.table.path} about {counts}; the files are not of one model"
+            )
+        after = next(lines, None)
+        return header, len(text.data) if after is None else after[1], number + 1
+    raise ValueError(f"{text.path} is empty; expected {wanted}")
+
+
+def _of_states(table: Table, states: int) -> FloatArray:
+    state = table.index[0]
+    if len(state) > 1 and not (state[1:] > state[:-1]).all():
+        order = np.argsort(state, kind="stable")
+        _once(table, order, (state[order][1:] == state[order][:-1]))
+    rewards = np.zeros(states)
+    rewards[state] = table.values
     return rewards
 
 
-def _same_size(file: Entries, tra: Entries, numbers: int) -> None:
-    if file.header[:numbers] != tra.header[:numbers]:
-        raise ValueError(
-            f"{file.path}: the first line is about {file.header[:numbers]} states (and choices), {tra.path} about "
-            f"{tra.header[:numbers]}; the files are not of one model"
-        )
+def _of_transitions(table: Table, branches: Branches, ended: BoolArray) -> FloatArray:
+    """(n,) the reward of each transition."""
+    n, index = branches.states, table.index
+    starts = branches.starts
+    choice = starts[index[0]]
+    missing = choice == starts[index[0].astype(np.int64) + 1]
+    if branches.has_choices:
+        choice = choice + index[1]
+        missing = choice >= starts[index[0].astype(np.int64) + 1]
+    keys = np.repeat(np.arange(len(branches.owners)), np.diff(branches.first)) * n + branches.targets
+    wanted = choice * n + index[-1]
+    place = np.searchsorted(keys, wanted)
+    place[place == len(keys)] = 0
+    missing |= keys[place] != wanted if len(keys) else True
+    left_out = ended[index[0]]
+    wrong = missing & ~left_out
+    if wrong.any():
+        line = table.line_of(int(np.argmax(wrong)))
+        raise ValueError(f"{table.path}, line {line}: a reward on a transition that {branches.path} does not have")
+    if len(wanted) > 1 and not (wanted[1:] > wanted[:-1]).all():
+        rows = np.flatnonzero(~left_out)
+        order = rows[np.argsort(wanted[rows], kind="stable")]
+        _once(table, order, wanted[order][1:] == wanted[order][:-1])
+    rewards = np.zeros(len(keys))
+    rewards[place[~missing]] = table.values[~missing]
+    return rewards
 
 
-def _once(file: Entries, rows: IntArray, keys: IntArray) -> None:
-    """Refuse a key that comes twice; `rows` are the keys' rows in the file."""
-    order = np.argsort(keys, kind="stable")
-    again = np.flatnonzero(keys[order][1:] == keys[order][:-1])
-    if again.size:
-        line = file.lines[rows[order[again[0] + 1]]]
-        raise ValueError(f"{file.path}, line {line}: expected one reward an entry, this is a second one")
+def _once(table: Table, order: np.ndarray, again: BoolArray) -> None:
+    """Refuse a second reward of one entry; `again` marks the rows of `order` that are like the one before."""
+    if again.any():
+        line = table.line_of(int(order[np.argmax(again) + 1]))
+        raise ValueError(f"{table.path}, line {line}: expected one reward an entry, this is a second one")

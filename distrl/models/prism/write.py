@@ -1,90 +1,108 @@
 """`write_prism`: a model as explicit files."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from distrl._files import replacing
 from distrl._lazy import sparse
+from distrl.models.explicit.notes import note_of, tokens_of
+from distrl.models.explicit.rows import Listing, listing_of
+from distrl.models.explicit.text import without_packing
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.models.prism.text import stem_of
+from distrl.models.prism.files import stem_of
+from distrl.models.prism.transitions import NOTE
+
+#: How many lines are joined at a time.
+_LINES = 100_000
 
 
-def write_prism(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
+def write_prism(model: MRP | MDP, path: str | os.PathLike[str], terminal: str = "terminal") -> None:
     """Write a model as explicit PRISM files: stem.tra, .srew (empty), .trew and .lab.
 
     Numbers are written so that they read back bit for bit: `read_prism(path, model.discount, terminal="terminal")`
-    gives the same outcome rows and initial law. The files know no discount and no layout; choice k is action k.
+    gives the same outcome rows, initial law, names and labels; the labels with "init" and `terminal` beside them. The
+    files know no discount and no layout.
 
     Parameters
     ----------
     model : MRP or MDP
         One that (P, R, terminal) can express, see `MRP.to_sparse`, with `initial` None or uniform over some states.
+        Choice k is action k; where actions have names, or a state has an action without having all before it, choices
+        have names, and a comment in the .tra file, which PRISM has passed over since version 4.8, says which is which.
+        Names of states are in it too.
     path : path
         The stem, or the .tra file. Existing files are replaced.
+    terminal : str
+        The label that the states get in which returns end.
 
     Raises
     ------
     ValueError, TypeError
         If the model does not fit the format or a file cannot be written.
     """
-    if not isinstance(model, MRP | MDP):
-        raise TypeError(f"model must be an MRP or an MDP, got {model!r}")
-    if str(path).endswith(".gz"):
-        raise ValueError(f"{path}: the files are written plain; leave .gz out and compress them afterwards")
-    stem = stem_of(path)
-    p, r, terminal = model.to_sparse()
-    matrices, rewards = ([p], [r]) if isinstance(model, MRP) else (p, r)
-    n = model.n_states
-    header = f"{n}" if isinstance(model, MRP) else f"{n} {_choices_in_order(model)}"
-    labels = ["terminal"]
-    members = [np.flatnonzero(terminal)]
-    if model.initial is not None:  # without the label, PRISM starts in state 0
-        starts = np.flatnonzero(model.initial)
-        if (model.initial[starts] != 1.0 / len(starts)).any():
-            raise ValueError("initial is not uniform over some states; PRISM's label files hold nothing else")
-        labels.insert(0, "init")
-        members.insert(0, starts)
-    text = [" ".join(f'{number}="{label}"' for number, label in enumerate(labels))]
-    numbers: dict[int, list[str]] = {}
-    for number, states in enumerate(members):
-        for state in states.tolist():
-            numbers.setdefault(state, []).append(str(number))
-    text += [f"{state}: {' '.join(numbers[state])}" for state in sorted(numbers)]
-    for suffix, content in (
-        (".tra", _matrix_lines(matrices, header, isinstance(model, MDP))),
-        (".srew", [f"{n} 0"]),
-        (".trew", _matrix_lines(rewards, header, isinstance(model, MDP))),
-        (".lab", text),
+    listing = listing_of(model, terminal)
+    if without_packing(str(path)) != str(path):
+        raise ValueError(f"{path}: the files are written plain; leave the last ending out and compress them afterwards")
+    stem, n = stem_of(path), model.n_states
+    tokens = None
+    if isinstance(model, MDP) and (not isinstance(model.actions, range) or (listing.actions != listing.places).any()):
+        tokens = tokens_of(model.actions)
+    counts = f"{n} {len(listing.owners)}" if isinstance(model, MDP) else f"{n}"
+    note = note_of(model, tokens)
+    entries = _without_zeros(listing.rewards)
+    for suffix, lines in (
+        (".tra", _matrix(listing, listing.probs, counts, isinstance(model, MDP), tokens, note)),
+        (".srew", iter([f"{n} 0"])),
+        (".trew", _matrix(listing, entries, counts, isinstance(model, MDP), None, "")),
+        (".lab", _labels(listing)),
     ):
-        with replacing(Path(f"{stem}{suffix}")) as partial:
-            partial.write_text("\n".join(content) + "\n", encoding="utf-8")
+        with replacing(Path(f"{stem}{suffix}")) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+            for line in lines:
+                file.write(line + "\n")
 
 
-def _choices_in_order(model: MDP) -> int:
-    """The number of choices; those of a state are numbered from 0 in the files, without gaps."""
-    gap = np.flatnonzero(model.choices.actions != np.arange(len(model.pairs)) - model.indptr[model.choices.states])
-    if gap.size:
-        state, action = model.pairs[gap[0]]
-        raise ValueError(
-            f"PRISM counts the choices of a state from 0, but state {state} has action {action} and not all before it; "
-            "sort the actions so that each state has the first ones"
-        )
-    return len(model.pairs)
+def _without_zeros(matrix: sparse.csr_array) -> sparse.csr_array:
+    kept = matrix.copy()
+    kept.eliminate_zeros()
+    return kept
 
 
-def _matrix_lines(matrices: list[Any], header: str, with_choice: bool) -> list[str]:
-    """Header and lines of a .tra or .trew file, ordered by source, choice and target; zeros are left out."""
-    parts = [sparse.coo_array(matrix) for matrix in matrices]
-    source, target, values = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("row", "col", "data")
-    )
-    choice = np.repeat(np.arange(len(parts)), [part.nnz for part in parts])
-    order = np.lexsort((target, choice, source))
-    order = order[values[order] != 0.0]
-    columns = [source, choice, target] if with_choice else [source, target]
-    listed = zip(*(column[order].tolist() for column in columns), values[order].tolist(), strict=True)
-    return [f"{header} {len(order)}", *(" ".join(map(repr, entry)) for entry in listed)]
+def _labels(listing: Listing) -> Iterator[str]:
+    yield " ".join(f'{number}="{label}"' for number, label in enumerate(listing.labels))
+    members = [np.flatnonzero(mask) for mask in listing.labels.values()]
+    states = np.concatenate(members)
+    numbers = np.repeat(np.arange(len(members)), [len(each) for each in members])
+    order = np.lexsort((numbers, states))
+    last, line = -1, ""
+    for state, number in zip(states[order].tolist(), numbers[order].tolist(), strict=True):
+        if state != last and line:
+            yield line
+        line = f"{state}: {number}" if state != last else f"{line} {number}"
+        last = state
+    if line:
+        yield line
+
+
+def _matrix(
+    listing: Listing, matrix: sparse.csr_array, counts: str, with_choice: bool, tokens: list[str] | None, note: str
+) -> Iterator[str]:
+    """Header and lines of a .tra or .trew file, some thousand at a time."""
+    if note:
+        yield f"{NOTE}{note}"
+    yield f"{counts} {matrix.nnz}"
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    for start in range(0, matrix.nnz, _LINES):
+        piece = slice(start, start + _LINES)
+        here = rows[piece]
+        columns = [listing.owners[here].tolist(), matrix.indices[piece].tolist(), matrix.data[piece].tolist()]
+        if with_choice:
+            columns.insert(1, listing.places[here].tolist())
+        listed = (" ".join(map(repr, entry)) for entry in zip(*columns, strict=True))
+        if tokens is not None:
+            actions = listing.actions[here].tolist()
+            listed = (f"{line} {tokens[action]}" for line, action in zip(listed, actions, strict=True))
+        yield "\n".join(listed)

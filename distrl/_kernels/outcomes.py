@@ -1,0 +1,107 @@
+"""Outcome rows from transitions that are grouped by choice: sorted as an `OutcomeTable` has them, in one pass."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distrl._numba import kernel
+from distrl._tolerances import ROW_SUM
+from distrl._validation import BoolArray, FloatArray, IntArray
+
+Index = NDArray[np.int32]
+
+
+@kernel
+def _reward(
+    state: int, choice: int, row: int, by_state: FloatArray, by_choice: FloatArray, by_transition: FloatArray
+) -> float:
+    """What a transition pays; an empty array pays nothing."""
+    reward = 0.0
+    if len(by_state):
+        reward += by_state[state]
+    if len(by_choice):
+        reward += by_choice[choice]
+    if len(by_transition):
+        reward += by_transition[row]
+    return reward
+
+
+@kernel
+def mark_absorbing(
+    owners: IntArray,
+    first: IntArray,
+    targets: Index,
+    probs: FloatArray,
+    by_state: FloatArray,
+    by_choice: FloatArray,
+    by_transition: FloatArray,
+    absorbing: BoolArray,
+) -> None:
+    """Leave of the marks those of states all of whose choices surely stay and pay nothing."""
+    for choice in range(len(owners)):
+        state, total = owners[choice], 0.0
+        for row in range(first[choice], first[choice + 1]):
+            total += probs[row]
+            if probs[row] > 0.0 and (
+                targets[row] != state or _reward(state, choice, row, by_state, by_choice, by_transition) != 0.0
+            ):
+                absorbing[state] = False
+        if abs(total - 1.0) > ROW_SUM:
+            absorbing[state] = False
+
+
+@kernel
+def fill_outcomes(
+    pair_states: IntArray,
+    pair_choices: IntArray,
+    ended: BoolArray,
+    first: IntArray,
+    targets: Index,
+    probs: FloatArray,
+    by_state: FloatArray,
+    by_choice: FloatArray,
+    by_transition: FloatArray,
+    indptr: IntArray,
+    out_probs: FloatArray,
+    out_states: IntArray,
+    out_rewards: FloatArray,
+    out_terminals: BoolArray,
+    sums: FloatArray,
+) -> None:
+    """The rows of each (state, choice): a lone end where the state has `ended`, a loop where the choice is -1.
+
+    Rows that move into an ended state end there. Those of a pair are sorted by end, reward and next state; `targets`
+    are ascending within a choice. Transitions of probability 0 are left out; `sums` is what a pair's add up to.
+    """
+    count = 0
+    for pair in range(len(pair_states)):
+        indptr[pair] = count
+        state, choice = pair_states[pair], pair_choices[pair]
+        if ended[state] or choice < 0:
+            out_probs[count], out_states[count], out_terminals[count] = 1.0, state, ended[state]
+            out_rewards[count] = by_state[state] if len(by_state) and not ended[state] else 0.0
+            sums[pair] = 1.0
+            count += 1
+            continue
+        begin, total, sorted_so_far = count, 0.0, True
+        for row in range(first[choice], first[choice + 1]):
+            total += probs[row]
+            if probs[row] > 0.0:
+                target = targets[row]
+                reward = _reward(state, choice, row, by_state, by_choice, by_transition) + 0.0  # no -0.0
+                out_probs[count], out_states[count], out_rewards[count] = probs[row], target, reward
+                out_terminals[count] = ended[target]
+                if count > begin:
+                    later = out_terminals[count] > out_terminals[count - 1]
+                    same = out_terminals[count] == out_terminals[count - 1]
+                    sorted_so_far &= later or (same and reward >= out_rewards[count - 1])
+                count += 1
+        sums[pair] = total
+        if not sorted_so_far:
+            order = np.argsort(out_rewards[begin:count], kind="mergesort")  # stable: next states stay ascending
+            order = order[np.argsort(out_terminals[begin:count][order], kind="mergesort")]
+            old_probs, old_states = out_probs[begin:count].copy(), out_states[begin:count].copy()
+            old_rewards, old_terminals = out_rewards[begin:count].copy(), out_terminals[begin:count].copy()
+            for k in range(count - begin):
+                out_probs[begin + k], out_states[begin + k] = old_probs[order[k]], old_states[order[k]]
+                out_rewards[begin + k], out_terminals[begin + k] = old_rewards[order[k]], old_terminals[order[k]]
+    indptr[len(pair_states)] = count

@@ -1,0 +1,252 @@
+"""The model that branches, rewards and labels make."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from distrl._kernels.outcomes import fill_outcomes, mark_absorbing
+from distrl._memory import available_memory
+from distrl._tolerances import LARGEST_NUMBER, ROW_SUM
+from distrl._validation import BoolArray, FloatArray, IntArray, real_number
+from distrl.models.choices import Choices
+from distrl.models.explicit.branches import Branches, Index
+from distrl.models.explicit.labels import FileLabels
+from distrl.models.explicit.notes import Known
+from distrl.models.mdp import MDP
+from distrl.models.mrp import MRP
+from distrl.models.outcomes import OutcomeTable, Rows, build_table
+
+#: Transitions (first, targets, probs) and the rewards of states, choices and transitions.
+_Arrays: TypeAlias = tuple[IntArray, Index, FloatArray, FloatArray, FloatArray, FloatArray]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file is to be taken: the arguments that all its readers share.
+
+    Attributes
+    ----------
+    discount : float
+    terminal, initial : the names of labels, or None
+    deadlocks : "loop", "end", "refuse" or None
+    absorbing : "end", "keep" or None
+    actions : "names", "positions" or None
+    normalise : bool
+    """
+
+    discount: float
+    terminal: str | None
+    initial: str | None
+    deadlocks: str | None
+    absorbing: str | None
+    actions: str | None
+    normalise: bool
+
+    def __post_init__(self) -> None:
+        """Look at every argument before a file is read."""
+        real_number(self.discount, "discount", low=0.0, high=1.0)
+        for name, label in (("terminal", self.terminal), ("initial", self.initial)):
+            if label is not None and not isinstance(label, str):
+                raise TypeError(f"{name} must be the name of a label, got {label!r}")
+        for name, choice, known in (
+            ("deadlocks", self.deadlocks, ("loop", "end", "refuse")),
+            ("absorbing", self.absorbing, ("end", "keep")),
+            ("actions", self.actions, ("names", "positions")),
+        ):
+            if choice is not None and choice not in known:
+                raise ValueError(f"{name} must be {', '.join(map(repr, known))} or None, got {choice!r}")
+        if not isinstance(self.normalise, bool):
+            raise TypeError(f"normalise must be True or False, got {self.normalise!r}")
+
+    @property
+    def ends_absorbing(self) -> bool:
+        """Whether states that surely stay and pay nothing end the return."""
+        return self.absorbing == "end" or (self.absorbing is None and self.discount == 1.0)
+
+    def ends(self, labels: FileLabels, states: int) -> BoolArray:
+        """(S,) mask of the states whose label is `terminal`."""
+        return np.zeros(states, dtype=np.bool_) if self.terminal is None else labels.states(self.terminal).copy()
+
+    def law(self, labels: FileLabels) -> FloatArray | None:
+        """The uniform law over the states whose label is `initial`; None where the usual label is not there."""
+        if self.initial is None or (self.initial == "init" and "init" not in labels.masks):
+            return None
+        starts = labels.states(self.initial)
+        if not starts.any():
+            if self.initial == "init":
+                return None
+            raise ValueError(
+                f"{labels.path}: no state has the label {self.initial!r}, so it gives no law of the first state"
+            )
+        return np.where(starts, 1.0 / np.count_nonzero(starts), 0.0)
+
+
+@dataclass(frozen=True)
+class Payments:
+    """Rewards of states (S,), choices (C,) and transitions (n,), which add up; None pays nothing."""
+
+    of_states: FloatArray | None = None
+    of_choices: FloatArray | None = None
+    of_transitions: FloatArray | None = None
+
+    def arrays(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The three, empty where nothing is paid."""
+        of_states, of_choices, of_transitions = (
+            np.empty(0) if each is None else np.ascontiguousarray(each)
+            for each in (self.of_states, self.of_choices, self.of_transitions)
+        )
+        return of_states, of_choices, of_transitions
+
+
+def check_size(path: object, states: int, lines: int) -> None:
+    """Refuse a damaged count of states before anything is allocated for them."""
+    if states > 1000 + 10 * lines or 100.0 * states > available_memory():
+        raise ValueError(
+            f"{path}: it announces {states} states, but has {lines} lines of transitions; the count is damaged, or the "
+            "file is cut short"
+        )
+
+
+def model_of(
+    branches: Branches, payments: Payments, reading: Reading, labels: FileLabels, known: Known | None = None
+) -> MRP | MDP:
+    """The model of these transitions and rewards. Time O(n), memory O(n) where the files are in order."""
+    known = Known() if known is None else known
+    ended = reading.ends(labels, branches.states)
+    initial = reading.law(labels)
+    bare = np.ones(branches.states, dtype=np.bool_)
+    bare[branches.owners] = False
+    bare &= ~ended
+    if bare.any():
+        _say_deadlocks(branches, bare, reading.deadlocks)
+        if reading.deadlocks == "end":
+            ended |= bare
+    probs = np.ascontiguousarray(branches.probs)
+    arrays: _Arrays = (branches.first, np.ascontiguousarray(branches.targets), probs, *payments.arrays())
+    if reading.ends_absorbing:
+        absorbing = np.ones(branches.states, dtype=np.bool_)
+        mark_absorbing(branches.owners, *arrays, absorbing)
+        if payments.of_states is not None:  # a deadlock's loop pays what its state does
+            absorbing[bare & (payments.of_states != 0.0)] = False
+        ended |= absorbing
+    action, names = branches.actions(reading.actions, known.tokens)
+    listed = known.actions if known.actions is not None else names
+    n_actions = int(action.max(initial=0)) + 1
+    if listed is not None or known.tokens is not None:
+        n_actions = len(listed if listed is not None else known.tokens or ())
+    pairs, which = _pairs(branches, action, n_actions, ended, bare)
+    table, sums = _table(branches, pairs, which, ended, arrays)
+    describe: Any = pairs.described(known.states or range(branches.states), listed or range(n_actions))
+    if not branches.has_choices:
+        describe = _named_state(known.states or range(branches.states))
+    try:
+        off = np.abs(sums - 1.0) > ROW_SUM
+        if off.any() or (np.abs(table.rewards) > LARGEST_NUMBER).any():
+            table = build_table(
+                _rows(table),
+                n_sources=len(sums),
+                n_states=branches.states,
+                describe=describe,
+                normalise=reading.normalise,
+            )
+        more: dict[str, Any] = {"states": known.states, "labels": labels.masks}
+        if not branches.has_choices:
+            return MRP.from_table(table, reading.discount, initial, **more)
+        return MDP.from_table(table, reading.discount, initial, available=pairs, actions=listed, **more)
+    except ValueError as error:
+        raise ValueError(f"{branches.path}: {error}") from error
+
+
+def _named_state(states: Sequence[Hashable]) -> Any:
+    return lambda source: f"state {states[source]!r}"
+
+
+def _say_deadlocks(branches: Branches, bare: BoolArray, choice: str | None) -> None:
+    state, count = int(np.argmax(bare)), int(np.count_nonzero(bare))
+    several = "" if count == 1 else f", and {count - 1} more,"
+    if choice == "refuse":
+        raise ValueError(
+            f"{branches.path}: state {state}{several} has no transitions; give it some, or a label and "
+            "terminal='that label'"
+        )
+    if choice is None:
+        warnings.warn(
+            f"{branches.path}: state {state}{several} has no transitions and is given a loop of probability 1, as "
+            "model checkers do; deadlocks='loop' says so without this warning, deadlocks='end' ends the return there",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _pairs(
+    branches: Branches, action: IntArray, n_actions: int, ended: BoolArray, bare: BoolArray
+) -> tuple[Choices, IntArray]:
+    """The (state, action) pairs, and the choice of each: -1 for one that the file does not have.
+
+    A deadlock's loop is its first action; an ended state without choices has all.
+    """
+    owners = branches.owners
+    lone = np.flatnonzero(bare & ~ended)
+    without = np.ones(branches.states, dtype=np.bool_)
+    without[owners] = False
+    closed = np.flatnonzero(without & ended)
+    if len(lone) + len(closed) == 0 and (len(owners) < 2 or _in_order(owners, action)):
+        choices = Choices(n_actions, branches.starts, action)
+        return choices, np.arange(len(owners))
+    states = np.concatenate([owners, lone, np.repeat(closed, n_actions)])
+    actions = np.concatenate([action, np.zeros(len(lone), dtype=np.int64), np.tile(np.arange(n_actions), len(closed))])
+    which = np.concatenate([np.arange(len(owners)), np.full(len(states) - len(owners), -1)])
+    order = np.lexsort((actions, states))
+    indptr = np.searchsorted(states[order], np.arange(branches.states + 1)).astype(np.int64)
+    return Choices(n_actions, indptr, actions[order]), which[order]
+
+
+def _in_order(owners: IntArray, action: IntArray) -> bool:
+    return bool(((owners[1:] > owners[:-1]) | (action[1:] > action[:-1])).all())
+
+
+def _table(
+    branches: Branches, pairs: Choices, which: IntArray, ended: BoolArray, arrays: _Arrays
+) -> tuple[OutcomeTable, FloatArray]:
+    """The table of the pairs, whose rows may not sum to 1 yet, and what they sum to."""
+    room = len(branches.probs) + int(np.count_nonzero((which < 0) | ended[pairs.states]))
+    indptr = np.empty(len(which) + 1, dtype=np.int64)
+    probs, states, rewards = np.empty(room), np.empty(room, dtype=np.int64), np.empty(room)
+    terminals, sums = np.empty(room, dtype=np.bool_), np.empty(len(which))
+    filled = (indptr, probs, states, rewards, terminals, sums)
+    fill_outcomes(pairs.states, which, ended, *arrays, *filled)
+    count = int(indptr[-1])
+    table = OutcomeTable(
+        n_states=branches.states,
+        indptr=indptr,
+        probs=probs[:count],
+        next_states=states[:count],
+        rewards=rewards[:count],
+        terminals=terminals[:count],
+        laws=np.full(count, -1),
+        reward_laws=(),
+    )
+    return table, sums
+
+
+def _rows(table: OutcomeTable) -> Rows:
+    """The rows of a table, a row of probability 0 standing for a source without one."""
+    empty = np.flatnonzero(np.diff(table.indptr) == 0)
+    rows = table.rows
+    if not empty.size:
+        return rows
+    nothing = np.zeros(len(empty))
+    return Rows(
+        np.concatenate([rows.sources, empty]),
+        np.concatenate([rows.probs, nothing]),
+        np.concatenate([rows.next_states, np.zeros(len(empty), dtype=np.int64)]),
+        np.concatenate([rows.rewards, nothing]),
+        np.concatenate([rows.terminals, nothing > 0]),
+        np.concatenate([rows.laws, np.full(len(empty), -1)]),
+        (),
+    )
