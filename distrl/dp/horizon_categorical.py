@@ -106,8 +106,8 @@ def walk_on(
             residual=tools.slack + moved + onward(process, layer.residual),
             clipped=image.clipped_mass,
         )
-        if all(np.array_equal(a, b) for a, b in zip(reached, layer, strict=True)):
-            return layer
+        if all(np.array_equal(a, b) for a, b in zip(reversed(reached), reversed(layer), strict=True)):
+            return layer  # looked at from the short arrays on
         if each is not None:
             each(reached)
         return reached

@@ -227,7 +227,7 @@ def as_particles(layer: ParticleLayer, grid: Grid | None = None) -> ParticleRetu
 def _at_rest(reached: ParticleLayer, below: ParticleLayer) -> bool:
     """Whether nothing has changed but the number of steps."""
     after, before = reached._asdict(), below._asdict()
-    return all(np.array_equal(after[name], before[name]) for name in after if name != "steps")
+    return all(np.array_equal(after[name], before[name]) for name in reversed(after) if name != "steps")
 
 
 def left_of(stages: Stages, walked: Walked[ParticleLayer]) -> float:
