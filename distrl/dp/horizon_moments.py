@@ -190,8 +190,10 @@ def facts_of_steps(stages: Stages, each: Callable[[Facts], None] | None = None) 
         if each is not None:
             each(reached)
         following = back(reached, process)
-        resting = stages.stationary and all(
-            np.array_equal(a, b) for a, b in zip(following[1:], reached[1:], strict=True)
+        resting = (
+            stages.stationary
+            and reached.steps > 0
+            and all(np.array_equal(a, b) for a, b in zip(following[1:], reached[1:], strict=True))
         )
         reached = following
         if resting:

@@ -145,8 +145,7 @@ def sketches_of_steps(stages: Stages, features: Features, grid: Grid, call: Call
         reached = reached._replace(step=step, floats=floats)
         return below if _at_rest(reached, below) else reached
 
-    start = np.tile(features(0.0, grid), (stages.n_states, 1))
-    first = layer(0, start)
+    first = layer(0, np.tile(features(0.0, grid), (stages.n_states, 1)))
     # W1 between what is imputed from the features of 0 and the Dirac at 0
     sizes = (np.abs(first.values) * first.weights).sum(axis=1) * (1.0 + (grid.atoms + 4.0) * EPS)
     return walk(stages, call, first._replace(step=np.asarray(sizes)), back)

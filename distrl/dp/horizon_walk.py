@@ -61,7 +61,7 @@ def walk(stages: Stages, call: Call, start: Layer, back: Callable[[Layer, MRP], 
             if reached.done >= limit:
                 break
             layer = back(reached.layer, process)
-            at_rest = layer is reached.layer and stages.stationary
+            at_rest = layer is reached.layer and stages.stationary and reached.done > 0  # the last step is another one
             reached = Walked(layer, reached.layer, stages.horizon if at_rest else reached.done + 1)
             call.count()
             call.advance(reached.done / stages.horizon)

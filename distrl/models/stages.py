@@ -128,8 +128,11 @@ class Stages:
         return []  # at most one entry, put in at once: threads that ask together make equal processes
 
     def backwards(self) -> Iterator[MRP]:
-        """The processes of all steps, the last step first."""
-        return (self.process(step) for step in range(self.horizon - 1, -1, -1))
+        """The processes of all steps, the last step first, whose every outcome ends the return: so nobody has to state
+        what is left after it."""
+        for step in range(self.horizon - 1, -1, -1):
+            process = self.process(step)
+            yield _last(process) if step == self.horizon - 1 else process
 
     def decisions(self, step: int) -> MDP | None:
         """The decision process of a step; None for MRPs."""
@@ -168,6 +171,15 @@ def step_under(model: MDP, policy: Policy) -> Step:
     mixed = mixed_table(model.outcomes, model.policy_matrix(policy), model.choices, model.states)
     made = Step(mixed, None, model.discount, initial=model.initial, layout=model.layout, states=model.states)
     made.sampled = of_samples(model)
+    return made
+
+
+def _last(process: MRP) -> Step:
+    """A step after which nothing comes."""
+    table = process.outcomes
+    ended = replace(table, terminals=np.ones_like(table.terminals))
+    made = Step(ended, None, process.discount, initial=process.initial, states=process.states)
+    made.sampled = process.sampled
     return made
 
 
