@@ -1,12 +1,20 @@
 """Tabular distributional reinforcement learning: solvers, certificates, simulation.
 
 Four verbs, one for each question: `evaluate` (I know the model), `estimate` (I can sample it), `learn` (I see a
-stream of transitions), and in later releases `optimize` (which policy is best for this risk).
+stream of transitions), and `optimize` (which policy is best: for the mean, and in later releases for a risk).
 """
 
-from distrl import dp, operators, returns, td, theory
+from distrl import control, dp, operators, returns, td, theory
 from distrl._saving import load, save
 from distrl._warm_up import warm_up
+from distrl.control import (
+    ControlSolution,
+    MarkovPolicy,
+    OptimizationError,
+    OptimizationInterrupted,
+    PolicyIteration,
+    optimize,
+)
 from distrl.dp import (
     Brackets,
     CategoricalDP,
@@ -99,6 +107,7 @@ __all__ = [
     "CategoricalReturns",
     "CategoricalTD",
     "Certificate",
+    "ControlSolution",
     "ConvergenceError",
     "EmpiricalMDP",
     "EmpiricalMRP",
@@ -119,13 +128,17 @@ __all__ = [
     "Learner",
     "LearningRun",
     "LearningStatus",
+    "MarkovPolicy",
     "Mean",
     "Moments",
     "MonteCarlo",
     "MonteCarloTD",
     "NotKnown",
+    "OptimizationError",
+    "OptimizationInterrupted",
     "ParticleDP",
     "ParticleReturns",
+    "PolicyIteration",
     "Quantile",
     "QuantileDP",
     "QuantileReturns",
@@ -140,6 +153,7 @@ __all__ = [
     "StopLoss",
     "Variance",
     "cdf_band",
+    "control",
     "cramer",
     "dp",
     "energy",
@@ -155,6 +169,7 @@ __all__ = [
     "learn",
     "load",
     "operators",
+    "optimize",
     "read_cassandra",
     "read_csv",
     "read_prism",

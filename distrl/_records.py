@@ -36,6 +36,7 @@ _MODULES = (
     *(f"dp.{name}" for name in ("lattice", "moments", "monte_carlo", "particles", "quantile", "result", "sketch")),
     *(f"dp.{name}" for name in ("solution", "status")),
     *(f"dp.solvers.{name}" for name in ("banded", "direct", "gauss_seidel", "krylov", "sweeps")),
+    *(f"control.{name}" for name in ("policy", "policy_iteration", "solution")),
     "generative.result",
     *(
         f"models.{name}"

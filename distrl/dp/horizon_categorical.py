@@ -20,7 +20,7 @@ from distrl._validation import FloatArray
 from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate, Certifier, float_slack, row_terms
 from distrl.dp.horizon_grid import Span
-from distrl.dp.horizon_walk import ForProcess, Walked, ended, later_of, left_out, onward, steps_in_words, walk
+from distrl.dp.horizon_walk import HELD, ForProcess, Walked, ended, later_of, left_out, onward, steps_in_words, walk
 from distrl.dp.refine import Goal, enough_atoms, solve_to_goal
 from distrl.dp.resolution import FEWEST, MOST, PILOT, SHARE
 from distrl.dp.result import Later
@@ -33,6 +33,7 @@ from distrl.returns.grid import Grid
 
 #: Arrays of (S, atoms) float64 that a walk needs: the laws of two numbers of steps, and the next ones.
 ARRAYS = 3.0
+_LOOK = 8  # steps after which it is looked whether laws still change
 _NEAR = 1e-12  # of spacing^2: a variance up to this is counted by the distance that it moves mass
 
 
@@ -90,7 +91,7 @@ def walk_on(
     """Back over the steps on a grid; `each` is told of the laws of 0, 1, ... steps."""
     check_memory(stages.n_states, grid.atoms, ARRAYS, "use fewer atoms")
     tools_of = ForProcess(partial(_Tools, grid=grid))
-    near = _NEAR * grid.spacing**2
+    near, count = _NEAR * grid.spacing**2, [0]
 
     def back(layer: GridLayer, process: MRP) -> GridLayer:
         tools = tools_of(process)
@@ -99,6 +100,10 @@ def walk_on(
         probs = np.maximum(image.probs, 0.0, out=image.probs)
         local, far = tools.relative * image.variance, tools.relative * image.overshoot + operator.table.law_errors
         moved = np.where(local <= near, 2.0 * local / grid.spacing, 0.0)
+        count[0] += 1
+        if stages.stationary and count[0] % _LOOK == 0 and np.abs(probs - layer.probs).max() <= HELD:
+            change = np.abs(np.cumsum(probs - layer.probs, axis=1)[:, :-1]).sum(axis=1) * grid.spacing
+            probs, moved, count[0] = layer.probs, moved + change * (1.0 + grid.atoms * EPS), -1
         reached = GridLayer(
             probs=probs,
             variance=np.where(local <= near, 0.0, local) + onward(process, layer.variance, 2),
@@ -106,8 +111,8 @@ def walk_on(
             residual=tools.slack + moved + onward(process, layer.residual),
             clipped=image.clipped_mass,
         )
-        if all(np.array_equal(a, b) for a, b in zip(reached, layer, strict=True)):
-            return layer
+        if all(np.array_equal(a, b) for a, b in zip(reversed(reached), reversed(layer), strict=True)):
+            return layer  # looked at from the short arrays on
         if each is not None:
             each(reached)
         return reached

@@ -19,7 +19,7 @@ from distrl._validation import FloatArray
 from distrl.dp.call import Call
 from distrl.dp.certified_moments import law_blur
 from distrl.dp.enclosure import CertifiedMoments
-from distrl.dp.horizon_walk import ForProcess, Walked, onward, unknown_mass, walk
+from distrl.dp.horizon_walk import ForProcess, Walked, held, onward, unknown_mass, walk
 from distrl.dp.moment_systems import OneStep, absolute_rewards
 from distrl.models.mrp import MRP
 from distrl.models.stages import Stages
@@ -52,14 +52,20 @@ def moments_of_steps(stages: Stages, order: int, call: Call) -> Walked[MomentLay
         below[1], wrong[1] = 0.0, 0.0
         step = OneStep(process, mean, error, layer.moments[1], layer.errors[1])
         moments, errors = np.zeros_like(below), np.zeros_like(wrong)
-        moments[0], moments[1], errors[1] = 1.0, mean, error
+        moments[0] = 1.0
+        moments[1], moved = held(mean, layer.moments[1])
+        errors[1] = error + moved
         lost = process.outcomes.defects
         for k in range(2, order + 1):
             moments[k], errors[k] = step.known(k, below, wrong, k + 1)
             if lost.any():
                 errors[k] += 2.0 * lost * (2.0 * stages.reach(layer.steps + 1)) ** k
+            moments[k], moved = held(moments[k], layer.moments[k])
+            errors[k] += moved
             if not np.isfinite(moments[k]).all():
                 raise ValueError(f"moments of order {k} are beyond float64 for rewards of this size; scale them down")
+        if np.array_equal(errors, layer.errors) and np.array_equal(moments, layer.moments):
+            return layer
         return MomentLayer(layer.steps + 1, moments, errors)
 
     start = np.zeros((order + 1, stages.n_states))
@@ -142,7 +148,9 @@ class _Rows:
         size = np.abs(np.where(np.isfinite(rewards), rewards, 0.0)) + np.abs(total)
         raised = total + 4.0 * EPS * np.where(np.isfinite(size), size, 0.0)
         exact = (self.g == 1.0) & (total == np.round(total)) & (rewards == np.round(rewards)) & (size < 2.0**52)
-        return np.asarray(np.maximum.reduceat(np.where(exact, total, raised), self.starts))
+        ends = np.asarray(np.maximum.reduceat(np.where(exact, total, raised), self.starts))
+        # mass of which nothing is known may do what any state's outcomes do
+        return np.where(self.table.defects > 0.0, ends.max(), ends) if self.table.defects.any() else ends
 
 
 def facts_of_steps(stages: Stages, each: Callable[[Facts], None] | None = None) -> Facts:
@@ -170,17 +178,20 @@ def facts_of_steps(stages: Stages, each: Callable[[Facts], None] | None = None) 
             wrong = wrong + 2.0 * table.defects * (2.0 * stages.reach(steps)) ** 2
         variance = local + process.discount**2 * (process.continuation @ below.variance)
         wrong = wrong + onward(process, below.variance_error, 2) + rows.terms * EPS * variance
+        mean, moved = held(mean, below.mean)
+        variance, changed = held(variance, below.variance)
+        low, high = 0.0 - rows.best(-rows.lows, -below.low), rows.best(rows.highs, below.high)
         heavy = np.minimum(rows.heavy + (process.discount > 0.0) * (process.continuation @ below.heavy), 1.0)
         return Facts(
             steps=steps,
             mean=mean,
-            mean_error=error,
+            mean_error=error + moved,
             variance=variance,
-            variance_error=wrong,
+            variance_error=wrong + changed,
             heavy=np.where(heavy > 0.0, 1.0, 0.0),
             blur=blur,
-            low=0.0 - rows.best(-rows.lows, -below.low),
-            high=rows.best(rows.highs, below.high),
+            low=np.minimum(low, held(low, below.low)[0]),
+            high=np.maximum(high, held(high, below.high)[0]),
             gains=1.0 + onward(process, below.gains, 2),
         )
 
@@ -190,8 +201,10 @@ def facts_of_steps(stages: Stages, each: Callable[[Facts], None] | None = None) 
         if each is not None:
             each(reached)
         following = back(reached, process)
-        resting = stages.stationary and all(
-            np.array_equal(a, b) for a, b in zip(following[1:], reached[1:], strict=True)
+        resting = (
+            stages.stationary
+            and reached.steps > 0
+            and all(np.array_equal(a, b) for a, b in zip(following[1:], reached[1:], strict=True))
         )
         reached = following
         if resting:

@@ -25,7 +25,7 @@ from distrl.dp.call import Call
 from distrl.dp.certificate import Certificate, ParticleCertifier
 from distrl.dp.certified_moments import law_blur
 from distrl.dp.expectile_reading import read_expectiles
-from distrl.dp.horizon_walk import ForProcess, Walked, left_out, onward, unknown_mass, walk
+from distrl.dp.horizon_walk import ForProcess, Walked, held, left_out, onward, unknown_mass, walk
 from distrl.dp.merging import merge_slack, with_merged_laws
 from distrl.models.mrp import MRP
 from distrl.models.stages import Stages
@@ -94,6 +94,7 @@ def quantiles_of_steps(
         operator = operator_of(process)
         values = np.empty_like(below.values)
         inversion = operator.apply(below.values, operator.empty_choices(), values)
+        values, inversion = _held_values(stages, below, values, inversion)
         step, floats = _bounds(stages, process, operator.targets, below, values, weights)
         moved = inversion + _POSITION * EPS * float(np.abs(values).max()) + stages.discount * below.moved
         reached = ParticleLayer(below.steps + 1, values, weights, nothing, nothing, step, floats, moved)
@@ -101,6 +102,16 @@ def quantiles_of_steps(
 
     start = np.zeros((stages.n_states, quantiles))
     return walk(stages, call, ParticleLayer(0, start, weights, nothing, nothing, nothing, nothing), back)
+
+
+def _held_values(
+    stages: Stages, below: ParticleLayer, values: FloatArray, moved: float = 0.0
+) -> tuple[FloatArray, float]:
+    """The values of before where they have changed by rounding alone, so that a walk comes to rest; what it counts."""
+    if not stages.stationary or below.steps == 0:
+        return values, moved
+    kept, change = held(values, below.values)
+    return kept, moved + float(change.max(initial=0.0))
 
 
 def expectiles_of_steps(stages: Stages, expectiles: int, threads: int | None, call: Call) -> Walked[ParticleLayer]:
@@ -119,6 +130,7 @@ def expectiles_of_steps(stages: Stages, expectiles: int, threads: int | None, ca
         targets, data = targets_of(process), np.empty_like(below.data)
         read_expectiles(targets, below.values, below.weights, below.data, taus, data)
         mean = process.expected_rewards + process.discount * (process.continuation @ below.mean)
+        data, mean = held(data, below.data)[0], held(mean, below.mean)[0]  # what they move is counted below
         reached = layer(below.steps + 1, data, mean)
         step, floats = _bounds(stages, process, targets, below, reached.values, reached.weights)
         reached = reached._replace(step=step, floats=floats)
@@ -145,8 +157,7 @@ def sketches_of_steps(stages: Stages, features: Features, grid: Grid, call: Call
         reached = reached._replace(step=step, floats=floats)
         return below if _at_rest(reached, below) else reached
 
-    start = np.tile(features(0.0, grid), (stages.n_states, 1))
-    first = layer(0, start)
+    first = layer(0, np.tile(features(0.0, grid), (stages.n_states, 1)))
     # W1 between what is imputed from the features of 0 and the Dirac at 0
     sizes = (np.abs(first.values) * first.weights).sum(axis=1) * (1.0 + (grid.atoms + 4.0) * EPS)
     return walk(stages, call, first._replace(step=np.asarray(sizes)), back)
@@ -227,7 +238,7 @@ def as_particles(layer: ParticleLayer, grid: Grid | None = None) -> ParticleRetu
 def _at_rest(reached: ParticleLayer, below: ParticleLayer) -> bool:
     """Whether nothing has changed but the number of steps."""
     after, before = reached._asdict(), below._asdict()
-    return all(np.array_equal(after[name], before[name]) for name in after if name != "steps")
+    return all(np.array_equal(after[name], before[name]) for name in reversed(after) if name != "steps")
 
 
 def left_of(stages: Stages, walked: Walked[ParticleLayer]) -> float:

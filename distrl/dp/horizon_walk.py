@@ -31,6 +31,9 @@ from distrl.models.mrp import MRP
 from distrl.models.stages import Stages, discounted_steps
 from distrl.returns.base import Returns
 
+#: A relative change up to this is rounding.
+HELD = 8.0 * EPS
+
 Layer = TypeVar("Layer")
 Made = TypeVar("Made")
 
@@ -61,7 +64,7 @@ def walk(stages: Stages, call: Call, start: Layer, back: Callable[[Layer, MRP], 
             if reached.done >= limit:
                 break
             layer = back(reached.layer, process)
-            at_rest = layer is reached.layer and stages.stationary
+            at_rest = layer is reached.layer and stages.stationary and reached.done > 0  # the last step is another one
             reached = Walked(layer, reached.layer, stages.horizon if at_rest else reached.done + 1)
             call.count()
             call.advance(reached.done / stages.horizon)
@@ -116,6 +119,19 @@ def unknown_mass(stages: Stages, process: MRP, steps: int) -> FloatArray:
     """(S,) what rows that did not sum to 1 can change of one of so many steps, in W1; zeros where all did."""
     defects = process.outcomes.known_defects
     return np.zeros(stages.n_states) if defects is None else defects * (2.0 * stages.reach(steps))
+
+
+def held(new: FloatArray, old: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """`old` and how far `new` is from it, where that is rounding alone; else `new` and zeros.
+
+    So a walk comes to rest, where float64 would go on between two neighbours for ever.
+    """
+    with np.errstate(invalid="ignore"):  # of infinite ends
+        moved = np.where(new == old, 0.0, np.abs(new - old))
+    size = float(np.abs(np.where(np.isfinite(new), new, 0.0)).max(initial=0.0))
+    if moved.max(initial=0.0) <= HELD * size:
+        return old, moved
+    return new, np.zeros_like(moved)
 
 
 def onward(process: MRP, vector: FloatArray, power: int = 1) -> FloatArray:

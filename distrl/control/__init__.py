@@ -1,0 +1,16 @@
+"""`optimize`: the best policy of a decision process, with certain bounds on what any policy can reach."""
+
+from distrl.control.errors import OptimizationError, OptimizationInterrupted
+from distrl.control.optimize import optimize
+from distrl.control.policy import MarkovPolicy
+from distrl.control.policy_iteration import PolicyIteration
+from distrl.control.solution import ControlSolution
+
+__all__ = [
+    "ControlSolution",
+    "MarkovPolicy",
+    "OptimizationError",
+    "OptimizationInterrupted",
+    "PolicyIteration",
+    "optimize",
+]

@@ -1,0 +1,138 @@
+"""Which policies end at discount 1: found in the graph of what is possible, exactly."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from distrl._lazy import csgraph, sparse
+from distrl._validation import BoolArray, IntArray
+from distrl.control.bellman import Pairs
+from distrl.models.choices import Choices
+from distrl.models.mdp import MDP
+from distrl.models.outcomes import Rows, build_table
+
+
+def nearer_end(pairs: Pairs) -> IntArray:
+    """(S,) a pair of each state that may lead one step nearer to an end: the policy of these surely ends.
+
+    Raises
+    ------
+    ValueError
+        Naming a state from which no policy ends.
+    """
+    table, n = pairs.table, pairs.mdp.n_states
+    chosen = np.full(n, -1, dtype=np.int64)
+    ending = np.unique(table.sources[table.terminals])
+    fresh = _first_of_state(pairs, ending, chosen)
+    on = ~table.terminals
+    back = sparse.csr_array(
+        (np.ones(int(on.sum())), (table.next_states[on], table.sources[on])), shape=(n, table.n_sources)
+    )
+    while fresh.size:  # breadth first, backwards
+        before = np.unique(np.concatenate([back.indices[back.indptr[s] : back.indptr[s + 1]] for s in fresh]))
+        fresh = _first_of_state(pairs, before.astype(np.int64), chosen)
+    if (chosen < 0).any():
+        state = int(np.argmax(chosen < 0))
+        raise ValueError(
+            f"at discount 1 a return has to end, but from state {pairs.mdp.states[state]!r} no policy ends; mark its "
+            "end as terminal (from_outcomes(..., absorbing='end') does it for loops of reward 0), use a discount below "
+            "1, or give horizon="
+        )
+    return chosen
+
+
+def _first_of_state(pairs: Pairs, found: IntArray, chosen: IntArray) -> IntArray:
+    """Put the first found pair of every state without one into `chosen`; the states that got one."""
+    states = pairs.states[found]
+    open_ones = chosen[states] < 0
+    fresh, first = np.unique(states[open_ones], return_index=True)
+    chosen[fresh] = found[open_ones][first]
+    return np.asarray(fresh, dtype=np.int64)
+
+
+def never_ending(pairs: Pairs, policy: IntArray) -> BoolArray:
+    """(S,) mask of the states from which a policy, one pair a state, reaches no end."""
+    table, n = pairs.table, pairs.mdp.n_states
+    played = np.zeros(table.n_sources, dtype=np.bool_)
+    played[policy] = True
+    rows = np.flatnonzero(played[table.sources])
+    here, ends = pairs.states[table.sources[rows]], table.terminals[rows]
+    heads = np.where(ends, n, table.next_states[rows])
+    backwards = sparse.csr_array((np.ones(len(rows)), (heads, here)), shape=(n + 1, n + 1))
+    reached = csgraph.breadth_first_order(backwards, n, return_predecessors=False)
+    missing = np.ones(n + 1, dtype=np.bool_)
+    missing[reached] = False
+    return missing[:n]
+
+
+def made_ending(pairs: Pairs, policy: IntArray) -> IntArray:
+    """A policy that surely ends: as given, but where that reaches no end one step nearer to it.
+
+    Where a policy can end, the way there meets no state from which it cannot.
+    """
+    lost = never_ending(pairs, policy)
+    return np.where(lost, nearer_end(pairs), policy) if lost.any() else policy
+
+
+def free_components(pairs: Pairs) -> IntArray:
+    """(S,) the number of each state's component: states between which one can move surely and for nothing share one.
+
+    They are the maximal end components of the pairs whose every outcome goes on with reward 0. All their states have
+    one optimal value, and staying in them for ever is no way to end.
+    """
+    table, n = pairs.table, pairs.mdp.n_states
+    paying = (table.rewards != 0.0) | (table.laws >= 0) | table.terminals
+    free = np.bincount(table.sources, weights=paying, minlength=table.n_sources) == 0
+    while True:
+        rows = np.flatnonzero(free[table.sources])
+        here = pairs.states[table.sources[rows]]
+        graph = sparse.csr_array((np.ones(len(rows)), (here, table.next_states[rows])), shape=(n, n))
+        _, component = csgraph.connected_components(graph, directed=True, connection="strong")
+        leaving = component[here] != component[table.next_states[rows]]
+        left = np.unique(table.sources[rows][leaving])
+        if not left.size:
+            return np.asarray(component, dtype=np.int64)
+        free[left] = False
+
+
+def merged(pairs: Pairs, component: IntArray) -> tuple[MDP, IntArray]:
+    """The process whose states are the components, without the pairs that stay in one for nothing; and the component of
+    each of its states in the order of its states.
+
+    A component without another pair cannot be left: `nearer_end` has refused that before.
+    """
+    table = pairs.table
+    paying = (table.rewards != 0.0) | (table.laws >= 0) | table.terminals
+    moves = paying | (component[pairs.states[table.sources]] != component[table.next_states])
+    kept = np.bincount(table.sources, weights=moves, minlength=table.n_sources) > 0
+    sources = np.flatnonzero(kept)
+    home = component[pairs.states[sources]]
+    order = np.argsort(home, kind="stable")
+    sources, home = sources[order], home[order]
+    names, indptr = np.unique(home, return_index=True)
+    indptr = np.append(indptr, len(home)).astype(np.int64)
+    actions = np.arange(len(home)) - np.repeat(indptr[:-1], np.diff(indptr))
+    place = np.full(table.n_sources, -1, dtype=np.int64)
+    place[sources] = np.arange(len(sources))
+    rows = table.rows.take(np.flatnonzero(kept[table.sources]))
+    number = np.zeros(int(component.max()) + 1, dtype=np.int64)
+    number[names] = np.arange(len(names))
+    small = Rows(
+        place[rows.sources],
+        rows.probs,
+        number[component[rows.next_states]],
+        rows.rewards,
+        rows.terminals,
+        rows.laws,
+        rows.reward_laws,
+    )
+    built = build_table(
+        small,
+        n_sources=len(sources),
+        n_states=len(names),
+        describe=lambda source: f"pair {source} of the merged process",
+    )
+    if table.known_defects is not None:
+        built = replace(built, known_defects=table.known_defects[sources])
+    choices = Choices(int(actions.max()) + 1, indptr, actions.astype(np.int64))
+    return MDP.from_table(built, 1.0, available=choices), number[component]

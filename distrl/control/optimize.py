@@ -1,0 +1,156 @@
+"""The verb: which policy is best?
+
+`optimize` reads its arguments, hands the decision process with a `Call` to the method, and raises where the work ended
+early. Objectives are functionals of the return: the same objects that `returns` and intervals are asked with.
+"""
+
+import numpy as np
+
+from distrl._steady import steady
+from distrl._validation import RandomSource, real_number, whole_number
+from distrl.control.errors import OptimizationError, OptimizationInterrupted
+from distrl.control.policy import MarkovPolicy
+from distrl.control.policy_iteration import Found, PolicyIteration, spread_of_values
+from distrl.control.solution import ControlSolution
+from distrl.dp.call import Call
+from distrl.dp.progress import ProgressHook, progress_hook
+from distrl.dp.status import Status
+from distrl.models.mdp import MDP
+from distrl.returns import Functional, Mean
+
+_SHARE = 0.01  # of the values' range, which the gap is to be at most by default
+
+
+@steady
+def optimize(
+    mdp: MDP,
+    objective: Functional,
+    method: PolicyIteration | None = None,
+    horizon: int | None = None,
+    tol: float | None = None,
+    max_iterations: int | None = None,
+    pessimism: object = None,
+    rng: RandomSource = None,
+    throw: bool = True,
+    progress: bool | ProgressHook = False,
+) -> ControlSolution:
+    """The best policy of a decision process, with bounds that hold for certain.
+
+    Parameters
+    ----------
+    mdp : MDP
+    objective : Functional
+        What is to be largest: `distrl.Mean()`.
+    method : PolicyIteration, optional
+        By default the one for the objective.
+    horizon : int, optional
+        H: the return of H steps, 0 after them; the policy depends on the step then. None: returns go on until they end,
+        and at discount 1 policies that surely end are compared.
+    tol : float, optional
+        What `gap`, upper - lower, is to be at most at every state, in units of the objective. None: 1% of how far the
+        values lie apart.
+    max_iterations : int, optional
+        Limit on policies that are looked at; not for a horizon.
+    pessimism, rng : None
+        For objectives and models that come later; refused if given.
+    throw : bool
+        Raise `OptimizationError` if the tolerance is not met (its `.solution` holds what there is).
+    progress : bool or callable
+        As for `evaluate`.
+
+    Returns
+    -------
+    ControlSolution
+
+    Raises
+    ------
+    ValueError, TypeError
+        On bad input, naming the argument; at discount 1 where from a state no policy ends, or means have no largest.
+    OptimizationError
+        See `throw`.
+
+    Notes
+    -----
+    Ctrl-C ends the work at the last policy: with `throw` as `OptimizationInterrupted` (a KeyboardInterrupt) that
+    carries it with bounds that are valid, else by returning it with `Status.INTERRUPTED`.
+
+    Examples
+    --------
+    >>> import distrl
+    >>> rows = [(0, 0, 1.0, 0, 1.0, False), (0, 1, 1.0, 0, 5.0, True)]
+    >>> mdp = distrl.MDP.from_outcomes(rows, discount=0.9)
+    >>> ctl = distrl.optimize(mdp, distrl.Mean())
+    >>> ctl.policy.tolist(), ctl.values.round(6).tolist()
+    ([0], [10.0])
+    """
+    _check_objective(objective)
+    for name, given in (("pessimism", pessimism), ("rng", rng)):
+        if given is not None:
+            raise ValueError(f"{name} is not for the objective {objective!r}; leave it out")
+    if not isinstance(mdp, MDP):
+        raise TypeError(f"mdp must be a distrl.MDP, got {mdp!r}; a Markov reward process has nothing to decide")
+    chosen = PolicyIteration() if method is None else method
+    if not isinstance(chosen, PolicyIteration):
+        raise TypeError(f"method must be a distrl.PolicyIteration(), got {method!r}")
+    if tol is not None:
+        tol = real_number(tol, "tol")
+        if tol <= 0.0:
+            raise ValueError(f"tol must be positive, got {tol:g}")
+    if max_iterations is not None:
+        max_iterations = whole_number(max_iterations, "max_iterations", low=1)
+    if horizon is not None:
+        horizon = whole_number(horizon, "horizon")
+        if max_iterations is not None:
+            raise ValueError("max_iterations counts policies; with a horizon there are its steps, so leave it out")
+    hook, close = progress_hook(progress, _policies)
+    call = Call(tol, max_iterations, progress=hook, given=tol is not None, horizon=horizon)
+    try:
+        found = chosen.optimal(mdp, call)
+    finally:
+        close()
+    solution = _solution(found, mdp, objective, chosen, call)
+    if throw and solution.status is Status.INTERRUPTED:
+        raise OptimizationInterrupted(solution)
+    if throw and not solution.converged:
+        raise OptimizationError(solution)
+    return solution
+
+
+def _check_objective(objective: object) -> None:
+    if isinstance(objective, Mean):
+        return
+    if isinstance(objective, type):
+        raise TypeError(f"objective must be an object, such as distrl.Mean(), got the class {objective.__name__}")
+    raise ValueError(f"objective {objective!r} cannot be optimised yet; there is distrl.Mean()")
+
+
+def _policies(iterations: int, bound: float) -> str:
+    return f"{iterations} policies"
+
+
+def _solution(found: Found, mdp: MDP, objective: Functional, method: PolicyIteration, call: Call) -> ControlSolution:
+    gap = float(np.max(found.upper - found.lower))
+    tol = _SHARE * spread_of_values(found) if call.tol is None else call.tol
+    status = Status.CONVERGED if gap <= tol else Status.STALLED
+    if call.interrupted:
+        status = Status.INTERRUPTED
+    elif status is Status.STALLED and not np.isfinite(gap):
+        status = Status.MAX_ITERATIONS if found.better else Status.UNCERTIFIED
+    elif status is Status.STALLED and found.better:
+        status = Status.MAX_ITERATIONS
+    return ControlSolution(
+        policy=MarkovPolicy(found.actions, mdp.n_actions),
+        values=found.values,
+        lower=found.lower,
+        upper=found.upper,
+        status=status,
+        iterations=call.iterations,
+        elapsed=call.elapsed,
+        tol=tol,
+        reason=found.reason,
+        model=mdp,
+        objective=objective,
+        method=method,
+        horizon=call.horizon,
+        compiled=call.compiled,
+    )

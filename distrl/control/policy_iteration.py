@@ -1,0 +1,273 @@
+"""Policy iteration for the mean, and certain bounds on what any policy can reach.
+
+Definitions. V_p is the mean return of a policy p, V* the largest of any policy; at discount 1 of any that surely ends.
+T V(x) = max_a r(x, a) + g sum_y P(y | x, a) V(y) is the optimality operator.
+
+Algorithm. A policy is evaluated by the states' linear system, with a certain bound on the error (`enclosed_mean`), and
+an action is exchanged where another one is better for certain, rounding and that bound counted (Howard 1960). Values
+then rise strictly, so that no policy comes twice. At discount 1 the first policy surely ends, and so do all others: one
+that does not would have gained more than 0 on the average round of where it stays, and then no policy is the best.
+
+Bounds. `lower` is V_p less its error. U is an upper bound where T U <= U (and, at discount 1, for every policy that
+ends). With V what was computed and d(x, a) how far the backup of (x, a) exceeds it, rounding included,
+
+    U = V + c h,    c [h(x) - g sum_y P(y | x, a) h(y)] >= d(x, a) for every pair,
+
+h = 1, or the expected number of steps of a policy, which is tighter. At discount 1 h is the largest expected number of
+steps under the pairs that may improve, found by policy iteration as well; states between which one can move for nothing
+are one state for that, since their optimal values are equal.
+
+Sources: Howard 1960, "Dynamic Programming and Markov Processes"; Bertsekas and Tsitsiklis 1991, "An Analysis of
+Stochastic Shortest Path Problems"; the certificate is this library's.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from distrl._tolerances import EPS
+from distrl._validation import FloatArray, IntArray
+from distrl.control.bellman import Pairs
+from distrl.control.ends import free_components, made_ending, merged, nearer_end, never_ending
+from distrl.dp.call import Call
+from distrl.dp.moment_systems import enclosed_mean
+from distrl.dp.resolvent import Resolvent
+from distrl.models.mdp import MDP
+from distrl.models.mrp import MRP
+from distrl.models.stages import step_under
+
+_WARM = 100  # sweeps of value iteration that the first policy comes from
+_LONGEST = 10_000  # policies: values rise strictly, so that there is an end
+_ROUNDS = 100  # policies tried for the largest expected number of steps
+
+
+class Found(NamedTuple):
+    """A policy, (S,) or (H, S) actions, and certain bounds (S,): it reaches `lower`, and no policy goes beyond `upper`.
+
+    `better` says whether some action was better for certain when the work ended.
+    """
+
+    actions: IntArray
+    values: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    better: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class PolicyIteration:
+    """Howard's policy iteration, each policy evaluated by a linear system over states; with a horizon backwards.
+
+    Notes
+    -----
+    Time: a handful of policies, tens at most in practice; each costs a solve over states and a pass over the outcomes.
+    With a horizon H passes over the outcomes, O(H S) memory for the policy. Guarantee: `lower` <= value of the policy,
+    and of the best one, <= `upper`, rounding counted. Source: Howard 1960.
+    """
+
+    def optimal(self, mdp: MDP, call: Call) -> Found:
+        """The policy of the largest mean return, from every state.
+
+        Parameters
+        ----------
+        mdp : MDP
+        call : Call
+            Its `max_iterations` counts policies; with a `horizon` the policy depends on the step.
+
+        Raises
+        ------
+        ValueError
+            At discount 1, naming a state from which no policy ends, or from which means have no largest.
+        """
+        pairs = Pairs(mdp)
+        return _by_steps(pairs, call) if call.horizon is not None else _by_policies(pairs, call)
+
+
+class _Evaluated(NamedTuple):
+    """A policy, one pair a state, its process, its values and the bound on their error."""
+
+    policy: IntArray
+    process: MRP
+    linear: Resolvent
+    values: FloatArray
+    error: FloatArray
+
+
+def _evaluated(pairs: Pairs, policy: IntArray) -> _Evaluated:
+    process = step_under(pairs.mdp, pairs.actions(policy)).whole()
+    linear = Resolvent.of(process)
+    values, error = enclosed_mean(process, linear)
+    return _Evaluated(policy, process, linear, values, np.where(np.isfinite(error), error, np.inf))
+
+
+def _by_policies(pairs: Pairs, call: Call) -> Found:
+    call.enter("looking for a first policy")
+    now = _evaluated(pairs, _first_policy(pairs))
+    limit = _LONGEST if call.max_iterations is None else call.max_iterations
+    better = True
+    call.enter("improving the policy")
+    with call.interruptible():
+        while better and call.iterations < limit:
+            call.count()
+            policy = _improved(pairs, now)
+            better = policy is not None
+            if policy is not None:
+                _refuse_endless(pairs, policy)
+                now = _evaluated(pairs, policy)
+            call.advance(1.0 - 1.0 / (call.iterations + 1.0), float(now.error.max()))
+    call.enter("bounding what any policy can reach")
+    upper, how = _upper(pairs, now)
+    reason = f"{call.iterations} policies, values by {now.linear.how}, the upper bound by {how}"
+    return Found(pairs.actions(now.policy), now.values, now.values - now.error, upper, better, reason)
+
+
+def _first_policy(pairs: Pairs) -> IntArray:
+    """The greedy one after some sweeps of value iteration; at discount 1 made to end."""
+    if pairs.g == 1.0:
+        nearer_end(pairs)  # refuses what no policy ends
+    values = np.zeros(pairs.mdp.n_states)
+    backup = pairs.backup(values).values
+    for _ in range(_WARM):
+        following = pairs.largest(backup)
+        if not np.isfinite(following).all() or np.array_equal(following, values):
+            break
+        values = following
+        backup = pairs.backup(values).values
+    policy = pairs.first_best(backup)
+    return made_ending(pairs, policy) if pairs.g == 1.0 else policy
+
+
+def _improved(pairs: Pairs, now: _Evaluated) -> IntArray | None:
+    """The policy with every action exchanged that another one beats for certain; None where there is none."""
+    advantage = pairs.advantage(now.values)
+    with np.errstate(invalid="ignore"):
+        room = advantage.error + pairs.spread(now.error) + now.error[pairs.states]
+        sure = advantage.values > room * (1.0 + 4.0 * EPS)
+    if not sure.any():
+        return None
+    gain = np.where(sure, advantage.values, -np.inf)
+    chosen = pairs.first_best(gain)
+    changes = np.isfinite(pairs.largest(gain))
+    return np.where(changes, chosen, now.policy)
+
+
+def _refuse_endless(pairs: Pairs, policy: IntArray) -> None:
+    """At discount 1 a policy that is better for certain and does not end gains for ever."""
+    if pairs.g < 1.0:
+        return
+    lost = never_ending(pairs, policy)
+    if lost.any():
+        state = int(np.argmax(lost))
+        raise ValueError(
+            f"at discount 1 no policy is the best: from state {pairs.mdp.states[state]!r} one can go round with a mean "
+            "reward above 0 a step for as long as one likes; use a discount below 1, give horizon=, or check the "
+            "rewards of that round"
+        )
+
+
+# -- upper bounds -----------------------------------------------------------------------------------------------------
+
+
+def _upper(pairs: Pairs, now: _Evaluated) -> tuple[FloatArray, str]:
+    """(S,) what no policy goes beyond, and how it was found; inf where it was not."""
+    if not np.isfinite(now.values).all():
+        return np.full(len(now.values), np.inf), "nothing: values are beyond float64"
+    if pairs.g == 1.0:
+        return _upper_undiscounted(pairs, now)
+    excess = _excess(pairs, now.values)
+    flat = (1.0 + 8.0 * EPS) / (1.0 - pairs.g)
+    found = now.values + max(float(excess.max()), 0.0) * flat
+    own = _raised(pairs, now.values, excess, now.linear.gains)
+    upper = found if own is None else np.minimum(found, own)
+    return upper + 4.0 * EPS * np.abs(upper), "one backup"
+
+
+def _excess(pairs: Pairs, values: FloatArray) -> FloatArray:
+    """(pairs,) how far the backup of values may exceed them."""
+    advantage = pairs.advantage(values)
+    return np.asarray(advantage.values + advantage.error)
+
+
+def _raised(pairs: Pairs, values: FloatArray, excess: FloatArray, steps: FloatArray) -> FloatArray | None:
+    """values + c * steps with the smallest c that makes it an upper bound; None where no c does."""
+    if not np.isfinite(steps).all():
+        return None
+    margin = steps[pairs.states] * (1.0 - 4.0 * EPS) - pairs.spread(steps)
+    needed = excess > 0.0
+    if (margin[needed] <= 0.0).any():
+        return None
+    c = float((excess[needed] / margin[needed]).max(initial=0.0)) * (1.0 + 8.0 * EPS)
+    against = ~needed & (margin < 0.0)
+    if (c * -margin[against] > -excess[against]).any():
+        return None
+    return values + c * steps * (1.0 + 4.0 * EPS)
+
+
+def _upper_undiscounted(pairs: Pairs, now: _Evaluated) -> tuple[FloatArray, str]:
+    component = free_components(pairs)
+    small, number = merged(pairs, component)
+    inner = Pairs(small)
+    values = np.full(small.n_states, -np.inf)
+    np.maximum.at(values, number, now.values)
+    excess = _excess(inner, values)
+    # a policy of the merged process that ends, to start from: that of `nearer_end` where nothing is nearer
+    policy = _best_pairs(inner, values)
+    for _ in range(_ROUNDS):
+        process = step_under(small, inner.actions(policy)).whole()
+        steps = Resolvent.of(process).gains
+        upper = _raised(inner, values, excess, steps)
+        if upper is not None:
+            upper = upper + 4.0 * EPS * np.abs(upper)
+            return upper[number], "the largest expected number of steps"
+        longer = np.where(excess > 0.0, 1.0 + inner.spread(steps), -np.inf)
+        better = inner.largest(longer) > steps * (1.0 + 1e-9)
+        if not better.any() or not np.isfinite(steps).all():
+            break
+        policy = np.where(better, inner.first_best(longer), policy)
+        if never_ending(inner, policy).any():
+            break
+    unknown = np.full(pairs.mdp.n_states, np.inf)
+    return unknown, "nothing: actions that may be as good need not end, see docs/control.md"
+
+
+def _best_pairs(inner: Pairs, values: FloatArray) -> IntArray:
+    """The greedy policy of the merged process, made to end."""
+    return made_ending(inner, inner.first_best(inner.backup(values).values))
+
+
+# -- finite horizons --------------------------------------------------------------------------------------------------
+
+
+def _by_steps(pairs: Pairs, call: Call) -> Found:
+    """Backward induction: the best first action with h steps left, h = 1, ..., H."""
+    horizon, n = call.horizon or 0, pairs.mdp.n_states
+    chosen = np.zeros((horizon, n), dtype=np.int64)
+    values, error, done = np.zeros(n), np.zeros(n), 0
+    call.enter("stepping back from the horizon")
+    with call.interruptible():
+        for step in range(horizon - 1, -1, -1):
+            backup = pairs.backup(values)
+            policy = pairs.first_best(backup.values)
+            room = backup.error + pairs.spread(error)
+            chosen[step] = pairs.actions(policy)
+            values, error, done = backup.values[policy], pairs.largest(room), done + 1
+            call.count()
+            call.advance(done / horizon)
+    if done < horizon:  # what was found are the last steps; the first ones play anything
+        chosen[: horizon - done] = pairs.actions(pairs.choices.indptr[:-1])
+        reach = 2.0 * pairs.largest_reward * _discounted(pairs.g, horizon) + np.abs(values) + error
+        return Found(chosen, values, -reach, reach, True, f"{done} of {horizon} steps back from the horizon")
+    return Found(chosen, values, values - error, values + error, False, f"{done} steps back from the horizon")
+
+
+def _discounted(g: float, steps: int) -> float:
+    return float(steps) if g == 1.0 else (1.0 - g**steps) / (1.0 - g) * (1.0 + 8.0 * EPS)
+
+
+def spread_of_values(found: Found) -> float:
+    """How far the values of the states lie apart, with the largest of them: what a tolerance is a share of."""
+    finite = found.values[np.isfinite(found.values)]
+    return max(float(np.ptp(finite)), float(np.abs(finite).max()), math.ulp(0.0)) if finite.size else 1.0

@@ -1,0 +1,152 @@
+"""What `optimize` gives back."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from distrl._display import aligned, at_most, beside
+from distrl._files import path_of
+from distrl._records import write_result
+from distrl._steady import steady
+from distrl._validation import FloatArray
+from distrl.control.policy import MarkovPolicy
+from distrl.dp import CategoricalFixedPoint, Certificate, Method, Solution, Status, evaluate
+from distrl.models.mdp import MDP
+from distrl.returns import Functional, Grid, Returns
+
+_TAIL = 1e-9  # of episodes that the grid at discount 1 may leave out; the certificate counts it
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ControlSolution:
+    """The best policy that was found, and certain bounds on what any policy reaches, from every state.
+
+    Attributes
+    ----------
+    policy : MarkovPolicy
+        One action for each state, (S,), or with a horizon for each step and state, (H, S).
+    values : (S,)
+        The objective's value under the policy, as computed.
+    lower, upper : (S,)
+        The policy's value is at least `lower`, and no policy's is above `upper`, numerical error included. At discount
+        1 policies that surely end are meant.
+    status : Status
+        CONVERGED if and only if `gap` is at most `tol` at every state.
+    iterations : int
+        Policies that were looked at, or steps of a horizon.
+    elapsed, compiled : float
+        Seconds without those of compiling, and those.
+    tol : float
+        What the gap was to be at most, in units of the objective.
+    reason : str
+        How it was found.
+    model, objective, method : what was optimised, and how
+    horizon : int or None
+    """
+
+    policy: MarkovPolicy
+    values: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    status: Status
+    iterations: int
+    elapsed: float
+    tol: float
+    reason: str
+    model: MDP
+    objective: Functional
+    method: Any
+    horizon: int | None = None
+    compiled: float = 0.0
+
+    def __repr__(self) -> str:
+        return (
+            f"ControlSolution({self.status.name}, states={self.model.n_states}, objective={self.objective!r}, "
+            f"iterations={self.iterations}, gap<={at_most(float(self.gap.max()))})"
+        )
+
+    @property
+    def gap(self) -> FloatArray:
+        """(S,) upper - lower."""
+        return np.asarray(self.upper - self.lower)
+
+    @property
+    def converged(self) -> bool:
+        """Whether what was asked for was reached."""
+        return self.status is Status.CONVERGED
+
+    @property
+    def ended(self) -> str:
+        """The gap and the tolerance, in words."""
+        return f"gap <= {at_most(float(self.gap.max()))} (tol {self.tol:.3g})"
+
+    @steady
+    def evaluated(self, method: Method[Returns] | None = None) -> Solution[Returns]:
+        """The law of the return under the policy: `evaluate(model, method, policy=policy, horizon=horizon)`.
+
+        Parameters
+        ----------
+        method : Method, optional
+            By default `CategoricalFixedPoint()`; at discount 1 without a horizon on the interval of returns of all but
+            a share of 1e-9 of the episodes.
+        """
+        chosen: Any = self._usual_method() if method is None else method
+        found: Solution[Returns] = evaluate(self.model, chosen, policy=self.policy, horizon=self.horizon)
+        return found
+
+    def _usual_method(self) -> CategoricalFixedPoint:
+        if self.horizon is not None or self.model.discount < 1.0:
+            return CategoricalFixedPoint()
+        ends = Grid.tight(self.model.under(self.policy), 2, tail=_TAIL)
+        return CategoricalFixedPoint(interval=(ends.low, ends.high))
+
+    @cached_property
+    def _evaluated(self) -> Solution[Returns]:
+        return self.evaluated()
+
+    @property
+    def returns(self) -> Returns:
+        """Row s: the law of the return from state s under the policy; found when first asked for, by `evaluated`."""
+        return self._evaluated.returns
+
+    @property
+    def certificate(self) -> Certificate:
+        """How far `returns` can be from the true laws under the policy."""
+        return self._evaluated.certificate
+
+    @steady
+    def summary(self) -> str:
+        """What a person wants to read: how it ended, and the first states with action, value and bounds."""
+        steps = "" if self.horizon is None else f", a horizon of {self.horizon}"
+        lines = [f"{self.objective!r} by {self.method!r} on {self.model!r}{steps}", self.status.value]
+        lines.append(f"{self.ended}: {self.iterations} iterations, {self.elapsed:.3g} s ({self.reason})")
+        initial = self.model.initial
+        shown = (np.arange(self.model.n_states) if initial is None else np.flatnonzero(initial))[:8]
+        first = np.asarray(self.policy) if self.horizon is None else np.atleast_2d(np.asarray(self.policy))[:1]
+        actions = first.reshape(-1, self.model.n_states)[:1] if first.size else np.empty((0, 0), dtype=np.int64)
+        columns = {"state": [str(self.model.states[s]) for s in shown]}
+        if actions.size:
+            columns["action"] = [str(self.model.actions[int(actions[0, s])]) for s in shown]
+        columns[self.objective.label] = [
+            beside(float(self.values[s]), float(self.lower[s]), float(self.upper[s])) for s in shown
+        ]
+        lines += ["", "intervals are certified: the policy's value and the best one are inside", *aligned(columns)]
+        left = self.model.n_states - len(shown)
+        return "\n".join([*lines, *([f"... and {left} more state(s)"] if left > 0 else [])])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to `path`, an `.npz` file, whole or not at all; `distrl.load` gives it back.
+
+        Raises
+        ------
+        ValueError
+            If the name ends otherwise, or the file cannot be written, naming it.
+        """
+        target = path_of(path)
+        if target.suffix != ".npz":
+            raise ValueError(f"cannot tell the format of {str(target)!r}; end its name in .npz")
+        arrays = {"actions": self.policy.actions, "values": self.values, "lower": self.lower, "upper": self.upper}
+        write_result(target, self, arrays)
