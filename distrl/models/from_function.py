@@ -41,7 +41,8 @@ def from_function(
         The states, each any hashable thing; a number: 0..n-1. None: they are found by going from those of `initial`
         wherever the model leads, and have the order in which they are found (breadth first).
     actions : sequence of names, int, or function
-        The actions of every state, or a function that gives those of a state. A state without actions, or without
+        The actions of every state, or a function that gives those of a state, which are counted in the order in which
+        they come then. A state without actions, or without
         outcomes under any, is terminal: the return from it is 0, and a move into it ends the return after its reward.
     model : function of (state, action)
         It gives the outcomes, as an iterable of (probability, next_state, reward) or (probability, next_state, reward,
