@@ -252,7 +252,7 @@ class TestQuantEcon:
 
 def test_without_quantecon_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "quantecon", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install quantecon"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install .distrl\[quantecon\]"):
         from_arrays(P, R, 0.9).to_quantecon()
 
 

@@ -72,6 +72,20 @@ def test_lines_may_come_in_any_order_plain_or_compressed(tmp_path):
     assert_same_model(read_text(path), MDP.from_outcomes(ROWS, 0.9))
 
 
+def test_long_files_are_read_in_parts_that_nobody_sees(put):
+    states = 20_050
+    lines = [
+        f"transition {s} 0 {min(s + 1, states - 1)} -0.5 {'1' if s % 7 else '1.0 # sure'}" for s in range(states - 1)
+    ]
+    head = [f"numStates {states}", "numActions 1", f"end {states - 1}", "discount 1"]
+    mdp = read_text(put("\n".join([*head, *lines])))
+    assert mdp.outcomes.next_states.tolist() == [*range(1, states), states - 1]
+    assert mdp.outcomes.rewards[:-1].tolist() == [-0.5] * (states - 1)
+    lines[15_000] = "transition 15000 0 one 0 1"
+    with pytest.raises(ValueError, match=r"line 15005: expected 'transition"):
+        read_text(put("\n".join([*head, *lines])))
+
+
 def test_a_discount_may_be_given_instead_of_the_files(put):
     assert read_text(put(TEXT), 0.5).discount == 0.5
     assert read_text(put(TEXT.replace("discount  0.9\n", "")), discount=0.5).discount == 0.5
