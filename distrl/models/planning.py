@@ -36,7 +36,7 @@ def read_text(
     path: str | os.PathLike[str],
     discount: float | None = None,
     *,
-    absorbing: str | None = "keep",
+    absorbing: str | None = None,
     normalise: bool = False,
 ) -> MDP:
     """The MDP of a planning course's text file: numStates, numActions, start, end, transition, mdptype, discount.
