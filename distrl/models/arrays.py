@@ -150,16 +150,19 @@ def _transition_stack(P: Any) -> _Entries:
     return _Entries(state, action, successor, probs, sizes[0], len(parts))
 
 
-def actions_first(given: Any, name: str, axes: str | None, *, finite: bool = True) -> Any:
+def actions_first(
+    given: Matrices | Rewards, name: str, axes: str | None, *, finite: bool = True
+) -> FloatArray | Matrices | Rewards:
     """An array of three axes as (action, state, next state); anything else as it is.
 
     An (n, n, n) array whose order nobody gave, and whose two readings differ, is refused: rows sum to 1 in both.
     """
     listed = isinstance(given, Sequence) and not isinstance(given, str | bytes)
     refuse_other_order(given, name)
-    for number, matrix in enumerate(given if listed else ()):
+    entries: Any = given if listed else ()
+    for number, matrix in enumerate(entries):
         refuse_other_order(matrix, f"{name}[{number}]")
-    if sparse.issparse(given) or (listed and any(sparse.issparse(matrix) for matrix in given)):
+    if sparse.issparse(given) or any(sparse.issparse(matrix) for matrix in entries):
         if axes == "sas":
             raise ValueError(f"axes='sas' is for arrays; sparse {name} are a list of one (S, S) matrix for each action")
         return given

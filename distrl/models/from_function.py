@@ -17,6 +17,10 @@ from distrl.models.reading import split_laws
 
 #: What a model may say of a state and an action: see `from_function`.
 Outcomes: TypeAlias = Iterable[Sequence[Any]] | tuple[Mapping[Any, float], Reward]
+#: The outcomes of a state and an action.
+Model: TypeAlias = Callable[[Any, Any], Outcomes]
+#: {state: probability}, or states.
+FirstStates: TypeAlias = Mapping[Any, float] | Iterable[Hashable]
 #: The actions of all states, or of each.
 Actions: TypeAlias = int | Sequence[Hashable] | Callable[[Any], Iterable[Hashable]]
 
@@ -24,10 +28,10 @@ Actions: TypeAlias = int | Sequence[Hashable] | Callable[[Any], Iterable[Hashabl
 def from_function(
     states: int | Iterable[Hashable] | None,
     actions: Actions,
-    model: Callable[[Any, Any], Outcomes],
+    model: Model,
     discount: float,
     *,
-    initial: Mapping[Any, float] | Iterable[Hashable] | None = None,
+    initial: FirstStates | None = None,
     absorbing: str | None = None,
     normalise: bool = False,
     layout: tuple[int, int] | None = None,

@@ -23,7 +23,7 @@ class Named(NamedTuple):
     actions: Sequence[Hashable] | None
 
 
-def by_positions(table: Any, name: str) -> Named:
+def by_positions(table: object, name: str) -> Named:
     """A table whose keys may be names, counted in the order in which they come; whole numbers are positions."""
     states = _names_of([table], f"the table P of {name}")
     listed = list(table.values()) if isinstance(table, Mapping) else []
@@ -31,7 +31,8 @@ def by_positions(table: Any, name: str) -> Named:
     if states is None and actions is None:
         return Named(table, None, None)
     found: dict[Any, dict[Any, Any]] = {}
-    for state, entry in table.items():
+    entries: Any = table
+    for state, entry in entries.items():
         by_action = entry.items() if isinstance(entry, Mapping) else enumerate(entry)
         found[state if states is None else states.index(state)] = {
             action if actions is None else actions.index(action): _led(

@@ -162,6 +162,17 @@ def test_spaces_names_and_masks():
     assert {int(env.action_space.sample()) for _ in range(50)} == {0}
 
 
+def test_what_is_sampled_for_many_is_available_to_each():
+    from gymnasium.vector.utils import batch_space
+
+    env = model().to_gymnasium(num_envs=50)
+    assert env.action_space == batch_space(env.single_action_space, 50)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    for _ in range(20):
+        env.step(env.action_space.sample())  # which refuses what is not available
+
+
 @pytest.mark.parametrize(
     ("act", "sentence"),
     [
