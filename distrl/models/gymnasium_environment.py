@@ -35,6 +35,7 @@ class Process(NamedTuple):
     initial: FloatArray | None
     layout: tuple[int, int] | None
     terminal: BoolArray
+    labels: Mapping[str, BoolArray]
 
     def first_law(self) -> FloatArray:
         """(S,) the law of the first state; where the model has none, uniform over the states that are not terminal."""
@@ -101,6 +102,8 @@ class TabularEnv(gymnasium.Env):  # type: ignore[misc]
         that is random is a law, and `step` draws from it.
     state_names, action_names : sequences
         The names of positions; `range(n)` where the model has none.
+    state_labels : {label: (S,) mask}
+        The model's labels.
     initial_state_distrib : (S,) array or None
         As the model has it.
     discount : float
@@ -123,6 +126,7 @@ class TabularEnv(gymnasium.Env):  # type: ignore[misc]
         self.discount = process.discount
         self.initial_state_distrib = process.initial
         self.state_names, self.action_names = process.states, process.actions
+        self.state_labels = process.labels
         self.observation_space = Discrete(process.choices.n_states)
         kind = Discrete if process.choices.even else AvailableActions
         self.action_space = kind(process.choices.n_actions)
@@ -179,7 +183,7 @@ class TabularVectorEnv(VectorEnv):  # type: ignore[misc]
 
     Attributes
     ----------
-    state_names, action_names, initial_state_distrib, discount
+    state_names, action_names, state_labels, initial_state_distrib, discount
         As for `TabularEnv`.
     """
 
@@ -194,6 +198,7 @@ class TabularVectorEnv(VectorEnv):  # type: ignore[misc]
         self.discount = process.discount
         self.initial_state_distrib = process.initial
         self.state_names, self.action_names = process.states, process.actions
+        self.state_labels = process.labels
         self.single_observation_space = Discrete(process.choices.n_states)
         self.single_action_space = Discrete(process.choices.n_actions)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl.models.labels import Labels, labels_of
 from distrl.models.laws import is_law
@@ -111,6 +112,13 @@ def names_of(core: object, states: int, actions: int) -> tuple[Sequence[Hashable
         fits = isinstance(published, Sequence) and len(published) == n
         found.append(labels_of(published if fits else None, what, n))
     return found[0], found[1]
+
+
+def labels_in(core: object, states: int) -> Mapping[str, ArrayLike] | None:
+    """The labels of states that an environment of ours publishes."""
+    published = getattr(core, "state_labels", None)
+    fits = isinstance(published, Mapping) and all(np.shape(mask) == (states,) for mask in published.values())
+    return published if fits else None
 
 
 def map_of(core: object, states: int) -> tuple[int, int] | None:
