@@ -15,6 +15,7 @@ def assert_same_model(a, b, *, names=True):
     assert a.outcomes.reward_laws == b.outcomes.reward_laws
     np.testing.assert_array_equal(a.available, b.available)
     assert a.discount == b.discount
+    assert not names or a.labels == b.labels
     if names:
         assert (list(a.states), list(a.actions)) == (list(b.states), list(b.actions))
 
@@ -40,7 +41,8 @@ def any_mdps(draw, rewards=None, terminals=True, named=False):
     if not named:
         return mdp
     initial = draw(st.sampled_from([None, np.full(n, 1.0 / n), np.eye(n)[0]]))
-    names = {"states": [f"s{k}" for k in range(n)], "actions": [("go", k) for k in range(len(kept))]}
+    labels = draw(st.sampled_from([None, {"goal": np.arange(n) == n - 1, "all": np.ones(n, dtype=bool)}]))
+    names = {"labels": labels, "states": [f"s{k}" for k in range(n)], "actions": [("go", k) for k in range(len(kept))]}
     layout = draw(st.sampled_from([None, (1, n), (n, 1)]))
     return MDP.from_table(mdp.outcomes, discount, initial, layout, available=mdp.choices, **names)
 

@@ -84,12 +84,15 @@ def _rows(entries: _Entries, rewards: Any, terminal: Any, choices: Choices, *, o
         closed = ~choices.available[states, actions]
         _check_unused(entries, closed, "not available", of_actions)
         states, actions, successors, probs = states[~closed], actions[~closed], successors[~closed], probs[~closed]
-    ending = np.flatnonzero(mask[choices.states])  # pairs of terminal states
     sources = choices.sources(states, actions)
+    reader = rewards_of_pairs if of_actions else rewards_of_states
+    if not mask.any():
+        values, laws, given = reader(rewards, states, actions, successors, n, n_actions)
+        return Rows(sources, probs, successors, values, np.zeros(len(states), dtype=np.bool_), laws, given)
+    ending = np.flatnonzero(mask[choices.states])  # pairs of terminal states
     bare = _without_row(ending, sources, len(choices.actions))  # a terminal state without a row stays where it is
     here = np.append(states, choices.states[bare])
     doing = np.append(actions, choices.actions[bare])
-    reader = rewards_of_pairs if of_actions else rewards_of_states
     values, laws, given = reader(rewards, here, doing, np.append(successors, choices.states[bare]), n, n_actions)
     _refuse_terminal_rewards(mask, here, doing, (values, laws, given), of_actions)
     values, laws = values[: len(states)], laws[: len(states)]
@@ -147,16 +150,19 @@ def _transition_stack(P: Any) -> _Entries:
     return _Entries(state, action, successor, probs, sizes[0], len(parts))
 
 
-def actions_first(given: Any, name: str, axes: str | None, *, finite: bool = True) -> Any:
+def actions_first(
+    given: Matrices | Rewards, name: str, axes: str | None, *, finite: bool = True
+) -> FloatArray | Matrices | Rewards:
     """An array of three axes as (action, state, next state); anything else as it is.
 
     An (n, n, n) array whose order nobody gave, and whose two readings differ, is refused: rows sum to 1 in both.
     """
     listed = isinstance(given, Sequence) and not isinstance(given, str | bytes)
     refuse_other_order(given, name)
-    for number, matrix in enumerate(given if listed else ()):
+    entries: Any = given if listed else ()
+    for number, matrix in enumerate(entries):
         refuse_other_order(matrix, f"{name}[{number}]")
-    if sparse.issparse(given) or (listed and any(sparse.issparse(matrix) for matrix in given)):
+    if sparse.issparse(given) or any(sparse.issparse(matrix) for matrix in entries):
         if axes == "sas":
             raise ValueError(f"axes='sas' is for arrays; sparse {name} are a list of one (S, S) matrix for each action")
         return given
@@ -191,6 +197,8 @@ def _without_row(pairs: IntArray, sources: IntArray, size: int) -> IntArray:
 
 def _check_unused(entries: _Entries, unused: BoolArray, why: str, of_actions: bool) -> None:
     """Rows that are not used may be zero or a distribution; anything else is a user's slip."""
+    if not unused.any():
+        return
     n = entries.n_states
     for action in range(entries.n_actions):
         rows = unused & (entries.actions == action)

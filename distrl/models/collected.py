@@ -55,7 +55,7 @@ class Known(NamedTuple):
 
 
 def collected_mdp(
-    rows: Collected, known: Known, discount: float, *, absorbing: str | None = "keep", normalise: bool = False
+    rows: Collected, known: Known, discount: float, *, absorbing: str | None = None, normalise: bool = False
 ) -> MDP:
     """The decision process of these outcomes. Time O(n log n), memory O(n) in the number of rows.
 

@@ -98,10 +98,11 @@ class Exports(TabularModel):
     def to_gymnasium(self, num_envs: int | None = None) -> TabularEnv | TabularVectorEnv:
         """A Gymnasium environment that does what the model says; `from_gymnasium` makes the model again.
 
-        Observations and actions are positions, their names are `env.state_names` and `env.action_names`, the table is
-        `env.P`. An episode starts by the model's `initial` law; without one, uniformly in a state that is not terminal.
-        It ends with a terminal outcome and has no limit of steps: `gymnasium.wrappers.TimeLimit` sets one.
-        `env.reset(seed=...)` starts the draws anew; `options={"state": s}` starts in state s.
+        Observations and actions are positions, their names are `env.state_names` and `env.action_names`, labels are
+        `env.state_labels`, the table is `env.P`. An episode starts by the model's `initial` law; without one, uniformly
+        in a state that is not terminal. It ends with a terminal outcome and has no limit of steps:
+        `gymnasium.wrappers.TimeLimit` sets one. `env.reset(seed=...)` starts the draws anew, `options={"state": s}`
+        starts in state s.
 
         Parameters
         ----------
@@ -124,7 +125,7 @@ class Exports(TabularModel):
             raise ModuleNotFoundError(
                 "to_gymnasium needs gymnasium: pip install 'distrl[gymnasium]'", name="gymnasium"
             ) from error
-        named = (self.states, self.actions, self.discount, self.initial, self.layout, self.terminal)
+        named = (self.states, self.actions, self.discount, self.initial, self.layout, self.terminal, self.labels)
         process = Process(self.outcomes, self.choices, *named)
         if num_envs is None:
             return TabularEnv(process)

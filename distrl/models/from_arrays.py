@@ -83,7 +83,8 @@ def from_arrays(
         table = end_absorbing(chain.outcomes, absorbing, number, each, names_of(chain.states))
         return MRP.from_table(table, number, **described)
     check_axes(axes)
-    matrices, rewards = actions_first(P, "P", axes), actions_first(R, "R", axes, finite=False)
+    matrices: Any = actions_first(P, "P", axes)
+    rewards: Any = actions_first(R, "R", axes, finite=False)
     mask, rewards = _available(matrices, rewards, available, terminal)
     described |= {"axes": None if _listed(matrices) else "ass", "available": mask, "actions": actions}
     return ended(MDP(matrices, rewards, number, terminal, normalise=normalise, **described), absorbing)

@@ -17,6 +17,10 @@ from distrl.models.reading import split_laws
 
 #: What a model may say of a state and an action: see `from_function`.
 Outcomes: TypeAlias = Iterable[Sequence[Any]] | tuple[Mapping[Any, float], Reward]
+#: The outcomes of a state and an action.
+Model: TypeAlias = Callable[[Any, Any], Outcomes]
+#: {state: probability}, or states.
+FirstStates: TypeAlias = Mapping[Any, float] | Iterable[Hashable]
 #: The actions of all states, or of each.
 Actions: TypeAlias = int | Sequence[Hashable] | Callable[[Any], Iterable[Hashable]]
 
@@ -24,10 +28,10 @@ Actions: TypeAlias = int | Sequence[Hashable] | Callable[[Any], Iterable[Hashabl
 def from_function(
     states: int | Iterable[Hashable] | None,
     actions: Actions,
-    model: Callable[[Any, Any], Outcomes],
+    model: Model,
     discount: float,
     *,
-    initial: Mapping[Any, float] | Iterable[Hashable] | None = None,
+    initial: FirstStates | None = None,
     absorbing: str | None = None,
     normalise: bool = False,
     layout: tuple[int, int] | None = None,
@@ -41,7 +45,8 @@ def from_function(
         The states, each any hashable thing; a number: 0..n-1. None: they are found by going from those of `initial`
         wherever the model leads, and have the order in which they are found (breadth first).
     actions : sequence of names, int, or function
-        The actions of every state, or a function that gives those of a state. A state without actions, or without
+        The actions of every state, or a function that gives those of a state, which are counted in the order in which
+        they come then. A state without actions, or without
         outcomes under any, is terminal: the return from it is 0, and a move into it ends the return after its reward.
     model : function of (state, action)
         It gives the outcomes, as an iterable of (probability, next_state, reward) or (probability, next_state, reward,

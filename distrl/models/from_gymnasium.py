@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distrl.models.gymnasium_making import Environment, make_environment
-from distrl.models.gymnasium_table import by_pair, by_positions, map_of, names_of, table_rows
+from distrl.models.gymnasium_table import by_pair, by_positions, labels_in, map_of, names_of, table_rows
 from distrl.models.mdp import MDP
 from distrl.models.step_check import compare_steps
 
@@ -122,6 +122,7 @@ def _convert(env: object, given: object, discount: float, check: bool) -> MDP:
         available=read.choices,
         states=names if named.states is None else named.states,
         actions=doing if named.actions is None else named.actions,
+        labels=labels_in(core, states),
     )
     if check and core is not None and (why := compare_steps(core, table, by_pair(rows), mdp.initial, name)):
         warnings.warn(

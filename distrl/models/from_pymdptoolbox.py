@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,10 +13,13 @@ from distrl.models.collected import ended
 from distrl.models.given import Matrices
 from distrl.models.mdp import MDP
 
+#: An array, or something that holds one for each action.
+PerAction: TypeAlias = "Matrices | Mapping[int, Any]"
+
 
 def from_pymdptoolbox(
-    P: Matrices | Mapping[int, Any],
-    R: Matrices | Mapping[int, Any],
+    P: PerAction,
+    R: PerAction,
     discount: float,
     *,
     absorbing: str | None = None,

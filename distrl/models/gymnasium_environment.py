@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Discrete, MultiDiscrete
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike
 
 from distrl._validation import BoolArray, FloatArray, IntArray, int_array, whole_number
 from distrl.models.choices import Choices
@@ -18,7 +19,9 @@ from distrl.models.outcomes import OutcomeTable
 from distrl.models.sampling import OutcomeSampler
 
 #: P[state][action]: (probability, next state, reward, terminated) of each outcome.
-Table = dict[int, dict[int, list[tuple[float, int, Any, bool]]]]
+Table: TypeAlias = dict[int, dict[int, list[tuple[float, int, Any, bool]]]]
+#: What `reset` and `step` say besides: "action_mask".
+Info: TypeAlias = dict[str, np.ndarray]
 
 
 class Process(NamedTuple):
@@ -32,6 +35,7 @@ class Process(NamedTuple):
     initial: FloatArray | None
     layout: tuple[int, int] | None
     terminal: BoolArray
+    labels: Mapping[str, BoolArray]
 
     def first_law(self) -> FloatArray:
         """(S,) the law of the first state; where the model has none, uniform over the states that are not terminal."""
@@ -60,11 +64,27 @@ class AvailableActions(Discrete):  # type: ignore[misc]  # Gymnasium is not type
 
     available: np.ndarray | None = None
 
-    def sample(self, mask: np.ndarray | None = None, probability: np.ndarray | None = None) -> Any:
+    def sample(self, mask: np.ndarray | None = None, probability: np.ndarray | None = None) -> np.int64:
         """An action, uniform over those of `mask` (int8), of the state's own by default; or drawn by `probability`."""
         if mask is None and probability is None:
             mask = self.available
-        return super().sample(mask) if probability is None else super().sample(probability=probability)
+        drawn = super().sample(mask) if probability is None else super().sample(probability=probability)
+        return np.int64(drawn)
+
+
+class AvailableActionsOfMany(MultiDiscrete):  # type: ignore[misc]
+    """The same for many copies: `sample()` draws, for each, what is available in the state that it was in last."""
+
+    available: np.ndarray | None = None
+
+    def sample(
+        self, mask: Sequence[np.ndarray] | None = None, probability: Sequence[np.ndarray] | None = None
+    ) -> IntArray:
+        """One action for each copy; `mask` and `probability` are those of `MultiDiscrete`."""
+        if mask is None and probability is None and self.available is not None:
+            mask = tuple(self.available)
+        drawn = super().sample(mask) if probability is None else super().sample(probability=probability)
+        return np.asarray(drawn)
 
 
 class TabularEnv(gymnasium.Env):  # type: ignore[misc]
@@ -82,6 +102,8 @@ class TabularEnv(gymnasium.Env):  # type: ignore[misc]
         that is random is a law, and `step` draws from it.
     state_names, action_names : sequences
         The names of positions; `range(n)` where the model has none.
+    state_labels : {label: (S,) mask}
+        The model's labels.
     initial_state_distrib : (S,) array or None
         As the model has it.
     discount : float
@@ -104,6 +126,7 @@ class TabularEnv(gymnasium.Env):  # type: ignore[misc]
         self.discount = process.discount
         self.initial_state_distrib = process.initial
         self.state_names, self.action_names = process.states, process.actions
+        self.state_labels = process.labels
         self.observation_space = Discrete(process.choices.n_states)
         kind = Discrete if process.choices.even else AvailableActions
         self.action_space = kind(process.choices.n_actions)
@@ -115,7 +138,7 @@ class TabularEnv(gymnasium.Env):  # type: ignore[misc]
         """The table of outcomes."""
         return self._process.table()
 
-    def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Mapping[str, object] | None = None) -> tuple[int, Info]:
         """Start an episode: in a state drawn from the first state's law, or in `options["state"]`, a position."""
         super().reset(seed=seed)
         self._state = int(_drawn(self._first, 1, self.np_random)[0])
@@ -123,7 +146,7 @@ class TabularEnv(gymnasium.Env):  # type: ignore[misc]
             self._state = whole_number(options["state"], 'options["state"]', high=self._process.choices.n_states - 1)
         return self._state, self._seen()
 
-    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+    def step(self, action: int) -> tuple[int, float, bool, bool, Info]:
         """(next state, reward, terminated, False, info) of an action."""
         if self._state < 0:
             raise ValueError("no episode is under way; call reset() first, and again when one has terminated")
@@ -138,7 +161,7 @@ class TabularEnv(gymnasium.Env):  # type: ignore[misc]
             self._state = -1
         return state, reward, ended, False, info
 
-    def _seen(self) -> dict[str, Any]:
+    def _seen(self) -> Info:
         mask = _masks(self._process.choices, np.array([self._state]))[0]
         if isinstance(self.action_space, AvailableActions):
             self.action_space.available = mask
@@ -160,7 +183,7 @@ class TabularVectorEnv(VectorEnv):  # type: ignore[misc]
 
     Attributes
     ----------
-    state_names, action_names, initial_state_distrib, discount
+    state_names, action_names, state_labels, initial_state_distrib, discount
         As for `TabularEnv`.
     """
 
@@ -175,16 +198,19 @@ class TabularVectorEnv(VectorEnv):  # type: ignore[misc]
         self.discount = process.discount
         self.initial_state_distrib = process.initial
         self.state_names, self.action_names = process.states, process.actions
+        self.state_labels = process.labels
         self.single_observation_space = Discrete(process.choices.n_states)
         self.single_action_space = Discrete(process.choices.n_actions)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        several = np.full(self.num_envs, process.choices.n_actions)
+        even = process.choices.even
+        self.action_space = (MultiDiscrete if even else AvailableActionsOfMany)(several)
         mode = getattr(gymnasium.vector, "AutoresetMode", None)  # which Gymnasium 1.0 does not say yet
         self.metadata = {"render_modes": []} | ({} if mode is None else {"autoreset_mode": mode.NEXT_STEP})
 
     def reset(
-        self, *, seed: int | Sequence[int] | None = None, options: Mapping[str, Any] | None = None
-    ) -> tuple[IntArray, dict[str, Any]]:
+        self, *, seed: int | Sequence[int] | None = None, options: Mapping[str, object] | None = None
+    ) -> tuple[IntArray, Info]:
         """Start all episodes; `seed` is for all together, a number or a sequence of such."""
         if seed is not None:
             self._np_random, self._np_random_seed = np.random.default_rng(seed), seed
@@ -193,9 +219,9 @@ class TabularVectorEnv(VectorEnv):  # type: ignore[misc]
             given = np.broadcast_to(np.asarray(options["state"]), (self.num_envs,))
             self._states = int_array(given, 'options["state"]', low=0, high=self._process.choices.n_states)
         self._over[:] = False
-        return self._states.copy(), {"action_mask": _masks(self._process.choices, self._states)}
+        return self._states.copy(), self._seen()
 
-    def step(self, actions: Any) -> tuple[IntArray, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
+    def step(self, actions: ArrayLike) -> tuple[IntArray, FloatArray, BoolArray, BoolArray, Info]:
         """(next states, rewards, terminated, all False, infos) of one action for each copy."""
         chosen = int_array(actions, "actions")
         if self._states[0] < 0 or len(chosen) != self.num_envs:
@@ -211,8 +237,13 @@ class TabularVectorEnv(VectorEnv):  # type: ignore[misc]
         states[going] = self._process.outcomes.next_states[rows]
         states[self._over] = _drawn(self._first, int(self._over.sum()), self.np_random)
         self._states, self._over = states, ended
-        masks = _masks(self._process.choices, states)
-        return states.copy(), rewards, ended.copy(), np.zeros_like(ended), {"action_mask": masks}
+        return states.copy(), rewards, ended.copy(), np.zeros_like(ended), self._seen()
+
+    def _seen(self) -> Info:
+        masks = _masks(self._process.choices, self._states)
+        if isinstance(self.action_space, AvailableActionsOfMany):
+            self.action_space.available = masks
+        return {"action_mask": masks}
 
 
 def _drawn(cumulative: FloatArray, size: int, rng: np.random.Generator) -> IntArray:

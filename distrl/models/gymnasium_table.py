@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl.models.labels import Labels, labels_of
 from distrl.models.laws import is_law
@@ -23,7 +24,7 @@ class Named(NamedTuple):
     actions: Sequence[Hashable] | None
 
 
-def by_positions(table: Any, name: str) -> Named:
+def by_positions(table: object, name: str) -> Named:
     """A table whose keys may be names, counted in the order in which they come; whole numbers are positions."""
     states = _names_of([table], f"the table P of {name}")
     listed = list(table.values()) if isinstance(table, Mapping) else []
@@ -31,7 +32,8 @@ def by_positions(table: Any, name: str) -> Named:
     if states is None and actions is None:
         return Named(table, None, None)
     found: dict[Any, dict[Any, Any]] = {}
-    for state, entry in table.items():
+    entries: Any = table
+    for state, entry in entries.items():
         by_action = entry.items() if isinstance(entry, Mapping) else enumerate(entry)
         found[state if states is None else states.index(state)] = {
             action if actions is None else actions.index(action): _led(
@@ -110,6 +112,13 @@ def names_of(core: object, states: int, actions: int) -> tuple[Sequence[Hashable
         fits = isinstance(published, Sequence) and len(published) == n
         found.append(labels_of(published if fits else None, what, n))
     return found[0], found[1]
+
+
+def labels_in(core: object, states: int) -> Mapping[str, ArrayLike] | None:
+    """The labels of states that an environment of ours publishes."""
+    published = getattr(core, "state_labels", None)
+    fits = isinstance(published, Mapping) and all(np.shape(mask) == (states,) for mask in published.values())
+    return published if fits else None
 
 
 def map_of(core: object, states: int) -> tuple[int, int] | None:

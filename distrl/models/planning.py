@@ -21,11 +21,14 @@ from typing import Any
 import numpy as np
 
 from distrl._memory import check_memory
+from distrl._tolerances import NEGATIVE, ROW_SUM
 from distrl._validation import BoolArray, FloatArray, IntArray, real_number
 from distrl.models.collected import Collected, Known, collected_mdp
 from distrl.models.mdp import MDP
 from distrl.models.text_lines import fail, file_of, number_of, numbered_lines, place_of_sums, whole
 
+#: So many transitions are read together, which takes a quarter of the time that they take one by one.
+_BLOCK = 10_000
 _TRANSITION = "'transition state action next-state reward probability'"
 
 
@@ -33,7 +36,7 @@ def read_text(
     path: str | os.PathLike[str],
     discount: float | None = None,
     *,
-    absorbing: str | None = "keep",
+    absorbing: str | None = None,
     normalise: bool = False,
 ) -> MDP:
     """The MDP of a planning course's text file: numStates, numActions, start, end, transition, mdptype, discount.
@@ -63,9 +66,7 @@ def read_text(
     given = None if discount is None else real_number(discount, "discount", low=0.0, high=1.0)
     read = _File(file_of(path))
     for number, line in numbered_lines(read.path):
-        words = line.partition("#")[0].split()
-        if words:
-            read.line(number, words, line)
+        read.line(number, line)
     return read.model(given, absorbing, normalise)
 
 
@@ -76,6 +77,7 @@ class _File:
         self.path = path
         self._said: dict[str, tuple[int, Any]] = {}
         self._index, self._values, self._lines = array("q"), array("d"), array("q")
+        self._waiting: list[tuple[int, str]] = []
         self._readers: dict[str, Callable[[int, list[str], str], Any]] = {
             "numstates": self._count,
             "numactions": self._count,
@@ -85,8 +87,17 @@ class _File:
             "discount": self._share,
         }
 
-    def line(self, number: int, words: list[str], line: str) -> None:
-        """Read one line."""
+    def line(self, number: int, line: str) -> None:
+        """Read one line; transitions wait until there are enough of them."""
+        if line.startswith("transition "):
+            self._waiting.append((number, line))
+            if len(self._waiting) == _BLOCK:
+                self._together()
+            return
+        words = line.partition("#")[0].split()
+        if not words:
+            return
+        self._together()
         keyword = words[0].casefold()
         if keyword == "transition":
             self._transition(number, words, line)
@@ -99,8 +110,22 @@ class _File:
             fail(self.path, number, f"{words[0]} once; line {self._said[keyword][0]} has it already", line)
         self._said[keyword] = number, reader(number, words, line)
 
+    def _together(self) -> None:
+        """Read the transitions that wait: at once if all is well with them, else one by one, to say what is not."""
+        waiting, self._waiting = self._waiting, []
+        columns = _columns("".join(line for _, line in waiting), len(waiting))
+        if columns is None:
+            for number, line in waiting:
+                self._transition(number, line.partition("#")[0].split(), line)
+            return
+        index, values = columns
+        self._index.frombytes(index.tobytes())
+        self._values.frombytes(values.tobytes())
+        self._lines.extend(number for number, _ in waiting)
+
     def model(self, discount: float | None, absorbing: str | None, normalise: bool) -> MDP:
         """The model, when all lines have been read."""
+        self._together()
         n, n_actions = self._needed("numStates"), self._needed("numActions")
         discount = self._needed("discount") if discount is None else discount
         ends = np.zeros(n, dtype=np.bool_)
@@ -127,7 +152,7 @@ class _File:
             fail(self.path, number, _TRANSITION, line)
         index = [whole(word) for word in words[1:4]]
         reward, probability = number_of(words[4]), number_of(words[5])
-        if None in index or reward is None or probability is None or not -1e-12 <= probability <= 1.0 + 1e-9:
+        if None in index or reward is None or probability is None or not -NEGATIVE <= probability <= 1.0 + ROW_SUM:
             fail(self.path, number, f"{_TRANSITION}, with a probability in [0, 1]", line)
         self._index.extend(each for each in index if each is not None)
         self._values.extend((reward, probability))
@@ -204,3 +229,21 @@ class _File:
         if value is None or not 0.0 <= value <= 1.0:
             fail(self.path, number, "'discount g' with a number in [0, 1]", line)
         return value
+
+
+def _columns(text: str, lines: int) -> tuple[IntArray, FloatArray] | None:
+    """(lines, 3) indices and (lines, 2) numbers of plain transitions, None if anything is odd about one of them."""
+    words = text.split()
+    digits = "".join(words[1::6] + words[2::6] + words[3::6])
+    if len(words) != 6 * lines or words[::6] != ["transition"] * lines or not (digits.isascii() and digits.isdecimal()):
+        return None
+    if "#" in text or "_" in text:  # a comment; `float` takes 1_0
+        return None
+    try:
+        index = np.array([array("q", map(int, words[column::6])) for column in (1, 2, 3)]).T
+        values = np.array([array("d", map(float, words[column::6])) for column in (4, 5)]).T
+    except (ValueError, OverflowError):
+        return None
+    probs = values[:, 1]
+    sound = np.isfinite(values).all() and (probs >= -NEGATIVE).all() and (probs <= 1.0 + ROW_SUM).all()
+    return (index, values) if sound else None

@@ -51,7 +51,9 @@ def discrete_dp(
     try:
         from quantecon import markov
     except ImportError as error:
-        raise ModuleNotFoundError("to_quantecon needs quantecon: pip install quantecon", name="quantecon") from error
+        raise ModuleNotFoundError(
+            "to_quantecon needs quantecon: pip install 'distrl[quantecon]'", name="quantecon"
+        ) from error
     varying = _varying(table)
     if varying.any():
         warnings.warn(

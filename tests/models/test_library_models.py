@@ -1,7 +1,9 @@
 """Arrays, QuantEcon's dynamic programs and pymdptoolbox's arrays: in by one line, and back."""
 
 import re
+import sys
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -250,9 +252,36 @@ class TestQuantEcon:
         assert_same_model(from_quantecon(ddp, absorbing="end"), mdp)
 
 
+def through_stand_in(model, **options):
+    """What `to_quantecon` hands to the library, where that is not there."""
+
+    def program(R, Q, beta, s_indices=None, a_indices=None):
+        return SimpleNamespace(R=R, Q=Q, beta=beta, s_indices=s_indices, a_indices=a_indices)
+
+    library = SimpleNamespace(markov=SimpleNamespace(DiscreteDP=program))
+    with mock.patch.dict(sys.modules, {"quantecon": library}):
+        return model.to_quantecon(**options)
+
+
+@pytest.mark.filterwarnings("ignore:to_quantecon. rewards differ")
+@pytest.mark.parametrize("is_sparse", [True, False])
+@given(mdp=any_mdps())
+def test_what_quantecon_is_given_has_the_same_values(is_sparse, mdp):
+    ddp = through_stand_in(mdp, sparse=is_sparse)
+    np.testing.assert_allclose(
+        optimal_values(from_quantecon(ddp))[0][: mdp.n_states], optimal_values(mdp)[0], atol=1e-11
+    )
+
+
+@pytest.mark.parametrize("is_sparse", [True, False])
+@given(mdp=any_mdps(rewards=st.just(2.0), terminals=False))
+def test_what_quantecon_is_given_is_the_model(is_sparse, mdp):
+    assert_same_model(mdp, from_quantecon(through_stand_in(mdp, sparse=is_sparse)))
+
+
 def test_without_quantecon_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "quantecon", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install quantecon"):
+    monkeypatch.setitem(sys.modules, "quantecon", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install .distrl\[quantecon\]"):
         from_arrays(P, R, 0.9).to_quantecon()
 
 

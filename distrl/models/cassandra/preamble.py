@@ -51,25 +51,25 @@ class Preamble:
 
     def reference(self, what: str) -> int:
         """A state or an action by name or by number, or `ALL` for a `*`; `what` is "states" or "actions"."""
-        tokens, n, names = self.tokens, self.numbers[what], self.names[what]
-        token = tokens.peek()
-        if token == "*":
-            tokens.take(token)
+        if self.tokens.skip("*"):
             return ALL
+        names, n = self.names[what], self.numbers[what]
+        named = "" if names is None else "a name or "
+        return self._position(what, f"one of the {n} {what}: {named}a number below {n}, or *")
+
+    def one_state(self, expected: str) -> int:
+        """A state, and not a `*`; `expected` is for the error."""
+        return self._position("states", expected)
+
+    def _position(self, what: str, expected: str) -> int:
+        token, names = self.tokens.peek(), self.names[what]
         number = None if token is None else whole(token)
         if names is not None and token in names:
             number = names.index(token)
-        if number is None or number >= n:
-            named = "" if names is None else "a name or "
-            tokens.fail(f"one of the {n} {what}: {named}a number below {n}, or *")
-        tokens.take(what)
-        return number
-
-    def one_state(self, expected: str) -> int:
-        """A state, and not a `*`."""
-        if self.tokens.peek() == "*":
+        if number is None or number >= self.numbers[what]:
             self.tokens.fail(expected)
-        return self.reference("states")
+        self.tokens.take(expected)
+        return number
 
     def name(self, what: str, position: int) -> str:
         """What errors call a state or an action."""

@@ -24,7 +24,7 @@ def read_cassandra(
     path: str | os.PathLike[str],
     discount: float | None = None,
     *,
-    absorbing: str | None = "keep",
+    absorbing: str | None = None,
     normalise: bool = False,
 ) -> MDP:
     """The MDP of a file in Cassandra's format, `.MDP`; see `distrl.models.cassandra` for what it may say.

@@ -76,7 +76,7 @@ class Tokens:
         found = array("d")
         while len(found) < count:
             if not self._filled(1):
-                self.fail(f"{expected}, of which there are {len(found)}")
+                self.fail(_so_far(expected, len(found)))
             chunk = self._tokens[self._at : self._at + count - len(found)]
             try:
                 values = array("d", map(float, chunk))
@@ -104,7 +104,7 @@ class Tokens:
         token = self.peek(1 if sign else 0)
         value = None if token is None else number_of(f"{sign}{token}")
         if value is None:
-            self.fail(expected if not already else f"{expected}, of which there are {already}")
+            self.fail(_so_far(expected, already))
         self._at += 2 if sign else 1
         return value
 
@@ -122,3 +122,7 @@ class Tokens:
                 self._numbers = self._numbers[self._at :] + [self._last] * len(tokens)
                 self._at = 0
         return True
+
+
+def _so_far(expected: str, already: int) -> str:
+    return f"{expected}, of which there are {already}" if already else expected
