@@ -31,12 +31,14 @@ from distrl._validation import FloatArray, real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.fixed_point import SOLVERS, arrays_needed, fixed_point
 from distrl.dp.method import Method
+from distrl.dp.on_grid import OnGrid, check_atoms_and_grid
 from distrl.dp.problem import Problem, Reached, dirac_start
 from distrl.dp.refine import Goal, enough_atoms, solve_to_goal
 from distrl.dp.resolution import MOST, PILOT, SHARE, Resolution
 from distrl.dp.solution import Solution
 from distrl.dp.solvers.base import Solved, Solver
 from distrl.dp.status import Status
+from distrl.dp.undiscounted import default_grid, on_own_lattice, words_of
 from distrl.models.mrp import MRP
 from distrl.operators.system import System
 from distrl.returns.base import Returns
@@ -60,7 +62,9 @@ class CategoricalFixedPoint:
         while states times atoms stay below 4 million and memory holds them. By the exact variances beforehand, and
         where that asks for more than 201, by what rounding adds on 201. `Solution.reason` says how many and why.
     grid : Grid, optional
-        By default on the interval of `Grid.covering(model, atoms)`, on which nothing is clipped.
+        By default on the interval of `Grid.covering(model, atoms)`, on which nothing is clipped. At discount 1 on what
+        returns reach, but for a probability of 1e-10 where a cycle pays; with an atom at every multiple of the rewards'
+        step, where they have one and there are few enough: see `distrl.dp.undiscounted`.
     solver : "auto", "direct", "krylov" or "iterate", or a `distrl.dp.solvers.Solver`
         direct: sparse LU of I - A; time and memory by fill-in, fine up to some thousand unknowns.
         krylov: BiCGSTAB without a matrix, started from the exact mean and variance, residuals recomputed, each cycle
@@ -135,10 +139,24 @@ class CategoricalFixedPoint:
         """The interval of the grid, with so many atoms."""
         if self.interval is not None:
             return Grid(*self.interval, atoms)
-        return Grid.covering(model, atoms) if self.grid is None else Grid(self.grid.low, self.grid.high, atoms)
+        return default_grid(model, atoms) if self.grid is None else Grid(self.grid.low, self.grid.high, atoms)
+
+    def _undiscounted(self, model: MRP) -> Self:
+        """The same method, its grid or its interval chosen for a model at discount 1."""
+        if self.atoms is not None and self.target_w1 is None:
+            return replace(self, grid=default_grid(model, self.atoms))
+        own = on_own_lattice(model) if self.target_w1 is None else None
+        if own is not None:
+            return replace(self, grid=own)
+        ends = default_grid(model, 2)
+        return replace(self, interval=(ends.low, ends.high))
 
     def solve(self, model: MRP, call: Call) -> Solution[CategoricalReturns]:
         """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
+        if model.discount == 1.0 and self.grid is None and self.interval is None:
+            chosen = self._undiscounted(model)
+            solution = chosen.solve(model, call)
+            return replace(solution, method=self, reason=f"{solution.reason}; on {words_of(chosen.grid)}")
         if self.target_w1 is not None:
             reached = self._to_target(model, call, self.target_w1)
         elif self.grid is not None:
@@ -209,20 +227,6 @@ def solution_of(reached: Reached, model: MRP, method: Method[Returns], call: Cal
     )
 
 
-class OnGrid:
-    """What methods with options `atoms` and `grid` share."""
-
-    atoms: int
-    grid: Grid | None
-
-    def on_interval(self, low: float, high: float) -> Self:
-        """The same method on a grid from `low` to `high`, widened where that is one point."""
-        return replace(self, grid=Grid.spanning(low, high, self.atoms))  # type: ignore[type-var]
-
-    def _grid_for(self, model: MRP) -> Grid:
-        return Grid.covering(model, self.atoms) if self.grid is None else self.grid
-
-
 @dataclass(frozen=True)
 class CategoricalDP(OnGrid):
     """`sweeps` applications of the categorical Bellman operator to a Dirac at the grid's middle, history kept.
@@ -234,7 +238,8 @@ class CategoricalDP(OnGrid):
     sweeps : int
         How many applications are made, whatever is left of the error.
     grid : Grid, optional
-        By default `Grid.covering(model, atoms)`, on which nothing is clipped.
+        By default `Grid.covering(model, atoms)`, on which nothing is clipped; at discount 1 as for
+        `CategoricalFixedPoint`.
 
     Raises
     ------
@@ -289,11 +294,3 @@ class History(NamedTuple):
 
     probs: FloatArray
     residuals: FloatArray
-
-
-def check_atoms_and_grid(method: OnGrid | CategoricalFixedPoint, free: bool = False) -> None:
-    """The options that categorical methods share; `free` if the number of atoms may be left open."""
-    if method.atoms is not None or not free:
-        object.__setattr__(method, "atoms", whole_number(method.atoms, "atoms", low=2))
-    if method.grid is not None and not isinstance(method.grid, Grid):
-        raise TypeError(f"grid must be a distrl.Grid or None, got {method.grid!r}")

@@ -5,24 +5,38 @@
 """
 
 from dataclasses import replace
+from typing import Any, overload
 
 from distrl._steady import steady
 from distrl._validation import RandomSource, generator, real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import SAMPLES_LAW
+from distrl.dp.default import Default
 from distrl.dp.errors import ConvergenceError, EvaluationInterrupted
 from distrl.dp.method import Method, check_method
 from distrl.dp.progress import ProgressHook, progress_hook
 from distrl.dp.result import R
 from distrl.dp.solution import Solution
-from distrl.dp.status import Status
+from distrl.dp.status import NOT_REACHED, Status
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.policies import Policy
 from distrl.models.process import as_mrp
+from distrl.returns.categorical import CategoricalReturns
 
 
-@steady
+@overload
+def evaluate(
+    model: MRP | MDP,
+    method: None = None,
+    policy: Policy | None = None,
+    tol: float | None = None,
+    max_iterations: int | None = None,
+    rng: RandomSource = None,
+    throw: bool = True,
+    progress: bool | ProgressHook = False,
+) -> Solution[CategoricalReturns]: ...
+@overload
 def evaluate(
     model: MRP | MDP,
     method: Method[R],
@@ -32,15 +46,27 @@ def evaluate(
     rng: RandomSource = None,
     throw: bool = True,
     progress: bool | ProgressHook = False,
-) -> Solution[R]:
+) -> Solution[R]: ...
+@steady
+def evaluate(
+    model: MRP | MDP,
+    method: Method[Any] | None = None,
+    policy: Policy | None = None,
+    tol: float | None = None,
+    max_iterations: int | None = None,
+    rng: RandomSource = None,
+    throw: bool = True,
+    progress: bool | ProgressHook = False,
+) -> Solution[Any]:
     """The return distribution of a known model.
 
     Parameters
     ----------
     model : MRP, or MDP together with `policy`
-    method : Method
-        CategoricalFixedPoint, CategoricalDP, QuantileDP, ExpectileDP, ParticleDP, Brackets, Moments or MonteCarlo, or
-        an object of your own with `solve(model, call)`: see `distrl.dp.Method`.
+    method : Method, optional
+        CategoricalFixedPoint, Lattice, CategoricalDP, QuantileDP, ExpectileDP, ParticleDP, Brackets, Moments or
+        MonteCarlo, or an object of your own with `solve(model, call)`: see `distrl.dp.Method`. None:
+        `CategoricalFixedPoint()`; at discount 1 `Lattice()` where rewards are of one sign and multiples of one step.
     policy : (S,) ints, (S, A) probabilities or "uniform", for an MDP
     tol : float, optional
         What `Solution.bound`, the certified bound on the iteration error, is to be at most: sup over states of W1, in
@@ -84,7 +110,8 @@ def evaluate(
     >>> sol.values.round(6).tolist()
     [6.5, 3.5]
     """
-    return solve(model, method, policy, tol, max_iterations, rng, throw, progress, given=tol is not None)
+    chosen = Default() if method is None else method
+    return solve(model, chosen, policy, tol, max_iterations, rng, throw, progress, given=tol is not None)
 
 
 def solve(
@@ -119,6 +146,6 @@ def solve(
         solution = replace(solution, certificate=replace(solution.certificate, of=SAMPLES_LAW))
     if throw and solution.status is Status.INTERRUPTED:
         raise EvaluationInterrupted(solution)
-    if throw and solution.status in (Status.MAX_ITERATIONS, Status.STALLED):
+    if throw and solution.status in NOT_REACHED:
         raise ConvergenceError(solution)
     return solution

@@ -44,6 +44,10 @@ from distrl.returns.lattice import LatticeReturns
 from distrl.theory import lattice_tail_w1
 
 
+class TooManyLevels(ValueError):
+    """The laws have more levels than were allowed; the message says how many, and what to use instead."""
+
+
 class StateLaws(NamedTuple):
     """The laws of some states, in the order that was asked for, and their certificate."""
 
@@ -125,6 +129,25 @@ class Lattice:
             f"max_values, or use a coarser grid: {_INSTEAD}"
         )
 
+    def by_levels(self, model: MRP, call: Call) -> Solution[LatticeReturns]:
+        """`solve` by the recursion over levels and by nothing else.
+
+        Parameters
+        ----------
+        model : MRP
+            One to which the recursion `applies_to`.
+        call : Call
+
+        Raises
+        ------
+        TooManyLevels, ValueError
+            As from `evaluate`.
+        """
+        rows = _rows_of(model)
+        if isinstance(rows, str) or not rows.sign:
+            raise ValueError(f"the recursion over levels does not apply: {self.applies_to(model)}; {_INSTEAD}")
+        return self._levels(model, rows, call)
+
     def applies_to(self, model: MRP) -> str:
         """Why the recursion over levels does not solve `model`; empty if it does."""
         rows = _rows_of(model)
@@ -165,7 +188,7 @@ class Lattice:
 
     # -- by levels --------------------------------------------------------------------------------------------------
 
-    def _levels(self, model: MRP, rows: LatticeRows, call: Call) -> Solution[Returns]:
+    def _levels(self, model: MRP, rows: LatticeRows, call: Call) -> Solution[LatticeReturns]:
         found = self._run(model, rows, call, np.arange(model.n_states))
         reached, certificate = found.reached, found.certificate
         bounds = found.cut + certificate.residual
@@ -174,7 +197,7 @@ class Lattice:
         status = Status.MAX_ITERATIONS if found.stopped else Status.CONVERGED
         status = Status.INTERRUPTED if call.interrupted else status
         status, tol = settle(status, worst, tol, call.given, float(certificate.residual.max()), 1e-10 * width)
-        returns: Returns = LatticeReturns(found.grid, found.masses, check=False, tail=reached.beyond)
+        returns = LatticeReturns(found.grid, found.masses, check=False, tail=reached.beyond)
         return Solution.of(
             returns,
             model,
@@ -195,7 +218,7 @@ class Lattice:
         mean = float(linear.upper(absolute_rewards(model, of_laws=True)).max())
         at_least = mean / rows.step
         if at_least > self.max_values:
-            raise ValueError(
+            raise TooManyLevels(
                 f"the largest mean return is {at_least:.4g} times the step {rows.step:g} of the rewards, so that more "
                 f"than {self.max_values} levels are needed; raise max_values, or use {_GENERAL}"
             )
@@ -210,7 +233,7 @@ class Lattice:
         stopped = left > enough and not call.interrupted
         if stopped and limit == self.max_values:
             state = int(np.argmax(reached.beyond))
-            raise ValueError(
+            raise TooManyLevels(
                 f"after {self.max_values} levels the return from state {model.states[state]!r} still goes beyond with "
                 f"probability {left:.3g}, more than tail={enough:g}; raise max_values or tail, or use {_GENERAL}"
             )

@@ -21,11 +21,11 @@ import numpy as np
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray, whole_number
 from distrl.dp.call import Call
-from distrl.dp.categorical import OnGrid, check_atoms_and_grid
 from distrl.dp.certificate import Certificate
 from distrl.dp.certified_moments import certified_moments
 from distrl.dp.enclosure import CertifiedMoments
 from distrl.dp.merging import MergeSlack, merged_sweeps
+from distrl.dp.on_grid import OnGrid, check_atoms_and_grid
 from distrl.dp.problem import Problem
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.solution import Solution

@@ -25,6 +25,7 @@ from distrl.operators.quantile import QuantileBellman
 _PATIENCE = 15  # applications, at most, until a short cut is tried again
 _CHEAP = 6  # policies that take as long as an application
 _DEPTH = 5  # differences of past iterates that are combined
+_FALL = 0.01  # of the residual
 _FROZEN = 64  # applications with frozen choices where levels tie, each a small part of a true one
 
 
@@ -35,6 +36,26 @@ class _Image:
     values: FloatArray
     choices: IntArray
     cuts: IntArray
+
+
+class Drift:
+    """Whether undiscounted quantiles drift away: residuals that do not fall, though contraction would make them.
+
+    A proper operator makes a residual fall by a share of about 1 / `gain` a sweep on average, `gain` the largest
+    expected number of steps. It drifts where a fall by 1% takes more than 200 sweeps, and more than gain / 20.
+    """
+
+    def __init__(self, gain: float) -> None:
+        self._window = max(200.0, 0.05 * gain)
+        self._smallest, self._since = math.inf, 0
+
+    def shown_by(self, residual: float) -> bool:
+        """Whether the residuals so far, and this one, show it."""
+        if residual < (1.0 - _FALL) * self._smallest:
+            self._smallest, self._since = residual, 0
+        else:
+            self._since += 1
+        return self._since > self._window
 
 
 class Search:
