@@ -12,7 +12,7 @@ from distrl.returns.categorical import CategoricalReturns
 
 @dataclass(frozen=True)
 class Default:
-    """`Lattice()` at discount 1 where rewards are of one sign and multiples of one step; else `CategoricalFixedPoint()`.
+    """`Lattice()` at discount 1 where rewards are of one sign and multiples of a step; else `CategoricalFixedPoint()`.
 
     `Solution.method` is the one that was taken, and `Solution.reason` says why.
     """
@@ -28,6 +28,6 @@ class Default:
             try:
                 return exact.by_levels(model, call)
             except TooManyLevels as error:  # as many as its message says: the grid of the general method is coarser
-                against = str(error)
+                against = str(error).split(";")[0]
         solution = general.solve(model, call)
         return replace(solution, reason=f"{solution.reason}; not exact by levels, since {against}")
