@@ -23,17 +23,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._memory import check_memory
-from distrl._tolerances import EPS
 from distrl._validation import FloatArray, int_array, real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.categorical import CategoricalFixedPoint
 from distrl.dp.certificate import Certificate
 from distrl.dp.distinct_sums import distinct_sums, never_returns
+from distrl.dp.lattice_certificate import certified_levels
 from distrl.dp.lattice_rows import LatticeRows, OffLattice
 from distrl.dp.level_recursion import MEND, LevelRecursion, Reached
 from distrl.dp.moment_systems import absolute_rewards
 from distrl.dp.resolvent import Resolvent
-from distrl.dp.scales import unknown_mass
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status, settle
 from distrl.dp.undiscounted import lattice_grid
@@ -41,7 +40,6 @@ from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
 from distrl.returns.grid import Grid
 from distrl.returns.lattice import LatticeReturns
-from distrl.theory import lattice_tail_w1
 
 
 class TooManyLevels(ValueError):
@@ -237,7 +235,7 @@ class Lattice:
                 f"after {self.max_values} levels the return from state {model.states[state]!r} still goes beyond with "
                 f"probability {left:.3g}, more than tail={enough:g}; raise max_values or tail, or use {_GENERAL}"
             )
-        certificate, cut = _certified(model, rows, linear, recursion, reached, mean)
+        certificate, cut = certified_levels(model, rows, linear, recursion, reached, mean)
         end = reached.last * rows.step
         if rows.sign > 0:
             grid, masses = Grid(0.0, end, reached.last + 1), reached.masses
@@ -256,35 +254,6 @@ class _Found(NamedTuple):
     cut: FloatArray
     stopped: bool
     how: str
-
-
-def _certified(
-    model: MRP, rows: LatticeRows, linear: Resolvent, recursion: LevelRecursion, reached: Reached, mean: float
-) -> tuple[Certificate, FloatArray]:
-    """The certificate (S,), and the part of it that the tail is."""
-    outcomes = np.bincount(rows.sources, minlength=model.n_states) + 6.0
-    solved = linear.upper(outcomes * EPS * reached.above)  # sums of so many terms, and a division
-    if reached.local.any():  # (I - P)^{-1} (I - P_0) = I + (I - P)^{-1} P_+
-        solved = solved + reached.local + linear.upper(model.continuation @ reached.local)
-    levels = reached.last + 1
-    relative = recursion.relative_error if np.isfinite(recursion.relative_error) else 0.0
-    doubt = 2.0 * levels * (float(outcomes.max()) * EPS * model.n_states + relative)  # of a walk's longest way
-    beyond = reached.beyond * (1.0 + min(doubt, 1.0))
-    if not np.isfinite(recursion.relative_error):
-        beyond = beyond + solved
-    cut = lattice_tail_w1(beyond, rows.step, recursion.largest, mean)
-    positions = 4.0 * EPS * (linear.upper(absolute_rewards(model, of_laws=True)) + rows.step)
-    floats = rows.step * (reached.gap + 4.0 * EPS * levels + 2.0 * solved) + positions
-    rewards = linear.upper(rows.error + model.outcomes.law_errors + unknown_mass(model))
-    certificate = Certificate(
-        w1=cut + rewards + floats,
-        claim="lattice-levels",
-        rounding=np.zeros(model.n_states),
-        overshoot=cut + rewards,
-        residual=floats,
-        clipped_mass=reached.beyond,
-    )
-    return certificate, cut
 
 
 def _rows_of(model: MRP) -> LatticeRows | str:
