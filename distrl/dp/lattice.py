@@ -191,7 +191,9 @@ class Lattice:
         reached, certificate = found.reached, found.certificate
         bounds = found.cut + certificate.residual
         worst, width = float(bounds.max()), found.grid.width
-        tol = max(1e-10 * width, worst) if call.tol is None and np.isfinite(worst) else call.tol or np.inf
+        tol = 1e-10 * width if call.tol is None else call.tol
+        if call.tol is None and not found.stopped:  # the tail was reached, whatever rounding adds
+            tol = max(tol, worst)
         status = Status.MAX_ITERATIONS if found.stopped else Status.CONVERGED
         status = Status.INTERRUPTED if call.interrupted else status
         status, tol = settle(status, worst, tol, call.given, float(certificate.residual.max()), 1e-10 * width)
