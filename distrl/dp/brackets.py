@@ -40,6 +40,7 @@ from distrl.dp.rounding import clipping_at_the_ends, far_mass, resolution_of, ro
 from distrl.dp.scales import unknown_mass
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
+from distrl.dp.undiscounted import default_grid
 from distrl.models.mrp import MRP
 from distrl.models.stages import Stages
 from distrl.returns.brackets import BracketReturns, StochasticBrackets
@@ -61,7 +62,8 @@ class Brackets(OnGrid):
     atoms : int
         Number of atoms of the grid, if none is given.
     grid : Grid, optional
-        By default `Grid.covering(model, atoms)`. Stochastic order needs a grid that clips nothing.
+        By default `Grid.covering(model, atoms)`; at discount 1 as for `CategoricalFixedPoint`. Stochastic order needs a
+        grid that clips nothing.
     order : "convex" or "stochastic"
         convex: lower merges each cell of the grid to its conditional mean, upper is the categorical fixed point (linear
         projection); both have the exact mean. Encloses stop-loss, variance and CVaR with width O(spacing^2) for a
@@ -146,7 +148,7 @@ class Brackets(OnGrid):
             return replace(self, grid=grid)._enclose(model, call)
 
         goal = self._goal(asked, width, worst)
-        interval = Grid.covering(model, 2) if self.grid is None else self.grid
+        interval = default_grid(model, 2) if self.grid is None else self.grid
         first, g = self.atoms, model.discount
         if g < 1.0:  # shifts of spacing / (1 - g), or an added variance of spacing^2 / (4 (1 - g^2)), over the width
             rate = 1.0 / (1.0 - g) if self.order == "stochastic" else fixed_point_w1(1.0, g)
@@ -181,9 +183,10 @@ class Brackets(OnGrid):
         clipped, overshoot = clipping_at_the_ends(problem)
         if (clipped > _CLIPPED).any():
             state = int(np.argmax(clipped))
+            wider = "grid=Grid.covering(model, atoms), or " if model.discount < 1.0 else ""
             raise ValueError(
                 f"stochastic-order brackets need a grid that clips nothing, but outcomes of state {state} leave "
-                f"[{grid.low:g}, {grid.high:g}]; use Grid.covering, or order='convex'"
+                f"[{grid.low:g}, {grid.high:g}]; use {wider}order='convex'"
             )
         near = resolution_of(operator, grid)  # a mass within this of an atom is taken to be on it
         below, last_below = rounded_sweeps(problem, False, near, self.sweeps, call)

@@ -37,6 +37,7 @@ from distrl.dp.resolution import MOST, PILOT, SHARE, Resolution
 from distrl.dp.solution import Solution
 from distrl.dp.solvers.base import Solver
 from distrl.dp.status import Status
+from distrl.dp.undiscounted import default_grid, on_own_lattice, words_of
 from distrl.models.mrp import MRP
 from distrl.models.stages import Stages
 from distrl.returns.base import Returns
@@ -60,7 +61,9 @@ class CategoricalFixedPoint:
         while states times atoms stay below 4 million and memory holds them. By the exact variances beforehand, and
         where that asks for more than 201, by what rounding adds on 201. `Solution.reason` says how many and why.
     grid : Grid, optional
-        By default on the interval of `Grid.covering(model, atoms)`, on which nothing is clipped.
+        By default on the interval of `Grid.covering(model, atoms)`, on which nothing is clipped. At discount 1 on what
+        returns reach, but for a probability of 1e-10 where a cycle pays; with an atom at every multiple of the rewards'
+        step, where they have one and there are few enough: see `distrl.dp.undiscounted`.
     solver : "auto", "direct", "krylov" or "iterate", or a `distrl.dp.solvers.Solver`
         direct: sparse LU of I - A; time and memory by fill-in, fine up to some thousand unknowns.
         krylov: BiCGSTAB without a matrix, started from the exact mean and variance, residuals recomputed, each cycle
@@ -135,10 +138,24 @@ class CategoricalFixedPoint:
         """The interval of the grid, with so many atoms."""
         if self.interval is not None:
             return Grid(*self.interval, atoms)
-        return Grid.covering(model, atoms) if self.grid is None else Grid(self.grid.low, self.grid.high, atoms)
+        return default_grid(model, atoms) if self.grid is None else Grid(self.grid.low, self.grid.high, atoms)
+
+    def _undiscounted(self, model: MRP) -> Self:
+        """The same method, its grid or its interval chosen for a model at discount 1."""
+        if self.atoms is not None and self.target_w1 is None:
+            return replace(self, grid=default_grid(model, self.atoms))
+        own = on_own_lattice(model) if self.target_w1 is None else None
+        if own is not None:
+            return replace(self, grid=own)
+        ends = default_grid(model, 2)
+        return replace(self, interval=(ends.low, ends.high))
 
     def solve(self, model: MRP, call: Call) -> Solution[CategoricalReturns]:
         """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
+        if model.discount == 1.0 and self.grid is None and self.interval is None:
+            chosen = self._undiscounted(model)
+            solution = chosen.solve(model, call)
+            return replace(solution, method=self, reason=f"{solution.reason}; on {words_of(chosen.grid)}")
         if self.target_w1 is not None:
             reached = self._to_target(model, call, self.target_w1)
         elif self.grid is not None:

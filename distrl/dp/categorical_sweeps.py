@@ -33,7 +33,8 @@ class CategoricalDP(OnGrid):
     sweeps : int
         How many applications are made, whatever is left of the error.
     grid : Grid, optional
-        By default `Grid.covering(model, atoms)`, on which nothing is clipped.
+        By default `Grid.covering(model, atoms)`, on which nothing is clipped; at discount 1 as for
+        `CategoricalFixedPoint`.
 
     Raises
     ------

@@ -6,25 +6,41 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, overload
 
 from distrl._steady import steady
 from distrl._validation import RandomSource, generator, real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.certificate import SAMPLES_LAW
+from distrl.dp.default import Default
 from distrl.dp.errors import ConvergenceError, EvaluationInterrupted
 from distrl.dp.horizon import solve_stages
 from distrl.dp.method import Method, check_method
 from distrl.dp.progress import ProgressHook, progress_hook
 from distrl.dp.result import R
 from distrl.dp.solution import Solution
-from distrl.dp.status import Status
+from distrl.dp.status import NOT_REACHED, Status
 from distrl.models.mdp import MDP
 from distrl.models.policies import Policy
 from distrl.models.process import Model, as_mrp
 from distrl.models.stages import Stages, of_samples
+from distrl.returns.categorical import CategoricalReturns
 
 
-@steady
+@overload
+def evaluate(
+    model: Model | Sequence[Model],
+    method: None = None,
+    policy: Policy | Sequence[Policy] | None = None,
+    tol: float | None = None,
+    max_iterations: int | None = None,
+    rng: RandomSource = None,
+    throw: bool = True,
+    progress: bool | ProgressHook = False,
+    *,
+    horizon: int | None = None,
+) -> Solution[CategoricalReturns]: ...
+@overload
 def evaluate(
     model: Model | Sequence[Model],
     method: Method[R],
@@ -36,16 +52,30 @@ def evaluate(
     progress: bool | ProgressHook = False,
     *,
     horizon: int | None = None,
-) -> Solution[R]:
+) -> Solution[R]: ...
+@steady
+def evaluate(
+    model: Model | Sequence[Model],
+    method: Method[Any] | None = None,
+    policy: Policy | Sequence[Policy] | None = None,
+    tol: float | None = None,
+    max_iterations: int | None = None,
+    rng: RandomSource = None,
+    throw: bool = True,
+    progress: bool | ProgressHook = False,
+    *,
+    horizon: int | None = None,
+) -> Solution[Any]:
     """The return distribution of a known model.
 
     Parameters
     ----------
     model : MRP, or MDP together with `policy`
         With a horizon also a sequence of H models, one for each step, step 0 first.
-    method : Method
-        CategoricalFixedPoint, CategoricalDP, QuantileDP, ExpectileDP, ParticleDP, Brackets, Moments or MonteCarlo, or
-        an object of your own with `solve(model, call)`: see `distrl.dp.Method`.
+    method : Method, optional
+        CategoricalFixedPoint, Lattice, CategoricalDP, QuantileDP, ExpectileDP, ParticleDP, Brackets, Moments or
+        MonteCarlo, or an object of your own with `solve(model, call)`: see `distrl.dp.Method`. None:
+        `CategoricalFixedPoint()`; at discount 1 `Lattice()` where rewards are of one sign and multiples of one step.
     policy : (S,) ints, (S, A) probabilities or "uniform", for an MDP
         With a horizon also one for each step: (H, S) ints, (H, S, A) probabilities, or a sequence of H policies.
     tol : float, optional
@@ -94,7 +124,8 @@ def evaluate(
     >>> sol.values.round(6).tolist()
     [6.5, 3.5]
     """
-    return solve(model, method, policy, tol, max_iterations, rng, throw, progress, tol is not None, horizon)
+    chosen = Default() if method is None else method
+    return solve(model, chosen, policy, tol, max_iterations, rng, throw, progress, tol is not None, horizon)
 
 
 def solve(
@@ -133,7 +164,7 @@ def solve(
         solution = _of_samples(solution)
     if throw and solution.status is Status.INTERRUPTED:
         raise EvaluationInterrupted(solution)
-    if throw and solution.status in (Status.MAX_ITERATIONS, Status.STALLED):
+    if throw and solution.status in NOT_REACHED:
         raise ConvergenceError(solution)
     return solution
 

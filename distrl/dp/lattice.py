@@ -23,17 +23,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._memory import check_memory
-from distrl._tolerances import EPS
 from distrl._validation import FloatArray, int_array, real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.categorical import CategoricalFixedPoint
 from distrl.dp.certificate import Certificate
 from distrl.dp.distinct_sums import distinct_sums, never_returns
+from distrl.dp.lattice_certificate import certified_levels
 from distrl.dp.lattice_rows import LatticeRows, OffLattice
 from distrl.dp.level_recursion import MEND, LevelRecursion, Reached
 from distrl.dp.moment_systems import absolute_rewards
 from distrl.dp.resolvent import Resolvent
-from distrl.dp.scales import unknown_mass
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status, settle
 from distrl.dp.undiscounted import lattice_grid
@@ -41,7 +40,10 @@ from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
 from distrl.returns.grid import Grid
 from distrl.returns.lattice import LatticeReturns
-from distrl.theory import lattice_tail_w1
+
+
+class TooManyLevels(ValueError):
+    """The laws have more levels than were allowed; the message says how many, and what to use instead."""
 
 
 class StateLaws(NamedTuple):
@@ -125,6 +127,25 @@ class Lattice:
             f"max_values, or use a coarser grid: {_INSTEAD}"
         )
 
+    def by_levels(self, model: MRP, call: Call) -> Solution[LatticeReturns]:
+        """`solve` by the recursion over levels and by nothing else.
+
+        Parameters
+        ----------
+        model : MRP
+            One to which the recursion `applies_to`.
+        call : Call
+
+        Raises
+        ------
+        TooManyLevels, ValueError
+            As from `evaluate`.
+        """
+        rows = _rows_of(model)
+        if isinstance(rows, str) or not rows.sign:
+            raise ValueError(f"the recursion over levels does not apply: {self.applies_to(model)}; {_INSTEAD}")
+        return self._levels(model, rows, call)
+
     def applies_to(self, model: MRP) -> str:
         """Why the recursion over levels does not solve `model`; empty if it does."""
         rows = _rows_of(model)
@@ -165,16 +186,18 @@ class Lattice:
 
     # -- by levels --------------------------------------------------------------------------------------------------
 
-    def _levels(self, model: MRP, rows: LatticeRows, call: Call) -> Solution[Returns]:
+    def _levels(self, model: MRP, rows: LatticeRows, call: Call) -> Solution[LatticeReturns]:
         found = self._run(model, rows, call, np.arange(model.n_states))
         reached, certificate = found.reached, found.certificate
         bounds = found.cut + certificate.residual
         worst, width = float(bounds.max()), found.grid.width
-        tol = max(1e-10 * width, worst) if call.tol is None and np.isfinite(worst) else call.tol or np.inf
+        tol = 1e-10 * width if call.tol is None else call.tol
+        if call.tol is None and not found.stopped:  # the tail was reached, whatever rounding adds
+            tol = max(tol, worst)
         status = Status.MAX_ITERATIONS if found.stopped else Status.CONVERGED
         status = Status.INTERRUPTED if call.interrupted else status
         status, tol = settle(status, worst, tol, call.given, float(certificate.residual.max()), 1e-10 * width)
-        returns: Returns = LatticeReturns(found.grid, found.masses, check=False, tail=reached.beyond)
+        returns = LatticeReturns(found.grid, found.masses, check=False, tail=reached.beyond)
         return Solution.of(
             returns,
             model,
@@ -195,7 +218,7 @@ class Lattice:
         mean = float(linear.upper(absolute_rewards(model, of_laws=True)).max())
         at_least = mean / rows.step
         if at_least > self.max_values:
-            raise ValueError(
+            raise TooManyLevels(
                 f"the largest mean return is {at_least:.4g} times the step {rows.step:g} of the rewards, so that more "
                 f"than {self.max_values} levels are needed; raise max_values, or use {_GENERAL}"
             )
@@ -210,11 +233,11 @@ class Lattice:
         stopped = left > enough and not call.interrupted
         if stopped and limit == self.max_values:
             state = int(np.argmax(reached.beyond))
-            raise ValueError(
+            raise TooManyLevels(
                 f"after {self.max_values} levels the return from state {model.states[state]!r} still goes beyond with "
                 f"probability {left:.3g}, more than tail={enough:g}; raise max_values or tail, or use {_GENERAL}"
             )
-        certificate, cut = _certified(model, rows, linear, recursion, reached, mean)
+        certificate, cut = certified_levels(model, rows, linear, recursion, reached, mean)
         end = reached.last * rows.step
         if rows.sign > 0:
             grid, masses = Grid(0.0, end, reached.last + 1), reached.masses
@@ -233,35 +256,6 @@ class _Found(NamedTuple):
     cut: FloatArray
     stopped: bool
     how: str
-
-
-def _certified(
-    model: MRP, rows: LatticeRows, linear: Resolvent, recursion: LevelRecursion, reached: Reached, mean: float
-) -> tuple[Certificate, FloatArray]:
-    """The certificate (S,), and the part of it that the tail is."""
-    outcomes = np.bincount(rows.sources, minlength=model.n_states) + 6.0
-    solved = linear.upper(outcomes * EPS * reached.above)  # sums of so many terms, and a division
-    if reached.local.any():  # (I - P)^{-1} (I - P_0) = I + (I - P)^{-1} P_+
-        solved = solved + reached.local + linear.upper(model.continuation @ reached.local)
-    levels = reached.last + 1
-    relative = recursion.relative_error if np.isfinite(recursion.relative_error) else 0.0
-    doubt = 2.0 * levels * (float(outcomes.max()) * EPS * model.n_states + relative)  # of a walk's longest way
-    beyond = reached.beyond * (1.0 + min(doubt, 1.0))
-    if not np.isfinite(recursion.relative_error):
-        beyond = beyond + solved
-    cut = lattice_tail_w1(beyond, rows.step, recursion.largest, mean)
-    positions = 4.0 * EPS * (linear.upper(absolute_rewards(model, of_laws=True)) + rows.step)
-    floats = rows.step * (reached.gap + 4.0 * EPS * levels + 2.0 * solved) + positions
-    rewards = linear.upper(rows.error + model.outcomes.law_errors + unknown_mass(model))
-    certificate = Certificate(
-        w1=cut + rewards + floats,
-        claim="lattice-levels",
-        rounding=np.zeros(model.n_states),
-        overshoot=cut + rewards,
-        residual=floats,
-        clipped_mass=reached.beyond,
-    )
-    return certificate, cut
 
 
 def _rows_of(model: MRP) -> LatticeRows | str:

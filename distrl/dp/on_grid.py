@@ -5,13 +5,14 @@ from typing import Protocol, Self
 
 from distrl._validation import whole_number
 from distrl.dp.horizon_grid import Span
+from distrl.dp.undiscounted import default_grid
 from distrl.models.mrp import MRP
 from distrl.models.stages import Stages
 from distrl.returns.grid import Grid
 
 
 class OnGrid:
-    """What methods with options `atoms` and `grid` share."""
+    """A method on a grid, by default one that suits the model: see `distrl.dp.undiscounted.default_grid`."""
 
     atoms: int
     grid: Grid | None
@@ -24,7 +25,7 @@ class OnGrid:
         return Span.of(stages).grid(self.atoms) if self.grid is None else self.grid
 
     def _grid_for(self, model: MRP) -> Grid:
-        return Grid.covering(model, self.atoms) if self.grid is None else self.grid
+        return default_grid(model, self.atoms) if self.grid is None else self.grid
 
 
 class _WithGrid(Protocol):

@@ -30,7 +30,7 @@ from distrl.dp.certificate import Certificate, ParticleCertifier
 from distrl.dp.horizon_particles import ParticleLayer, left_of, quantiles_of_steps
 from distrl.dp.horizon_walk import ended, later_of, steps_in_words
 from distrl.dp.moment_systems import mean_and_variance
-from distrl.dp.quantile_search import Search
+from distrl.dp.quantile_search import Drift, Search
 from distrl.dp.scales import default_tol, enough_sweeps, largest_absolute_mean, normal_quantiles
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status, settle
@@ -40,6 +40,7 @@ from distrl.operators.quantile import QuantileBellman
 from distrl.returns.quantile import QuantileReturns
 
 _POSITION = 4.0  # roundings of a product, a sum and what they start from
+_WORK = 2e9  # quantiles of outcomes that undiscounted applications go through at most: some seconds
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ class QuantileDP:
     `tol` bounds the iteration error in sup-W_inf, which the residual sup |theta - Pi T theta| bounds by residual / (1 -
     discount); None: 1e-10 of the width of the returns' range (of 2 sup E|G| if it is infinite). At discount 1 the
     operator need not contract in W_inf nor have one fixed point: `tol` then bounds what the residual adds to the
-    certificate, [(I - P)^{-1} residual], and success is `Status.STEADY`.
+    certificate, [(I - P)^{-1} residual], and success is `Status.STEADY`. Where a state ends with a probability of less
+    than 1 / (2 m), its outermost quantiles may never end: they drift away, sweep after sweep by the same amount. That
+    is seen from residuals that do not fall, and is `Status.DRIFTING`; undiscounted sweeps are limited to some seconds.
 
     Applications alternate with short cuts. An application takes, for each quantile, one particle within a cut of the
     successors' lists. With the cuts kept, the equations are those of a deterministic decision process, solved by policy
@@ -118,6 +121,10 @@ class QuantileDP:
         if limit is None:
             limit = enough_sweeps(model.discount, gain, 4.0 * max(size, NOT_ZERO) * gain / max(tol, gain * rounding))
             status = Status.STALLED if model.discount < 1.0 else status  # else the contraction is done, twice over
+        if model.discount == 1.0:
+            if call.max_iterations is None:
+                limit = min(limit, max(int(_WORK / (len(model.outcomes.probs) * self.quantiles)), 100))
+            drift = Drift(gain)
         with call.interruptible():
             while call.iterations < limit:
                 search.step()
@@ -129,6 +136,9 @@ class QuantileDP:
                     break
                 if search.stalled:
                     status = Status.STALLED
+                    break
+                if model.discount == 1.0 and drift.shown_by(search.residual):
+                    status = Status.DRIFTING
                     break
         if call.interrupted:
             status = Status.INTERRUPTED

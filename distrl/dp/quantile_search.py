@@ -25,6 +25,7 @@ from distrl.operators.quantile import QuantileBellman
 _PATIENCE = 15  # applications, at most, until a short cut is tried again
 _CHEAP = 6  # policies that take as long as an application
 _DEPTH = 5  # differences of past iterates that are combined
+_FALL = 0.01  # of the residual
 _FROZEN = 64  # applications with frozen choices where levels tie, each a small part of a true one
 
 
@@ -35,6 +36,27 @@ class _Image:
     values: FloatArray
     choices: IntArray
     cuts: IntArray
+
+
+class Drift:
+    """Whether undiscounted quantiles drift away: residuals that do not fall, though contraction would make them.
+
+    A proper operator makes a residual fall by a share of about 1 / `gain` a sweep on average, `gain` the largest
+    expected number of steps. It drifts where a fall by 1% takes more than gain / 20 sweeps, at least 200 and at
+    most 2,000.
+    """
+
+    def __init__(self, gain: float) -> None:
+        self._window = min(max(200.0, 0.05 * gain), 2_000.0)
+        self._smallest, self._since = math.inf, 0
+
+    def shown_by(self, residual: float) -> bool:
+        """Whether the residuals so far, and this one, show it."""
+        if residual < (1.0 - _FALL) * self._smallest:
+            self._smallest, self._since = residual, 0
+        else:
+            self._since += 1
+        return self._since > self._window
 
 
 class Search:
@@ -87,7 +109,8 @@ class Search:
         if self._laws:
             self._past = [*self._past[-_DEPTH:], (following.copy(), new.values.copy())]
         if jump and not (residual < g * self.residual or self._above(following)):
-            self._patience = min(2 * self._patience + 1, _PATIENCE)
+            # undiscounted choices may lead round and round: policies without end, as dear as hundreds of applications
+            self._patience = 2 * self._patience + 1 if g == 1.0 else min(2 * self._patience + 1, _PATIENCE)
             self._wait = self._patience
             self._mixing = self._laws and not (self._mixing and self._lists)
             return

@@ -24,6 +24,7 @@ from distrl.dp.horizon_walk import ended, steps_in_words
 from distrl.dp.scales import enough_sweeps
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
+from distrl.dp.undiscounted import default_grid
 from distrl.models.mrp import MRP
 from distrl.models.stages import Stages
 from distrl.operators.particle_targets import ParticleTargets
@@ -48,7 +49,7 @@ class SketchDP:
     atoms : int
         The number m of anchors, which is that of features.
     grid : Grid, optional
-        The anchors; by default `Grid.covering(model, atoms)`.
+        The anchors; by default `Grid.covering(model, atoms)`, at discount 1 on what returns reach.
 
     Raises
     ------
@@ -80,7 +81,7 @@ class SketchDP:
 
     def solve(self, model: MRP, call: Call) -> Solution[SketchReturns]:
         """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
-        grid = self.grid or Grid.covering(model, self.atoms)
+        grid = self.grid or default_grid(model, self.atoms)
         check_memory(model.n_states, grid.atoms, 6.0, "use fewer anchors")
         call.enter("regressing")
         operator = SketchBellman(model, self.features, grid)

@@ -14,10 +14,13 @@ class Status(Enum):
     SAMPLED = "All episodes were sampled; the certificate holds with the stated confidence."
     MAX_ITERATIONS = "Not converged: the limit on iterations was reached; raise max_iterations or tol."
     STALLED = "Not converged: rounding keeps the bound above the tolerance; raise tol or lower the discount."
+    DRIFTING = "Not converged: quantiles that never end drift away; use more of them, Lattice or CategoricalFixedPoint."
     UNCERTIFIED = "Done, but nothing is certified: the returns are unbounded, or some state hardly ever ends."
     INTERRUPTED = "Interrupted: the result is the last iterate, its certificate is valid."
 
 
+#: The tolerance was not reached, and whoever asked for it should know.
+NOT_REACHED = (Status.MAX_ITERATIONS, Status.STALLED, Status.DRIFTING)
 #: A bound this many times what rounding must leave is still put down to rounding.
 ROUNDING = 1e3
 

@@ -31,13 +31,17 @@ def default_grid(model: MRP, atoms: int) -> Grid:
     step = step_of(model)
     if step is not None:
         first, last = _ends(reach, step)
-        times = max(math.ceil((last - first) / (atoms - 1)), 1)
-        if times == 1 or times * (atoms - 1) <= _WIDER * (last - first):
+        parts = (atoms - 1) // (last - first)  # of a step, an atom each
+        if parts:
+            parts = 2 ** (parts.bit_length() - 1)  # so that atoms meet levels to the last digit
+            return Grid(first * step, first * step + (atoms - 1) * step / parts, atoms)
+        times = math.ceil((last - first) / (atoms - 1))  # steps from an atom to the next
+        if times * (atoms - 1) <= _WIDER * (last - first):
             return Grid(first * step, (first + times * (atoms - 1)) * step, atoms)
     return Grid.spanning(reach.low, reach.high, atoms)
 
 
-def own_grid(model: MRP) -> Grid | None:
+def on_own_lattice(model: MRP) -> Grid | None:
     """At discount 1, the grid of the lattice that returns lie on, if it has few enough atoms; None if not."""
     step = step_of(model) if model.discount == 1.0 else None
     return None if step is None else lattice_grid(model, step, TAIL, max(ENTRIES // model.n_states, MOST))
@@ -47,6 +51,15 @@ def lattice_grid(model: MRP, step: float, tail: float, most: int) -> Grid | None
     """The multiples of `step` between the ends of the returns, but for `tail`; None if there are more than `most`."""
     first, last = _ends(Grid.tight(model, 2, tail=min(tail, 0.25)), step)
     return Grid(first * step, last * step, last - first + 1) if last - first < most else None
+
+
+def words_of(grid: Grid | None) -> str:
+    """What a chosen grid is, for people."""
+    if grid is None:
+        return f"an interval that returns leave with probability {TAIL:g} at most"
+    return (
+        f"{grid.atoms} atoms from {grid.low:g} to {grid.high:g}, which hold returns but for a probability of {TAIL:g}"
+    )
 
 
 def step_of(model: MRP) -> float | None:

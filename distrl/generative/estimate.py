@@ -16,7 +16,7 @@ from distrl.dp.method import GridMethod, Method, check_method
 from distrl.dp.monte_carlo import MonteCarlo
 from distrl.dp.progress import ProgressHook
 from distrl.dp.result import R
-from distrl.dp.status import Status
+from distrl.dp.status import NOT_REACHED, Status
 from distrl.generative.adaptive import Adaptive, even_sizes
 from distrl.generative.influence import Influence
 from distrl.generative.learners import learn_solution
@@ -265,6 +265,6 @@ def _rollouts(
     solution = evaluate(model, cut, policy, tol=math.ulp(0.0), max_iterations=steps, rng=rng, throw=False)
     solution = replace(solution, tol=solution.bound)  # what cutting after so many steps costs is what was asked for
     reason = f"{episodes} episodes of at most {steps} steps a state: {states * episodes * steps} of {total} samples"
-    if solution.status in (Status.MAX_ITERATIONS, Status.STALLED):
+    if solution.status in NOT_REACHED:
         solution = replace(solution, status=Status.SAMPLED)
     return Estimate.from_solution(replace(solution, reason=reason), None, policy)

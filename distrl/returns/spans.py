@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 _LARGEST_EXPONENT = 600.0  # of e^(theta r)
 _SLACK = 1e-6  # added to b, so that a solution that is off by less is still an upper one
 _HALVINGS = 60  # of theta until none is found
-_SHORT = 50_000_000  # outcomes touched until short episodes are given up
+_SHORT = 20_000_000  # outcomes touched until short episodes are given up
+_STEPS = 20_000  # of short episodes
 
 
 def largest_sums(model: MRP | MDP, rewards: FloatArray) -> FloatArray:
@@ -145,7 +146,7 @@ def short_episodes(model: MRP, lows: FloatArray, highs: FloatArray, tail: float)
     on, starts = ~table.terminals, table.indptr[:-1]
     worst, best = np.full(table.n_states, np.inf), np.full(table.n_states, -np.inf)
     alive = np.ones(table.n_states)
-    for _ in range(max(_SHORT // max(len(table.probs), 1), 1)):
+    for _ in range(min(_SHORT // len(table.probs) + 1, _STEPS)):
         higher = np.maximum.reduceat(highs + np.where(on, best[table.next_states], 0.0), starts)
         lower = np.minimum.reduceat(lows + np.where(on, worst[table.next_states], 0.0), starts)
         best, worst = np.maximum(best, higher), np.minimum(worst, lower)

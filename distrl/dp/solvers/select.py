@@ -25,6 +25,8 @@ SLOW_HORIZON = 60.0
 LONG_HORIZON = 300.0
 #: Sparse LU: non-zeros up to 500, 5 h or h^2 / 20, h the horizon; at most this many, three times that for cycles.
 DIRECT_NONZEROS = 10_000
+#: ... but from this horizon on so many times that: nothing that iterates comes to an end there.
+HOPELESS_HORIZON, HOPELESS = 1e5, 20
 #: ... and unknowns up to so many for each step of the horizon where reward laws make the matrix dense.
 LAW_UNKNOWNS = 2.5
 #: Flow one way, as a share of all flow, from which Krylov methods need more applications than they save.
@@ -53,6 +55,7 @@ def select_solver(traits: Traits) -> tuple[Solver, str]:
         return Krylov(), f"{steps}, and rewards have a density"
     fill = 0.3 if traits.matrix.nnz <= 1.5 * traits.matrix.shape[0] else 1.0
     worth = min(max(500.0, 5.0 * traits.gain, 0.05 * traits.gain**2), DIRECT_NONZEROS)
+    worth *= HOPELESS if traits.gain > HOPELESS_HORIZON else 1
     if fill * traits.nonzeros <= worth:
         return Direct(), f"a small system ({traits.nonzeros} non-zeros) and {steps}"
     coarse = traits.atoms - 1 <= COARSE_UNKNOWNS and (traits.gain > SHORT_HORIZON or traits.nonzeros >= _SMALL_NONZEROS)

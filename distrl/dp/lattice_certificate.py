@@ -1,0 +1,43 @@
+"""The certificate of laws made level by level; `distrl.dp.lattice` says what it is the sum of."""
+
+import numpy as np
+
+from distrl._tolerances import EPS
+from distrl._validation import FloatArray
+from distrl.dp.certificate import Certificate
+from distrl.dp.lattice_rows import LatticeRows
+from distrl.dp.level_recursion import LevelRecursion, Reached
+from distrl.dp.moment_systems import absolute_rewards
+from distrl.dp.resolvent import Resolvent
+from distrl.dp.scales import unknown_mass
+from distrl.models.mrp import MRP
+from distrl.theory import lattice_tail_w1
+
+
+def certified_levels(
+    model: MRP, rows: LatticeRows, linear: Resolvent, recursion: LevelRecursion, reached: Reached, mean: float
+) -> tuple[Certificate, FloatArray]:
+    """The certificate (S,), and the part of it that the tail is."""
+    outcomes = np.bincount(rows.sources, minlength=model.n_states) + 6.0
+    solved = linear.upper(outcomes * EPS * reached.above)  # sums of so many terms, and a division
+    if reached.local.any():  # (I - P)^{-1} (I - P_0) = I + (I - P)^{-1} P_+
+        solved = solved + reached.local + linear.upper(model.continuation @ reached.local)
+    levels = reached.last + 1
+    relative = recursion.relative_error if np.isfinite(recursion.relative_error) else 0.0
+    doubt = 2.0 * levels * (float(outcomes.max()) * EPS * model.n_states + relative)  # of a walk's longest way
+    beyond = reached.beyond * (1.0 + min(doubt, 1.0))
+    if not np.isfinite(recursion.relative_error):
+        beyond = beyond + solved
+    cut = lattice_tail_w1(beyond, rows.step, recursion.largest, mean)
+    positions = 4.0 * EPS * (linear.upper(absolute_rewards(model, of_laws=True)) + rows.step)
+    floats = rows.step * (reached.gap + 4.0 * EPS * levels + 2.0 * solved) + positions
+    rewards = linear.upper(rows.error + model.outcomes.law_errors + unknown_mass(model))
+    certificate = Certificate(
+        w1=cut + rewards + floats,
+        claim="lattice-levels",
+        rounding=np.zeros(model.n_states),
+        overshoot=cut + rewards,
+        residual=floats,
+        clipped_mass=reached.beyond,
+    )
+    return certificate, cut
