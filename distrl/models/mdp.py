@@ -26,10 +26,11 @@ from distrl.models.mrp import MRP, refuse_beside_table
 from distrl.models.outcomes import OutcomeTable, build_table
 from distrl.models.policies import Policy, mixed_table, policy_matrix
 from distrl.models.reading import outcome_rows
+from distrl.models.tables.export import ToFrame, named_column
 from distrl.models.to_arrays import Arrays, ending_states, table_to_sparse, terminal_sources
 
 
-class MDP:
+class MDP(ToFrame):
     """A Markov decision process with S states and A actions, of which each state has all or some.
 
     Parameters
@@ -134,8 +135,9 @@ class MDP:
         discount, initial, layout, states, actions
             As for `MDP`.
         """
-        named: dict[str, Any] = {"available": available, "states": states, "actions": actions}
-        return MDP(table, None, discount, initial=initial, layout=layout, **named)
+        return MDP(
+            table, None, discount, None, initial, layout=layout, available=available, states=states, actions=actions
+        )
 
     @staticmethod
     def from_outcomes(
@@ -156,12 +158,10 @@ class MDP:
         ----------
         rows : sequence of tuples, (n, 6) array, or a table whose columns have names
             A data frame, a mapping of columns, a sequence of mappings or of named tuples, or a structured array has
-            names and is read by them: ours, or prob, new_state, done, terminated, idstatefrom, idaction, idstateto and
-            others in `distrl.models.reading.ALIASES`, whatever their case. Anything else is read by position. `reward`
-            may be a law. Repeated rows of one (state, action, next state) add up; an action without rows in a state is
-            not available there, and every state needs one that is; a terminal outcome ends the return after its
-            reward. Columns that are not needed are passed over, but for `discount` and a varying `idoutcome`, which
-            would change the model. States and actions are numbers from 0, or names: text.
+            names and is read by them: ours, or prob, new_state, done, idstatefrom and others; anything else is read by
+            position. `distrl.models.reading` says what may stand in each column. Repeated rows of one (state, action,
+            next state) add up; an action without rows in a state is not available there, and every state needs one
+            that is; a terminal outcome ends the return after its reward.
         discount : float in [0, 1]
         columns : {our name: theirs}, optional
             For columns with other names. {"terminal": None}: there is no such column, and no outcome ends the return;
@@ -171,11 +171,10 @@ class MDP:
             ends the return after the move's reward, as with `MDP(terminal=mask)`; keep: it loops. The law of the
             return is the same. None: "end" at discount 1, where a return has to end, else "keep".
         normalise : bool
-            Divide the rows of a (state, action) that do not sum to 1 by their sum, with a UserWarning that says which
-            was furthest off, instead of refusing them.
+            Divide rows that do not sum to 1 by their sum, with a UserWarning that names the worst; else refuse them.
         states, actions : int or sequence of names, optional
-            Their numbers; by default one more than the largest index in sight. Or their names in the order of their
-            positions, which the rows use then; by default names are counted in the order in which they come.
+            Their numbers; by default one more than the largest index in sight. Or their names, by position; by default
+            in the order in which they come, numbers in theirs.
         initial, layout
             As for `MRP`.
 
@@ -196,8 +195,9 @@ class MDP:
         n, pairs = choices.n_states, len(choices.actions)
         table = build_table(read, n_sources=pairs, n_states=n, describe=describe, normalise=normalise)
         table = end_absorbing(table, absorbing, number, choices.states, describe)
-        named: dict[str, Any] = {"available": choices, "states": ids.states, "actions": ids.actions}
-        return MDP.from_table(table, discount, initial, layout, **named)
+        return MDP.from_table(
+            table, discount, initial, layout, available=choices, states=ids.states, actions=ids.actions
+        )
 
     def with_discount(self, discount: float) -> Self:
         """The same model with another discount."""
@@ -281,6 +281,10 @@ class MDP:
         """
         mixed = mixed_table(self.outcomes, self.policy_matrix(policy), self.choices, self.states)
         return MRP.from_table(mixed, self.discount, self.initial, self.layout, states=self.states)
+
+    def _source_columns(self) -> dict[str, Any]:
+        state, action = self.pairs[self.outcomes.sources].T
+        return {"state": named_column(self.states, state), "action": named_column(self.actions, action)}
 
     def to_sparse(self) -> Arrays:
         """(P, R, terminal): two lists of A CSR arrays (S, S) and a mask; see `MRP.to_sparse`.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from distrl._files import one_line
 from distrl._validation import shortened
 
+#: A frame of the library that was asked for.
+NativeFrame: TypeAlias = Any
 #: What a frame is made of, by name, and the class that makes one of a mapping of columns.
 _MAKERS = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "table"}
 
@@ -62,7 +64,7 @@ def is_frame(rows: object) -> bool:
     return any(hasattr(type(rows), name) or name in own for name in ("columns", "column_names"))
 
 
-def frame_of(columns: Mapping[str, Any], backend: str) -> Any:
+def frame_of(columns: Mapping[str, object], backend: str) -> NativeFrame:
     """A frame of the library `backend`, from columns by name.
 
     Parameters
