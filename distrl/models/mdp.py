@@ -68,8 +68,7 @@ class MDP(ToFrame):
 
     Notes
     -----
-    Stored as outcome rows, never dense. Evaluate a policy with `distrl.evaluate(mdp, method, policy=...)` or through
-    `mdp.under(policy)`.
+    Stored as outcome rows, never dense. Evaluate by `distrl.evaluate(mdp, method, policy=...)` or `mdp.under(policy)`.
 
     Examples
     --------
@@ -135,9 +134,8 @@ class MDP(ToFrame):
         discount, initial, layout, states, actions
             As for `MDP`.
         """
-        return MDP(
-            table, None, discount, None, initial, layout=layout, available=available, states=states, actions=actions
-        )
+        named: dict[str, Any] = {"available": available, "states": states, "actions": actions}
+        return MDP(table, None, discount, initial=initial, layout=layout, **named)
 
     @staticmethod
     def from_outcomes(
@@ -168,8 +166,8 @@ class MDP(ToFrame):
             this is also what a table without such a column means that has no further columns.
         absorbing : "end", "keep" or None
             What becomes of a state whose every outcome is a loop of reward 0. end: it is terminal, and a move into it
-            ends the return after the move's reward, as with `MDP(terminal=mask)`; keep: it loops. The law of the
-            return is the same. None: "end" at discount 1, where a return has to end, else "keep".
+            ends the return after the move's reward; keep: it loops. The law of the return is the same. None: "end" at
+            discount 1, where a return has to end, else "keep".
         normalise : bool
             Divide rows that do not sum to 1 by their sum, with a UserWarning that names the worst; else refuse them.
         states, actions : int or sequence of names, optional
@@ -195,9 +193,8 @@ class MDP(ToFrame):
         n, pairs = choices.n_states, len(choices.actions)
         table = build_table(read, n_sources=pairs, n_states=n, describe=describe, normalise=normalise)
         table = end_absorbing(table, absorbing, number, choices.states, describe)
-        return MDP.from_table(
-            table, discount, initial, layout, available=choices, states=ids.states, actions=ids.actions
-        )
+        named: dict[str, Any] = {"available": choices, "states": ids.states, "actions": ids.actions}
+        return MDP.from_table(table, discount, initial, layout, **named)
 
     def with_discount(self, discount: float) -> Self:
         """The same model with another discount."""
