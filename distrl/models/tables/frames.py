@@ -98,15 +98,18 @@ def frame_of(columns: Mapping[str, object], backend: str) -> NativeFrame:
 
 
 def _holdable(column: Any, backend: str, library: Any) -> Any:
-    """A column as the library takes it: objects stay objects where it would take them apart."""
-    if isinstance(column, np.ndarray) and column.dtype.kind != "O":
+    """A column as the library takes it: objects stay objects where it would take them apart, members of an Enum too."""
+    if isinstance(column, np.ndarray):
         return column
-    if backend == "pandas":
-        kinds = {type(each) for each in column}
-        return library.Series(list(column), dtype=None if kinds <= {str} else object)
-    kinds = {type(each) for each in column}
-    simple = len(kinds) == 1 and kinds <= {str, int, float, bool}
-    return library.Series(list(column), dtype=library.Object) if backend == "polars" and not simple else list(column)
+    kinds = set(map(type, column))
+    if len(kinds) == 1 and kinds <= {str, int, float, bool}:
+        return list(column)
+    objects = np.empty(len(column), dtype=object)
+    for place, each in enumerate(column):
+        objects[place] = each
+    if backend == "polars":
+        return library.Series(values=objects, dtype=library.Object)
+    return library.Series(objects, dtype=object) if backend == "pandas" else list(column)
 
 
 def _eager(native: Any) -> Any:
