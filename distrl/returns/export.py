@@ -106,10 +106,10 @@ def dataset_of(
         side, plain = (key.partition("_")[::2]) if key.startswith(("lower_", "upper_")) else ("", key)
         name, axis = _NAMES.get(plain, (plain, f"{plain}_axis"))
         name, axis = (f"{side}_{name}", f"{side}_{axis}") if side else (name, axis)
-        if array.shape == batch:
-            data[name] = (dims, array)
-        elif array.ndim == 1 and name == axis:
+        if array.ndim == 1 and name == axis:
             coords[axis] = (axis, array)
+        elif array.shape == batch:
+            data[name] = (dims, array)
         elif array.shape[:-1] == batch:
             data[name] = ((*dims, axis), array)
         elif array.shape[1:] == batch:
