@@ -82,7 +82,7 @@ def _scaled(digits: int, power: int, powers: FloatArray) -> tuple[float, bool]:
     """digits * 10^power, rounded once, and whether that is sure.
 
     Where both factors are float64 numbers, one operation rounds once. Else the product is worked out to some 100 bits,
-    digits and power as sums of two floats each; where the end of what it may be off by rounds elsewhere, it is not sure.
+    digits and power as sums of two floats each; where what it may be off by could round it elsewhere, it is not sure.
     """
     if digits == 0:
         return 0.0, True
@@ -182,15 +182,6 @@ def _truth(data: Bytes, start: int, stop: int, powers: FloatArray) -> int:
 
 
 @kernel
-def count_lines(data: Bytes) -> int:
-    """The most lines that there can be: ends of lines, and one."""
-    count = 1
-    for place in range(len(data)):
-        count += (data[place] == _LF) | (data[place] == _CR)
-    return count
-
-
-@kernel
 def read_cells(
     data: Bytes,
     place: int,
@@ -233,21 +224,22 @@ def read_cells(
                 at = place + negative
                 start, digits = at, 0
                 while (data[at] ^ _ZERO) <= 9:
-                    digits = 10 * digits + (data[at] ^ _ZERO)
+                    digits = 10 * digits + (int(data[at]) - _ZERO)
                     at += 1
                 count, power = at - start, 0
                 if data[at] == _POINT:
                     at += 1
                     start = at
                     while (data[at] ^ _ZERO) <= 9:
-                        digits = 10 * digits + (data[at] ^ _ZERO)
+                        digits = 10 * digits + (int(data[at]) - _ZERO)
                         at += 1
                     power = at - start
                     count += power
                 ended = data[at] == separator or data[at] == _LF or data[at] == _CR
                 if ended and to < 3:
                     quick = power == 0 and 0 < count <= 15
-                    wholes[to, row] = -digits if negative else digits
+                    if quick:
+                        wholes[to, row] = -digits if negative else digits
                 elif ended and 0 < count <= 18:
                     value, quick = _scaled(digits, -power, powers)
                     numbers[to - 3, row] = -value if negative else value
@@ -325,12 +317,12 @@ def number_texts(data: Bytes, texts: IntArray) -> IntArray:
         key = length
         if length < 8:  # the text itself
             for k in range(start, start + length):
-                key = key << 8 | data[k]
+                key = key << 8 | int(data[k])
         else:
             for k in range(start, start + length):
-                key = ((key ^ data[k]) * 1000003 + 1) & _HASHES
+                key = ((key ^ int(data[k])) * 1000003 + 1) & _HASHES
             key |= 1 << 62
-        slot = (key ^ (key >> 21)) * 1000003 >> 7 & mask
+        slot = ((key ^ (key >> 21)) & _HASHES) * 1000003 >> 7 & mask
         code = -1
         while slots[slot, 1] >= 0:
             if slots[slot, 0] == key:
@@ -356,7 +348,7 @@ def number_texts(data: Bytes, texts: IntArray) -> IntArray:
                     more[k] = known[k]
                 for k in range(len(old)):
                     if old[k, 1] >= 0:
-                        slot = (old[k, 0] ^ (old[k, 0] >> 21)) * 1000003 >> 7 & mask
+                        slot = ((old[k, 0] ^ (old[k, 0] >> 21)) & _HASHES) * 1000003 >> 7 & mask
                         while slots[slot, 1] >= 0:
                             slot = (slot + 1) & mask
                         slots[slot, 0], slots[slot, 1] = old[k, 0], old[k, 1]

@@ -1,6 +1,7 @@
 """What `evaluate` gives back."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,9 +15,10 @@ from distrl._validation import FloatArray
 from distrl.dp import text
 from distrl.dp.action_level import StateLevel, action_level
 from distrl.dp.certificate import Certificate
+from distrl.dp.export import Exports
 from distrl.dp.horizon_knowledge import HorizonKnowledge
 from distrl.dp.knowledge import Knowledge
-from distrl.dp.result import R, Result
+from distrl.dp.result import R
 from distrl.dp.saving import save_record, save_table
 from distrl.returns.base import Returns
 from distrl.returns.finite import as_finite
@@ -26,7 +28,7 @@ _TABLE = (Mean(), Std(), Quantile(0.05), CVaR(0.05))  # of summaries and files
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Solution(Result[R]):
+class Solution(Exports[R]):
     """Return laws of all states, how far they can be trusted, and what can be asked of them.
 
     Attributes
@@ -161,14 +163,14 @@ class Solution(Result[R]):
     # -- for people to read -----------------------------------------------------------------------------------------
 
     @steady
-    def table(self) -> dict[str, FloatArray]:
-        """Columns of one row a state: mean, sd, VaR and CVaR of the worst 5%, each with the ends of its certified
-        interval ("mean >=", "mean <="), and the certificate, whose heading says to which law it is.
+    def table(self, functionals: Sequence[Functional] = _TABLE) -> dict[str, FloatArray]:
+        """Columns of one row a state: `functionals` (mean, sd, VaR and CVaR of the worst 5%), each with the ends of its
+        certified interval ("mean >=", "mean <="), and the certificate, whose heading says to which law it is.
 
         For brackets, which are no single law, the ends alone; for `Moments`, values of the moments that were solved.
         """
         columns: dict[str, FloatArray] = {}
-        for functional in _TABLE:
+        for functional in functionals:
             value = self._value(functional)
             if value is not None:
                 columns[functional.label] = value

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._memory import check_memory
-from distrl._validation import BoolArray, IntArray, float_array
-from distrl.models.choices import Choices, available_mask
+from distrl._validation import BoolArray, IntArray, RandomSource
+from distrl.models.choices import Choices
 from distrl.models.given import Names, TableLike
-from distrl.models.ids import Ids
+from distrl.models.logged import choices_of_log, known_return_range, logged, rows_of_unvisited
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP, names_of
 from distrl.models.outcomes import OutcomeTable
 from distrl.models.policies import Policy
-from distrl.models.reading import Log, transition_columns
+from distrl.models.reading import transition_columns
 from distrl.models.samples import Samples
+from distrl.models.tables.episodes import Episode, transitions_of
+from distrl.models.tables.recording import Behaviour, record
 
 
 class EmpiricalMRP(MRP):
@@ -74,13 +75,13 @@ class EmpiricalMRP(MRP):
         else:
             header = ("state", "reward", "next_state", "terminal")
             log = transition_columns(transitions, header, columns, states)
-            samples, names = _logged(log, Choices.full(len(log.ids.states), 1)), log.ids.states
+            samples, names = logged(log, Choices.full(len(log.ids.states), 1)), log.ids.states
         describe = names_of(range(samples.n_states) if names is None else names)
-        known, unknown = _unvisited(samples, unvisited, MRP, describe)
+        known, unknown = rows_of_unvisited(samples, unvisited, MRP, describe)
         table = samples.table(known, describe)
         super().__init__(table, None, discount, initial=initial, layout=layout, states=names)
         self.samples, self.unknown, self._known = samples, unknown, known
-        self.return_range = _return_range(reward_range, self.discount, samples)
+        self.return_range = known_return_range(reward_range, self.discount, samples)
         self.drawn_from: object = None
 
     @property
@@ -166,19 +167,96 @@ class EmpiricalMDP(MDP):
             header = ("state", "action", "reward", "next_state", "terminal")
             log = transition_columns(transitions, header, columns, states, actions)
             names, named = log.ids.states, log.ids.actions
-            choices = _choices_of_log(log.ids, available)
-            samples = _logged(log, choices)
+            choices = choices_of_log(log.ids, available)
+            samples = logged(log, choices)
         describe = choices.described(
             range(choices.n_states) if names is None else names, range(choices.n_actions) if named is None else named
         )
-        known, unknown = _unvisited(samples, unvisited, MDP, describe)
+        known, unknown = rows_of_unvisited(samples, unvisited, MDP, describe)
         table = samples.table(known, describe)
         labels: dict[str, Any] = {"available": choices, "states": names, "actions": named}
         super().__init__(table, None, discount, initial=initial, layout=layout, **labels)
         self.samples, self._known = samples, known
         self.unknown: BoolArray = choices.matrix(unknown, False)
-        self.return_range = _return_range(reward_range, self.discount, samples)
+        self.return_range = known_return_range(reward_range, self.discount, samples)
         self.drawn_from: object = None
+
+    @staticmethod
+    def from_episodes(
+        episodes: Iterable[Episode] | object,
+        discount: float,
+        *,
+        states: Names = None,
+        actions: Names = None,
+        available: Choices | ArrayLike | None = None,
+        unvisited: str | MDP | OutcomeTable = "unknown",
+        reward_range: ArrayLike | None = None,
+        initial: ArrayLike | None = None,
+    ) -> EmpiricalMDP:
+        """The MDP of logged episodes: a Minari data set, or whole episodes in its form.
+
+        Parameters
+        ----------
+        episodes : Minari data set, or iterable of episodes
+            An episode has `observations`, one more than `actions`, `rewards`, `terminations` and `truncations` (or
+            none), as attributes or keys. A step that was truncated is a step that goes on; an episode that goes on
+            after its end is refused, since what follows is no step of it. Observations and actions that are arrays
+            become tuples.
+        discount, states, actions, available, reward_range, initial
+            As for `EmpiricalMDP`.
+        unvisited : "unknown", "error" or an MDP
+            As for `EmpiricalMRP`; a state in which episodes only end has no transition of its own.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the episode, and the step.
+        """
+        named: dict[str, Any] = {"states": states, "actions": actions, "available": available, "initial": initial}
+        return EmpiricalMDP(transitions_of(episodes), discount, unvisited=unvisited, reward_range=reward_range, **named)
+
+    @staticmethod
+    def from_gymnasium(
+        env_or_id: object,
+        discount: float,
+        *,
+        steps: int,
+        rng: RandomSource = None,
+        policy: Behaviour = None,
+        unvisited: str | MDP | OutcomeTable = "unknown",
+        reward_range: ArrayLike | None = None,
+        **make_kwargs: object,
+    ) -> EmpiricalMDP:
+        """The MDP of steps taken in a Gymnasium environment, which need not publish a table.
+
+        Parameters
+        ----------
+        env_or_id : environment, or an id for `gymnasium.make`, which takes `make_kwargs`
+        discount, reward_range
+            As for `EmpiricalMDP`.
+        steps : int
+            How many; the environment is reset where an episode ends or is cut off, which no step crosses.
+        rng : anything `numpy.random.default_rng` takes
+            It seeds the first reset and the choice of actions.
+        policy : None, a function from an observation to an action, (S,) actions or (S, A) shares
+            None: the samples of the environment's `action_space`.
+        unvisited
+            As for `from_episodes`.
+
+        Returns
+        -------
+        EmpiricalMDP
+            Where observations or actions are 0..n-1 (`Discrete(n)`), they are positions and all of them are there; any
+            others are names, arrays as tuples.
+
+        Raises
+        ------
+        ValueError, TypeError, ModuleNotFoundError
+            If the environment cannot be made or stepped.
+        """
+        columns, n_states, n_actions = record(env_or_id, steps, rng, policy, make_kwargs)
+        named: dict[str, Any] = {"states": n_states, "actions": n_actions}
+        return EmpiricalMDP(columns, discount, unvisited=unvisited, reward_range=reward_range, **named)
 
     @property
     def sample_counts(self) -> IntArray:
@@ -207,85 +285,3 @@ class EmpiricalMDP(MDP):
         model = super().under(policy)
         model.sampled = True
         return model
-
-
-def _choices_of_log(ids: Ids, available: Any) -> Choices:
-    """The pairs of a log's model: all of them, or those of a mask, which has to hold every transition's."""
-    n, n_actions = len(ids.states), len(ids.actions)
-    if available is None:
-        check_memory(n, n_actions, 20.0, "give states= and actions=, or look for a stray index")
-        return Choices.full(n, n_actions)
-    choices = available if isinstance(available, Choices) else Choices.where(available_mask(available, (n, n_actions)))
-    if (choices.n_states, choices.n_actions) != (n, n_actions):
-        raise ValueError(
-            f"the transitions are of {n} states and {n_actions} actions, the available actions of {choices.n_states} "
-            f"and {choices.n_actions}; give states= and actions="
-        )
-    stray = ~choices.available[ids.state, ids.action]
-    if stray.any():
-        row = int(np.argmax(stray))
-        state, action = ids.states[ids.state[row]], ids.actions[ids.action[row]]
-        raise ValueError(f"transitions[{row}] takes action {action!r} in state {state!r}, where it is not available")
-    if (choices.numbers == 0).any():
-        raise ValueError(f"state {ids.states[int(np.argmin(choices.numbers))]!r} has no available action")
-    return choices
-
-
-def _logged(log: Log, choices: Choices) -> Samples:
-    ids = log.ids
-    return Samples(
-        len(choices.actions),
-        choices.n_states,
-        choices.sources(ids.state, ids.action),
-        ids.next_state,
-        log.rewards + 0.0,
-        log.terminals,
-        np.full(len(ids.state), -1),
-        np.ones(len(ids.state), dtype=np.int64),
-        indptr=None if choices.even else choices.indptr,
-    ).collected()
-
-
-def _unvisited(
-    samples: Samples, choice: Any, kind: type, describe: Callable[[int], str]
-) -> tuple[OutcomeTable | None, BoolArray]:
-    """Rows that stand in for sources without samples, None if there are none, and which of them say nothing."""
-    missing = samples.totals == 0
-    if isinstance(choice, kind):
-        known: OutcomeTable = choice.outcomes  # type: ignore[attr-defined]
-    elif isinstance(choice, OutcomeTable):
-        known = choice
-    elif not isinstance(choice, str) or choice not in ("error", "unknown"):
-        raise ValueError(f"unvisited must be 'error', 'unknown' or a distrl.{kind.__name__}, got {choice!r}")
-    elif not missing.any():
-        return None, missing
-    elif choice == "error":
-        raise ValueError(
-            f"{describe(int(np.argmax(missing)))} has no sample; give it some, or say what unvisited ones are: "
-            f"unvisited='unknown' (intervals then say nothing about it) or a distrl.{kind.__name__} taken for known"
-        )
-    else:
-        return samples.ending_at_once(), missing
-    if known.n_sources != samples.n_sources or known.n_states != samples.n_states:
-        raise ValueError(
-            f"the model for unvisited sources has {known.n_states} states and {known.n_sources} rows, "
-            f"the transitions {samples.n_states} and {samples.n_sources}"
-        )
-    return known, np.zeros(samples.n_sources, dtype=np.bool_)
-
-
-def _return_range(reward_range: Any, discount: float, samples: Samples) -> tuple[float, float] | None:
-    if reward_range is None:
-        return None
-    ends = float_array(reward_range, "reward_range", ndim=1)
-    if len(ends) != 2 or ends[0] > ends[1]:
-        raise ValueError(f"reward_range must be (low, high), got {ends.tolist()}")
-    low, high = ends
-    outside = (samples.rewards < low) | (samples.rewards > high)
-    if outside.any():
-        raise ValueError(
-            f"a transition has reward {samples.rewards[outside][0]:g}, outside reward_range {ends.tolist()}"
-        )
-    if discount == 1.0:
-        return None  # no interval holds every undiscounted return
-    return float(min(low, low / (1.0 - discount))), float(max(high, high / (1.0 - discount)))

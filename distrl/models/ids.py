@@ -114,13 +114,13 @@ def _positions(
         names = Labels(dict.fromkeys(each for column in coded.values() for each in column.names))
         if given is not None and len(names) != whole_number(given, what, low=1):
             raise ValueError(f"{rows} name {len(names)} {what}, but {what}={given}; leave it out, or list the names")
-    found = {}
+    found, places = {}, {each: place for place, each in enumerate(names)}
     for name, column in coded.items():
-        unknown = next((code for code, each in enumerate(column.names) if each not in names), None)
+        unknown = next((code for code, each in enumerate(column.names) if each not in places), None)
         if unknown is not None:
             row, known = int(np.argmax(column.codes == unknown)), shortened(list(names))
             raise ValueError(f"{rows}: {name}[{row}] is {column.names[unknown]!r}, which is none of {what}={known}")
-        found[name] = np.array([names.index(each) for each in column.names], dtype=np.int64)[column.codes]
+        found[name] = np.array([places[each] for each in column.names], dtype=np.int64)[column.codes]
     return found, names
 
 

@@ -24,9 +24,10 @@ from distrl.models.mrp import MRP, refuse_beside_table
 from distrl.models.outcomes import OutcomeTable, build_table
 from distrl.models.policies import Policy, mixed_table, policy_matrix
 from distrl.models.reading import outcome_rows
+from distrl.models.tables.export import ToFrame, named_column
 
 
-class MDP(Exports):
+class MDP(Exports, ToFrame):
     """A Markov decision process with S states and A actions, of which each state has all or some.
 
     Parameters
@@ -64,8 +65,7 @@ class MDP(Exports):
 
     Notes
     -----
-    Stored as outcome rows, never dense. Evaluate a policy with `distrl.evaluate(mdp, method, policy=...)` or through
-    `mdp.under(policy)`.
+    Stored as outcome rows, never dense. Evaluate by `distrl.evaluate(mdp, method, policy=...)` or `mdp.under(policy)`.
 
     Examples
     --------
@@ -154,26 +154,23 @@ class MDP(Exports):
         ----------
         rows : sequence of tuples, (n, 6) array, or a table whose columns have names
             A data frame, a mapping of columns, a sequence of mappings or of named tuples, or a structured array has
-            names and is read by them: ours, or prob, new_state, done, terminated, idstatefrom, idaction, idstateto and
-            others in `distrl.models.reading.ALIASES`, whatever their case. Anything else is read by position. `reward`
-            may be a law. Repeated rows of one (state, action, next state) add up; an action without rows in a state is
-            not available there, and every state needs one that is; a terminal outcome ends the return after its
-            reward. Columns that are not needed are passed over, but for `discount` and a varying `idoutcome`, which
-            would change the model. States and actions are numbers from 0, or names: text.
+            names and is read by them: ours, or prob, new_state, done, idstatefrom and others; anything else is read by
+            position. `distrl.models.reading` says what may stand in each column. Repeated rows of one (state, action,
+            next state) add up; an action without rows in a state is not available there, and every state needs one
+            that is; a terminal outcome ends the return after its reward.
         discount : float in [0, 1]
         columns : {our name: theirs}, optional
             For columns with other names. {"terminal": None}: there is no such column, and no outcome ends the return;
             this is also what a table without such a column means that has no further columns.
         absorbing : "end", "keep" or None
             What becomes of a state whose every outcome is a loop of reward 0. end: it is terminal, and a move into it
-            ends the return after the move's reward, as with `MDP(terminal=mask)`; keep: it loops. The law of the
-            return is the same. None: "end" at discount 1, where a return has to end, else "keep".
+            ends the return after the move's reward; keep: it loops. The law of the return is the same. None: "end" at
+            discount 1, where a return has to end, else "keep".
         normalise : bool
-            Divide the rows of a (state, action) that do not sum to 1 by their sum, with a UserWarning that says which
-            was furthest off, instead of refusing them.
+            Divide rows that do not sum to 1 by their sum, with a UserWarning that names the worst; else refuse them.
         states, actions : int or sequence of names, optional
-            Their numbers; by default one more than the largest index in sight. Or their names in the order of their
-            positions, which the rows use then; by default names are counted in the order in which they come.
+            Their numbers; by default one more than the largest index in sight. Or their names, by position; by default
+            in the order in which they come, numbers in theirs.
         initial, layout
             As for `MRP`.
 
@@ -264,3 +261,7 @@ class MDP(Exports):
         mixed = mixed_table(self.outcomes, self.policy_matrix(policy), self.choices, self.states)
         known: dict[str, Any] = {"states": self.states, "labels": self.labels}
         return MRP.from_table(mixed, self.discount, self.initial, self.layout, **known)
+
+    def _source_columns(self) -> dict[str, Any]:
+        state, action = self.pairs[self.outcomes.sources].T
+        return {"state": named_column(self.states, state), "action": named_column(self.actions, action)}

@@ -24,10 +24,11 @@ from distrl.models.labels import labels_of
 from distrl.models.model import TabularModel
 from distrl.models.outcomes import OutcomeTable, build_table
 from distrl.models.reading import outcome_rows
+from distrl.models.tables.export import ToFrame
 from distrl.models.to_arrays import Arrays, ending_states, table_to_sparse, terminal_sources
 
 
-class MRP(TabularModel):
+class MRP(TabularModel, ToFrame):
     """A Markov reward process: from state x an outcome (next state y, reward r, terminal) is drawn, and
 
         G(x) = r                      if the outcome is terminal,

@@ -1,8 +1,16 @@
 """Tables of rows in, checked columns out: by name where the columns have names, by position elsewhere.
 
-A data frame, a mapping of columns, a structured array, and a sequence of mappings or of named tuples have names, which
-`distrl.models.tables.headers` looks for. In these, whole numbers that are no positions (counted from 1, or with gaps)
-are names of states and actions, as text is; in rows that are read by position such numbers are a slip, and refused.
+A data frame (of pandas, polars or PyArrow, and of all that narwhals knows where it is installed), a mapping of columns,
+a structured array, and a sequence of mappings or of named tuples have names, which `distrl.models.tables.headers` looks
+for, whatever their case. Columns that are not needed are passed over, but for `discount` and a varying `idoutcome`,
+which would change the model.
+
+**What stands in a column.** States and actions are positions 0..n-1, or names: text, tuples, dates, members of an Enum,
+truth values, anything that can be looked up. Where columns have names, whole numbers that are not 0..n-1 (actions: that
+do not begin at 0) are names too, in the order of the numbers; in rows that are read by position they are a slip, and
+refused. In logs of transitions, which need not show every state, whole numbers are positions. Probabilities and rewards
+are finite numbers, a reward may be a law, ends are truth values or 0 and 1. Nothing may be missing: null, None, NaN and
+NA are errors that name the row and the column.
 """
 
 from __future__ import annotations

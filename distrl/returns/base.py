@@ -27,7 +27,7 @@ law inherits from `Returns`, supplies `batch_shape`, `mean`, `arrays` and `__get
 Source of the representations: Bellemare, Dabney and Rowland 2023, "Distributional Reinforcement Learning", chapter 5.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Protocol, Self
@@ -36,6 +36,7 @@ from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, RandomSource
 from distrl.returns.arrays import StateIndex
+from distrl.returns.export import ToXarray
 from distrl.returns.named import Named
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Question(Protocol):
         """The answer of every law; `NotKnown` where the laws have none."""
 
 
-class Returns(Named, ABC):
+class Returns(Named, ToXarray):
     """The return laws of a batch of states; the module says what they are.
 
     A representation supplies `batch_shape`, `mean`, `arrays` and `__getitem__`, and overrides the questions that it can

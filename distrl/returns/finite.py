@@ -11,6 +11,7 @@ from distrl._kernels import functionals as kernels
 from distrl._validation import FloatArray, RandomSource, float_array, fraction, generator, whole_number
 from distrl.returns.arrays import StateIndex, as_rows, check_weights, mixing_weights, read_only, state_index
 from distrl.returns.base import NotKnown, Returns
+from distrl.returns.export import ScipyDistribution, scipy_law
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,6 +77,26 @@ class FiniteReturns(Returns):
         draws = generator(rng).random((self.size, count))
         kernels.draw(values, weights, draws)
         return draws.reshape(*self.batch_shape, count)
+
+    def to_scipy(self, new: bool = False) -> ScipyDistribution:
+        """The law of one state as a law of `scipy.stats`: its mean, var, cdf, ppf, rvs and all else that SciPy asks.
+
+        Parameters
+        ----------
+        new : bool
+            False: a frozen `rv_discrete` on the law's own values, whole numbers or not. True: a distribution of the
+            newer kind (`mean`, `variance`, `cdf`, `icdf`, `sample`), which SciPy makes from version 1.16 on; it has no
+            such laws on other values than whole numbers, so its density is inf at each value.
+
+        Raises
+        ------
+        ValueError
+            If this is a batch of laws: take that of one state, `returns[state].to_scipy()`.
+        """
+        if self.batch_shape:
+            raise ValueError(f"these are laws of shape {self.batch_shape}; take one, as returns[0].to_scipy()")
+        values, weights = self.support_weights()
+        return scipy_law(values, np.broadcast_to(weights, values.shape), new)
 
     def plot(self, states: StateIndex | None = None, **options: object) -> "Axes":
         from distrl.plotting import plot_returns  # it needs matplotlib, which few calls do

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from distrl._files import one_line
 from distrl._validation import shortened
 
+#: A frame of the library that was asked for.
+NativeFrame: TypeAlias = Any
 #: What a frame is made of, by name, and the class that makes one of a mapping of columns.
 _MAKERS = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "table"}
 
@@ -62,7 +64,7 @@ def is_frame(rows: object) -> bool:
     return any(hasattr(type(rows), name) or name in own for name in ("columns", "column_names"))
 
 
-def frame_of(columns: Mapping[str, Any], backend: str) -> Any:
+def frame_of(columns: Mapping[str, object], backend: str) -> NativeFrame:
     """A frame of the library `backend`, from columns by name.
 
     Parameters
@@ -96,15 +98,18 @@ def frame_of(columns: Mapping[str, Any], backend: str) -> Any:
 
 
 def _holdable(column: Any, backend: str, library: Any) -> Any:
-    """A column as the library takes it: objects stay objects where it would take them apart."""
-    if isinstance(column, np.ndarray) and column.dtype.kind != "O":
+    """A column as the library takes it: objects stay objects where it would take them apart, members of an Enum too."""
+    if isinstance(column, np.ndarray):
         return column
-    if backend == "pandas":
-        kinds = {type(each) for each in column}
-        return library.Series(list(column), dtype=None if kinds <= {str} else object)
-    kinds = {type(each) for each in column}
-    simple = len(kinds) == 1 and kinds <= {str, int, float, bool}
-    return library.Series(list(column), dtype=library.Object) if backend == "polars" and not simple else list(column)
+    kinds = set(map(type, column))
+    if len(kinds) == 1 and kinds <= {str, int, float, bool}:
+        return list(column)
+    objects = np.empty(len(column), dtype=object)
+    for place, each in enumerate(column):
+        objects[place] = each
+    if backend == "polars":
+        return library.Series(values=objects, dtype=library.Object)
+    return library.Series(objects, dtype=object) if backend == "pandas" else list(column)
 
 
 def _eager(native: Any) -> Any:

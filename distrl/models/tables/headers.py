@@ -80,7 +80,7 @@ def headers_of(
     if missing and (missing != ["terminal"] or not may_lack_terminal):
         absent = " and ".join(map(repr, missing))
         raise ValueError(f"no column {absent}: {listed}; give columns={{{missing[0]!r}: its name there}}")
-    unknown = [header for header in others if _plain(header) not in _TELLING]
+    unknown = [header for header in others if _plain(header) not in _TELLING and not _without_name(header)]
     if missing and unknown and "terminal" not in chosen:  # one of them may well say where returns end
         raise ValueError(
             f"no column 'terminal': {listed}; give columns={{'terminal': its name there}}, or None for a name if no "
@@ -115,6 +115,11 @@ def _fitting(name: str, headers: list[Hashable], chosen: Mapping[str, Any]) -> l
         return [header for header in headers if header == chosen[name]]
     ours = [header for header in headers if _plain(header) == name]
     return ours or [header for header in headers if _plain(header) in ALIASES[name]]
+
+
+def _without_name(header: Hashable) -> bool:
+    """Whether a column is one of row numbers, as R and pandas write them."""
+    return not _plain(header) or _plain(header).startswith("unnamed:")
 
 
 def _plain(header: Hashable) -> str:
