@@ -1,4 +1,4 @@
-"""Outcome rows from transitions that are grouped by choice: sorted as an `OutcomeTable` has them, in one pass."""
+"""Outcome rows from transitions that are grouped by choice, in one pass."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,11 +66,13 @@ def fill_outcomes(
     out_rewards: FloatArray,
     out_terminals: BoolArray,
     sums: FloatArray,
+    mixed: BoolArray,
 ) -> None:
     """The rows of each (state, choice): a lone end where the state has `ended`, a loop where the choice is -1.
 
-    Rows that move into an ended state end there. Those of a pair are sorted by end, reward and next state; `targets`
-    are ascending within a choice. Transitions of probability 0 are left out; `sums` is what a pair's add up to.
+    Rows that move into an ended state end there. Those of a pair are in order if they are sorted by end, reward and
+    next state; `targets` are ascending within a choice, and `mixed` marks the pairs whose rows are not. Transitions of
+    probability 0 are left out; `sums` is what a pair's add up to.
     """
     count = 0
     for pair in range(len(pair_states)):
@@ -96,12 +98,5 @@ def fill_outcomes(
                     sorted_so_far &= later or (same and reward >= out_rewards[count - 1])
                 count += 1
         sums[pair] = total
-        if not sorted_so_far:
-            order = np.argsort(out_rewards[begin:count], kind="mergesort")  # stable: next states stay ascending
-            order = order[np.argsort(out_terminals[begin:count][order], kind="mergesort")]
-            old_probs, old_states = out_probs[begin:count].copy(), out_states[begin:count].copy()
-            old_rewards, old_terminals = out_rewards[begin:count].copy(), out_terminals[begin:count].copy()
-            for k in range(count - begin):
-                out_probs[begin + k], out_states[begin + k] = old_probs[order[k]], old_states[order[k]]
-                out_rewards[begin + k], out_terminals[begin + k] = old_rewards[order[k]], old_terminals[order[k]]
+        mixed[pair] = not sorted_so_far
     indptr[len(pair_states)] = count

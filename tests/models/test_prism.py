@@ -209,7 +209,11 @@ BAD = {
     "an infinite reward": (DTMC, {"srew": "4 1\n0 Infinity\n"}, "srew, line 2: expected 'state reward', state < 4"),
     "a division by zero": (DTMC, {"srew": "4 1\n0 1/0\n"}, "srew, line 2"),
     "rows of rates": (DTMC, {"tra": "1 1\n0 0 3\n", "srew": None, "trew": None, "lab": None}, "state 0 sum to 3"),
-    "a reward on a deadlock": (DTMC, {"tra": "4 3\n0 1 1\n1 3 1\n3 3 1\n", "trew": "4 1\n2 0 1\n"}, "trew, line 2: a rew"),
+    "a reward on a deadlock": (
+        DTMC,
+        {"tra": "4 3\n0 1 1\n1 3 1\n3 3 1\n", "trew": "4 1\n2 0 1\n"},
+        "trew, line 2: a rew",
+    ),
     "states by the billion": (DTMC, {"tra": "999999999999 1\n0 0 1\n", "lab": None}, "announces 999999999999 states"),
     "rewards of another model": (DTMC, {"srew": "5 1\n0 1\n"}, "not of one model"),
     "transition rewards of an MDP": (DTMC, {"trew": "4 4 1\n0 0 2 1\n"}, "trew, line 1"),
