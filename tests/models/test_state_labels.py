@@ -123,3 +123,12 @@ def test_a_damaged_file_of_labels_is_refused(tmp_path):
         np.savez(tmp_path / "bad.npz", **{**fields, "label_masks": damaged})
         with pytest.raises(ValueError, match=r"bad\.npz.*label_masks are not"):
             load(tmp_path / "bad.npz")
+
+
+@pytest.mark.parametrize("make", [reward_process, decision_process])
+def test_what_is_saved_with_a_solution_keeps_them_too(make, tmp_path):
+    policy = None if make is reward_process else "uniform"
+    solution = distrl.evaluate(make(), distrl.Moments(), policy=policy)
+    solution.save(tmp_path / "s.npz")
+    model = distrl.load(tmp_path / "s.npz").model
+    assert model.labels == make().labels and not model.labels["goal"].flags.writeable
