@@ -35,7 +35,10 @@ from distrl.models import (
     GenerativeModel,
     environments,
     from_gymnasium,
+    from_stormpy,
+    read_drn,
     read_prism,
+    write_drn,
     write_prism,
 )
 from distrl.returns import (
@@ -136,10 +139,12 @@ __all__ = [
     "estimate",
     "evaluate",
     "from_gymnasium",
+    "from_stormpy",
     "kolmogorov",
     "learn",
     "load",
     "operators",
+    "read_drn",
     "read_prism",
     "returns",
     "save",
@@ -147,5 +152,6 @@ __all__ = [
     "theory",
     "warm_up",
     "wasserstein",
+    "write_drn",
     "write_prism",
 ]

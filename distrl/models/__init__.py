@@ -9,6 +9,7 @@ from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.prism import read_prism, write_prism
 from distrl.models.storage import load, save
+from distrl.models.storm import from_stormpy, read_drn, write_drn
 
 __all__ = [
     "MDP",
@@ -20,8 +21,11 @@ __all__ = [
     "Law",
     "environments",
     "from_gymnasium",
+    "from_stormpy",
     "load",
+    "read_drn",
     "read_prism",
     "save",
+    "write_drn",
     "write_prism",
 ]

@@ -97,7 +97,7 @@ def _of_storm(text: Text, number: int, place: int, width: int, *, first_is_data:
     expected = line_of_numbers(COLUMNS[width], "probability", [])
     if not first_is_data:
         place, number = place + len(_rest(text, place)), number + 1
-    table = read_table(text, place, number, [LARGEST] * width, expected, negative=False, named=False, header=())
+    table = read_table(text, place, number, [LARGEST] * width, expected, negative=False, named=True, header=())
     if not len(table.values):
         raise ValueError(f"{text.path} has no transitions; expected lines {expected}")
     states = int(max(table.index[0].max(), table.index[-1].max())) + 1
