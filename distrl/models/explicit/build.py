@@ -138,7 +138,12 @@ def model_of(
     live = np.ones(len(branches.owners), dtype=np.bool_) if known.listed else ~closed[branches.owners]
     action, n_actions, names = branches.actions(live, reading.actions, known.tokens)
     listed = known.actions if known.actions is not None else names
-    pairs, which = _pairs(branches, live, action, n_actions, ended)
+    loop = 0
+    if names is not None and (bare & ~ended).any():  # a deadlock's loop has no name, as in a file in which it is there
+        loop = names.index("") if "" in names else len(names)
+        names = names if "" in names else [*names, ""]
+        listed, n_actions = names, len(names)
+    pairs, which = _pairs(branches, live, action, n_actions, ended, loop)
     table, sums = _table(branches, pairs, which, ended, arrays)
     describe: Any = pairs.described(known.states or range(branches.states), listed or range(n_actions))
     if not branches.has_choices:
@@ -183,11 +188,11 @@ def _say_deadlocks(branches: Branches, bare: BoolArray, choice: str | None) -> N
 
 
 def _pairs(
-    branches: Branches, live: BoolArray, action: IntArray, n_actions: int, ended: BoolArray
+    branches: Branches, live: BoolArray, action: IntArray, n_actions: int, ended: BoolArray, loop: int
 ) -> tuple[Choices, IntArray]:
     """The (state, action) pairs, and the choice of each: -1 for one that the file does not have.
 
-    A state without a live choice has all actions if the return has ended there, else the first, which is a loop.
+    A state without a live choice has all actions if the return has ended there, else `loop`.
     """
     chosen = np.flatnonzero(live)
     owners, action = branches.owners[chosen], action[chosen]
@@ -195,7 +200,7 @@ def _pairs(
     without[owners] = False
     lone, closed = np.flatnonzero(without & ~ended), np.flatnonzero(without & ended)
     states = np.concatenate([owners, lone, np.repeat(closed, n_actions)])
-    actions = np.concatenate([action, np.zeros(len(lone), dtype=np.int64), np.tile(np.arange(n_actions), len(closed))])
+    actions = np.concatenate([action, np.full(len(lone), loop), np.tile(np.arange(n_actions), len(closed))])
     which = np.concatenate([chosen, np.full(len(states) - len(owners), -1)])
     if not ((states[1:] > states[:-1]) | ((states[1:] == states[:-1]) & (actions[1:] > actions[:-1]))).all():
         order = np.lexsort((actions, states))

@@ -97,9 +97,7 @@ def note_of(model: MRP | MDP, tokens: list[str] | None, **more: Any) -> str:
         note["tokens"] = tokens
         if not isinstance(model.actions, range):
             note["actions"] = [_as_json(name, "actions") for name in model.actions]
-    if isinstance(model, MDP) and (model.terminal & (model.choices.numbers < model.n_actions)).any():
-        note["listed"] = True
-    note |= more
+    note |= {what: value for what, value in more.items() if value is not False}
     return json.dumps(note) if note else ""
 
 

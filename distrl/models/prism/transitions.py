@@ -65,6 +65,12 @@ def read_transitions(text: Text) -> Transitions:
         raise ValueError(f"{text.path} is empty; expected {_WANTED}")
     tokens = line.split()
     numbers = [whole(token) for token in tokens]
+    after = text.line_at(place + len(_rest(text, place)))
+    if "sparse(" in line or re.match(r"\d+ \S*:\d", after):
+        raise ValueError(
+            f"{text.path}, line {number}: this is PRISM's form with a line for each row, or for MATLAB; export the "
+            "model without these options"
+        )
     if tokens[0].isalpha() and len(tokens) == 1:
         _refuse_type(text, number, tokens[0])
         width = {"dtmc": 2, "mdp": 3}.get(tokens[0].lower())

@@ -8,7 +8,7 @@ import numpy as np
 
 from distrl._files import replacing
 from distrl._validation import FloatArray
-from distrl.models.explicit.notes import note_of, tokens_of
+from distrl.models.explicit.notes import note_of
 from distrl.models.explicit.rows import Listing, listing_of
 from distrl.models.explicit.text import without_packing
 from distrl.models.mdp import MDP
@@ -44,18 +44,14 @@ def write_drn(model: MRP | MDP, path: str | os.PathLike[str], terminal: str = "t
     if without_packing(str(path)) != str(path):
         raise ValueError(f"{path}: the file is written plain; leave the last ending out and compress it afterwards")
     rewards = _rewards(model, listing)
-    named = isinstance(model, MDP) and (
-        not isinstance(model.actions, range) or (listing.actions != listing.places).any()
-    )
-    tokens = tokens_of(model.actions) if isinstance(model, MDP) and named else None
-    note = note_of(model, tokens, labels=list(model.labels), terminal=terminal)
+    note = note_of(model, listing.tokens, labels=list(model.labels), terminal=terminal, listed=listing.listed)
     with replacing(Path(path)) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         kind, choices = ("MDP", len(listing.owners)) if isinstance(model, MDP) else ("DTMC", model.n_states)
         file.write(
             f"{NOTE}{note}\n@type: {kind}\n@value_type: double\n@parameters\n\n@reward_models\nreward\n@nr_states\n"
             f"{model.n_states}\n@nr_choices\n{choices}\n@model\n"
         )
-        for line in _lines(listing, rewards, tokens):
+        for line in _lines(listing, rewards):
             file.write(line + "\n")
 
 
@@ -74,8 +70,9 @@ def _rewards(model: MRP | MDP, listing: Listing) -> FloatArray:
     return np.asarray(rewards, dtype=np.float64)
 
 
-def _lines(listing: Listing, rewards: FloatArray, tokens: list[str] | None) -> Iterator[str]:
+def _lines(listing: Listing, rewards: FloatArray) -> Iterator[str]:
     """States with their labels, actions with their rewards, and transitions."""
+    tokens = listing.tokens
     carried: dict[int, list[str]] = {}
     for name, mask in listing.labels.items():
         for state in np.flatnonzero(mask).tolist():
