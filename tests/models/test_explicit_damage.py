@@ -28,8 +28,8 @@ STORM = {
 DRN = {
     ".drn": "// Exported by hand\n@type: MDP\n@value_type: double\n@parameters\n\n@reward_models\nsteps cost\n"
     "@nr_states\n3\n@nr_choices\n5\n@model\nstate 0 [0, 1] init\n\taction go [1, 0]\n\t\t1 : 0.5\n\t\t2 : 0.5\n"
-    "\taction stay [0, 2]\n\t\t0 : 1\nstate 1 [0, 2.5]\n\taction go [0, 0]\n\t\t2 : 1\n\taction stay [0, 0]\n\t\t1 : 1\nstate 2 [0, 0] goal\n"
-    "\taction go [0, 0]\n\t\t2 : 1\n",
+    "\taction stay [0, 2]\n\t\t0 : 1\nstate 1 [0, 2.5]\n\taction go [0, 0]\n\t\t2 : 1\n\taction stay [0, 0]\n"
+    "\t\t1 : 1\nstate 2 [0, 0] goal\n\taction go [0, 0]\n\t\t2 : 1\n",
 }
 
 
@@ -172,7 +172,7 @@ def unlike(form, suffix, kind, number):
     always = {"of text", "of question marks", "negative in the middle", "fractional", "hexadecimal at the end"}
     always |= {"two points at the end", "two signs at the end", "no number at the end", "full-width digits"}
     first = lines_of_content({"prism": PRISM, "storm": STORM, "drn": DRN}[form][suffix])[0]
-    if (form, suffix) == ("prism", ".tra") and kind.endswith("at the end"):
+    if (form, suffix, kind) == ("prism", ".tra", "no number at the end"):
         return False  # the last token is a name there
     return kind in always and suffix in (".tra", ".srew", ".trew", ".state.rew", ".trans.rew") and number > first
 

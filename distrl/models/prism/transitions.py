@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from distrl.models.explicit.build import check_size
 from distrl.models.explicit.notes import Known, known_of
 from distrl.models.explicit.table import LARGEST, Table, read_table
@@ -89,6 +91,7 @@ def read_transitions(text: Text) -> Transitions:
     expected = line_of_numbers(names, "probability", bounds)
     start = place + len(_rest(text, place))
     table = read_table(text, start, number + 1, bounds, expected, negative=False, named=True, header=header)
+    _refuse_names(text, table)
     if len(table.values) != header[-1]:
         raise ValueError(
             f"{text.path}, line {number}: the first line announces {header[-1]} transitions, but the file has "
@@ -104,11 +107,22 @@ def _of_storm(text: Text, number: int, place: int, width: int, *, first_is_data:
     if not first_is_data:
         place, number = place + len(_rest(text, place)), number + 1
     table = read_table(text, place, number, [LARGEST] * width, expected, negative=False, named=True, header=())
+    _refuse_names(text, table)
     if not len(table.values):
         raise ValueError(f"{text.path} has no transitions; expected lines {expected}")
     states = int(max(table.index[0].max(), table.index[-1].max())) + 1
     check_size(text.path, states, len(table.values))
     return Transitions(table, states, width == 3, Known())
+
+
+def _refuse_names(text: Text, table: Table) -> None:
+    """Refuse a name of a choice that is none: another number in a line is damage."""
+    for code, name in enumerate(table.spelled):
+        if not re.fullmatch(r"[^\W\d]\w*", name):
+            line = table.line_of(int(np.argmax(table.codes == code)))
+            raise ValueError(
+                f"{text.path}, line {line}: expected an action's name after the probability, found {name[:60]!r}"
+            )
 
 
 def line_of_numbers(names: tuple[str, ...], value: str, bounds: list[int]) -> str:

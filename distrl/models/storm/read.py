@@ -123,7 +123,9 @@ class _Body:
         columns = (targets, probs, first, codes, choice_rewards, first_choice, self.state_rewards)
         while True:
             places = (odd, pairs, self._names.slots, self._names.places)
-            result = parse_drn(text.data, state, _WORDS, which, *columns, *places, *powers_of_five())
+            result = parse_drn(
+                text.data, state, _WORDS, not header.has_choices, which, *columns, *places, *powers_of_five()
+            )
             if result == WRONG:
                 fail(text, int(state[1]), int(state[0]), self._expected(int(state[8])))
             if result != FULL:
