@@ -115,7 +115,7 @@ def _scaled(mantissa: np.uint64, scale: int, limbs: Limbs, shifts: IntArray) -> 
     exponent = 128 + drop + scale - shifts[scale - LOWEST] - zeros
     if exponent < -1074 or exponent > 970:  # near the ends of float64, where it has fewer digits or none
         return 0.0, False
-    return math.ldexp(float(kept), exponent), True
+    return math.ldexp(float(kept), int(exponent)), True
 
 
 @kernel

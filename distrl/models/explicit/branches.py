@@ -65,13 +65,15 @@ class Branches:
             the table of states and names is not much larger than the file: ten times the number of choices.
         positions : the position of each name, where the file says it itself
         """
+        if not self.has_choices:
+            return np.zeros(len(self.owners), dtype=np.int64), 1, None
         place = np.arange(len(self.owners)) - self.starts[self.owners]
-        if positions is not None and self.has_choices:
+        if positions is not None:
             return self._told(live, positions), len(positions), None
         by_place = place, int(place[live].max() if live.any() else place.max(initial=0)) + 1, None
         used = np.unique(self.codes[live])
-        if not self.has_choices or wanted == "positions" or (used < 0).all():
-            if wanted == "names" and self.has_choices:
+        if wanted == "positions" or (used < 0).all():
+            if wanted == "names":
                 raise ValueError(f"{self.path}: its choices have no names; leave out actions='names'")
             return by_place
         names = [self.spelled[code] for code in used.tolist() if code >= 0] + [""] * bool(used[0] < 0)

@@ -194,6 +194,8 @@ def _pairs(
 
     A state without a live choice has all actions if the return has ended there, else `loop`.
     """
+    if not branches.has_choices and len(live) == branches.states and live.all():
+        return Choices.full(branches.states, 1), np.arange(branches.states)
     chosen = np.flatnonzero(live)
     owners, action = branches.owners[chosen], action[chosen]
     without = np.ones(branches.states, dtype=np.bool_)

@@ -1,7 +1,7 @@
 """The transitions of a .tra file, in PRISM's form or in Storm's."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -98,6 +98,8 @@ def read_transitions(text: Text) -> Transitions:
             f"{len(table.values)}; it is cut short or damaged"
         )
     check_size(text.path, header[0], len(table.values))
+    if len(header) == 2:  # nobody asks for the names of a chain's choices
+        table = replace(table, codes=table.codes[:0].copy())
     return Transitions(table, header[0], len(header) == 3, known)
 
 
