@@ -95,7 +95,7 @@ def from_stormpy(
 def _branches(model: Any, matrix: Any, has_choices: bool) -> Branches:
     """The transitions of a sparse matrix, whose row groups are the states of an MDP."""
     entries = [
-        (row, entry.column, _value(entry.value())) for row in range(matrix.nr_rows) for entry in matrix.get_row(row)
+        (row, entry.column, _value(entry.value)) for row in range(matrix.nr_rows) for entry in matrix.get_row(row)
     ]
     rows, targets = np.array([each[:2] for each in entries], dtype=np.int64).reshape(-1, 2).T
     probs = np.array([each[2] for each in entries], dtype=np.float64)
@@ -148,7 +148,7 @@ def _payments(given: Any, branches: Branches) -> Payments:
             place = {int(target): first + k for k, target in enumerate(branches.targets[first:last])}
             for entry in matrix.get_row(choice):
                 if entry.column in place:
-                    of_transitions[place[entry.column]] = _value(entry.value())
+                    of_transitions[place[entry.column]] = _value(entry.value)
     return Payments(of_states, of_choices, of_transitions)
 
 
@@ -157,6 +157,8 @@ def _numbers(values: Iterable[Any] | Sequence[Any]) -> FloatArray:
 
 
 def _value(value: Any) -> float:
+    """A number, or the method of entries that gives it in versions before 2."""
+    value = value() if callable(value) else value
     if isinstance(value, float | int):
         return float(value)
     found = number(str(value))
