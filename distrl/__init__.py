@@ -48,10 +48,13 @@ from distrl.models import (
     from_gymnasium,
     from_pymdptoolbox,
     from_quantecon,
+    from_stormpy,
     read_cassandra,
     read_csv,
+    read_drn,
     read_prism,
     read_text,
+    write_drn,
     write_prism,
 )
 from distrl.returns import (
@@ -165,6 +168,7 @@ __all__ = [
     "from_gymnasium",
     "from_pymdptoolbox",
     "from_quantecon",
+    "from_stormpy",
     "kolmogorov",
     "learn",
     "load",
@@ -172,6 +176,7 @@ __all__ = [
     "optimize",
     "read_cassandra",
     "read_csv",
+    "read_drn",
     "read_prism",
     "read_text",
     "returns",
@@ -180,5 +185,6 @@ __all__ = [
     "theory",
     "warm_up",
     "wasserstein",
+    "write_drn",
     "write_prism",
 ]

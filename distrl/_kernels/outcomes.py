@@ -1,4 +1,4 @@
-"""Outcome rows from transitions that are grouped by choice: sorted as an `OutcomeTable` has them, in one pass."""
+"""Outcome rows from transitions that are grouped by choice, in one pass."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,21 +8,6 @@ from distrl._tolerances import ROW_SUM
 from distrl._validation import BoolArray, FloatArray, IntArray
 
 Index = NDArray[np.int32]
-
-
-@kernel
-def _reward(
-    state: int, choice: int, row: int, by_state: FloatArray, by_choice: FloatArray, by_transition: FloatArray
-) -> float:
-    """What a transition pays; an empty array pays nothing."""
-    reward = 0.0
-    if len(by_state):
-        reward += by_state[state]
-    if len(by_choice):
-        reward += by_choice[choice]
-    if len(by_transition):
-        reward += by_transition[row]
-    return reward
 
 
 @kernel
@@ -38,12 +23,15 @@ def mark_absorbing(
 ) -> None:
     """Leave of the marks those of states all of whose choices surely stay and pay nothing."""
     for choice in range(len(owners)):
-        state, total = owners[choice], 0.0
+        state, total, base = owners[choice], 0.0, 0.0
+        if len(by_state):
+            base += by_state[state]
+        if len(by_choice):
+            base += by_choice[choice]
         for row in range(first[choice], first[choice + 1]):
             total += probs[row]
-            if probs[row] > 0.0 and (
-                targets[row] != state or _reward(state, choice, row, by_state, by_choice, by_transition) != 0.0
-            ):
+            reward = base + by_transition[row] if len(by_transition) else base
+            if probs[row] > 0.0 and (targets[row] != state or reward != 0.0):
                 absorbing[state] = False
         if abs(total - 1.0) > ROW_SUM:
             absorbing[state] = False
@@ -66,11 +54,13 @@ def fill_outcomes(
     out_rewards: FloatArray,
     out_terminals: BoolArray,
     sums: FloatArray,
+    mixed: BoolArray,
 ) -> None:
     """The rows of each (state, choice): a lone end where the state has `ended`, a loop where the choice is -1.
 
-    Rows that move into an ended state end there. Those of a pair are sorted by end, reward and next state; `targets`
-    are ascending within a choice. Transitions of probability 0 are left out; `sums` is what a pair's add up to.
+    Rows that move into an ended state end there. Those of a pair are in order if they are sorted by end, reward and
+    next state; `targets` are ascending within a choice, and `mixed` marks the pairs whose rows are not. Transitions of
+    probability 0 are left out; `sums` is what a pair's add up to.
     """
     count = 0
     for pair in range(len(pair_states)):
@@ -82,26 +72,23 @@ def fill_outcomes(
             sums[pair] = 1.0
             count += 1
             continue
-        begin, total, sorted_so_far = count, 0.0, True
+        base, total, last_reward, last_end, alone = 0.0, 0.0, 0.0, False, True
+        if len(by_state):
+            base += by_state[state]
+        if len(by_choice):
+            base += by_choice[choice]
         for row in range(first[choice], first[choice + 1]):
-            total += probs[row]
-            if probs[row] > 0.0:
+            probability = probs[row]
+            total += probability
+            if probability > 0.0:
                 target = targets[row]
-                reward = _reward(state, choice, row, by_state, by_choice, by_transition) + 0.0  # no -0.0
-                out_probs[count], out_states[count], out_rewards[count] = probs[row], target, reward
-                out_terminals[count] = ended[target]
-                if count > begin:
-                    later = out_terminals[count] > out_terminals[count - 1]
-                    same = out_terminals[count] == out_terminals[count - 1]
-                    sorted_so_far &= later or (same and reward >= out_rewards[count - 1])
+                reward = base + by_transition[row] if len(by_transition) else base
+                end = ended[target]
+                out_probs[count], out_states[count], out_terminals[count] = probability, target, end
+                out_rewards[count] = reward + 0.0  # no -0.0
+                if not alone and (end < last_end or (end == last_end and reward < last_reward)):
+                    mixed[pair] = True
+                last_reward, last_end, alone = reward, end, False
                 count += 1
         sums[pair] = total
-        if not sorted_so_far:
-            order = np.argsort(out_rewards[begin:count], kind="mergesort")  # stable: next states stay ascending
-            order = order[np.argsort(out_terminals[begin:count][order], kind="mergesort")]
-            old_probs, old_states = out_probs[begin:count].copy(), out_states[begin:count].copy()
-            old_rewards, old_terminals = out_rewards[begin:count].copy(), out_terminals[begin:count].copy()
-            for k in range(count - begin):
-                out_probs[begin + k], out_states[begin + k] = old_probs[order[k]], old_states[order[k]]
-                out_rewards[begin + k], out_terminals[begin + k] = old_rewards[order[k]], old_terminals[order[k]]
     indptr[len(pair_states)] = count

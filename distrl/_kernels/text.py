@@ -115,7 +115,7 @@ def _scaled(mantissa: np.uint64, scale: int, limbs: Limbs, shifts: IntArray) -> 
     exponent = 128 + drop + scale - shifts[scale - LOWEST] - zeros
     if exponent < -1074 or exponent > 970:  # near the ends of float64, where it has fewer digits or none
         return 0.0, False
-    return math.ldexp(float(kept), exponent), True
+    return math.ldexp(float(kept), int(exponent)), True
 
 
 @kernel
@@ -416,6 +416,7 @@ def read_drn(
     data: Bytes,
     state: IntArray,
     words: tuple[Bytes, Bytes],
+    bare: bool,
     which: int,
     targets: Index,
     probs: FloatArray,
@@ -435,8 +436,9 @@ def read_drn(
 
     Fills the columns of transitions, choices and states; `odd` with values to look at (0 transition, 1 choice, 2 state;
     number; beginning; end); `pairs` (state, label, line); and the table of `names` of labels and actions. The reward of
-    number `which` is kept. Returns and goes on as `read_table`; `state`: place, number of the line, transitions,
-    choices, states, odd values, pairs, names, rewards in each list (-1: not known yet).
+    number `which` is kept; a state may have `bare` transitions, of an action that is not named. Returns and goes on as
+    `read_table`; `state`: place, number of the line, transitions, choices, states, odd values, pairs, names, rewards in
+    each list (-1: not known yet).
     """
     i, begin, line = state[0], state[0], state[1]
     rows, choices, states, odds, found, count, rewards = (
@@ -525,7 +527,8 @@ def read_drn(
                 end = _token(data, i)
                 good = end > i
             if good:
-                if first_choice[states - 1] == choices:  # a state whose only action goes without saying
+                good = bare or first_choice[states - 1] < choices
+                if good and first_choice[states - 1] == choices:  # the only action of a state goes without saying
                     codes[choices], choice_rewards[choices], first_transition[choices] = -1, 0.0, rows
                     choices += 1
                 value, certain = _decimal(data, i, end, limbs, shifts)
@@ -535,7 +538,7 @@ def read_drn(
                 targets[rows], probs[rows] = target, value
                 rows += 1
                 i = _skip(data, end)
-                good = value >= 0.0 and data[i] == 10
+                good = good and value >= 0.0 and bool(data[i] == 10)
         if not good:
             result = WRONG
             break

@@ -15,6 +15,7 @@ from distrl.models.mrp import MRP
 from distrl.models.planning import read_text
 from distrl.models.prism import read_prism, write_prism
 from distrl.models.storage import load, save
+from distrl.models.storm import from_stormpy, read_drn, write_drn
 from distrl.models.tables.read_csv import read_csv
 
 __all__ = [
@@ -31,11 +32,14 @@ __all__ = [
     "from_gymnasium",
     "from_pymdptoolbox",
     "from_quantecon",
+    "from_stormpy",
     "load",
     "read_cassandra",
     "read_csv",
+    "read_drn",
     "read_prism",
     "read_text",
     "save",
+    "write_drn",
     "write_prism",
 ]

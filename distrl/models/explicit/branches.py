@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from distrl._validation import FloatArray, IntArray
+from distrl._validation import BoolArray, FloatArray, IntArray
 
 Index = NDArray[np.int32]
 #: States times names that are always few enough for a table of which states have which.
@@ -51,44 +51,56 @@ class Branches:
         """(S + 1,) choices `starts[s]:starts[s + 1]` are those of state s."""
         return np.searchsorted(self.owners, np.arange(self.states + 1)).astype(np.int64)
 
-    def actions(self, wanted: str | None, positions: dict[str, int] | None) -> tuple[IntArray, list[str] | None]:
-        """(choices,) the action of each choice, and the names of the actions, None where they are positions.
+    def actions(
+        self, live: BoolArray, wanted: str | None, positions: dict[str, int] | None
+    ) -> tuple[IntArray, int, list[str] | None]:
+        """The action of each choice, their number, and their names, None where they are positions.
 
         Parameters
         ----------
+        live : (choices,) mask
+            The choices that the model takes over; those of terminal states have no say.
         wanted : "names", "positions" or None
             None: names, where every state's choices have different ones (one may go without, which is the name "") and
             the table of states and names is not much larger than the file: ten times the number of choices.
         positions : the position of each name, where the file says it itself
         """
+        if not self.has_choices:
+            return np.zeros(len(self.owners), dtype=np.int64), 1, None
         place = np.arange(len(self.owners)) - self.starts[self.owners]
-        if positions is not None and self.has_choices:
-            unknown = [name for name in self.spelled if name not in positions]
-            if unknown or (self.codes < 0).any():
-                raise ValueError(
-                    f"{self.path}: its list of actions lacks {unknown[0] if unknown else 'a nameless one'!r}"
-                )
-            return np.array([positions[name] for name in self.spelled], dtype=np.int64)[self.codes], None
-        if not self.has_choices or wanted == "positions" or not self.spelled:
-            if wanted == "names" and self.has_choices:
+        if positions is not None:
+            return self._told(live, positions), len(positions), None
+        by_place = place, int(place[live].max() if live.any() else place.max(initial=0)) + 1, None
+        used = np.unique(self.codes[live])
+        if wanted == "positions" or (used < 0).all():
+            if wanted == "names":
                 raise ValueError(f"{self.path}: its choices have no names; leave out actions='names'")
-            return place, None
-        bare = self.codes < 0
-        names = [*self.spelled, ""] if bare.any() else self.spelled
-        code = np.where(bare, len(names) - 1, self.codes).astype(np.int64)
-        if wanted is None and self.states * len(names) > max(10 * len(code), _FEW):
-            return place, None
-        order = np.lexsort((code, self.owners))
-        again = np.flatnonzero((np.diff(self.owners[order]) == 0) & (np.diff(code[order]) == 0))
-        if not again.size:
-            return code, names
+            return by_place
+        names = [self.spelled[code] for code in used.tolist() if code >= 0] + [""] * bool(used[0] < 0)
+        if wanted is None and self.states * len(names) > max(10 * len(place), _FEW):
+            return by_place
+        code = np.searchsorted(used[used >= 0], self.codes)  # what is not used gets some place, and is not looked at
+        code[self.codes < 0] = len(names) - 1
+        key = self.owners[live] * len(names) + code[live]
+        distinct, counts = np.unique(key, return_counts=True)
+        if (counts == 1).all():
+            return code.astype(np.int64), len(names), names
         if wanted == "names":
-            choice = order[again[0]]
+            state, name = divmod(int(distinct[np.argmax(counts > 1)]), len(names))
             raise ValueError(
-                f"{self.path}: two choices of state {self.owners[choice]} have the name {names[code[choice]]!r}, so "
-                "names do not tell actions apart; leave out actions='names'"
+                f"{self.path}: two choices of state {state} have the name {names[name]!r}, so names do not tell "
+                "actions apart; leave out actions='names'"
             )
-        return place, None
+        return by_place
+
+    def _told(self, live: BoolArray, positions: dict[str, int]) -> IntArray:
+        """The positions that the file's own list gives to names."""
+        for code in np.unique(self.codes[live]).tolist():
+            name = self.spelled[code] if code >= 0 else ""
+            if name not in positions:
+                raise ValueError(f"{self.path}: its list of actions has no {name!r}, which is the name of a choice")
+        told = np.array([*(positions.get(name, 0) for name in self.spelled), 0], dtype=np.int64)
+        return told[self.codes]
 
 
 def grouped(

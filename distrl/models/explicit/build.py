@@ -117,7 +117,8 @@ def model_of(
 ) -> MRP | MDP:
     """The model of these transitions and rewards. Time O(n), memory O(n) where the files are in order."""
     known = Known() if known is None else known
-    ended = reading.ends(labels, branches.states)
+    closed = reading.ends(labels, branches.states)
+    ended = closed.copy()
     initial = reading.law(labels)
     bare = np.ones(branches.states, dtype=np.bool_)
     bare[branches.owners] = False
@@ -134,12 +135,15 @@ def model_of(
         if payments.of_states is not None:  # a deadlock's loop pays what its state does
             absorbing[bare & (payments.of_states != 0.0)] = False
         ended |= absorbing
-    action, names = branches.actions(reading.actions, known.tokens)
+    live = np.ones(len(branches.owners), dtype=np.bool_) if known.listed else ~closed[branches.owners]
+    action, n_actions, names = branches.actions(live, reading.actions, known.tokens)
     listed = known.actions if known.actions is not None else names
-    n_actions = int(action.max(initial=0)) + 1
-    if listed is not None or known.tokens is not None:
-        n_actions = len(listed if listed is not None else known.tokens or ())
-    pairs, which = _pairs(branches, action, n_actions, ended, bare)
+    loop = 0
+    if names is not None and (bare & ~ended).any():  # a deadlock's loop has no name, as in a file in which it is there
+        loop = names.index("") if "" in names else len(names)
+        names = names if "" in names else [*names, ""]
+        listed, n_actions = names, len(names)
+    pairs, which = _pairs(branches, live, action, n_actions, ended, loop)
     table, sums = _table(branches, pairs, which, ended, arrays)
     describe: Any = pairs.described(known.states or range(branches.states), listed or range(n_actions))
     if not branches.has_choices:
@@ -184,30 +188,27 @@ def _say_deadlocks(branches: Branches, bare: BoolArray, choice: str | None) -> N
 
 
 def _pairs(
-    branches: Branches, action: IntArray, n_actions: int, ended: BoolArray, bare: BoolArray
+    branches: Branches, live: BoolArray, action: IntArray, n_actions: int, ended: BoolArray, loop: int
 ) -> tuple[Choices, IntArray]:
     """The (state, action) pairs, and the choice of each: -1 for one that the file does not have.
 
-    A deadlock's loop is its first action; an ended state without choices has all.
+    A state without a live choice has all actions if the return has ended there, else `loop`.
     """
-    owners = branches.owners
-    lone = np.flatnonzero(bare & ~ended)
+    if not branches.has_choices and len(live) == branches.states and live.all():
+        return Choices.full(branches.states, 1), np.arange(branches.states)
+    chosen = np.flatnonzero(live)
+    owners, action = branches.owners[chosen], action[chosen]
     without = np.ones(branches.states, dtype=np.bool_)
     without[owners] = False
-    closed = np.flatnonzero(without & ended)
-    if len(lone) + len(closed) == 0 and (len(owners) < 2 or _in_order(owners, action)):
-        choices = Choices(n_actions, branches.starts, action)
-        return choices, np.arange(len(owners))
+    lone, closed = np.flatnonzero(without & ~ended), np.flatnonzero(without & ended)
     states = np.concatenate([owners, lone, np.repeat(closed, n_actions)])
-    actions = np.concatenate([action, np.zeros(len(lone), dtype=np.int64), np.tile(np.arange(n_actions), len(closed))])
-    which = np.concatenate([np.arange(len(owners)), np.full(len(states) - len(owners), -1)])
-    order = np.lexsort((actions, states))
-    indptr = np.searchsorted(states[order], np.arange(branches.states + 1)).astype(np.int64)
-    return Choices(n_actions, indptr, actions[order]), which[order]
-
-
-def _in_order(owners: IntArray, action: IntArray) -> bool:
-    return bool(((owners[1:] > owners[:-1]) | (action[1:] > action[:-1])).all())
+    actions = np.concatenate([action, np.full(len(lone), loop), np.tile(np.arange(n_actions), len(closed))])
+    which = np.concatenate([chosen, np.full(len(states) - len(owners), -1)])
+    if not ((states[1:] > states[:-1]) | ((states[1:] == states[:-1]) & (actions[1:] > actions[:-1]))).all():
+        order = np.lexsort((actions, states))
+        states, actions, which = states[order], actions[order], which[order]
+    indptr = np.searchsorted(states, np.arange(branches.states + 1)).astype(np.int64)
+    return Choices(n_actions, indptr, actions), which
 
 
 def _table(
@@ -218,9 +219,17 @@ def _table(
     indptr = np.empty(len(which) + 1, dtype=np.int64)
     probs, states, rewards = np.empty(room), np.empty(room, dtype=np.int64), np.empty(room)
     terminals, sums = np.empty(room, dtype=np.bool_), np.empty(len(which))
-    filled = (indptr, probs, states, rewards, terminals, sums)
-    fill_outcomes(pairs.states, which, ended, *arrays, *filled)
+    mixed = np.zeros(len(which), dtype=np.bool_)
+    given, paid = arrays[:3], arrays[3:]
+    fill_outcomes(pairs.states, which, ended, *given, *paid, indptr, probs, states, rewards, terminals, sums, mixed)
     count = int(indptr[-1])
+    if mixed.any():  # sort those that are not, which are few where rewards are of states or choices
+        numbers = np.diff(indptr)
+        rows = np.flatnonzero(np.repeat(mixed, numbers))
+        pair = np.repeat(np.flatnonzero(mixed), numbers[mixed])
+        order = rows[np.lexsort((states[rows], rewards[rows], terminals[rows], pair))]
+        for column in (probs, states, rewards, terminals):
+            column[rows] = column[order]
     table = OutcomeTable(
         n_states=branches.states,
         indptr=indptr,

@@ -2,7 +2,7 @@
 
 The comment is JSON after the word "distrl": `states` and `actions` are names in the order of positions, `tokens` the
 words by which the lines of the file know the actions, `labels` the labels in order, `terminal` the one that ends
-returns.
+returns, and `listed` says that terminal states have no more actions than the file lists.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class Known:
         All labels of the model, in order; those that the file has beside them are the writer's own.
     terminal : str or None
         The label of the states that are terminal.
+    listed : bool
+        Whether terminal states have the choices that the file lists, and not all actions.
     """
 
     states: Sequence[Hashable] | None = None
@@ -36,6 +38,7 @@ class Known:
     tokens: dict[str, int] | None = None
     labels: list[str] | None = None
     terminal: str | None = None
+    listed: bool = False
 
 
 def known_of(text: str) -> Known:
@@ -48,10 +51,17 @@ def known_of(text: str) -> Known:
     """
     try:
         note = json.loads(text)
-        if not isinstance(note, dict) or not set(note) <= {"states", "actions", "tokens", "labels", "terminal"}:
+        if not isinstance(note, dict) or not set(note) <= {
+            "states",
+            "actions",
+            "tokens",
+            "labels",
+            "terminal",
+            "listed",
+        }:
             raise ValueError("it is no such list")
         for what, names in note.items():
-            if what != "terminal" and not isinstance(names, list):
+            if what not in ("terminal", "listed") and not isinstance(names, list):
                 raise ValueError(f"{what} is no list")
             if what in ("tokens", "labels") and not all(isinstance(name, str) for name in names):
                 raise ValueError(f"{what} are not text")
@@ -68,7 +78,7 @@ def known_of(text: str) -> Known:
     except ValueError as error:
         raise ValueError(f"the names that distrl wrote there are damaged: {error}") from error
     positions = None if tokens is None else {token: position for position, token in enumerate(tokens)}
-    return Known(states, actions, positions, note.get("labels"), note.get("terminal"))
+    return Known(states, actions, positions, note.get("labels"), note.get("terminal"), note.get("listed") is True)
 
 
 def note_of(model: MRP | MDP, tokens: list[str] | None, **more: Any) -> str:
@@ -87,7 +97,7 @@ def note_of(model: MRP | MDP, tokens: list[str] | None, **more: Any) -> str:
         note["tokens"] = tokens
         if not isinstance(model.actions, range):
             note["actions"] = [_as_json(name, "actions") for name in model.actions]
-    note |= more
+    note |= {what: value for what, value in more.items() if value is not False}
     return json.dumps(note) if note else ""
 
 

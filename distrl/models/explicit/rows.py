@@ -10,6 +10,7 @@ import numpy as np
 
 from distrl._lazy import sparse
 from distrl._validation import BoolArray, IntArray
+from distrl.models.explicit.notes import tokens_of
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP, names_of
 from distrl.models.to_arrays import ending_states, table_to_sparse
@@ -29,6 +30,10 @@ class Listing:
         The action of each choice.
     labels : {name: (S,) mask}
         With "init" and the label of the ends.
+    tokens : list of str or None
+        The words for the actions, None where choice k of a state is action k and readers find out how many there are.
+    listed : bool
+        Whether states in which returns end lack some action; readers give them all.
     """
 
     probs: sparse.csr_array
@@ -37,6 +42,8 @@ class Listing:
     places: IntArray
     actions: IntArray
     labels: dict[str, BoolArray]
+    tokens: list[str] | None
+    listed: bool
 
 
 def listing_of(model: MRP | MDP, ending: str) -> Listing:
@@ -68,7 +75,15 @@ def listing_of(model: MRP | MDP, ending: str) -> Listing:
     for matrix in (probs, rewards):
         matrix.sort_indices()
     places = np.arange(len(owners)) - indptr[owners]
-    return Listing(probs, rewards, owners, places, actions, _labels(model, ends, ending))
+    tokens, listed = None, False
+    if isinstance(model, MDP):
+        seen = places[~ends[owners]] if not ends.all() else places
+        clear = (
+            isinstance(model.actions, range) and (actions == places).all() and int(seen.max()) + 1 == model.n_actions
+        )
+        tokens = None if clear else tokens_of(model.actions)
+        listed = bool((model.choices.numbers[ends] < model.n_actions).any())
+    return Listing(probs, rewards, owners, places, actions, _labels(model, ends, ending), tokens, listed)
 
 
 def _labels(model: MRP | MDP, ends: BoolArray, ending: str) -> dict[str, BoolArray]:

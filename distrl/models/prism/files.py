@@ -31,25 +31,28 @@ class Structure:
 
     def text(self, kind: str) -> Text | None:
         """What one of its files holds, None where there is no such file."""
-        file = self.files.get(kind)
-        return read_text(file) if isinstance(file, Path) else file
+        return text_of(self.files[kind]) if kind in self.files else None
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of one model; `labels` is a path or, in a combined file, the part."""
+    """The files of one model: paths or, of a combined file, the parts. Nobody holds what has been read of a path."""
 
-    stem: str
-    transitions: Text
+    transitions: Path | Text
     labels: Path | Text
     structures: list[Structure]
+
+    @property
+    def path(self) -> Path:
+        """The file with the transitions."""
+        return self.transitions if isinstance(self.transitions, Path) else self.transitions.path
 
     def chosen(self, choice: int | str | None) -> Structure:
         """The structure of that number or name; None takes the only one that there is."""
         if not (choice is None or isinstance(choice, str)):
             choice = whole_number(choice, "rewards", low=1)
-        path = self.transitions.path.name
-        listed = f"{self.transitions.path} has the reward structures {'; '.join(map(str, self.structures))}"
+        path = self.path.name
+        listed = f"{self.path} has the reward structures {'; '.join(map(str, self.structures))}"
         if choice is None:
             if len(self.structures) > 1:
                 raise ValueError(f"{listed}; choose one with rewards=, by its number or its name")
@@ -62,6 +65,11 @@ class ModelFiles:
         if len(fitting) > 1:
             raise ValueError(f"{listed}; {choice!r} is the name of several, choose by number")
         return fitting[0]
+
+
+def text_of(file: Path | Text) -> Text:
+    """What a file holds, or the part of a combined one."""
+    return read_text(file) if isinstance(file, Path) else file
 
 
 def stem_of(path: object) -> str:
@@ -90,7 +98,7 @@ def find_files(path: str | os.PathLike[str]) -> ModelFiles:
     if plain is None and combined is not None:
         return _combined(combined)
     labels = Path(f"{stem}.lab")
-    return ModelFiles(stem, read_text(plain or Path(f"{stem}.tra")), existing(labels) or labels, _structures(stem))
+    return ModelFiles(plain or Path(f"{stem}.tra"), existing(labels) or labels, _structures(stem))
 
 
 def _structures(stem: str) -> list[Structure]:
@@ -163,7 +171,7 @@ def _combined(path: Path) -> ModelFiles:
                 structures = _with(structures, name, kind, part)
             else:
                 raise ValueError(f"{path}, line {part.line}: expected '# Reward structure' before {what.lower()}")
-    return ModelFiles(str(path), parts[0][2], labels, structures)
+    return ModelFiles(parts[0][2], labels, structures)
 
 
 def _with(structures: list[Structure], name: str, kind: str, part: Text) -> list[Structure]:

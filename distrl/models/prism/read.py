@@ -11,7 +11,7 @@ from distrl.models.explicit.labels import FileLabels, read_labels
 from distrl.models.explicit.text import read_text
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.models.prism.files import find_files
+from distrl.models.prism.files import find_files, text_of
 from distrl.models.prism.rewards import payments_of
 from distrl.models.prism.transitions import read_transitions
 
@@ -78,8 +78,8 @@ def read_prism(
     """
     reading = Reading(discount, terminal, initial, deadlocks, absorbing, actions, normalise)
     files = find_files(path)
-    transitions = read_transitions(files.transitions)
     structure = files.chosen(rewards)
+    transitions = read_transitions(text_of(files.transitions))
     states, table = transitions.states, transitions.table
     if isinstance(files.labels, Path):
         there = os.path.exists(files.labels)

@@ -58,6 +58,8 @@ def _read(text: Text, width: int, transitions: Transitions, *, with_counts: bool
     if with_counts:
         header, place, number = _header(text, width, transitions)
     table = read_table(text, place, number, bounds, expected, negative=True, named=False, header=header)
+    if not with_counts and not len(table.values):
+        raise ValueError(f"{text.path} has no rewards; expected lines {expected}")
     if with_counts and len(table.values) != header[-1]:
         raise ValueError(
             f"{text.path}, line {number - 1}: the first line announces {header[-1]} entries, but the file has "

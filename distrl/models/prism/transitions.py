@@ -1,7 +1,9 @@
 """The transitions of a .tra file, in PRISM's form or in Storm's."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from distrl.models.explicit.build import check_size
 from distrl.models.explicit.notes import Known, known_of
@@ -65,6 +67,12 @@ def read_transitions(text: Text) -> Transitions:
         raise ValueError(f"{text.path} is empty; expected {_WANTED}")
     tokens = line.split()
     numbers = [whole(token) for token in tokens]
+    after = text.line_at(place + len(_rest(text, place)))
+    if "sparse(" in line or re.match(r"\d+ \S*:\d", after):
+        raise ValueError(
+            f"{text.path}, line {number}: this is PRISM's form with a line for each row, or for MATLAB; export the "
+            "model without these options"
+        )
     if tokens[0].isalpha() and len(tokens) == 1:
         _refuse_type(text, number, tokens[0])
         width = {"dtmc": 2, "mdp": 3}.get(tokens[0].lower())
@@ -83,12 +91,15 @@ def read_transitions(text: Text) -> Transitions:
     expected = line_of_numbers(names, "probability", bounds)
     start = place + len(_rest(text, place))
     table = read_table(text, start, number + 1, bounds, expected, negative=False, named=True, header=header)
+    _refuse_names(text, table)
     if len(table.values) != header[-1]:
         raise ValueError(
             f"{text.path}, line {number}: the first line announces {header[-1]} transitions, but the file has "
             f"{len(table.values)}; it is cut short or damaged"
         )
     check_size(text.path, header[0], len(table.values))
+    if len(header) == 2:  # nobody asks for the names of a chain's choices
+        table = replace(table, codes=table.codes[:0].copy())
     return Transitions(table, header[0], len(header) == 3, known)
 
 
@@ -97,12 +108,23 @@ def _of_storm(text: Text, number: int, place: int, width: int, *, first_is_data:
     expected = line_of_numbers(COLUMNS[width], "probability", [])
     if not first_is_data:
         place, number = place + len(_rest(text, place)), number + 1
-    table = read_table(text, place, number, [LARGEST] * width, expected, negative=False, named=False, header=())
+    table = read_table(text, place, number, [LARGEST] * width, expected, negative=False, named=True, header=())
+    _refuse_names(text, table)
     if not len(table.values):
         raise ValueError(f"{text.path} has no transitions; expected lines {expected}")
     states = int(max(table.index[0].max(), table.index[-1].max())) + 1
     check_size(text.path, states, len(table.values))
     return Transitions(table, states, width == 3, Known())
+
+
+def _refuse_names(text: Text, table: Table) -> None:
+    """Refuse a name of a choice that is none: another number in a line is damage."""
+    for code, name in enumerate(table.spelled):
+        if not re.fullmatch(r"[^\W\d]\w*", name):
+            line = table.line_of(int(np.argmax(table.codes == code)))
+            raise ValueError(
+                f"{text.path}, line {line}: expected an action's name after the probability, found {name[:60]!r}"
+            )
 
 
 def line_of_numbers(names: tuple[str, ...], value: str, bounds: list[int]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from distrl._files import replacing
 from distrl._lazy import sparse
-from distrl.models.explicit.notes import note_of, tokens_of
+from distrl.models.explicit.notes import note_of
 from distrl.models.explicit.rows import Listing, listing_of
 from distrl.models.explicit.text import without_packing
 from distrl.models.mdp import MDP
@@ -48,14 +48,11 @@ def write_prism(model: MRP | MDP, path: str | os.PathLike[str], terminal: str = 
     if without_packing(str(path)) != str(path):
         raise ValueError(f"{path}: the files are written plain; leave the last ending out and compress them afterwards")
     stem, n = stem_of(path), model.n_states
-    tokens = None
-    if isinstance(model, MDP) and (not isinstance(model.actions, range) or (listing.actions != listing.places).any()):
-        tokens = tokens_of(model.actions)
     counts = f"{n} {len(listing.owners)}" if isinstance(model, MDP) else f"{n}"
-    note = note_of(model, tokens)
+    note = note_of(model, listing.tokens, listed=listing.listed)
     entries = _without_zeros(listing.rewards)
     for suffix, lines in (
-        (".tra", _matrix(listing, listing.probs, counts, isinstance(model, MDP), tokens, note)),
+        (".tra", _matrix(listing, listing.probs, counts, isinstance(model, MDP), listing.tokens, note)),
         (".srew", iter([f"{n} 0"])),
         (".trew", _matrix(listing, entries, counts, isinstance(model, MDP), None, "")),
         (".lab", _labels(listing)),
