@@ -15,11 +15,12 @@ from distrl._validation import (
     IntArray,
     check_layout,
     distribution,
-    real_number,
     refuse_other_order,
 )
 from distrl.models.arrays import rows_of_mdp
 from distrl.models.choices import Choices, end_absorbing
+from distrl.models.discount_arrays import rows_of_pairs
+from distrl.models.discounts import Discounted, settled, with_one_discount
 from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
 from distrl.models.mrp import MRP, refuse_beside_table
@@ -29,7 +30,7 @@ from distrl.models.reading import outcome_rows
 from distrl.models.to_arrays import Arrays, ending_states, table_to_sparse, terminal_sources
 
 
-class MDP:
+class MDP(Discounted):
     """A Markov decision process with S states and A actions, of which each state has all or some.
 
     Parameters
@@ -37,8 +38,8 @@ class MDP:
     P : (A, S, S) array, or list of A matrices (S, S), dense or scipy.sparse
         Transition probabilities, rows sum to 1 within 1e-9. Or an `OutcomeTable`, see `from_table`.
     rewards : (S,) | (S, A) | (A, S, S) numbers, list of A sparse (S, S), or laws nested [state] or [state][action]
-    discount : float in [0, 1]
-        1 is accepted; whether the return ends surely is checked for the policy.
+    discount : float in [0, 1], or (S,) | (S, A) | (A, S, S) array of such
+        1 is accepted; whether the return ends surely is checked for the policy. An array: as for `MRP`.
     axes : "ass", "sas" or None
         Order of the axes of arrays with three: (action, state, next state) or (state, action, next state), for `P` and
         `rewards` alike. None: "ass", save that an array (n, n, n), in which it cannot be told which comes first, is
@@ -49,8 +50,7 @@ class MDP:
     states, actions : sequences of S and A names, optional
         They come back in tables, files and errors, and a policy may be given by them. Everywhere else states and
         actions are their positions.
-    terminal, initial, layout, normalise
-        As for `MRP`.
+    terminal, initial, layout, normalise : as for `MRP`
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class MDP:
         self,
         P: Matrices | OutcomeTable,
         rewards: Rewards | None,
-        discount: float,
+        discount: ArrayLike | None,
         terminal: ArrayLike | None = None,
         initial: ArrayLike | None = None,
         *,
@@ -98,24 +98,26 @@ class MDP:
         table = P if isinstance(P, OutcomeTable) else None
         if table is not None:
             refuse_beside_table(rewards=rewards, terminal=terminal)
+            table, number = settled(table, discount)
             self.choices = Choices.of_sources(table.n_sources, table.n_states, available)
         else:
             rows, self.choices = rows_of_mdp(P, rewards, terminal, axes, available)
+            rows, number = rows_of_pairs(rows, discount, self.choices, axes)
         n, pairs = self.choices.n_states, len(self.choices.actions)
         self.states = labels_of(states, "states", n)
         self.actions = labels_of(actions, "actions", self.choices.n_actions)
         if table is None:
             named = self.choices.described(self.states, self.actions)
             table = build_table(rows, n_sources=pairs, n_states=n, describe=named, normalise=normalise)
-        self.outcomes = table
-        self.discount = real_number(discount, "discount", low=0.0, high=1.0)
+            table, number = settled(table, number)
+        self.outcomes, self.uniform_discount = table, number
         self.initial = None if initial is None else distribution(initial, "initial", n)
         self.layout = check_layout(layout, n)
 
     @staticmethod
     def from_table(
         table: OutcomeTable,
-        discount: float,
+        discount: float | None,
         initial: ArrayLike | None = None,
         layout: tuple[int, int] | None = None,
         *,
@@ -140,7 +142,7 @@ class MDP:
     @staticmethod
     def from_outcomes(
         rows: TableLike,
-        discount: float,
+        discount: float | None,
         columns: Mapping[str, str | None] | None = None,
         absorbing: str | None = None,
         normalise: bool | None = False,
@@ -162,7 +164,7 @@ class MDP:
             not available there, and every state needs one that is; a terminal outcome ends the return after its
             reward. Columns that are not needed are passed over, but for `discount` and a varying `idoutcome`, which
             would change the model. States and actions are numbers from 0, or names: text.
-        discount : float in [0, 1]
+        discount : float in [0, 1], or None: each row's own, in a column `discount`, by position the last
         columns : {our name: theirs}, optional
             For columns with other names. {"terminal": None}: there is no such column, and no outcome ends the return;
             this is also what a table without such a column means that has no further columns.
@@ -189,26 +191,25 @@ class MDP:
         ValueError, TypeError
             Naming the row, the column (with those there are), or the state and action.
         """
-        number = real_number(discount, "discount", low=0.0, high=1.0)
         names = ("state", "action", "probability", "next_state", "reward", "terminal")
-        ids, read, choices = outcome_rows(rows, names, columns, states, actions)
+        ids, read, choices, number = outcome_rows(rows, names, columns, states, actions, discount=discount)
         describe = choices.described(ids.states, ids.actions)
         n, pairs = choices.n_states, len(choices.actions)
         table = build_table(read, n_sources=pairs, n_states=n, describe=describe, normalise=normalise)
         table = end_absorbing(table, absorbing, number, choices.states, describe)
         named: dict[str, Any] = {"available": choices, "states": ids.states, "actions": ids.actions}
-        return MDP.from_table(table, discount, initial, layout, **named)
+        return MDP.from_table(table, number, initial, layout, **named)
 
     def with_discount(self, discount: float) -> Self:
-        """The same model with another discount."""
+        """The same model with another discount, one number for all outcomes; those of factor 0 end as before."""
         model = copy(self)
-        model.discount = real_number(discount, "discount", low=0.0, high=1.0)
+        model.outcomes, model.uniform_discount = with_one_discount(self.outcomes, discount, "source")
         return model
 
     def __repr__(self) -> str:
         rows, numbers = len(self.outcomes.probs), self.choices.numbers
         actions = f"{self.n_actions}" if self.choices.even else f"{numbers.min()} to {numbers.max()}"
-        return f"MDP(states={self.n_states}, actions={actions}, outcomes={rows}, discount={self.discount:g})"
+        return f"MDP(states={self.n_states}, actions={actions}, outcomes={rows}, discount={self._said_discount})"
 
     @property
     def n_states(self) -> int:
@@ -280,7 +281,7 @@ class MDP:
             If it is not a policy, or at discount 1 if it need not end (naming a state from which it does not).
         """
         mixed = mixed_table(self.outcomes, self.policy_matrix(policy), self.choices, self.states)
-        return MRP.from_table(mixed, self.discount, self.initial, self.layout, states=self.states)
+        return MRP.from_table(mixed, self.uniform_discount, self.initial, self.layout, states=self.states)
 
     def to_sparse(self) -> Arrays:
         """(P, R, terminal): two lists of A CSR arrays (S, S) and a mask; see `MRP.to_sparse`.

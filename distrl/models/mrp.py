@@ -15,11 +15,12 @@ from distrl._validation import (
     IntArray,
     check_layout,
     distribution,
-    real_number,
     refuse_other_order,
 )
 from distrl.models.arrays import rows_of_mrp
 from distrl.models.choices import end_absorbing
+from distrl.models.discount_arrays import rows_of_states
+from distrl.models.discounts import Discounted, discounted, settled, with_one_discount
 from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
 from distrl.models.outcomes import OutcomeTable, build_table
@@ -27,7 +28,7 @@ from distrl.models.reading import outcome_rows
 from distrl.models.to_arrays import Arrays, ending_states, table_to_sparse, terminal_sources
 
 
-class MRP:
+class MRP(Discounted):
     """A Markov reward process: from state x an outcome (next state y, reward r, terminal) is drawn, and
 
         G(x) = r                      if the outcome is terminal,
@@ -40,8 +41,10 @@ class MRP:
         [-1e-12, 0) are arithmetic's noise and count as 0. Or an `OutcomeTable`, see `from_table`.
     rewards : (S,) or (S, S) array or scipy.sparse, or a sequence of S numbers or laws
         Reward on leaving a state, or on each transition; a law is a `FiniteLaw` or a frozen `scipy.stats` law.
-    discount : float in [0, 1]
-        1 is accepted when every state surely ends.
+    discount : float in [0, 1], or (S,) or (S, S) array of such
+        1 is accepted when every state surely ends. An array gives each transition a factor of its own: what multiplies
+        the return of the next state. A factor of 0 ends the return; where there are others, some outcome that ends or
+        has a factor below 1 has to be reached from every state. None for a table with factors.
     terminal : (S,) mask, optional
         The return from these states is 0; moving into one ends the return after the move's reward. Their rows of `P`
         may be zero or a distribution and are not used; a reward there would be lost, so one that is not 0 is refused.
@@ -59,7 +62,10 @@ class MRP:
     Attributes
     ----------
     outcomes : OutcomeTable
-    discount, initial, layout
+    discount : float
+        Refused where outcomes have factors of their own: `discounts`, (n,), are those of the rows, `largest_discount`
+        the largest of them.
+    initial, layout
         As they were given.
     states : sequence
         The names, or `range(S)`.
@@ -87,7 +93,7 @@ class MRP:
         self,
         P: Matrices | OutcomeTable,
         rewards: Rewards | None,
-        discount: float,
+        discount: ArrayLike | None,
         terminal: ArrayLike | None = None,
         initial: ArrayLike | None = None,
         *,
@@ -99,22 +105,25 @@ class MRP:
             refuse_other_order(value, name)
         if isinstance(P, OutcomeTable):
             refuse_beside_table(rewards=rewards, terminal=terminal)
-            table = P
+            table, number = settled(P, discount)
             self.states = labels_of(states, "states", table.n_states)
         else:
             rows, n = rows_of_mrp(P, rewards, terminal)
+            rows, number = rows_of_states(rows, discount, n)
             self.states = labels_of(states, "states", n)
             describe = names_of(self.states)
             table = build_table(rows, n_sources=n, n_states=n, describe=describe, normalise=normalise)
+            table, number = settled(table, number)
         self.outcomes = table
         self.initial = None if initial is None else distribution(initial, "initial", table.n_states)
         self.layout = check_layout(layout, table.n_states)
-        self.discount = self._checked_discount(discount)
+        self.uniform_discount = number
+        self._refuse_endless()
 
     @staticmethod
     def from_table(
         table: OutcomeTable,
-        discount: float,
+        discount: float | None,
         initial: ArrayLike | None = None,
         layout: tuple[int, int] | None = None,
         *,
@@ -134,7 +143,7 @@ class MRP:
     @staticmethod
     def from_outcomes(
         rows: TableLike,
-        discount: float,
+        discount: float | None,
         columns: Mapping[str, str | None] | None = None,
         absorbing: str | None = None,
         normalise: bool = False,
@@ -160,34 +169,38 @@ class MRP:
         ValueError, TypeError
             Naming the row, the column (with those there are), or the state.
         """
-        number = real_number(discount, "discount", low=0.0, high=1.0)
         names = ("state", "probability", "next_state", "reward", "terminal")
-        ids, read, choices = outcome_rows(rows, names, columns, states)
+        ids, read, choices, number = outcome_rows(rows, names, columns, states, discount=discount)
         n, describe = len(ids.states), names_of(ids.states)
         table = build_table(read, n_sources=n, n_states=n, describe=describe, normalise=normalise)
         table = end_absorbing(table, absorbing, number, choices.states, describe)
-        return MRP.from_table(table, discount, initial, layout, states=ids.states)
+        return MRP.from_table(table, number, initial, layout, states=ids.states)
 
-    def _checked_discount(self, discount: float) -> float:
-        number = real_number(discount, "discount", low=0.0, high=1.0)
-        if number == 1.0:
-            loop = self.outcomes.never_ending_source()
-            if loop is not None:
-                raise ValueError(
-                    f"discount 1 needs every state to end surely, but no terminal outcome can be reached from state "
-                    f"{self.states[loop]!r}; mark its end as terminal, change the policy or use a discount below 1"
-                )
-        return number
+    def _refuse_endless(self) -> None:
+        if self.largest_discount < 1.0:
+            return
+        loop = self.outcomes.never_ending_source()
+        if loop is not None and self.uniform_discount is None:
+            raise ValueError(
+                f"no outcome that ends or has a discount below 1 can be reached from state {self.states[loop]!r}; mark "
+                "its end as terminal, change the policy or use a discount below 1 there"
+            )
+        if loop is not None:
+            raise ValueError(
+                f"discount 1 needs every state to end surely, but no terminal outcome can be reached from state "
+                f"{self.states[loop]!r}; mark its end as terminal, change the policy or use a discount below 1"
+            )
 
     def with_discount(self, discount: float) -> Self:
-        """The same model with another discount."""
+        """The same model with another discount, one number for all outcomes; those of factor 0 end as before."""
         model = copy(self)
-        model.discount = model._checked_discount(discount)
+        model.outcomes, model.uniform_discount = with_one_discount(self.outcomes, discount, "state")
+        model._refuse_endless()
         return model
 
     def __repr__(self) -> str:
         table = self.outcomes
-        return f"MRP(states={self.n_states}, outcomes={len(table.probs)}, discount={self.discount:g})"
+        return f"MRP(states={self.n_states}, outcomes={len(table.probs)}, discount={self._said_discount})"
 
     def whole(self) -> Self:
         """The model with rows that sum to 1 to rounding; itself where they do."""
@@ -212,6 +225,15 @@ class MRP:
     def continuation(self) -> sparse.csr_array:
         """(S, S) sparse probabilities of going on: P without the terminal outcomes."""
         return self.outcomes.continuation
+
+    def discounted(self, power: int = 1) -> sparse.csr_array:
+        """(S, S) sparse sums of p g^power, g the discount of the outcome: what a return's power-th moment goes by.
+
+        Parameters
+        ----------
+        power : int
+        """
+        return discounted(self.outcomes, self.uniform_discount, power)
 
     @property
     def expected_rewards(self) -> FloatArray:

@@ -23,7 +23,8 @@ from distrl.models.laws import Law
 class Rows(NamedTuple):
     """Outcomes as parallel columns, one row an outcome, in any order: what `build_table` makes a table of.
 
-    `laws` is an index into `reward_laws`, -1 for the constant that `rewards` holds.
+    `laws` is an index into `reward_laws`, -1 for the constant that `rewards` holds; `discounts` multiply the return of
+    the next state, None where one number does for all rows.
     """
 
     sources: IntArray
@@ -33,16 +34,17 @@ class Rows(NamedTuple):
     terminals: BoolArray
     laws: IntArray
     reward_laws: Sequence[Law]
+    discounts: FloatArray | None = None
 
     def take(self, rows: IntArray) -> Rows:
         """Some of the rows."""
-        columns: list[Any] = [*(column[rows] for column in self[:-1]), self.reward_laws]
-        return Rows(*columns)
+        columns: list[Any] = [*(column[rows] for column in self[:6]), self.reward_laws]
+        return Rows(*columns)._replace(discounts=None if self.discounts is None else self.discounts[rows])
 
 
 @dataclass(frozen=True, eq=False)
 class OutcomeTable:
-    """Rows sorted by source and reward, CSR-like: rows `indptr[i]:indptr[i+1]` belong to source i.
+    """Rows sorted by source, reward and discount, CSR-like: rows `indptr[i]:indptr[i+1]` belong to source i.
 
     Attributes
     ----------
@@ -62,6 +64,8 @@ class OutcomeTable:
         Distinct laws; equal ones are stored once.
     known_defects : (sources,) float or None
         The `defects` of the rows that `probs` was made from, where it no longer shows them.
+    discounts : (n,) float or None
+        What multiplies the return of the next state, 0 where the return ends; None where the model has one number.
     """
 
     n_states: int
@@ -73,6 +77,7 @@ class OutcomeTable:
     laws: IntArray
     reward_laws: tuple[Law, ...]
     known_defects: FloatArray | None = None
+    discounts: FloatArray | None = None
 
     @property
     def n_sources(self) -> int:
@@ -88,7 +93,7 @@ class OutcomeTable:
     def rows(self) -> Rows:
         """The table's columns."""
         columns = (self.sources, self.probs, self.next_states, self.rewards, self.terminals, self.laws)
-        return Rows(*columns, self.reward_laws)
+        return Rows(*columns, self.reward_laws, self.discounts)
 
     @cached_property
     def continuation(self) -> sparse.csr_array:
@@ -151,9 +156,9 @@ class OutcomeTable:
         return low, high
 
     def never_ending_source(self) -> int | None:
-        """A state from which no terminal outcome can be reached, or None (MRP tables only). Cost O(n)."""
+        """A state from which no outcome is reached that ends or discounts, or None (MRP tables only). Cost O(n)."""
         going_on = ~self.terminals
-        ending = np.unique(self.sources[self.terminals])
+        ending = np.unique(self.sources[self.terminals if self.discounts is None else self.discounts < 1.0])
         end = self.n_states
         tails = np.concatenate([self.next_states[going_on], np.full(len(ending), end)])
         heads = np.concatenate([self.sources[going_on], ending])
@@ -186,7 +191,7 @@ def build_table(
     """
     if not (normalise is None or isinstance(normalise, bool)):
         raise TypeError(f"normalise must be True or False, got {normalise!r}")
-    sources, probs, next_states, rewards, terminals, laws, given = rows
+    sources, probs, next_states, rewards, terminals, laws, given, discounts = rows
     probs = without_noise(probs)
     if (probs < 0).any():
         row = int(np.argmax(probs < 0))
@@ -225,7 +230,11 @@ def build_table(
         )
     rewards, laws, distinct = _merge_laws(rewards + 0.0, laws, given)  # + 0.0 turns -0.0 into 0.0
     kept = np.flatnonzero(probs > 0)
-    keys = (next_states, rewards, laws, terminals, sources)
+    keys: tuple[np.ndarray, ...] = (next_states, rewards, laws, terminals, sources)
+    if discounts is not None:  # nothing follows where the factor is 0, and an end has none
+        terminals = terminals | (discounts == 0.0)
+        discounts = np.where(terminals, 0.0, discounts)
+        keys = (next_states, discounts, rewards, laws, terminals, sources)
     order = kept[np.lexsort([key[kept] for key in keys])]
     starts = np.flatnonzero(starts_of_runs(*(key[order] for key in keys)))
     first = order[starts]
@@ -238,6 +247,7 @@ def build_table(
         terminals=terminals[first],
         laws=laws[first],
         reward_laws=distinct,
+        discounts=None if discounts is None else discounts[first],
     )
 
 

@@ -23,6 +23,8 @@ from distrl._validation import (
     shortened,
 )
 from distrl.models.choices import Choices
+from distrl.models.discount_arrays import rows_of_column
+from distrl.models.discounts import one_number
 from distrl.models.given import Names, TableLike
 from distrl.models.ids import Ids, choices_of, ids_of
 from distrl.models.laws import Law, as_law, is_law
@@ -35,10 +37,11 @@ ALIASES = {
     "next_state": ("next_states", "new_state", "next_obs", "next_observation", "next_observations", "idstateto"),
     "reward": ("rewards",),
     "terminal": ("terminals", "terminated", "terminations", "done", "dones"),
+    "discount": ("discounts",),
 }
 #: Columns that say something about the model, and so are not passed over as other columns are.
 _TELLING = {
-    "discount": "a discount for each row is not supported; give one discount for the model and leave the column out",
+    "discount": "give discount=None to take each row's own, or one discount for the model and leave the column out",
     "idoutcome": "it tells several possible laws of one (state, action) apart; keep the rows of one of them",
 }
 
@@ -57,14 +60,20 @@ def outcome_rows(
     columns: Mapping[str, str | None] | None,
     states: Names,
     actions: Names = None,
-) -> tuple[Ids, Rows, Choices]:
-    """Outcome rows, checked; their sources are the pairs of the `Choices`.
+    *,
+    discount: object,
+) -> tuple[Ids, Rows, Choices, float | None]:
+    """Outcome rows, checked; their sources are the pairs of the `Choices`. And the discount of all rows.
+
+    `discount=None` asks for a column `discount`, and the number is None unless all rows have the same there.
 
     Raises
     ------
     ValueError, TypeError
         Naming the column and the row, or the state without a row.
     """
+    number = None if discount is None else one_number(discount)
+    names = (*names, "discount") if discount is None else names
     rows = _listed(rows)
     raw = _named_columns(rows, names, columns, "rows", may_lack_terminal=True)
     if raw is None:
@@ -79,7 +88,10 @@ def outcome_rows(
         raise ValueError(f"rows: reward has {len(rewards)} entries, probability has {len(probs)}")
     choices = choices_of(ids)
     sources = choices.sources(ids.state, ids.action)
-    return ids, Rows(sources, probs, ids.next_state, rewards, terminals, law, laws), choices
+    read = Rows(sources, probs, ids.next_state, rewards, terminals, law, laws)
+    if discount is None:
+        read, number = rows_of_column(read, raw["discount"], len(probs))
+    return ids, read, choices, number
 
 
 def transition_columns(

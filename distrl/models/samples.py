@@ -140,7 +140,7 @@ class Samples:
         if known is not None:
             rest = known.rows.take(np.flatnonzero(self.totals[known.sources] == 0))
             rest = rest._replace(laws=np.where(rest.laws >= 0, rest.laws + len(laws), -1))
-            both = zip(rows[:-1], rest[:-1], strict=True)
+            both = zip(rows[:6], rest[:6], strict=True)
             columns: list[Any] = [*(np.concatenate(pair) for pair in both), [*laws, *known.reward_laws]]
             rows = Rows(*columns)
         table = build_table(
