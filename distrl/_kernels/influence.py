@@ -44,10 +44,11 @@ def pull_reads(cumulated: FloatArray, plan: Any, out: FloatArray, start: int, st
             row = cumulated[k, x]
             for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
                 pulled[:] = 0.0
+                discount = plan.discount[group]
                 for read in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
                     at, weight = plan.read_at[read], plan.read_prob[read]
                     for j in range(atoms):
-                        pulled[j] += weight * _read_at(row, at + plan.discount * j)
+                        pulled[j] += weight * _read_at(row, at + discount * j)
                 for n in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
                     target, probability = out[k, plan.successor[n]], plan.successor_prob[n]
                     for j in range(atoms):

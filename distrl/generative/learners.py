@@ -112,5 +112,5 @@ def _certify(model: MRP, returns: Returns) -> tuple[Certificate | None, float, F
         return certificate, residual, certificate.residual
     if not isinstance(returns, FiniteReturns):
         return None, 0.0, None
-    certificate = ParticleCertifier(model, ParticleTargets(model.outcomes, model.discount)).certify(returns)
+    certificate = ParticleCertifier(model, ParticleTargets(model.outcomes, model.uniform_discount)).certify(returns)
     return certificate, 0.0, None

@@ -53,19 +53,64 @@ class Discounted:
         return factors_of(self.outcomes, self.uniform_discount)
 
     @property
+    def factors(self) -> float | FloatArray:
+        """What a column of the outcomes' next states is multiplied by: `discount`, or `discounts` where they differ."""
+        return self.discounts if self.uniform_discount is None else self.uniform_discount
+
+    def next_values(self, values: FloatArray) -> FloatArray:
+        """(n,) what `values` (S,) of the next states count for after each outcome: g value(y), 0 where the return ends.
+
+        Parameters
+        ----------
+        values : (S,)
+        """
+        table = self.outcomes
+        if self.uniform_discount is not None:
+            return np.where(table.terminals, 0.0, self.uniform_discount * values[table.next_states])
+        on, out = ~table.terminals, np.zeros(len(table.probs))
+        out[on] = self.discounts[on] * values[table.next_states[on]]
+        return out
+
+    def discounted(self, power: int = 1) -> sparse.csr_array:
+        """(sources, states) sparse sums of p g^power, g the outcome's discount: what power-th moments go by.
+
+        Parameters
+        ----------
+        power : int
+        """
+        return discounted(self.outcomes, self.uniform_discount, power)
+
+    def onward(self, values: FloatArray, power: int = 1) -> FloatArray:
+        """(sources,) E[g^power value(y); the return goes on], y the next state and g the outcome's discount.
+
+        Parameters
+        ----------
+        values : (S,)
+        power : int
+        """
+        if self.uniform_discount is None:
+            return np.asarray(self.discounted(power) @ values)
+        return np.asarray(self.uniform_discount**power * (self.outcomes.continuation @ values))
+
+    @property
     def largest_discount(self) -> float:
         """The largest of `discounts`: the Bellman operator contracts sup-W1 by it."""
         if self.uniform_discount is not None:
             return self.uniform_discount
         return float(self.discounts.max())
 
-    @property
-    def _said_discount(self) -> str:
-        """The discount, or the range of those of the outcomes that go on."""
-        if self.uniform_discount is not None:
-            return f"{self.uniform_discount:g}"
-        own = self.discounts[~self.outcomes.terminals]
-        return f"{own.min():g} to {own.max():g}"
+
+def said_discount(model: Discounted) -> str:
+    """The discount, or the range of those of the outcomes that go on.
+
+    Parameters
+    ----------
+    model : MRP, MDP or other holder of a discount
+    """
+    if model.uniform_discount is not None:
+        return f"{model.uniform_discount:g}"
+    own = model.discounts[~model.outcomes.terminals]
+    return f"{own.min():g} to {own.max():g}"
 
 
 def factors_of(table: OutcomeTable, discount: float | None) -> FloatArray:

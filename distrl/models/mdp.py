@@ -20,7 +20,7 @@ from distrl._validation import (
 from distrl.models.arrays import rows_of_mdp
 from distrl.models.choices import Choices, end_absorbing
 from distrl.models.discount_arrays import rows_of_pairs
-from distrl.models.discounts import Discounted, settled, with_one_discount
+from distrl.models.discounts import Discounted, said_discount, settled, with_one_discount
 from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
 from distrl.models.mrp import MRP, refuse_beside_table
@@ -209,7 +209,7 @@ class MDP(Discounted):
     def __repr__(self) -> str:
         rows, numbers = len(self.outcomes.probs), self.choices.numbers
         actions = f"{self.n_actions}" if self.choices.even else f"{numbers.min()} to {numbers.max()}"
-        return f"MDP(states={self.n_states}, actions={actions}, outcomes={rows}, discount={self._said_discount})"
+        return f"MDP(states={self.n_states}, actions={actions}, outcomes={rows}, discount={said_discount(self)})"
 
     @property
     def n_states(self) -> int:

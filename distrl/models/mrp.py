@@ -20,7 +20,7 @@ from distrl._validation import (
 from distrl.models.arrays import rows_of_mrp
 from distrl.models.choices import end_absorbing
 from distrl.models.discount_arrays import rows_of_states
-from distrl.models.discounts import Discounted, discounted, settled, with_one_discount
+from distrl.models.discounts import Discounted, said_discount, settled, with_one_discount
 from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
 from distrl.models.outcomes import OutcomeTable, build_table
@@ -200,7 +200,7 @@ class MRP(Discounted):
 
     def __repr__(self) -> str:
         table = self.outcomes
-        return f"MRP(states={self.n_states}, outcomes={len(table.probs)}, discount={self._said_discount})"
+        return f"MRP(states={self.n_states}, outcomes={len(table.probs)}, discount={said_discount(self)})"
 
     def whole(self) -> Self:
         """The model with rows that sum to 1 to rounding; itself where they do."""
@@ -225,15 +225,6 @@ class MRP(Discounted):
     def continuation(self) -> sparse.csr_array:
         """(S, S) sparse probabilities of going on: P without the terminal outcomes."""
         return self.outcomes.continuation
-
-    def discounted(self, power: int = 1) -> sparse.csr_array:
-        """(S, S) sparse sums of p g^power, g the discount of the outcome: what a return's power-th moment goes by.
-
-        Parameters
-        ----------
-        power : int
-        """
-        return discounted(self.outcomes, self.uniform_discount, power)
 
     @property
     def expected_rewards(self) -> FloatArray:
