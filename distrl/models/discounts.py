@@ -41,9 +41,9 @@ class Discounted:
         """
         if self.uniform_discount is None:
             raise ValueError(
-                "the discount differs by outcome; see model.discounts, and model.largest_discount. What asks for one "
-                "number does not take such a model yet: docs/discounts.md says what does, and with_discount(number) "
-                "gives the same model with one discount"
+                "the discount differs by outcome; see model.discounts. What was asked for takes one number for all "
+                "outcomes, such as that of model.with_discount(number); evaluate and learn take models like this one, "
+                "but for sketches"
             )
         return self.uniform_discount
 

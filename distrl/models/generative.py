@@ -47,6 +47,11 @@ class GenerativeModel:
             raise TypeError(f"model must be a distrl.MRP or a distrl.MDP, got {model!r}")
         if rewards not in _REWARDS:
             raise ValueError(f"rewards must be one of {', '.join(_REWARDS)}; got {rewards!r}")
+        if model.uniform_discount is None:
+            raise ValueError(
+                "samples have no discounts of their own yet, and those of this model differ by outcome; evaluate takes "
+                "such a model, and MonteCarlo and learn sample its transitions"
+            )
         self.model, self.rewards = model, rewards
 
     def __repr__(self) -> str:

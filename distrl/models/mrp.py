@@ -242,8 +242,8 @@ class MRP(Discounted):
         Raises
         ------
         ValueError
-            If the model does not fit them: several rewards or a law on one transition, or an outcome that ends in a
-            state whose own return is not 0.
+            If the model does not fit them: several rewards or a law on one transition, discounts that differ, or an
+            outcome that ends in a state whose own return is not 0.
         """
         ends = ending_states(self.outcomes, self.terminal)
         p, r = table_to_sparse(self.outcomes, ends, names_of(self.states))
