@@ -328,7 +328,7 @@ def test_every_solver_reaches_the_dense_fixed_point(model, solver):
     "model",
     [
         walk(300),
-        random_model(5, 150, 0.97, 0.999),
+        random_model(5, 100, 0.97, 0.999),
         MRP.from_outcomes(
             [(x, 0.5, min(x + 1, 199), 1.0, False, 0.999 if x % 2 else 0.95) for x in range(200)]
             + [(x, 0.5, x, -1.0, x == 199, 0.9 if x % 3 else 0.5) for x in range(200)],
