@@ -260,6 +260,12 @@ FAULTS = (
         _plan(lambda plan: plan._replace(discount=plan.discount**2)),
         (*OPERATOR, *SOLVED),
     ),
+    Fault(
+        "discount-of-another-outcome",
+        "the discounts of outcomes are exchanged, last for first",
+        _plan(lambda plan: plan._replace(discount=plan.discount[::-1].copy())),
+        ("discounts-by-outcome-contraction", "discounts-by-outcome-certificate"),
+    ),
     Fault("reward-sign", "rewards are subtracted", _table(rewards=lambda table: -table.rewards), (*OPERATOR, *SOLVED)),
     Fault(
         "reward-shifted-by-an-atom",
