@@ -42,8 +42,7 @@ class Discounted:
         if self.uniform_discount is None:
             raise ValueError(
                 "the discount differs by outcome; see model.discounts. What was asked for takes one number for all "
-                "outcomes, such as that of model.with_discount(number); evaluate and learn take models like this one, "
-                "but for sketches"
+                "outcomes, such as that of model.with_discount(number); evaluate and learn take models like this one"
             )
         return self.uniform_discount
 

@@ -23,6 +23,7 @@ from distrl import (
     MonteCarlo,
     ParticleDP,
     QuantileDP,
+    SketchDP,
     Status,
     evaluate,
 )
@@ -38,6 +39,7 @@ METHODS = [
     QuantileDP(20, flat=0.5),
     ExpectileDP(11),
     ParticleDP(101),
+    SketchDP(atoms=21),
     MonteCarlo(400, confidence=1 - 1e-9),
 ]
 #: state -> outcomes (probability, next state or None for an end, reward, discount)
