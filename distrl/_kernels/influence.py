@@ -95,14 +95,14 @@ def influence(
     next_states: IntArray,
     at: FloatArray,
     terminals: Any,
-    discount: float,
+    discounts: FloatArray,
     first: IntArray,
     last: IntArray,
     out: FloatArray,
     start: int,
     stop: int,
 ) -> None:
-    """out[o] = the functional of states[o] at the projected law of reward + discount * Z, Z ~ probs[next_states[o]].
+    """out[o] = the functional of states[o] at the projected law of reward + discounts[o] Z, Z ~ probs[next_states[o]].
 
     Atoms outside of first[y] to last[y] have no mass that matters.
     """
@@ -111,7 +111,7 @@ def influence(
         if terminals[o]:
             out[o] = _read_at(row, at[o])
             continue
-        y, total = next_states[o], 0.0
+        y, total, discount = next_states[o], 0.0, discounts[o]
         law = probs[y]
         for j in range(first[y], last[y] + 1):
             total += law[j] * _read_at(row, at[o] + discount * j)

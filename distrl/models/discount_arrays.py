@@ -94,10 +94,28 @@ def rows_of_column(rows: Rows, column: Any, count: int) -> tuple[Rows, float | N
     ValueError, TypeError
         Naming the row.
     """
-    array = _in_range(float_array(column, "rows: discount", ndim=1), "rows: discount")
+    return _shared(rows, factors_in(column, "rows: discount", count))
+
+
+def factors_in(column: Any, name: str, count: int) -> FloatArray:
+    """(count,) the numbers in [0, 1] of a column.
+
+    Parameters
+    ----------
+    column : sequence of numbers
+    name : str
+        What errors call it.
+    count : int
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the row.
+    """
+    array = _in_range(float_array(column, name, ndim=1), name)
     if len(array) != count:
-        raise ValueError(f"rows: discount has {len(array)} entries, probability has {count}")
-    return _shared(rows, array)
+        raise ValueError(f"{name} has {len(array)} entries for {count} rows")
+    return array
 
 
 def _shared(rows: Rows, factors: FloatArray) -> tuple[Rows, float | None]:

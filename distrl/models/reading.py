@@ -23,7 +23,7 @@ from distrl._validation import (
     shortened,
 )
 from distrl.models.choices import Choices
-from distrl.models.discount_arrays import rows_of_column
+from distrl.models.discount_arrays import factors_in, rows_of_column
 from distrl.models.discounts import one_number
 from distrl.models.given import Names, TableLike
 from distrl.models.ids import Ids, choices_of, ids_of
@@ -52,6 +52,7 @@ class Log(NamedTuple):
     ids: Ids
     rewards: FloatArray
     terminals: BoolArray
+    discounts: FloatArray | None = None
 
 
 def outcome_rows(
@@ -101,7 +102,7 @@ def transition_columns(
     states: Names,
     actions: Names = None,
 ) -> Log:
-    """Logged transitions, checked.
+    """Logged transitions, checked, with their own discounts where `names` has a column for these.
 
     Raises
     ------
@@ -116,7 +117,11 @@ def transition_columns(
     if not len(rewards):
         raise ValueError("transitions is empty; an empirical model needs at least one")
     ids = ids_of(raw, states, actions, "transitions", len(rewards))
-    return Log(ids, rewards, bool_array(raw["terminal"], "transitions: terminal", len(rewards)))
+    terminals, own = bool_array(raw["terminal"], "transitions: terminal", len(rewards)), None
+    if "discount" in raw:  # nothing follows where it is 0, and an end has none
+        own = np.where(terminals, 0.0, factors_in(raw["discount"], "transitions: discount", len(rewards)))
+        terminals = terminals | (own == 0.0)
+    return Log(ids, rewards, terminals, own)
 
 
 def split_laws(entries: Sequence[object] | np.ndarray, name: str) -> tuple[FloatArray, IntArray, list[Law]]:

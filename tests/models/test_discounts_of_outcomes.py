@@ -174,7 +174,11 @@ def test_a_factor_of_one_is_taken_where_something_ends_or_discounts():
         (lambda: MRP(P, R, [0.9, 0.5, 0.9]).with_discount([0.5, 0.5, 0.6]), ValueError, "one number is needed"),
         (lambda: MRP(MRP(P, R, [0.9, 0.5, 0.9]).outcomes, None, 0.9), ValueError, "have discounts of their own"),
         (lambda: MRP(P, R, [0.9, 0.5, 0.9]).to_sparse(), ValueError, "arrays do not hold"),
-        (lambda: distrl.GenerativeModel(MRP(P, R, [0.9, 0.5, 0.9])), ValueError, "samples have no discounts"),
+        (
+            lambda: distrl.EmpiricalMRP([(0, 1.0, 0, False, 2.0)], None),
+            ValueError,
+            r"transitions: discount\[0\] must lie",
+        ),
     ],
 )
 def test_errors_name_the_place_and_the_mend(make, error, sentence):
