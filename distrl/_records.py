@@ -29,7 +29,7 @@ from distrl.models.storage import build, describe, fields_of, frozen_law
 _RECORD = "distrl result"
 _VERSION = 1
 #: Attributes of a model that the fields of a model's file say.
-_MODEL = ("outcomes", "discount", "initial", "layout", "states", "actions", "choices", "labels")
+_MODEL = ("outcomes", "uniform_discount", "initial", "layout", "states", "actions", "choices", "labels")
 #: Where the classes are that results are made of.
 _MODULES = (
     *(f"dp.{name}" for name in ("brackets", "categorical", "categorical_sweeps", "certificate", "expectile")),

@@ -93,7 +93,7 @@ def _pmf(split: Callable[[float, int], Sequence[tuple[int, float]]]) -> Callable
                 mix = sum(plan.successor_prob[k] * probs[plan.successor[k]] for k in entries)
                 for read in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
                     for j in range(atoms):
-                        for i, share in split(plan.read_at[read] + plan.discount * j, atoms):
+                        for i, share in split(plan.read_at[read] + plan.discount[group] * j, atoms):
                             out[x, i] += share * plan.read_prob[read] * mix[j]
             for k in range(plan.end_ptr[x], plan.end_ptr[x + 1]):
                 for i, share in split(plan.end_at[k], atoms):
@@ -251,7 +251,7 @@ FAULTS = (
     Fault(
         "discount-dropped",
         "atoms are not scaled",
-        _plan(lambda plan: plan._replace(discount=1.0)),
+        _plan(lambda plan: plan._replace(discount=np.ones_like(plan.discount))),
         (*OPERATOR, *SOLVED),
     ),
     Fault(
@@ -259,6 +259,12 @@ FAULTS = (
         "atoms are scaled by the discount squared",
         _plan(lambda plan: plan._replace(discount=plan.discount**2)),
         (*OPERATOR, *SOLVED),
+    ),
+    Fault(
+        "discount-of-another-outcome",
+        "the discounts of outcomes are exchanged, last for first",
+        _plan(lambda plan: plan._replace(discount=plan.discount[::-1].copy())),
+        ("discounts-by-outcome-contraction", "discounts-by-outcome-certificate"),
     ),
     Fault("reward-sign", "rewards are subtracted", _table(rewards=lambda table: -table.rewards), (*OPERATOR, *SOLVED)),
     Fault(

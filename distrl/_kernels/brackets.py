@@ -33,6 +33,7 @@ def merge_sweep(
         masses[:] = 0.0
         sums[:] = 0.0
         for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
+            discount = plan.discount[group]
             for k in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
                 successor, probability = plan.successor[k], plan.successor_prob[k]
                 for read in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
@@ -41,7 +42,7 @@ def merge_sweep(
                     for c in range(cells):
                         if weights[successor, c] > 0.0:
                             mass = weight * weights[successor, c]
-                            _merge(at + plan.discount * positions[successor, c], mass, masses, sums)
+                            _merge(at + discount * positions[successor, c], mass, masses, sums)
         for k in range(plan.end_ptr[x], plan.end_ptr[x + 1]):
             _merge(plan.end_at[k], plan.end_prob[k], masses, sums)
         for c in range(cells):  # an empty cell keeps a place of its own, so that positions stay sorted
@@ -90,12 +91,13 @@ def round_sweep(probs: FloatArray, plan: Any, upwards: bool, slack: float, out: 
         row = out[x]
         row[:] = 0.0
         for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
+            discount = plan.discount[group]
             for k in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
                 successor, probability = plan.successor[k], plan.successor_prob[k]
                 for read in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
                     at, weight = plan.read_at[read], probability * plan.read_prob[read]
                     for j in range(atoms):
                         if probs[successor, j] > 0.0:
-                            _round(at + plan.discount * j, weight * probs[successor, j], upwards, slack, row)
+                            _round(at + discount * j, weight * probs[successor, j], upwards, slack, row)
         for k in range(plan.end_ptr[x], plan.end_ptr[x + 1]):
             _round(plan.end_at[k], plan.end_prob[k], upwards, slack, row)

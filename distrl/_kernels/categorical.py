@@ -2,7 +2,7 @@
 
 Positions are in units of the grid spacing, from its first atom: atom j sits at j, and an outcome with reward r maps
 atom j to `at + discount * j`. A plan (see `distrl.operators.kernel_plan.KernelPlan`) lists, for each source, groups of
-successors that share a reward law on few values: successors are mixed once, then read once for each value.
+successors that share a discount and a reward law on few values: they are mixed once, then read once for each value.
 
 CDF form. The hat projection makes the new CDF at atom i the average of the unprojected CDF over the cell [i, i + 1],
 which is the average of the mixed step function over the window [(i - at)/discount, (i + 1 - at)/discount]. All
@@ -171,7 +171,7 @@ def apply_cdf(
     padded = np.zeros(atoms + 2 * _PAD)
     mix = padded[_PAD : _PAD + atoms]
     group_ptr, successor_ptr, read_ptr, end_ptr = plan.group_ptr, plan.successor_ptr, plan.read_ptr, plan.end_ptr
-    successor, successor_prob, discount = plan.successor, plan.successor_prob, plan.discount
+    successor, successor_prob, discounts = plan.successor, plan.successor_prob, plan.discount
     read_at, read_prob, end_at, end_prob = plan.read_at, plan.read_prob, plan.end_at, plan.end_prob
     for x in range(start, stop):
         row = out[x]
@@ -185,7 +185,7 @@ def apply_cdf(
                 _mix_rows(cdf, successor, successor_prob, first, end, mix)
                 padded[_PAD + atoms :] = mix[atoms - 1]
                 for k in range(read_ptr[group], read_ptr[group + 1]):
-                    _read(padded, read_at[k], discount, read_prob[k], row)
+                    _read(padded, read_at[k], discounts[group], read_prob[k], row)
         if affine:
             _add_ends(end_at, end_prob, end_ptr[x], end_ptr[x + 1], row)
         if len(sums) > 0:
@@ -216,7 +216,7 @@ def sweep_blocks(
     padded = np.zeros(atoms + 2 * _PAD)
     mix = padded[_PAD : _PAD + atoms]
     group_ptr, successor_ptr, read_ptr, end_ptr = plan.group_ptr, plan.successor_ptr, plan.read_ptr, plan.end_ptr
-    successor, successor_prob, discount = plan.successor, plan.successor_prob, plan.discount
+    successor, successor_prob, discounts = plan.successor, plan.successor_prob, plan.discount
     read_at, read_prob, end_at, end_prob = plan.read_at, plan.read_prob, plan.end_at, plan.end_prob
     for turn in range(times):
         old, new = (first, second) if turn % 2 == 0 else (second, first)
@@ -245,7 +245,7 @@ def sweep_blocks(
                         n += 2
                     padded[_PAD + atoms :] = mix[atoms - 1]
                     for k in range(read_ptr[group], read_ptr[group + 1]):
-                        _read(padded, read_at[k], discount, read_prob[k], row)
+                        _read(padded, read_at[k], discounts[group], read_prob[k], row)
                 _add_ends(end_at, end_prob, end_ptr[x], end_ptr[x + 1], row)
                 if relax != 1.0:
                     here = old[x]
@@ -255,7 +255,9 @@ def sweep_blocks(
 
 
 @kernel
-def _solve_cell(row: FloatArray, known: float, weights: FloatArray, ats: FloatArray, discount: float, i: int) -> float:
+def _solve_cell(
+    row: FloatArray, known: float, weights: FloatArray, ats: FloatArray, discounts: FloatArray, i: int
+) -> float:
     """What the equation of cell i of a state with self-loops says, given the other cells of its `row`.
 
     A self-loop reads the average of `row` over [(i - at)/discount, (i + 1 - at)/discount], cell i itself included.
@@ -263,6 +265,7 @@ def _solve_cell(row: FloatArray, known: float, weights: FloatArray, ats: FloatAr
     last = len(row) - 1
     own, value = 0.0, known
     for k in range(len(ats)):
+        discount = discounts[k]
         start, stop = (i - ats[k]) / discount, (i + 1 - ats[k]) / discount
         begin, end = min(max(start, 0.0), float(last)), min(max(stop, 0.0), float(last))
         weight = weights[k] * discount
@@ -279,8 +282,8 @@ def _solve_cell(row: FloatArray, known: float, weights: FloatArray, ats: FloatAr
 
 
 @kernel
-def _self_loops(plan: Any, x: int, weights: FloatArray, ats: FloatArray) -> int:
-    """Fill in probability and position of each reward on x's way to itself, and give their number."""
+def _self_loops(plan: Any, x: int, weights: FloatArray, ats: FloatArray, discounts: FloatArray) -> int:
+    """Fill in probability, position and discount of each reward on x's way to itself, and give their number."""
     loops = 0
     for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
         for n in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
@@ -289,6 +292,7 @@ def _self_loops(plan: Any, x: int, weights: FloatArray, ats: FloatArray) -> int:
                     if loops < len(ats):
                         weights[loops] = plan.successor_prob[n] * plan.read_prob[k]
                         ats[loops] = plan.read_at[k]
+                        discounts[loops] = plan.discount[group]
                     loops += 1
     return loops
 
@@ -306,9 +310,9 @@ def solve_states(cdf: FloatArray, plan: Any, states: IntArray) -> None:
     last = atoms - 1
     padded, known = np.zeros(atoms + 2 * _PAD), np.empty(atoms)
     mix = padded[_PAD : _PAD + atoms]
-    weights, ats = np.empty(4), np.empty(4)
+    weights, ats, own = np.empty(4), np.empty(4), np.empty(4)
     group_ptr, successor_ptr, read_ptr, end_ptr = plan.group_ptr, plan.successor_ptr, plan.read_ptr, plan.end_ptr
-    successor, successor_prob, discount = plan.successor, plan.successor_prob, plan.discount
+    successor, successor_prob, discounts = plan.successor, plan.successor_prob, plan.discount
     read_at, read_prob, end_at, end_prob = plan.read_at, plan.read_prob, plan.end_at, plan.end_prob
     for x in states:
         row = cdf[x]
@@ -320,32 +324,32 @@ def solve_states(cdf: FloatArray, plan: Any, states: IntArray) -> None:
                 _mix_rows(cdf, successor, successor_prob, first, end, mix)
                 padded[_PAD + atoms :] = mix[atoms - 1]
                 for k in range(read_ptr[group], read_ptr[group + 1]):
-                    _read(padded, read_at[k], discount, read_prob[k], known)
+                    _read(padded, read_at[k], discounts[group], read_prob[k], known)
         _add_ends(end_at, end_prob, end_ptr[x], end_ptr[x + 1], known)
         _copy(known, row)
-        loops = _self_loops(plan, x, weights, ats)
+        loops = _self_loops(plan, x, weights, ats, own)
         if loops == 0:
             continue
         if loops > len(ats):
-            weights, ats = np.empty(loops), np.empty(loops)
-            _self_loops(plan, x, weights, ats)
+            weights, ats, own = np.empty(loops), np.empty(loops), np.empty(loops)
+            _self_loops(plan, x, weights, ats, own)
         row[last] = 1.0
         if loops == 1:
             at = ats[0]
-            centre = at / max(1.0 - discount, NOT_ZERO)
+            centre = at / max(1.0 - own[0], NOT_ZERO)
             turn = int(np.floor(min(max(centre, -1.0), float(last))))
             for i in range(min(turn, last)):
-                row[i] = _solve_cell(row, known[i], weights[:1], ats[:1], discount, i)
+                row[i] = _solve_cell(row, known[i], weights[:1], ats[:1], own[:1], i)
             for i in range(last - 1, turn, -1):
-                row[i] = _solve_cell(row, known[i], weights[:1], ats[:1], discount, i)
+                row[i] = _solve_cell(row, known[i], weights[:1], ats[:1], own[:1], i)
             if 0 <= turn < last:
-                row[turn] = _solve_cell(row, known[turn], weights[:1], ats[:1], plan.discount, turn)
+                row[turn] = _solve_cell(row, known[turn], weights[:1], ats[:1], own[:1], turn)
             continue
         for _ in range(min(500, max(_CELLS // (2 * last), 4))):
             moved = 0.0
             for step in range(2 * last):
                 i = step if step < last else 2 * last - 1 - step
-                value = _solve_cell(row, known[i], weights[:loops], ats[:loops], discount, i)
+                value = _solve_cell(row, known[i], weights[:loops], ats[:loops], own[:loops], i)
                 moved += abs(value - row[i])
                 row[i] = value
             if moved <= 1e-15 * atoms:
@@ -387,7 +391,7 @@ def apply_pmf(
     atoms = probs.shape[1]
     mix, scratch = np.empty(atoms), np.empty(atoms)
     group_ptr, successor_ptr, read_ptr, end_ptr = plan.group_ptr, plan.successor_ptr, plan.read_ptr, plan.end_ptr
-    successor, successor_prob, discount = plan.successor, plan.successor_prob, plan.discount
+    successor, successor_prob, discounts = plan.successor, plan.successor_prob, plan.discount
     read_at, read_prob, end_at, end_prob = plan.read_at, plan.read_prob, plan.end_at, plan.end_prob
     for x in range(start, stop):
         row = out[x] if len(out) > 0 else scratch
@@ -396,6 +400,7 @@ def apply_pmf(
         losses[:] = 0.0
         for group in range(group_ptr[x], group_ptr[x + 1]):
             _mix_rows(probs, successor, successor_prob, successor_ptr[group], successor_ptr[group + 1], mix)
+            discount = discounts[group]
             for k in range(read_ptr[group], read_ptr[group + 1]):
                 at, weight = read_at[k], read_prob[k]
                 for j in range(atoms):

@@ -105,7 +105,7 @@ def read_targets(
                 continue
             for j in range(n):
                 if weights[y, j] > 0.0:
-                    particle[count] = plan.shift[k] + plan.discount * values[y, j]
+                    particle[count] = plan.shift[k] + plan.discount[k] * values[y, j]
                     mass[count] = plan.prob[k] * weights[y, j]
                     count += 1
         order = np.argsort(particle[:count])

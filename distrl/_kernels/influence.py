@@ -44,10 +44,11 @@ def pull_reads(cumulated: FloatArray, plan: Any, out: FloatArray, start: int, st
             row = cumulated[k, x]
             for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
                 pulled[:] = 0.0
+                discount = plan.discount[group]
                 for read in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
                     at, weight = plan.read_at[read], plan.read_prob[read]
                     for j in range(atoms):
-                        pulled[j] += weight * _read_at(row, at + plan.discount * j)
+                        pulled[j] += weight * _read_at(row, at + discount * j)
                 for n in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
                     target, probability = out[k, plan.successor[n]], plan.successor_prob[n]
                     for j in range(atoms):
@@ -94,14 +95,14 @@ def influence(
     next_states: IntArray,
     at: FloatArray,
     terminals: Any,
-    discount: float,
+    discounts: FloatArray,
     first: IntArray,
     last: IntArray,
     out: FloatArray,
     start: int,
     stop: int,
 ) -> None:
-    """out[o] = the functional of states[o] at the projected law of reward + discount * Z, Z ~ probs[next_states[o]].
+    """out[o] = the functional of states[o] at the projected law of reward + discounts[o] Z, Z ~ probs[next_states[o]].
 
     Atoms outside of first[y] to last[y] have no mass that matters.
     """
@@ -110,7 +111,7 @@ def influence(
         if terminals[o]:
             out[o] = _read_at(row, at[o])
             continue
-        y, total = next_states[o], 0.0
+        y, total, discount = next_states[o], 0.0, discounts[o]
         law = probs[y]
         for j in range(first[y], last[y] + 1):
             total += law[j] * _read_at(row, at[o] + discount * j)

@@ -53,7 +53,7 @@ def _count_below(at: FloatArray, bound: float, start: int) -> int:
 
 @kernel
 def project_bands(
-    at: FloatArray, probs: FloatArray, edges: IntArray, discount: float, first: IntArray, weights: FloatArray
+    at: FloatArray, probs: FloatArray, edges: IntArray, discounts: FloatArray, first: IntArray, weights: FloatArray
 ) -> None:
     """`project_columns` for groups of positions: group k is the slice edges[k]:edges[k + 1], sorted within it."""
     longest = 0
@@ -65,7 +65,7 @@ def project_bands(
         for n in range(count):
             mass[n + 1] = mass[n] + probs[start + n]
             moment[n + 1] = moment[n] + probs[start + n] * at[start + n]
-        project_columns(at[start : start + count], mass, moment, discount, first[k], weights[k])
+        project_columns(at[start : start + count], mass, moment, discounts[k], first[k], weights[k])
 
 
 @kernel

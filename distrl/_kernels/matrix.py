@@ -13,11 +13,12 @@ def matrix_entries(plan: Any, atoms: int, rows: IntArray, columns: IntArray, val
     count = 0
     for x in range(len(plan.group_ptr) - 1):
         for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
+            discount = plan.discount[group]
             for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
                 at, weight = plan.read_at[k], plan.read_prob[k]
                 for j in range(last):
-                    here = min(max(at + plan.discount * j, 0.0), float(last))
-                    following = min(max(at + plan.discount * (j + 1), 0.0), float(last))
+                    here = min(max(at + discount * j, 0.0), float(last))
+                    following = min(max(at + discount * (j + 1), 0.0), float(last))
                     for i in range(int(here), min(int(following) + 1, last)):
                         value = min(max(i + 1 - here, 0.0), 1.0) - min(max(i + 1 - following, 0.0), 1.0)
                         if value <= 0.0:

@@ -1,8 +1,8 @@
 """Quantiles of a mixture of sorted particle lists, and its distance to a law: one k-way merge a source.
 
 The target of source x is the mixture of the lists k in plan.list_ptr[x]:plan.list_ptr[x + 1]. List k has the particles
-shift[k] + discount * values[successor[k], j], j = 0..n-1, each of weight prob[k] / n; or, where successor[k] is -1, the
-one particle shift[k] of weight prob[k]. Rows of `values` are sorted. A binary heap holds the first particle left of
+shift[k] + discount[k] * values[successor[k], j], j = 0..n-1, each of weight prob[k] / n; or, where successor[k] is -1,
+the one particle shift[k] of weight prob[k]. Rows of `values` are sorted. A binary heap holds the first particle left of
 each list: time O(K n log K) for K lists.
 """
 
@@ -40,7 +40,7 @@ def _first_heads(values: FloatArray, plan: Any, x: int, head: FloatArray, which:
         y = plan.successor[first + k]
         head[k] = plan.shift[first + k]
         if y >= 0:
-            head[k] += plan.discount * values[y, 0]
+            head[k] += plan.discount[first + k] * values[y, 0]
         which[k] = k
         position[k] = 0
     for at in range(count // 2 - 1, -1, -1):
@@ -58,7 +58,7 @@ def _next_head(
     y = plan.successor[row]
     position[k] += 1
     if y >= 0 and position[k] < values.shape[1]:
-        head[0] = plan.shift[row] + plan.discount * values[y, position[k]]
+        head[0] = plan.shift[row] + plan.discount[row] * values[y, position[k]]
     else:
         count -= 1
         head[0], which[0] = head[count], which[count]
@@ -140,7 +140,7 @@ def _particle(values: FloatArray, plan: Any, name: int) -> float:
     y = plan.successor[k]
     value: float = plan.shift[k]
     if y >= 0:
-        value += plan.discount * values[y, name - k * values.shape[1]]
+        value += plan.discount[k] * values[y, name - k * values.shape[1]]
     return value
 
 
@@ -193,11 +193,11 @@ def largest(
             value = _particle(values, plan, choices[x, i])
             most[i] = value + 16.0 * EPS * abs(value)
         for k in range(plan.list_ptr[x], plan.list_ptr[x + 1]):
-            y, shift = plan.successor[k], plan.shift[k]
+            y, shift, discount = plan.successor[k], plan.shift[k], plan.discount[k]
             for i in range(m):
                 if cuts[k, i] == 0:
                     continue
-                value = shift + plan.discount * values[y, cuts[k, i] - 1] if y >= 0 else shift
+                value = shift + discount * values[y, cuts[k, i] - 1] if y >= 0 else shift
                 if value > most[i]:
                     most[i] = value
                     choices[x, i] = k * n + cuts[k, i] - 1
@@ -206,10 +206,10 @@ def largest(
 
 @kernel
 def follow(plan: Any, choices: IntArray, values: FloatArray) -> None:
-    """Solve values[x, i] = shift[k] + discount * values[successor[k], j], choices[x, i] = k * n + j, in place.
+    """Solve values[x, i] = shift[k] + discount[k] * values[successor[k], j], choices[x, i] = k * n + j, in place.
 
     Each value follows one other: a walk ends at a return's end or in a cycle, whose values are a geometric series, and
-    is then unwound. Time O(S m). At discount 1 a cycle is gone round once from the present values; rows with
+    is then unwound. Time O(S m). A cycle without any discount is gone round once from the present values; rows with
     choices -1 are kept.
     """
     n = values.shape[1]
@@ -227,17 +227,20 @@ def follow(plan: Any, choices: IntArray, values: FloatArray) -> None:
             at = y * n + which[at] - k * n if y >= 0 else -1
         if length == 0:
             continue
-        if at >= 0 and which[at] >= 0 and met[at] == begin and plan.discount < 1.0:  # a new cycle, through `at`
+        if at >= 0 and which[at] >= 0 and met[at] == begin:  # a new cycle, through `at`
             series, factor, t = 0.0, 1.0, length
             while path[t - 1] != at:
                 t -= 1
             for s in range(t - 1, length):
-                series += factor * plan.shift[which[path[s]] // n]
-                factor *= plan.discount
-            flat[at] = series / (1.0 - factor)
+                k = which[path[s]] // n
+                series += factor * plan.shift[k]
+                factor *= plan.discount[k]
+            if factor < 1.0:
+                flat[at] = series / (1.0 - factor)
         value = flat[at] if at >= 0 else 0.0
         for s in range(length - 1, -1, -1):
-            value = plan.shift[which[path[s]] // n] + plan.discount * value
+            k = which[path[s]] // n
+            value = plan.shift[k] + plan.discount[k] * value
             flat[path[s]] = value
 
 

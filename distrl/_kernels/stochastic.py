@@ -100,7 +100,7 @@ def local_covariance(cdf: FloatArray, plan: Any, variation: FloatArray, covarian
             for n in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
                 for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
                     image[:] = 0.0
-                    _push(cdf[plan.successor[n]], plan.read_at[k], plan.discount, 1.0, image)
+                    _push(cdf[plan.successor[n]], plan.read_at[k], plan.discount[group], 1.0, image)
                     weight = plan.successor_prob[n] * plan.read_prob[k]
                     total += weight * _add_square(image, cdf[x], weight, covariance, x)
         for k in range(plan.end_ptr[x], plan.end_ptr[x + 1]):
@@ -142,9 +142,9 @@ def apply_covariance(given: FloatArray, plan: Any, out: FloatArray) -> None:
             for k in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
                 half[:] = 0.0
                 for i in range(atoms - 1):
-                    _push(mixed[i], plan.read_at[k], plan.discount, 1.0, half[i])
+                    _push(mixed[i], plan.read_at[k], plan.discount[group], 1.0, half[i])
                 for i in range(atoms):
                     for j in range(atoms):
                         turned[j, i] = half[i, j]
                 for i in range(atoms - 1):
-                    _push(turned[i], plan.read_at[k], plan.discount, plan.read_prob[k], out[x, i])
+                    _push(turned[i], plan.read_at[k], plan.discount[group], plan.read_prob[k], out[x, i])

@@ -29,20 +29,20 @@ def _find(marks: FloatArray, start: int, stop: int, u: float) -> int:
 def rollouts(
     rng: np.random.Generator,
     table: Any,
-    discount: float,
     steps: int,
     uniform: bool,
     states: IntArray,
     next_states: IntArray,
     weights: FloatArray,
     ends: IntArray,
-) -> tuple[FloatArray, IntArray, int]:
+) -> tuple[FloatArray, IntArray, FloatArray, int]:
     """A path of at most `steps` steps (0: to its end) for each entry of `states`.
 
-    `uniform` draws the states first, each uniformly; else they are given. `weights` get discount^length, 0 where the
-    path ended; the rewards and laws of path k are in ends[k-1]:ends[k] of what is returned, with the numbers drawn.
+    `uniform` draws the states first, each uniformly; else they are given. `weights` get the product of the discounts,
+    0 where the path ended; the rewards, laws and discounts of path k are in ends[k-1]:ends[k] of what is returned, with
+    the numbers drawn.
     """
-    rewards = np.empty(len(states) + 16)
+    rewards, discounts = np.empty(len(states) + 16), np.empty(len(states) + 16)
     laws = np.empty(len(states) + 16, dtype=np.int64)
     count = 0
     for k in range(len(states)):
@@ -52,32 +52,33 @@ def rollouts(
         while True:
             row = _find(table.marks, table.indptr[state], table.indptr[state + 1], rng.random())
             if count == len(rewards):
-                more_rewards, more_laws = np.empty(2 * count), np.empty(2 * count, dtype=np.int64)
+                more_rewards, more_discounts = np.empty(2 * count), np.empty(2 * count)
+                more_laws = np.empty(2 * count, dtype=np.int64)
                 for i in range(count):
-                    more_rewards[i], more_laws[i] = rewards[i], laws[i]
-                rewards, laws = more_rewards, more_laws
-            rewards[count], laws[count] = table.rewards[row], table.laws[row]
+                    more_rewards[i], more_laws[i], more_discounts[i] = rewards[i], laws[i], discounts[i]
+                rewards, laws, discounts = more_rewards, more_laws, more_discounts
+            rewards[count], laws[count], discounts[count] = table.rewards[row], table.laws[row], table.discounts[row]
             state = table.next_states[row]
             count += 1
             length += 1
             if table.terminals[row]:
                 weight = 0.0
                 break
-            weight *= discount
+            weight *= table.discounts[row]
             if length == steps:
                 break
         next_states[k], weights[k], ends[k] = state, weight, count
-    return rewards[:count], laws[:count], count + (len(states) if uniform else 0)
+    return rewards[:count], laws[:count], discounts[:count], count + (len(states) if uniform else 0)
 
 
 @kernel
-def discounted_sums(rewards: FloatArray, ends: IntArray, discount: float, out: FloatArray) -> None:
-    """out[k] = sum of discount^i * reward over the rewards ends[k-1]:ends[k], from the last one back."""
+def discounted_sums(rewards: FloatArray, discounts: FloatArray, ends: IntArray, out: FloatArray) -> None:
+    """out[k] = sum of the rewards ends[k-1]:ends[k], each times the discounts before it, from the last one back."""
     first = 0
     for k in range(len(ends)):
         total = 0.0
         for i in range(ends[k] - 1, first - 1, -1):
-            total = rewards[i] + discount * total
+            total = rewards[i] + discounts[i] * total
         out[k] = total
         first = ends[k]
 
@@ -93,6 +94,7 @@ def walk(
     laws: IntArray,
     next_states: IntArray,
     terminals: BoolArray,
+    discounts: FloatArray,
 ) -> tuple[int, int]:
     """Steps of episodes from `state` (-1: a new one), each restarted from `initial` (cumulative) at its end.
 
@@ -106,7 +108,7 @@ def walk(
         row = _find(table.marks, table.indptr[state], table.indptr[state + 1], rng.random())
         drawn += 1
         states[k], rewards[k], laws[k] = state, table.rewards[row], table.laws[row]
-        next_states[k], terminals[k] = table.next_states[row], table.terminals[row]
+        next_states[k], terminals[k], discounts[k] = table.next_states[row], table.terminals[row], table.discounts[row]
         state = -1 if table.terminals[row] else table.next_states[row]
     return state, drawn
 
@@ -147,8 +149,8 @@ def windows(
     rewards: FloatArray,
     next_states: IntArray,
     terminals: BoolArray,
+    discounts: FloatArray,
     steps: int,
-    discount: float,
     out_states: IntArray,
     out_rewards: FloatArray,
     out_next_states: IntArray,
@@ -158,9 +160,9 @@ def windows(
     """n-step targets of every visit along consecutive steps; returns how many, and the first visit still waiting.
 
     A visit waits until n = `steps` rewards are there (0: for the end of its episode) and is then a target (state, sum
-    of discounted rewards, next state, discount^n); at an end every waiting visit becomes one, of weight 0. `out_at`
-    is the step that completed it. Where a step does not go on from the one before, the episode was cut off: waiting
-    visits bootstrap where it was, or are dropped if steps is 0. Time O(n) a step, O(1) at ends.
+    of discounted rewards, next state, product of the discounts); at an end every waiting visit becomes one, of weight
+    0. `out_at` is the step that completed it. Where a step does not go on from the one before, the episode was cut off:
+    waiting visits bootstrap where it was, or are dropped if steps is 0. Time O(n) a step, O(1) at ends.
     """
     count, first = 0, 0
     total = len(states)
@@ -169,7 +171,7 @@ def windows(
         if k > first and next_states[k - 1] != states[k]:
             weight, target = 1.0, 0.0
             for i in range(k - 1, first - 1, -1):
-                target, weight = rewards[i] + discount * target, weight * discount
+                target, weight = rewards[i] + discounts[i] * target, weight * discounts[i]
                 sums[i], powers[i] = target, weight
             for i in range(first, k):
                 if steps > 0:
@@ -180,7 +182,7 @@ def windows(
         if terminals[k]:
             target = 0.0
             for i in range(k, first - 1, -1):
-                target = rewards[i] + discount * target
+                target = rewards[i] + discounts[i] * target
                 sums[i] = target
             for i in range(first, k + 1):
                 out_states[count], out_rewards[count], out_at[count] = states[i], sums[i], k
@@ -190,7 +192,7 @@ def windows(
         elif steps > 0 and k - first + 1 == steps:
             weight, target = 1.0, 0.0
             for i in range(k, first - 1, -1):
-                target, weight = rewards[i] + discount * target, weight * discount
+                target, weight = rewards[i] + discounts[i] * target, weight * discounts[i]
             out_states[count], out_rewards[count], out_at[count] = states[first], target, k
             out_next_states[count], out_weights[count] = next_states[k], weight
             count += 1

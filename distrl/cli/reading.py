@@ -12,6 +12,7 @@ import numpy as np
 import distrl
 from distrl._validation import FloatArray
 from distrl.cli.saying import count
+from distrl.models.discounts import said_discount
 from distrl.models.gymnasium_making import constructor_defaults
 
 
@@ -108,14 +109,14 @@ def under(model: "distrl.MRP | distrl.MDP", policy: str | None) -> "tuple[distrl
     if isinstance(model, distrl.MRP):
         if policy is not None:
             raise ValueError("the model is a Markov reward process and has no actions; leave --policy out")
-        return model, f"{count(model.n_states, 'state')}, discount {model.discount:g}"
+        return model, f"{count(model.n_states, 'state')}, discount {said_discount(model)}"
     name = "uniform" if policy is None else policy
     chosen = name if name == "uniform" else _read_policy(Path(name))
     mrp = model.under(chosen)
     numbers = model.choices.numbers
     actions = count(model.n_actions, "action") if model.choices.even else f"{numbers.min()} to {numbers.max()} actions"
     sizes = f"{count(model.n_states, 'state')}, {actions}"
-    return mrp, f"{sizes}, discount {model.discount:g}, policy {name}"
+    return mrp, f"{sizes}, discount {said_discount(model)}, policy {name}"
 
 
 def _read_policy(path: Path) -> FloatArray:
@@ -149,7 +150,7 @@ def grid_of(
             "the rewards are unbounded, so no grid holds every return; give --grid LOW HIGH, or --tail 1e-6 to cut "
             "their laws there"
         )
-    if mrp.discount == 1.0 and not tight:
+    if mrp.uniform_discount == 1.0 and not tight:
         raise ValueError(
             "at discount 1 nothing bounds the return in advance, so there is no grid to choose for you; give --grid "
             "LOW HIGH, or --tight --tail 1e-9 to hold all but that probability of the episodes"
@@ -158,7 +159,7 @@ def grid_of(
         try:
             return distrl.Grid.tight(mrp, atoms, tail=tail)
         except ValueError:
-            if tail is not None or mrp.discount < 1.0:
+            if tail is not None or mrp.uniform_discount != 1.0:
                 raise
         raise ValueError("at discount 1 these episodes have no longest one; add --tail 1e-9, or give --grid LOW HIGH")
     return distrl.Grid.covering(mrp, atoms, tail=tail)

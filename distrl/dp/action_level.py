@@ -56,7 +56,7 @@ def action_level(returns: Returns, below: StateLevel) -> tuple[Returns, Certific
 @action_level.register
 def _(returns: CategoricalReturns, below: StateLevel) -> tuple[Returns, Certificate]:
     mdp = below.mdp
-    operator = CategoricalBellman.for_table(mdp.outcomes.whole, mdp.discount, returns.grid)
+    operator = CategoricalBellman.for_table(mdp.outcomes.whole, mdp.uniform_discount, returns.grid)
     image = operator.apply(np.asarray(returns.probs))
     certificate = Certifier.certify_sources(image, operator, below.certificate)
     probs = np.maximum(image.probs, 0.0).reshape(*mdp.choices.shape, returns.grid.atoms)
@@ -67,7 +67,7 @@ def _(returns: CategoricalReturns, below: StateLevel) -> tuple[Returns, Certific
 def _(returns: QuantileReturns, below: StateLevel) -> tuple[Returns, Certificate]:
     mdp, m = below.mdp, len(returns.levels)
     flat = getattr(below.method, "flat", 0.0)  # which end of a flat region of a target's CDF the method takes
-    operator = QuantileBellman.for_table(mdp.outcomes.whole, mdp.discount, m, flat)
+    operator = QuantileBellman.for_table(mdp.outcomes.whole, mdp.uniform_discount, m, flat)
     image = operator(returns)
     apart = 0.0 if operator.targets.table.known_defects is None else below.apart
     certificate = ParticleCertifier.certify_sources(image, returns, operator.targets, below.certificate, apart)

@@ -93,11 +93,11 @@ def _solve_block(problem: Problem, system: System, cdf: FloatArray, stop: Stop) 
     """One system of states that lead to each other, by the solver that the rule selects."""
     gain = problem.certifier.linear.gains
     mean = problem.moments[0]
-    matrix = problem.model.continuation
+    matrix, largest = problem.model.continuation, problem.model.largest_discount
     if system.states is not None:
         gain, mean = gain[system.states], mean[system.states]
         matrix = sparse.csr_array(matrix[system.states][:, system.states])
-    traits = Traits(matrix, problem.model.discount, problem.grid.atoms, float(gain.max()), system.has_law_blocks, mean)
+    traits = Traits(matrix, largest, problem.grid.atoms, float(gain.max()), system.has_law_blocks, mean)
     solver, reason = select_solver(traits)
     stop.call.enter(f"solving {system.n} states by {solver.name}")
     return run(solver, system, cdf, stop).named(solver.name, reason)

@@ -149,7 +149,7 @@ class Brackets(OnGrid):
 
         goal = self._goal(asked, width, worst)
         interval = default_grid(model, 2) if self.grid is None else self.grid
-        first, g = self.atoms, model.discount
+        first, g = self.atoms, model.largest_discount
         if g < 1.0:  # shifts of spacing / (1 - g), or an added variance of spacing^2 / (4 (1 - g^2)), over the width
             rate = 1.0 / (1.0 - g) if self.order == "stochastic" else fixed_point_w1(1.0, g)
             unit = interval.width ** (2 if isinstance(asked, Variance) else 0 if isinstance(asked, CDF) else 1)

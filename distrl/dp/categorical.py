@@ -206,8 +206,8 @@ class CategoricalFixedPoint:
         goal = Goal(f"target_w1={target:g}", target, worst, order=1)
         interval = self._ends(model, 2 if self.grid is None else self.grid.atoms)
         first = interval.atoms
-        if model.discount < 1.0:  # enough where nothing is clipped
-            first = enough_atoms(fixed_point_w1(1.0, model.discount), target / interval.width, 1)
+        if model.largest_discount < 1.0:  # enough where nothing is clipped
+            first = enough_atoms(fixed_point_w1(1.0, model.largest_discount), target / interval.width, 1)
         reached, how = solve_to_goal(model, interval, first, goal, solve, partial(arrays_needed, self.solver))
         return reached._replace(reason=f"{reached.reason}; {how}")
 

@@ -21,6 +21,7 @@ from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.scales import unknown_mass
+from distrl.models.discounts import discounted
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.categorical import Application, CategoricalBellman
@@ -81,7 +82,8 @@ class Certifier:
         delta(x) = E[(c - z_lo)(z_hi - c)],   o(x) = E|U - c|,   rho(x) = W1(F(x), (Pi T F)(x)).
 
     Then W1(F(x), eta(x)) <= sqrt([(I - g^2 P)^{-1} delta](x)) + [(I - g P)^{-1} (o + rho)](x), eta the true law, g the
-    discount, P the probabilities of going on. (Couple along one trajectory: rounding errors are martingale
+    discount, P the probabilities of going on; where outcomes have discounts of their own, g P stands for the sums of
+    p g over outcomes and g^2 P for those of p g^2. (Couple along one trajectory: rounding errors are martingale
     differences.) Float errors of one application enter rho, what reward laws are off by (`Law.error`) enters o; the
     solves are bounded from above by superharmonic vectors.
     """
@@ -102,7 +104,7 @@ class Certifier:
 
     @property
     def gain(self) -> float:
-        """sup over states of W1(F, F*) <= gain * sup W1(F, Pi T F): at most 1 / (1 - discount)."""
+        """sup over states of W1(F, F*) <= gain * sup W1(F, Pi T F): at most 1 / (1 - largest discount)."""
         return float(self.linear.gains.max())
 
     def certify(self, probs: FloatArray, threads: int | None = 1) -> tuple[Certificate, float]:
@@ -125,10 +127,10 @@ class Certifier:
     @staticmethod
     def certify_sources(image: Application, operator: CategoricalBellman, below: Certificate) -> Certificate:
         """The certificate of one more application, to other sources: (state, action) pairs."""
-        continuation, g = operator.table.continuation, operator.discount
-        variance = image.variance + g * g * (continuation @ below.rounding**2)
-        overshoot = image.overshoot + operator.table.law_errors + g * (continuation @ below.overshoot)
-        residual = float_slack(operator) + g * (continuation @ below.residual)
+        model = operator.model
+        variance = image.variance + model.onward(below.rounding**2, 2)
+        overshoot = image.overshoot + operator.table.law_errors + model.onward(below.overshoot)
+        residual = float_slack(operator) + model.onward(below.residual)
         return Certificate(
             w1=np.sqrt(variance) + overshoot + residual,
             claim=below.claim,
@@ -176,7 +178,7 @@ class ParticleCertifier:
         distance, slack = targets.distances(*_own_values(below), *_own_values(law))
         if targets.table.known_defects is not None:
             slack = slack + targets.table.known_defects * apart
-        onward = targets.table.continuation * targets.plan.discount
+        onward = discounted(targets.table, targets.discount)
         room = 1.0 + (np.diff(targets.table.indptr) + 4.0) * EPS  # what the sums may round by
         steps = _of_steps(
             (distance + onward @ certificate.rounding) * room,
@@ -223,7 +225,7 @@ def row_terms(operator: CategoricalBellman) -> FloatArray:
     reads = np.diff(plan.read_ptr[plan.group_ptr])
     ends = np.diff(plan.end_ptr)
     # of one read, atoms that lie within the two cells around an atom
-    collisions = min(1.0 / operator.discount, operator.grid.atoms) + 2.0 if operator.discount > 0 else 2.0
+    collisions = min(1.0 / plan.discount.min(initial=1.0), operator.grid.atoms) + 2.0
     terms = successors + collisions * reads + 2.0 * ends + 8.0
     for block in operator.law_blocks:
         terms[block.sources] += operator.grid.atoms + np.bincount(

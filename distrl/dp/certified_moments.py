@@ -21,10 +21,10 @@ def certified_moments(model: MRP) -> CertifiedMoments:
     squared one-step errors by; rows that do not sum to 1 count likewise. The variance's upper end is inf where a
     reachable reward law's variance is, or where the system is beyond float64. Time: a few solves over states.
     """
-    table, g, n = model.outcomes, model.discount, model.n_states
-    probs, sources, following = table.probs, table.sources, table.next_states
+    table, n = model.outcomes, model.n_states
+    probs, sources = table.probs, table.sources
     linear = Resolvent.of(model)
-    square = linear if g == 1.0 else Resolvent.of(model, power=2)
+    square = linear if model.uniform_discount == 1.0 else Resolvent.of(model, power=2)
     mean, error = enclosed_mean(model, linear)
     blur, blurred = law_blur(model)
     own = np.array([0.0, *(law.variance for law in table.reward_laws)])[table.laws + 1]
@@ -37,10 +37,10 @@ def certified_moments(model: MRP) -> CertifiedMoments:
             variance, wrong = moments[2], errors[2]
         except ValueError:  # beyond float64
             variance, wrong = np.zeros(n), np.full(n, np.inf)
-    shift = np.abs(table.rewards + np.where(table.terminals, 0.0, g * mean[following]) - mean[sources])
+    shift = np.abs(table.rewards + model.next_values(mean) - mean[sources])
     if blur.any():
         moved = linear.upper(_sums(probs * blur, sources, n))
-        each_step = moved[sources] + np.where(table.terminals, 0.0, g * moved[following]) + blur
+        each_step = moved[sources] + model.next_values(moved) + blur
         wrong = wrong + square.upper(_sums(probs * (2.0 * shift * each_step + each_step**2 + blurred), sources, n))
         error = error + moved
     if table.defects.any():  # a mass that may lead anywhere moves a squared one-step error
@@ -61,10 +61,10 @@ def _variance(
     model: MRP, mean: FloatArray, error: FloatArray, own: FloatArray, square: Resolvent
 ) -> tuple[FloatArray, FloatArray]:
     """(S,) the variance's system, `own` the rewards' variances, and a bound on the error of its solution."""
-    table, g, n = model.outcomes, model.discount, model.n_states
-    onward = np.where(table.terminals, 0.0, g * mean[table.next_states])
+    table, n = model.outcomes, model.n_states
+    onward = model.next_values(mean)
     shift = table.rewards + onward - mean[table.sources]
-    moved = error[table.sources] + np.where(table.terminals, 0.0, g * error[table.next_states])
+    moved = error[table.sources] + model.next_values(error)
     moved += 4.0 * EPS * (np.abs(table.rewards) + np.abs(onward) + np.abs(mean[table.sources]))
     source = _sums(table.probs * (shift**2 + own), table.sources, n)
     lost = np.where(shift != 0.0, 4.0 * TINY, 0.0)  # of squares that are no normal numbers any more
@@ -92,7 +92,7 @@ def law_blur(model: MRP) -> tuple[FloatArray, FloatArray]:
 
 def _reaching(model: MRP, marked: BoolArray) -> BoolArray:
     """(S,) the states from which a marked one can be reached."""
-    while model.discount > 0.0:
+    while model.largest_discount > 0.0:
         wider = marked | (model.continuation @ marked.astype(np.float64) > 0.0)
         if np.array_equal(wider, marked):
             break

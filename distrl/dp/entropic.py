@@ -68,6 +68,9 @@ def entropic_ends(model: MRP, functional: EntropicRisk, moments: CertifiedMoment
     or has too much, may lead to any state with any of the model's rewards, at discount 1 for ever, so that nothing is
     known there. Floating point is counted.
 
+    Where outcomes have discounts of their own the recursion would need h at every product of discounts, so that only
+    mean, variance and range are used: an interval, but a wide one.
+
     Time O(outcomes) a step and beta; about log(1e13) / (2 (1 - discount)) steps, fewer where that is too much work,
     which leaves the interval wider.
     """
@@ -120,8 +123,10 @@ def _with_jensen(beta: float, low: FloatArray, high: FloatArray, moments: Certif
 def _at(steps: "_Steps", beta: float, moments: CertifiedMoments) -> Ends:
     if beta == 0.0:
         return moments.mean_ends()
-    g = steps.model.discount
-    if g == 1.0:
+    g = steps.model.uniform_discount
+    if g is None:
+        low, high = _far_ends(steps, beta, moments)
+    elif g == 1.0:
         low, high = _undiscounted(steps, beta, moments)
     else:
         count = _steps_needed(steps, beta, moments)
@@ -168,9 +173,9 @@ def _far_ends(steps: "_Steps | None", c: float, moments: CertifiedMoments) -> En
     room = 8.0 * EPS * (np.abs(low) + np.abs(high) + more)
     low, high = (low + less, high + more) if sign > 0.0 else (low - more, high - less)
     if steps is not None and sign > 0.0:
-        high = np.where(np.isfinite(moments.high), high, steps.largest_exponent(c) / (1.0 - steps.model.discount))
+        high = np.where(np.isfinite(moments.high), high, steps.farthest(c))
     elif steps is not None:
-        low = np.where(np.isfinite(moments.low), low, steps.largest_exponent(c) / (1.0 - steps.model.discount))
+        low = np.where(np.isfinite(moments.low), low, steps.farthest(c))
     return low - np.where(np.isfinite(room), room, 0.0), high + np.where(np.isfinite(room), room, 0.0)
 
 
@@ -194,10 +199,13 @@ class _Steps:
         low, high = (np.array(side)[table.laws + 1] for side in zip(*ends, strict=True))
         return table.rewards + low, table.rewards + high
 
-    def largest_exponent(self, b: float) -> float:
-        """The end, over outcomes, that bounds (1 - discount) h_b from above for b > 0, from below for b < 0."""
+    def farthest(self, b: float) -> float:
+        """The end, over outcomes, that bounds h_b from above for b > 0, from below for b < 0."""
+        g = self.model.uniform_discount
+        if g is None:  # recursions with several discounts need more numbers b than there are steps
+            return np.inf if b > 0.0 else -np.inf
         low, high = self.exponents(b)
-        return float(high.max()) if b > 0.0 else float(low.min())
+        return (float(high.max()) if b > 0.0 else float(low.min())) / (1.0 - g)
 
     def back(self, b: float, low: FloatArray, high: FloatArray) -> Ends:
         """Ends of h_b from those of h_{bg}."""

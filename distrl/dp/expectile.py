@@ -84,7 +84,7 @@ class ExpectileDP:
         """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         n = self.expectiles
         check_memory(model.n_states, n, 8.0, "use fewer expectiles")
-        targets, taus = ParticleTargets(model.outcomes, model.discount, self.threads), midpoint_levels(n)
+        targets, taus = ParticleTargets(model.outcomes, model.uniform_discount, self.threads), midpoint_levels(n)
         certifier = ParticleCertifier(model, targets)
         mean, variance = mean_and_variance(model, certifier.linear)
         statistics = ParticleReturns(normal_quantiles(mean, variance, taus)).expectile(taus)
@@ -95,7 +95,7 @@ class ExpectileDP:
         tol = tol if call.given else max(tol, floor)
         limit = call.max_iterations
         if limit is None:
-            limit = enough_sweeps(model.discount, gain, 4.0 * max(size, NOT_ZERO) / max(tol, floor, NOT_ZERO))
+            limit = enough_sweeps(model.largest_discount, gain, 4.0 * max(size, NOT_ZERO) / max(tol, floor, NOT_ZERO))
         values = np.empty((model.n_states, max(n, 2)))
         weights, image = np.empty_like(values), np.empty_like(statistics)
         status, residual = Status.MAX_ITERATIONS, np.inf

@@ -30,8 +30,11 @@ _LONGEST = 100_000  # sweeps, whatever the horizon: stopping early is valid, onl
 
 
 def sweeps_needed(problem: Problem, power: int) -> int:
-    """Until discount^(power * n) * (width / spacing)^power is 1e-6; undiscounted, 1 - 1 / horizon is the rate."""
-    rate = min(problem.model.discount, 1.0 - 1.0 / max(problem.gain, 1.0))
+    """Until discount^(power * n) * (width / spacing)^power is 1e-6, for the largest discount.
+
+    Undiscounted, 1 - 1 / horizon is the rate.
+    """
+    rate = min(problem.model.largest_discount, 1.0 - 1.0 / max(problem.gain, 1.0))
     if rate <= 0.0:
         return 2
     needed = math.log(1e6 * (problem.grid.atoms - 1) ** power) / (-power * math.log(rate))
@@ -47,7 +50,7 @@ def merged_sweeps(
     """
     grid, model = problem.grid, problem.model
     table, law_errors = with_merged_laws(model.outcomes, grid)
-    plan, _ = build_plan(table, model.discount, grid, all_as_reads=True)
+    plan, _ = build_plan(table, model.uniform_discount, grid, all_as_reads=True)
     cells = grid.atoms + 1
     positions = np.tile(np.arange(cells) - 0.5, (model.n_states, 1))
     weights = np.zeros((model.n_states, cells))
@@ -92,8 +95,9 @@ def merge_slack(
 
     A conditional mean is a quotient of two sums: the terms of one cell, of masses and of masses times positions.
     """
-    table, g = model.outcomes, model.discount
-    collisions = min(1.0 / g, grid.atoms) + 2.0 if g > 0.0 else 2.0  # particles of one list that land in one cell
+    table = model.outcomes
+    # particles of one list that land in one cell
+    collisions = min(1.0 / plan.discount.min(initial=1.0), grid.atoms) + 2.0
     per_group = np.diff(plan.successor_ptr) * np.diff(plan.read_ptr)
     going_on = np.diff(np.concatenate([[0], np.cumsum(per_group)])[plan.group_ptr])
     relative = (collisions * going_on + np.diff(plan.end_ptr) + 16.0) * EPS + np.abs(row_sums(table) - 1.0)

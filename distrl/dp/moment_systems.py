@@ -55,7 +55,7 @@ def mean_and_variance(
     heavy = ~np.isfinite(source)
     variance = np.maximum(square.solve(np.where(heavy, 0.0, source)), 0.0)
     reaches = heavy.copy()
-    while model.discount > 0.0:  # states from which an infinite variance can be met
+    while model.largest_discount > 0.0:  # states from which an infinite variance can be met
         wider = reaches | (model.continuation @ reaches.astype(np.float64) > 0.0)
         if np.array_equal(wider, reaches):
             break
@@ -83,7 +83,7 @@ def central_moments(model: MRP, order: int, linear: Resolvent | None = None) -> 
         raw[1], raw_errors[1] = mean, error
     about_mean, about_zero = OneStep(model, mean, error), OneStep(model, nothing, nothing)
     for k in range(2, order + 1):
-        system = linear if model.discount == 1.0 else Resolvent.of(model, power=k)
+        system = linear if model.uniform_discount == 1.0 else Resolvent.of(model, power=k)
         central[k], errors[k] = about_mean.moment(k, central, errors, system)
         raw[k], raw_errors[k] = about_zero.moment(k, raw, raw_errors, system)
         other, off = _recentred(k, raw, raw_errors)
@@ -131,8 +131,7 @@ class OneStep:
         self.model, table = model, model.outcomes
         following = mean if onward is None else onward
         wrong = error if onward_error is None else onward_error
-        successor = np.where(table.terminals, 0.0, model.discount * following[table.next_states])
-        off = np.where(table.terminals, 0.0, model.discount * wrong[table.next_states])
+        successor, off = model.next_values(following), model.next_values(wrong)
         self.shift = table.rewards + successor - mean[table.sources]
         size = np.abs(table.rewards) + np.abs(successor) + np.abs(mean[table.sources])
         self.off = off + error[table.sources] + 2.0 * EPS * size
@@ -140,7 +139,8 @@ class OneStep:
     def term(self, power: int, onward: int, moment: FloatArray, shift: FloatArray | None = None) -> FloatArray:
         """(S,) E[d^power c_onward(y)]; given |d| as `shift`, with the laws' moments in absolute value too.
 
-        A return that has ended has c_0 = 1 and c_j = 0 for j > 0.
+        A return that has ended has c_0 = 1 and c_j = 0 for j > 0. Discounts that differ by outcome count with the power
+        `onward`; one that is the same for all is left to the caller.
         """
         table = self.model.outcomes
         by = self.shift if shift is None else shift
@@ -151,6 +151,8 @@ class OneStep:
             own = own if shift is None else np.abs(own)
             value += np.where(own != 0.0, math.comb(power, j) * own * by ** (power - j), 0.0)
         weight = np.where(table.terminals, 1.0 if onward == 0 else 0.0, moment[table.next_states])
+        if onward and self.model.uniform_discount is None:
+            weight = weight * self.model.discounts**onward
         return np.asarray(np.bincount(table.sources, weights=table.probs * value * weight, minlength=table.n_sources))
 
     def moment(
@@ -172,9 +174,10 @@ class OneStep:
         `moments` and `errors`: rows (S,), that of order 1 about the mean, which is 0.
         """
         known, plain, largest = (np.zeros(self.model.n_states) for _ in range(3))
+        same = 1.0 if self.model.uniform_discount is None else self.model.uniform_discount
         with np.errstate(over="ignore", invalid="ignore"):
             for j in range(count):
-                share = math.comb(k, j) * self.model.discount**j
+                share = math.comb(k, j) * same**j
                 known += share * self.term(k - j, j, moments[j])
                 size = np.abs(moments[j])
                 plain += share * self.term(k - j, j, size, np.abs(self.shift))
@@ -189,10 +192,10 @@ class OneStep:
 
 def mean_defect(model: MRP, mean: FloatArray) -> FloatArray:
     """(S,) bound on |r + g P V - V| for V = `mean`, its rounding and what rows that do not sum to 1 hide included."""
-    onward = model.discount * (model.continuation @ mean)
+    onward = model.onward(mean)
     defect = np.abs(model.expected_rewards + onward - mean)
     terms = np.diff(model.outcomes.indptr) + 4.0
-    size = np.abs(model.expected_rewards) + np.abs(mean) + model.discount * (model.continuation @ np.abs(mean))
+    size = np.abs(model.expected_rewards) + np.abs(mean) + model.onward(np.abs(mean))
     table = model.outcomes
     rewards = np.bincount(table.sources, weights=table.probs * np.abs(table.rewards), minlength=model.n_states)
     return np.asarray(defect + terms * EPS * (size + rewards) + table.law_errors + unknown_mass(model))

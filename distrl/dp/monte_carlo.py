@@ -48,9 +48,9 @@ class MonteCarlo:
 
     Notes
     -----
-    Discounted episodes are cut once what is left, discount^n * sup E|G|, is below `tol` (None: 1e-6 of the largest
-    E|G|, far below the sampling error); undiscounted ones run to their end. Time O(S * episodes * length * log n),
-    memory 32 bytes a return. `Solution.bound` is what cutting and rounding add. Certificate: with probability
+    Discounted episodes are cut once what is left, discount^n * sup E|G|, is below `tol` for all of them (None: 1e-6 of
+    the largest E|G|, far below the sampling error); undiscounted ones run to their end. Time O(S * episodes * length *
+    log n), memory 40 bytes a return. `Solution.bound` is what cutting and rounding add. Certificate: with probability
     `confidence`, W1 <= width of the returns' range * sqrt(log(2 / (1 - confidence)) / (2 episodes)) + truncation
     (Dvoretzky, Kiefer, Wolfowitz; Massart's constant); inf for unbounded returns, and the status is then
     `Status.UNCERTIFIED`. At discount 1 the width is that of the state's own returns, and where a cycle pays, the exact
@@ -68,7 +68,7 @@ class MonteCarlo:
 
     def solve(self, model: MRP, call: Call) -> Solution[ParticleReturns]:
         """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
-        n, g = model.n_states, model.discount
+        n, factors = model.n_states, model.discounts
         absolute = largest_absolute_mean(model)
         tol = 1e-6 * max(absolute, NOT_ZERO) if call.tol is None else call.tol
         limit = call.max_iterations if call.max_iterations is not None else 10_000_000
@@ -76,11 +76,11 @@ class MonteCarlo:
         state = np.repeat(np.arange(n), self.episodes)
         total = np.zeros(n * self.episodes)
         active = np.arange(n * self.episodes)
-        scale, steps, status = 1.0, 0, Status.SAMPLED
+        scale, steps, status = np.ones(len(active)), 0, Status.SAMPLED
         enough = max(tol, EPS * absolute)  # what is left is rounding from there on
         call.enter("sampling")
         with call.interruptible():
-            while active.size and scale * absolute > enough:
+            while active.size and scale.max() * absolute > enough:
                 if steps >= limit:
                     status = Status.MAX_ITERATIONS
                     break
@@ -89,22 +89,22 @@ class MonteCarlo:
                 going_on = ~model.outcomes.terminals[rows]
                 active = active[going_on]
                 state[active] = model.outcomes.next_states[rows[going_on]]
-                scale *= g
+                scale = (scale * factors[rows])[going_on]
                 steps += 1
                 call.count()
-                call.advance(1.0 - active.size / total.size, scale * absolute)
+                call.advance(1.0 - active.size / total.size, float(scale.max(initial=0.0)) * absolute)
         if call.interrupted:
             status = Status.INTERRUPTED
         left = np.bincount(np.floor_divide(active, self.episodes), minlength=n) / self.episodes
         unknown = Resolvent.of(model).upper(unknown_mass(model))
-        cut = left * scale * absolute
+        cut = left * float(scale.max(initial=0.0)) * absolute
         truncation = cut + unknown
         # what rounding adds to a sum of so many terms of total size E|G| at most, and what was cut
         bounds = cut + 2.0 * (steps + 1) * EPS * absolute
         if status is Status.SAMPLED and bounds.max() > tol:
             status = Status.STALLED if call.given else Status.SAMPLED
         half = dkw_halfwidth(self.episodes, self.confidence)
-        if g == 1.0:
+        if model.uniform_discount == 1.0:
             sampling = undiscounted_w1(model, total.reshape(n, self.episodes), half)
         else:
             width = range_width(model)

@@ -92,7 +92,7 @@ class ParticleDP(OnGrid):
         returns, slack = merged_sweeps(problem, moments.mean, self.sweeps, call)
         floats = moments.mean_error + linear.upper(slack.expected)
         known = np.where(np.isfinite(moments.variance_high), moments.variance_high, 0.0)
-        apart = 4.0 * (model.discount * float(floats.max())) ** 2 * (1.0 - _likeliest(model))
+        apart = 4.0 * (model.largest_discount * float(floats.max())) ** 2 * (1.0 - _likeliest(model))
         means = 2.0 * np.sqrt(_step_variance(model, moments)) * np.sqrt(apart) + apart
         missing = known - np.asarray(returns.var()) + _blur(square, known, means, slack) + _reading_error(returns)
         missing = np.where(np.isfinite(moments.variance_high), np.maximum(missing, 0.0), np.inf)
@@ -159,10 +159,9 @@ def _blur(square: Resolvent, known: FloatArray, means: FloatArray, slack: MergeS
 
 def _step_variance(model: MRP, moments: CertifiedMoments) -> FloatArray:
     """(S,) at least the variance of one step, R + g V(next state), V the exact means; finite ones of laws only."""
-    table, g = model.outcomes, model.discount
+    table = model.outcomes
     own = np.array([0.0, *(law.variance for law in table.reward_laws)])[table.laws + 1]
-    on = ~table.terminals
-    onward, off = (np.where(on, g * part[table.next_states], 0.0) for part in (moments.mean, moments.mean_error))
+    onward, off = model.next_values(moments.mean), model.next_values(moments.mean_error)
     here, off = moments.mean[table.sources], off + moments.mean_error[table.sources]
     size = np.abs(table.rewards) + np.abs(onward) + np.abs(here)
     bracket = np.abs(table.rewards + onward - here) + off + 4.0 * EPS * size
@@ -171,8 +170,10 @@ def _step_variance(model: MRP, moments: CertifiedMoments) -> FloatArray:
 
 
 def _likeliest(model: MRP) -> FloatArray:
-    """(S,) the largest probability of a successor, or of ending."""
+    """(S,) the largest probability of a successor, or of ending; 0 where it does not say what is carried on."""
     table = model.outcomes
+    if model.uniform_discount is None:  # the same successor may come with different discounts
+        return np.zeros(model.n_states)
     ending = np.bincount(table.sources, weights=table.probs * table.terminals, minlength=model.n_states)
     onward = np.asarray(model.continuation.max(axis=1).toarray(), dtype=np.float64).ravel()
     return np.asarray(np.minimum(np.maximum(ending, onward), 1.0))

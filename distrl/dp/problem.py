@@ -80,7 +80,9 @@ class Problem:
         if not math.isfinite(floor) or room == 0.0:  # nothing can be certified
             return Stop(call, 16.0 * EPS * (self.grid.atoms - 1), self.tol, 10**6)
         goal = room / (self.gain * self.grid.spacing)
-        return Stop(call, goal, self.tol, enough_sweeps(self.model.discount, self.gain, (self.grid.atoms - 1) / goal))
+        return Stop(
+            call, goal, self.tol, enough_sweeps(self.model.largest_discount, self.gain, (self.grid.atoms - 1) / goal)
+        )
 
     def settled(self, status: Status, bound: float) -> tuple[Status, float]:
         """What `settle` says of a bound, with room for rounding up to 1e-10 of the grid's width."""
@@ -143,7 +145,8 @@ def moment_start(problem: Problem, workers: Workers) -> FloatArray:
     """
     model, grid = problem.model, problem.grid
     mean, variance = problem.moments
-    leaving = max((1.0 - model.discount) * (1.0 + model.discount), 1.0 / problem.gain)
+    largest = model.largest_discount
+    leaving = max((1.0 - largest) * (1.0 + largest), 1.0 / problem.gain)
     rounding = min(grid.spacing**2 / 6 / leaving, grid.width**2) if leaving > 0.0 else grid.width**2
     spread = np.where(np.isfinite(variance), variance, grid.width**2) + np.where(variance > 0, rounding, 0.0)
     sd = np.maximum(np.sqrt(np.clip(spread, 0.0, grid.width**2)), 1e-6 * grid.spacing)

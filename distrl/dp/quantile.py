@@ -109,7 +109,8 @@ class QuantileDP:
         certifier = ParticleCertifier(model, operator.targets)
         mean, variance = mean_and_variance(model, certifier.linear)
         start, size = normal_quantiles(mean, variance, operator.levels), largest_absolute_mean(model)
-        gain = 1.0 / (1.0 - model.discount) if model.discount < 1.0 else float(certifier.linear.gains.max())
+        largest_discount = model.largest_discount
+        gain = 1.0 / (1.0 - largest_discount) if largest_discount < 1.0 else float(certifier.linear.gains.max())
         loose = default_tol(model, size, gain)
         tol = call.tol if call.tol is not None else loose
         largest = max(size, float(np.abs(start).max()))
@@ -119,9 +120,9 @@ class QuantileDP:
         status = Status.MAX_ITERATIONS
         call.enter("solving for quantiles")
         if limit is None:
-            limit = enough_sweeps(model.discount, gain, 4.0 * max(size, NOT_ZERO) * gain / max(tol, gain * rounding))
-            status = Status.STALLED if model.discount < 1.0 else status  # else the contraction is done, twice over
-        if model.discount == 1.0:
+            limit = enough_sweeps(largest_discount, gain, 4.0 * max(size, NOT_ZERO) * gain / max(tol, gain * rounding))
+            status = Status.STALLED if largest_discount < 1.0 else status  # else the contraction is done, twice over
+        if largest_discount == 1.0:
             if call.max_iterations is None:
                 limit = min(limit, max(int(_WORK / (len(model.outcomes.probs) * self.quantiles)), 100))
             drift = Drift(gain)
@@ -144,11 +145,11 @@ class QuantileDP:
             status = Status.INTERRUPTED
         returns = QuantileReturns.trusted(search.values)
         bounds = np.full(model.n_states, search.residual + rounding)
-        bounds = certifier.linear.upper(bounds) if model.discount == 1.0 else gain * bounds
+        bounds = certifier.linear.upper(bounds) if largest_discount == 1.0 else gain * bounds
         status, tol = settle(status, float(bounds.max()), tol, call.given, gain * rounding, loose)
         call.enter("certifying")
         certificate = certifier.certify(returns)
-        if status is Status.CONVERGED and model.discount == 1.0:
+        if status is Status.CONVERGED and largest_discount == 1.0:
             status = Status.STEADY if np.isfinite(certificate.w1).all() else Status.UNCERTIFIED
         return Solution.of(
             returns,

@@ -95,7 +95,7 @@ class Search:
 
     def step(self) -> None:
         """One application: to where a short cut leads, kept if that is better than an application, or to the image."""
-        g = self._operator.discount
+        g = self._operator.model.largest_discount
         begun = math.isfinite(self.residual)
         jump = begun and self._wait == 0
         following = self._last.values
@@ -142,7 +142,7 @@ class Search:
         Once that has been so, they must lie below the last image, too, hence nearer to the fixed point than by an
         application.
         """
-        if self._mixing or self._operator.discount == 1.0:
+        if self._mixing or self._operator.model.largest_discount == 1.0:
             return False
         near = not self._fallen or (values - self._last.values).max() <= self._floor
         above = near and bool((self._spare.values - values).max() <= self._floor)

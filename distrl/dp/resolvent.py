@@ -13,6 +13,7 @@ from distrl._lazy import sparse
 from distrl._tolerances import EPS, NOT_ZERO
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.elimination import Elimination
+from distrl.models.discounts import lost_mass
 from distrl.models.mrp import MRP
 
 _AT_ONCE = 150  # states up to which elimination is the cheapest way
@@ -25,6 +26,9 @@ _SWEEPS = 1_000_000
 
 class Resolvent:
     """(I - f P)^{-1} for a substochastic sparse P, f = factor^power; f < 1, or 1 where every state surely ends.
+
+    Where outcomes have factors of their own (`of`) P holds the sums of p g^power, f is 1, and what discounting takes
+    counts as ending.
 
     What is solved is the system whose data are P off the diagonal and the probabilities of ending: a state's own loop
     is 1 less everything else, so that I - f P has the row excesses e = (1 - f) + f * ending, computed without a
@@ -88,9 +92,11 @@ class Resolvent:
     def of(cls, model: MRP, power: int = 1) -> Resolvent:
         """(I - g^power P)^{-1} of a model, ending probabilities summed over its outcomes."""
         table = model.outcomes
+        outcomes = np.diff(table.indptr).astype(np.float64)
+        if model.uniform_discount is None:  # rows count as divided by their sums, which err by more than their entries
+            return cls(model.discounted(power), 1.0, lost_mass(table, power), power, 2.0 * outcomes + 16.0)
         ends = table.terminals
         ending = np.bincount(table.sources[ends], weights=table.probs[ends], minlength=table.n_sources)
-        outcomes = np.diff(table.indptr).astype(np.float64)
         return cls(model.continuation, model.discount, np.asarray(ending, dtype=np.float64), power, outcomes)
 
     # -- the two ways -----------------------------------------------------------------------------------------------

@@ -93,16 +93,19 @@ def clipping_at_the_ends(problem: Problem) -> tuple[FloatArray, FloatArray]:
 def far_mass(problem: Problem, clipped: FloatArray, overshoot: FloatArray) -> tuple[float, FloatArray]:
     """h and (S,) bounds on the probability that clipping moves a return by more than h.
 
-    The return is off by sum_t g^t e_t, e_t the overshoot of step t, of mass c at most and of mean o. If that is above h
-    then some e_t is above h (1 - q) (q / g)^t, q = sqrt(g): by Markov's inequality with a probability of at most
-    min(c, o q^t / (h (1 - q))). At discount 1 each step's clipping counts: (I - P)^{-1} c.
+    The return is off by sum_t g^t e_t at most, g the largest discount and e_t the overshoot of step t, of mass c at
+    most and of mean o. If that is above h then some e_t is above h (1 - q) (q / g)^t, q = sqrt(g): by Markov's
+    inequality with a probability of at most min(c, o q^t / (h (1 - q))). At discount 1 each step's clipping counts:
+    (I - P)^{-1} c.
     """
     for block in problem.operator.law_blocks:
         if not all(map(math.isfinite, block.law.support)):  # 1 less a CDF is known up to rounding
             clipped = np.maximum(clipped, 2.0 * EPS)
-    g, worst, far = problem.model.discount, float(clipped.max()), float(overshoot.max())
+    g, worst, far = problem.model.largest_discount, float(clipped.max()), float(overshoot.max())
     if worst == 0.0:
         return 0.0, np.zeros(problem.model.n_states)
+    if g == 1.0 and problem.model.uniform_discount is None:  # how often it may happen, discounting does not say
+        return 0.0, np.ones(problem.model.n_states)
     if g == 1.0 or g == 0.0:
         return 0.0, problem.certifier.linear.upper(clipped)
     h, q = 1e-6 * problem.grid.spacing, math.sqrt(g)

@@ -43,7 +43,7 @@ def diameter(model: MRP) -> float:
     width = range_width(model)
     if math.isfinite(width):
         return width
-    return 2.0 * (float(_reward_sizes(model).max()) + model.discount * largest_absolute_mean(model))
+    return 2.0 * (float(_reward_sizes(model).max()) + model.largest_discount * largest_absolute_mean(model))
 
 
 def unknown_mass(model: MRP) -> FloatArray:

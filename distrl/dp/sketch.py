@@ -85,11 +85,13 @@ class SketchDP:
         check_memory(model.n_states, grid.atoms, 6.0, "use fewer anchors")
         call.enter("regressing")
         operator = SketchBellman(model, self.features, grid)
-        certifier = ParticleCertifier(model, ParticleTargets(model.outcomes, model.discount))
+        certifier = ParticleCertifier(model, ParticleTargets(model.outcomes, model.uniform_discount))
         tol = _TOL if call.tol is None else call.tol
         limit = call.max_iterations
         if limit is None:
-            enough = enough_sweeps(model.discount, float(certifier.linear.gains.max()), 1.0 / max(tol, _ROUNDING))
+            enough = enough_sweeps(
+                model.largest_discount, float(certifier.linear.gains.max()), 1.0 / max(tol, _ROUNDING)
+            )
             limit = _SLOWER * enough
         middle = self.features(0.5 * (grid.low + grid.high), grid)
         embeddings = np.tile(middle, (model.n_states, 1))

@@ -251,7 +251,7 @@ def _rollouts(
     the episodes that are paid for then; undiscounted ones run to their end, which a budget cannot bound.
     """
     model = source.model
-    states, g = model.n_states, model.discount
+    states, g = model.n_states, model.largest_discount
     if g == 1.0:
         raise ValueError(
             "undiscounted episodes have no largest length, so no budget; use evaluate(..., MonteCarlo(...))"

@@ -135,8 +135,8 @@ class FirstOrder:
         operator, samples, policy = self.operator, self.samples, self.policy
         probs = np.ascontiguousarray(self.returns.probs)
         whose = samples.source_states[samples.sources]
-        grid, discount = operator.grid, operator.discount
-        start = np.where(samples.terminals, 0.0, discount * grid.low)
+        grid, discounts = operator.grid, samples.factors(operator.model.uniform_discount)
+        start = np.where(samples.terminals, 0.0, discounts * grid.low)
         at = (samples.rewards + start - grid.low) / grid.spacing
         known = np.flatnonzero(samples.laws >= 0)
         images = _images_of_laws(operator, samples, known, probs)
@@ -158,7 +158,7 @@ class FirstOrder:
                 samples.next_states,
                 at,
                 samples.terminals,
-                discount,
+                discounts,
                 first,
                 last,
                 value,
@@ -188,5 +188,7 @@ def _images_of_laws(operator: CategoricalBellman, samples: Samples, rows: IntArr
         terminals=samples.terminals[rows],
         laws=samples.laws[rows],
         reward_laws=samples.reward_laws,
+        discounts=None if samples.discounts is None else samples.discounts[rows],
     )
-    return CategoricalBellman.for_table(table, operator.discount, operator.grid).apply(probs).probs
+    discount = None if samples.discounts is not None else operator.discount
+    return CategoricalBellman.for_table(table, discount, operator.grid).apply(probs).probs

@@ -60,6 +60,7 @@ def learn_solution(
         samples.rewards[rows],
         samples.next_states[rows],
         samples.terminals[rows],
+        None if samples.discounts is None else samples.discounts[rows],
     )
     call.count(len(rows))
     returns = learner.returns
@@ -104,7 +105,9 @@ def _certify(model: MRP, returns: Returns) -> tuple[Certificate | None, float, F
     """
     if returns.moments_alone:
         defect = mean_defect(model, np.asarray(returns.mean()))
-        return None, float(defect.max()), Resolvent(model.continuation, model.discount).upper(defect)
+        same = model.uniform_discount
+        linear = Resolvent.of(model) if same is None else Resolvent(model.continuation, same)
+        return None, float(defect.max()), linear.upper(defect)
     laws = as_categorical(returns)
     if laws is not None:
         certifier = Certifier(model, CategoricalBellman(model, laws.grid))
@@ -112,5 +115,5 @@ def _certify(model: MRP, returns: Returns) -> tuple[Certificate | None, float, F
         return certificate, residual, certificate.residual
     if not isinstance(returns, FiniteReturns):
         return None, 0.0, None
-    certificate = ParticleCertifier(model, ParticleTargets(model.outcomes, model.discount)).certify(returns)
+    certificate = ParticleCertifier(model, ParticleTargets(model.outcomes, model.uniform_discount)).certify(returns)
     return certificate, 0.0, None

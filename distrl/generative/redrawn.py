@@ -124,7 +124,8 @@ class Deviations:
             if isinstance(empirical, EmpiricalMDP):
                 assert policy is not None
                 weights = empirical.pair_weights(policy)
-            self._resampler = Resampler(samples, weights, empirical.discount, self.grid)
+            discount = None if samples.discounts is not None else empirical.discount
+            self._resampler = Resampler(samples, weights, discount, self.grid)
         self._own = _linear_part(self._operator(None)) if linear else None
         dense = self._own is not None and self.cdf.size <= _DENSE
         self._solve = _solver(self._own, self.cdf.shape) if dense and self._own is not None else None

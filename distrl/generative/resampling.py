@@ -25,38 +25,40 @@ class Resampler:
     samples : Samples
         With rewards as observed: no known laws.
     policy : (sources,) weight of each source in its state
-    discount : float
+    discount : float, or None where the samples have their own
     grid : Grid
     """
 
-    def __init__(self, samples: Samples, policy: FloatArray, discount: float, grid: Grid) -> None:
-        self.samples, self.discount, self.grid = samples, discount, grid
+    def __init__(self, samples: Samples, policy: FloatArray, discount: float | None, grid: Grid) -> None:
+        self.samples, self.grid, factors = samples, grid, samples.factors(discount)
         share = policy[samples.sources] / samples.totals[samples.sources]
         rows = np.flatnonzero(share > 0.0)
         states = samples.source_states[samples.sources[rows]]
-        order = np.lexsort((samples.rewards[rows], samples.next_states[rows], samples.terminals[rows], states))
+        keys = (samples.rewards[rows], factors[rows], samples.next_states[rows], samples.terminals[rows], states)
+        order = np.lexsort(keys)
         rows, states = rows[order], states[order]
-        fresh = starts_of_runs(states, samples.terminals[rows], samples.next_states[rows])
+        fresh = starts_of_runs(states, samples.terminals[rows], samples.next_states[rows], factors[rows])
         edges = np.append(np.flatnonzero(fresh), len(rows))
         rewards, group = samples.rewards[rows], np.cumsum(fresh) - 1
         distinct = np.add.reduceat(np.append(True, np.diff(rewards) != 0) | fresh, edges[:-1])
         reach = atoms_spanned(rewards[edges[1:] - 1] - rewards[edges[:-1]], grid)
-        going_on = ~samples.terminals[rows[edges[:-1]]] & (discount > NO_DISCOUNT)
+        going_on = factors[rows[edges[:-1]]] > NO_DISCOUNT
         banded = worth_a_matrix(distinct, reach) & going_on
 
         in_band = banded[group]
         self._banded, self._share = rows[in_band], share
         self._edges = np.concatenate([[0], np.cumsum(np.diff(edges)[banded])])
         self._sources, self._successors = states[edges[:-1]][banded], samples.next_states[rows[edges[:-1]]][banded]
-        self._at = (samples.rewards[self._banded] + discount * grid.low - grid.low) / grid.spacing
+        self._discounts = factors[rows[edges[:-1]]][banded]
+        self._at = (samples.rewards[self._banded] + factors[self._banded] * grid.low - grid.low) / grid.spacing
         width = int(reach[banded].max(initial=1))
-        lowest = self._at[self._edges[:-1], None] + discount * np.arange(grid.atoms)
+        lowest = self._at[self._edges[:-1], None] + self._discounts[:, None] * np.arange(grid.atoms)
         lowest = np.clip(lowest, 0.0, grid.atoms - 2.0).astype(np.int64)
         self._first = np.minimum(lowest, grid.atoms - width)
         self._width = width
 
         single, whose = rows[~in_band], states[~in_band]
-        order = np.lexsort((samples.rewards[single], samples.terminals[single], whose))
+        order = np.lexsort((factors[single], samples.rewards[single], samples.terminals[single], whose))
         self._single, whose = single[order], whose[order]
         table = OutcomeTable(
             n_states=samples.n_states,
@@ -67,9 +69,10 @@ class Resampler:
             terminals=samples.terminals[self._single],
             laws=np.full(len(whose), -1),
             reward_laws=(),
+            discounts=None if samples.discounts is None else factors[self._single],
         )
         self._plan = build_plan(table, discount, grid)[0]
-        self._going_on = ~table.terminals & (discount > NO_DISCOUNT)
+        self._going_on = factors[self._single] > NO_DISCOUNT
 
     def weighted(self, counts: IntArray) -> "Weighted":
         """T_w, for counts (n,) with the same totals as the samples."""
@@ -77,7 +80,7 @@ class Resampler:
         single = weights[self._single]
         plan = self._plan._replace(successor_prob=single[self._going_on], end_prob=single[~self._going_on])
         bands = np.empty((len(self._sources), self.grid.atoms, self._width))
-        kernels.project_bands(self._at, weights[self._banded], self._edges, self.discount, self._first, bands)
+        kernels.project_bands(self._at, weights[self._banded], self._edges, self._discounts, self._first, bands)
         return Weighted(self, plan, bands)
 
 

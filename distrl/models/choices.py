@@ -150,7 +150,7 @@ def available_mask(available: ArrayLike, shape: tuple[int, ...]) -> BoolArray:
 
 
 def end_absorbing(
-    table: OutcomeTable, choice: str | None, discount: float, states: IntArray, describe: Callable[[int], str]
+    table: OutcomeTable, choice: str | None, discount: float | None, states: IntArray, describe: Callable[[int], str]
 ) -> OutcomeTable:
     """`table`, with returns that end in its absorbing states: those whose every row is a loop of reward 0.
 
@@ -164,7 +164,8 @@ def end_absorbing(
     """
     if choice not in ("end", "keep", None):
         raise ValueError(f"absorbing must be 'end', 'keep' or None, got {choice!r}")
-    if choice == "keep" or (choice is None and discount != 1.0):
+    largest = discount if table.discounts is None else float(table.discounts.max())
+    if choice == "keep" or (choice is None and largest != 1.0):
         return table
     here = states[table.sources]
     loop = (table.next_states == here) & (table.rewards == 0.0) & (table.laws == -1) & ~table.terminals

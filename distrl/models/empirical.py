@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from distrl._validation import BoolArray, IntArray, RandomSource
 from distrl.models.choices import Choices
+from distrl.models.discounts import with_one_discount
 from distrl.models.given import Names, TableLike
 from distrl.models.logged import choices_of_log, known_return_range, logged, rows_of_unvisited
 from distrl.models.mdp import MDP
@@ -29,7 +31,7 @@ class EmpiricalMRP(MRP):
     ----------
     transitions : DataFrame, mapping of columns, (n, 4) array or sequence of tuples; or `Samples`
         (state, reward, next_state, terminal); columns that have names are taken by name, see `MRP.from_outcomes`.
-    discount : float in [0, 1]
+    discount : float in [0, 1]; None: each transition has its own, in a column `discount`, or `Samples` have them
     states : int or sequence of names, optional
         As for `MRP.from_outcomes`: by default one more than the largest index in sight.
     columns : {our name: theirs}, optional
@@ -60,7 +62,7 @@ class EmpiricalMRP(MRP):
     def __init__(
         self,
         transitions: TableLike | Samples,
-        discount: float,
+        discount: float | None,
         *,
         states: Names = None,
         columns: Mapping[str, str | None] | None = None,
@@ -73,7 +75,7 @@ class EmpiricalMRP(MRP):
         if isinstance(transitions, Samples):
             samples = transitions
         else:
-            header = ("state", "reward", "next_state", "terminal")
+            header = ("state", "reward", "next_state", "terminal", *["discount"] * (discount is None))
             log = transition_columns(transitions, header, columns, states)
             samples, names = logged(log, Choices.full(len(log.ids.states), 1)), log.ids.states
         describe = names_of(range(samples.n_states) if names is None else names)
@@ -81,7 +83,7 @@ class EmpiricalMRP(MRP):
         table = samples.table(known, describe)
         super().__init__(table, None, discount, initial=initial, layout=layout, states=names)
         self.samples, self.unknown, self._known = samples, unknown, known
-        self.return_range = known_return_range(reward_range, self.discount, samples)
+        self.return_range = known_return_range(reward_range, self.uniform_discount, samples)
         self.drawn_from: object = None
 
     @property
@@ -92,7 +94,8 @@ class EmpiricalMRP(MRP):
     def with_discount(self, discount: float) -> Self:
         """The same model with another discount; which interval holds every return is not known then."""
         model = super().with_discount(discount)
-        model.return_range = None
+        model.return_range, model.samples = None, replace(self.samples, discounts=None)
+        model._known = None if self._known is None else with_one_discount(self._known, discount, "source")[0]
         return model
 
     def redrawn(self, rng: np.random.Generator) -> EmpiricalMRP:
@@ -100,7 +103,7 @@ class EmpiricalMRP(MRP):
         samples = self.samples.redrawn(rng)
         filling: str | OutcomeTable = "error" if self._known is None else self._known
         model = EmpiricalMRP(
-            samples, self.discount, unvisited=filling, initial=self.initial, layout=self.layout, states=self.states
+            samples, _given(self), unvisited=filling, initial=self.initial, layout=self.layout, states=self.states
         )
         model.unknown, model.return_range = self.unknown, self.return_range
         return model
@@ -145,7 +148,7 @@ class EmpiricalMDP(MDP):
     def __init__(
         self,
         transitions: TableLike | Samples,
-        discount: float,
+        discount: float | None,
         *,
         states: Names = None,
         actions: Names = None,
@@ -164,7 +167,7 @@ class EmpiricalMDP(MDP):
             samples = transitions
             choices = Choices.of_sources(samples.n_sources, samples.n_states, available)
         else:
-            header = ("state", "action", "reward", "next_state", "terminal")
+            header = ("state", "action", "reward", "next_state", "terminal", *["discount"] * (discount is None))
             log = transition_columns(transitions, header, columns, states, actions)
             names, named = log.ids.states, log.ids.actions
             choices = choices_of_log(log.ids, available)
@@ -178,7 +181,7 @@ class EmpiricalMDP(MDP):
         super().__init__(table, None, discount, initial=initial, layout=layout, **labels)
         self.samples, self._known = samples, known
         self.unknown: BoolArray = choices.matrix(unknown, False)
-        self.return_range = known_return_range(reward_range, self.discount, samples)
+        self.return_range = known_return_range(reward_range, self.uniform_discount, samples)
         self.drawn_from: object = None
 
     @staticmethod
@@ -266,7 +269,8 @@ class EmpiricalMDP(MDP):
     def with_discount(self, discount: float) -> Self:
         """The same model with another discount; which interval holds every return is not known then."""
         model = super().with_discount(discount)
-        model.return_range = None
+        model.return_range, model.samples = None, replace(self.samples, discounts=None)
+        model._known = None if self._known is None else with_one_discount(self._known, discount, "source")[0]
         return model
 
     def redrawn(self, rng: np.random.Generator) -> EmpiricalMDP:
@@ -275,7 +279,7 @@ class EmpiricalMDP(MDP):
         filling: str | OutcomeTable = "error" if self._known is None else self._known
         named: dict[str, Any] = {"available": self.choices, "states": self.states, "actions": self.actions}
         model = EmpiricalMDP(
-            samples, self.discount, unvisited=filling, initial=self.initial, layout=self.layout, **named
+            samples, _given(self), unvisited=filling, initial=self.initial, layout=self.layout, **named
         )
         model.unknown, model.return_range = self.unknown, self.return_range
         return model
@@ -285,3 +289,8 @@ class EmpiricalMDP(MDP):
         model = super().under(policy)
         model.sampled = True
         return model
+
+
+def _given(model: EmpiricalMRP | EmpiricalMDP) -> float | None:
+    """The discount that its like is made with: None where the samples have theirs."""
+    return None if model.samples.discounts is not None else model.discount

@@ -26,8 +26,9 @@ class GenerativeModel:
     model : MRP or MDP
         The truth.
     rewards : "sampled" or "known"
-        A sample is (reward, next state, terminal), drawn jointly. sampled: a random reward enters the empirical model
-        as the values that were drawn; known: its law is taken over, and only which outcome it was is drawn.
+        A sample is (reward, next state, terminal), drawn jointly, and the outcome's discount where they differ.
+        sampled: a random reward enters the empirical model as the values that were drawn; known: its law is taken over,
+        and only which outcome it was is drawn.
 
     Raises
     ------
@@ -61,10 +62,10 @@ class GenerativeModel:
     @cached_property
     def return_range(self) -> tuple[float, float] | None:
         """The interval of `Grid.covering`, known and not estimated; None if there is none."""
-        if self.model.discount == 1.0:
+        if self.model.largest_discount == 1.0:
             return None
         lows, highs = self.model.outcomes.reward_ranges()
-        share = np.where(self.model.outcomes.terminals, 1.0, 1.0 - self.model.discount)
+        share = np.where(self.model.outcomes.terminals, 1.0, 1.0 - self.model.factors)
         low, high = float((lows / share).min()), float((highs / share).max())
         return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
@@ -100,9 +101,9 @@ class GenerativeModel:
         empirical: EmpiricalMRP | EmpiricalMDP
         if isinstance(of, MDP):
             named: dict[str, Any] = {"available": of.choices, "states": of.states, "actions": of.actions}
-            empirical = EmpiricalMDP(drawn, of.discount, initial=of.initial, layout=of.layout, **named)
+            empirical = EmpiricalMDP(drawn, of.uniform_discount, initial=of.initial, layout=of.layout, **named)
         else:
-            empirical = EmpiricalMRP(drawn, of.discount, initial=of.initial, layout=of.layout, states=of.states)
+            empirical = EmpiricalMRP(drawn, of.uniform_discount, initial=of.initial, layout=of.layout, states=of.states)
         empirical.return_range, empirical.drawn_from = self.return_range, self
         return empirical
 
@@ -149,6 +150,7 @@ class GenerativeModel:
             np.concatenate(multiplicity),
             table.reward_laws if self.rewards == "known" else (),
             None if isinstance(self.model, MRP) or self.model.choices.even else self.model.indptr,
+            None if table.discounts is None else table.discounts[rows],
         ).collected()
 
 

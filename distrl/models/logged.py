@@ -51,6 +51,7 @@ def logged(log: Log, choices: Choices) -> Samples:
         np.full(len(ids.state), -1),
         np.ones(len(ids.state), dtype=np.int64),
         indptr=None if choices.even else choices.indptr,
+        discounts=log.discounts,
     ).collected()
 
 
@@ -82,7 +83,9 @@ def rows_of_unvisited(
     return known, np.zeros(samples.n_sources, dtype=np.bool_)
 
 
-def known_return_range(reward_range: ArrayLike | None, discount: float, samples: Samples) -> tuple[float, float] | None:
+def known_return_range(
+    reward_range: ArrayLike | None, discount: float | None, samples: Samples
+) -> tuple[float, float] | None:
     """(low, high) that holds every return, from an interval that is known to hold every reward."""
     if reward_range is None:
         return None
@@ -95,6 +98,6 @@ def known_return_range(reward_range: ArrayLike | None, discount: float, samples:
         raise ValueError(
             f"a transition has reward {samples.rewards[outside][0]:g}, outside reward_range {ends.tolist()}"
         )
-    if discount == 1.0:
-        return None  # no interval holds every undiscounted return
+    if discount is None or discount == 1.0 or samples.discounts is not None:
+        return None  # no interval holds every undiscounted return, and discounts that were not drawn are not known
     return float(min(low, low / (1.0 - discount))), float(max(high, high / (1.0 - discount)))

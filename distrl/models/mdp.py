@@ -12,11 +12,12 @@ from distrl._validation import (
     BoolArray,
     FloatArray,
     IntArray,
-    real_number,
     refuse_other_order,
 )
 from distrl.models.arrays import rows_of_mdp
 from distrl.models.choices import Choices, end_absorbing
+from distrl.models.discount_arrays import rows_of_pairs
+from distrl.models.discounts import said_discount, settled
 from distrl.models.exports import Exports
 from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
@@ -35,8 +36,8 @@ class MDP(Exports, ToFrame):
     P : (A, S, S) array, or list of A matrices (S, S), dense or scipy.sparse
         Transition probabilities, rows sum to 1 within 1e-9. Or an `OutcomeTable`, see `from_table`.
     rewards : (S,) | (S, A) | (A, S, S) numbers, list of A sparse (S, S), or laws nested [state] or [state][action]
-    discount : float in [0, 1]
-        1 is accepted; whether the return ends surely is checked for the policy.
+    discount : float in [0, 1], or (S,) | (S, A) | (A, S, S) array of such
+        1 is accepted; whether the return ends surely is checked for the policy. An array: as for `MRP`.
     axes : "ass", "sas" or None
         Order of the axes of arrays with three: (action, state, next state) or (state, action, next state), for `P` and
         `rewards` alike. None: "ass", save that an array (n, n, n), in which it cannot be told which comes first, is
@@ -79,7 +80,7 @@ class MDP(Exports, ToFrame):
         self,
         P: Matrices | OutcomeTable,
         rewards: Rewards | None,
-        discount: float,
+        discount: ArrayLike | None,
         terminal: ArrayLike | None = None,
         initial: ArrayLike | None = None,
         *,
@@ -96,23 +97,25 @@ class MDP(Exports, ToFrame):
         table = P if isinstance(P, OutcomeTable) else None
         if table is not None:
             refuse_beside_table(rewards=rewards, terminal=terminal)
+            table, number = settled(table, discount)
             self.choices = Choices.of_sources(table.n_sources, table.n_states, available)
         else:
             rows, self.choices = rows_of_mdp(P, rewards, terminal, axes, available)
+            rows, number = rows_of_pairs(rows, discount, self.choices, axes)
         n, pairs = self.choices.n_states, len(self.choices.actions)
         self.states = labels_of(states, "states", n)
         self.actions = labels_of(actions, "actions", self.choices.n_actions)
         if table is None:
             named = self.choices.described(self.states, self.actions)
             table = build_table(rows, n_sources=pairs, n_states=n, describe=named, normalise=normalise)
-        self.outcomes = table
-        self.discount = self.checked_discount(discount)
+            table, number = settled(table, number)
+        self.settle(table, number)
         self.describe_states(initial, layout, labels)
 
     @staticmethod
     def from_table(
         table: OutcomeTable,
-        discount: float,
+        discount: float | None,
         initial: ArrayLike | None = None,
         layout: tuple[int, int] | None = None,
         *,
@@ -138,7 +141,7 @@ class MDP(Exports, ToFrame):
     @staticmethod
     def from_outcomes(
         rows: TableLike,
-        discount: float,
+        discount: float | None,
         columns: Mapping[str, str | None] | None = None,
         absorbing: str | None = None,
         normalise: bool | None = False,
@@ -158,7 +161,7 @@ class MDP(Exports, ToFrame):
             position. `distrl.models.reading` says what may stand in each column. Repeated rows of one (state, action,
             next state) add up; an action without rows in a state is not available there, and every state needs one
             that is; a terminal outcome ends the return after its reward.
-        discount : float in [0, 1]
+        discount : float in [0, 1], or None: each row's own, in a column `discount`, by position the last
         columns : {our name: theirs}, optional
             For columns with other names. {"terminal": None}: there is no such column, and no outcome ends the return;
             this is also what a table without such a column means that has no further columns.
@@ -184,20 +187,19 @@ class MDP(Exports, ToFrame):
         ValueError, TypeError
             Naming the row, the column (with those there are), or the state and action.
         """
-        number = real_number(discount, "discount", low=0.0, high=1.0)
         names = ("state", "action", "probability", "next_state", "reward", "terminal")
-        ids, read, choices = outcome_rows(rows, names, columns, states, actions)
+        ids, read, choices, number = outcome_rows(rows, names, columns, states, actions, discount=discount)
         describe = choices.described(ids.states, ids.actions)
         n, pairs = choices.n_states, len(choices.actions)
         table = build_table(read, n_sources=pairs, n_states=n, describe=describe, normalise=normalise)
         table = end_absorbing(table, absorbing, number, choices.states, describe)
         named: dict[str, Any] = {"available": choices, "states": ids.states, "actions": ids.actions}
-        return MDP.from_table(table, discount, initial, layout, **named)
+        return MDP.from_table(table, number, initial, layout, **named)
 
     def __repr__(self) -> str:
         rows, numbers = len(self.outcomes.probs), self.choices.numbers
         actions = f"{self.n_actions}" if self.choices.even else f"{numbers.min()} to {numbers.max()}"
-        return f"MDP(states={self.n_states}, actions={actions}, outcomes={rows}, discount={self.discount:g})"
+        return f"MDP(states={self.n_states}, actions={actions}, outcomes={rows}, discount={said_discount(self)})"
 
     @property
     def n_actions(self) -> int:
@@ -260,7 +262,7 @@ class MDP(Exports, ToFrame):
         """
         mixed = mixed_table(self.outcomes, self.policy_matrix(policy), self.choices, self.states)
         known: dict[str, Any] = {"states": self.states, "labels": self.labels}
-        return MRP.from_table(mixed, self.discount, self.initial, self.layout, **known)
+        return MRP.from_table(mixed, self.uniform_discount, self.initial, self.layout, **known)
 
     def _source_columns(self) -> dict[str, Any]:
         state, action = self.pairs[self.outcomes.sources].T

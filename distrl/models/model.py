@@ -9,18 +9,18 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._validation import FloatArray, IntArray, check_layout, distribution, real_number
+from distrl._validation import FloatArray, IntArray, check_layout, distribution
+from distrl.models.discounts import Discounted, with_one_discount
 from distrl.models.labels import StateLabels, masks_of, states_of
 from distrl.models.outcomes import OutcomeTable
 from distrl.models.reach import until_table
 
 
-class TabularModel:
+class TabularModel(Discounted):
     """An outcome table with a discount, and what is known of its states."""
 
     outcomes: OutcomeTable
     states: Sequence[Hashable]
-    discount: float
     initial: FloatArray | None
     layout: tuple[int, int] | None
     labels: StateLabels
@@ -33,14 +33,15 @@ class TabularModel:
         self.layout = check_layout(layout, self.n_states)
         self.labels = masks_of(labels, self.n_states)
 
-    def checked_discount(self, discount: float) -> float:
-        """`discount` in [0, 1], or an error."""
-        return real_number(discount, "discount", low=0.0, high=1.0)
+    def settle(self, table: OutcomeTable, discount: float | None) -> None:
+        """Keep the table and the discount of all its rows, None where they have their own."""
+        self.outcomes, self.uniform_discount = table, discount
 
     def with_discount(self, discount: float) -> Self:
-        """The same model with another discount."""
+        """The same model with another discount, one number for all outcomes; those of factor 0 end as before."""
         model = copy(self)
-        model.discount = model.checked_discount(discount)
+        what = "state" if self.outcomes.n_sources == self.n_states else "source"
+        model.settle(*with_one_discount(self.outcomes, discount, what))
         return model
 
     @property
@@ -112,6 +113,5 @@ class TabularModel:
         goal, inside = states_of(self, target), states_of(self, allowed, "allowed")
         sources = np.searchsorted(self.state_rows, self.outcomes.indptr[:-1], side="right") - 1
         model = copy(self)
-        model.outcomes = until_table(self.outcomes, sources, inside, goal, reward, self.states)
-        model.discount = model.checked_discount(1.0)
+        model.settle(until_table(self.outcomes, sources, inside, goal, reward, self.states), 1.0)
         return model

@@ -13,11 +13,12 @@ from distrl._memory import check_memory
 from distrl._validation import (
     BoolArray,
     FloatArray,
-    real_number,
     refuse_other_order,
 )
 from distrl.models.arrays import rows_of_mrp
 from distrl.models.choices import end_absorbing
+from distrl.models.discount_arrays import rows_of_states
+from distrl.models.discounts import said_discount, settled
 from distrl.models.endings import with_ends
 from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
@@ -41,9 +42,11 @@ class MRP(TabularModel, ToFrame):
         [-1e-12, 0) are arithmetic's noise and count as 0. Or an `OutcomeTable`, see `from_table`.
     rewards : (S,) or (S, S) array or scipy.sparse, or a sequence of S numbers or laws
         Reward on leaving a state, or on each transition; a law is a `FiniteLaw` or a frozen `scipy.stats` law.
-    discount : float in [0, 1]
+    discount : float in [0, 1], or (S,) or (S, S) array of such
         1 is accepted when every state surely ends. A class of states that is never left and never pays is an end then:
-        the return from it is 0.
+        the return from it is 0. An array gives each transition a factor of its own: what multiplies the return of the
+        next state. A factor of 0 ends the return; where there are others, some outcome that ends or has a factor below
+        1 has to be reached from every state. None for a table with factors.
     terminal : (S,) mask, optional
         The return from these states is 0; moving into one ends the return after the move's reward. Their rows of `P`
         may be zero or a distribution and are not used; a reward there would be lost, so one that is not 0 is refused.
@@ -63,7 +66,10 @@ class MRP(TabularModel, ToFrame):
     Attributes
     ----------
     outcomes : OutcomeTable
-    discount, initial, layout
+    discount : float
+        Refused where outcomes have factors of their own: `discounts`, (n,), are those of the rows, `largest_discount`
+        the largest of them.
+    initial, layout
         As they were given.
     labels : StateLabels
         A mapping of names to (S,) masks, read-only; empty where none were given.
@@ -93,7 +99,7 @@ class MRP(TabularModel, ToFrame):
         self,
         P: Matrices | OutcomeTable,
         rewards: Rewards | None,
-        discount: float,
+        discount: ArrayLike | None,
         terminal: ArrayLike | None = None,
         initial: ArrayLike | None = None,
         *,
@@ -106,21 +112,23 @@ class MRP(TabularModel, ToFrame):
             refuse_other_order(value, name)
         if isinstance(P, OutcomeTable):
             refuse_beside_table(rewards=rewards, terminal=terminal)
-            table = P
+            table, number = settled(P, discount)
             self.states = labels_of(states, "states", table.n_states)
         else:
             rows, n = rows_of_mrp(P, rewards, terminal)
+            rows, number = rows_of_states(rows, discount, n)
             self.states = labels_of(states, "states", n)
             describe = names_of(self.states)
             table = build_table(rows, n_sources=n, n_states=n, describe=describe, normalise=normalise)
+            table, number = settled(table, number)
         self.outcomes = table
         self.describe_states(initial, layout, labels)
-        self.discount = self.checked_discount(discount)
+        self.settle(table, number)
 
     @staticmethod
     def from_table(
         table: OutcomeTable,
-        discount: float,
+        discount: float | None,
         initial: ArrayLike | None = None,
         layout: tuple[int, int] | None = None,
         *,
@@ -141,7 +149,7 @@ class MRP(TabularModel, ToFrame):
     @staticmethod
     def from_outcomes(
         rows: TableLike,
-        discount: float,
+        discount: float | None,
         columns: Mapping[str, str | None] | None = None,
         absorbing: str | None = None,
         normalise: bool = False,
@@ -167,27 +175,32 @@ class MRP(TabularModel, ToFrame):
         ValueError, TypeError
             Naming the row, the column (with those there are), or the state.
         """
-        number = real_number(discount, "discount", low=0.0, high=1.0)
         names = ("state", "probability", "next_state", "reward", "terminal")
-        ids, read, choices = outcome_rows(rows, names, columns, states)
+        ids, read, choices, number = outcome_rows(rows, names, columns, states, discount=discount)
         n, describe = len(ids.states), names_of(ids.states)
         table = build_table(read, n_sources=n, n_states=n, describe=describe, normalise=normalise)
         table = end_absorbing(table, absorbing, number, choices.states, describe)
-        return MRP.from_table(table, discount, initial, layout, states=ids.states)
+        return MRP.from_table(table, number, initial, layout, states=ids.states)
 
-    def checked_discount(self, discount: float) -> float:
-        """`discount` in [0, 1], or an error: at 1, also one that names states whose return never ends.
+    def settle(self, table: OutcomeTable, discount: float | None) -> None:
+        """Keep the table and the discount, and at discount 1 refuse returns that do not end, naming states.
 
         Closed classes of reward 0 become ends at discount 1, see `distrl.models.endings.with_ends`.
         """
-        number = super().checked_discount(discount)
-        if number == 1.0:
-            self.outcomes = with_ends(self.outcomes, self.states)
-        return number
+        super().settle(table, discount)
+        if discount == 1.0:
+            self.outcomes = with_ends(table, self.states)
+        elif discount is None and self.largest_discount == 1.0:
+            loop = table.never_ending_source()
+            if loop is not None:
+                raise ValueError(
+                    "no outcome that ends or has a discount below 1 can be reached from state"
+                    f" {self.states[loop]!r}; mark its end as terminal, change the policy or use a discount below 1"
+                )
 
     def __repr__(self) -> str:
         table = self.outcomes
-        return f"MRP(states={self.n_states}, outcomes={len(table.probs)}, discount={self.discount:g})"
+        return f"MRP(states={self.n_states}, outcomes={len(table.probs)}, discount={said_discount(self)})"
 
     def whole(self) -> Self:
         """The model with rows that sum to 1 to rounding; itself where they do."""
@@ -219,8 +232,8 @@ class MRP(TabularModel, ToFrame):
         Raises
         ------
         ValueError
-            If the model does not fit them: several rewards or a law on one transition, or an outcome that ends in a
-            state whose own return is not 0.
+            If the model does not fit them: several rewards or a law on one transition, discounts that differ, or an
+            outcome that ends in a state whose own return is not 0.
         """
         ends = ending_states(self.outcomes, self.terminal)
         p, r = table_to_sparse(self.outcomes, ends, names_of(self.states))

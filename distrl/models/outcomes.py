@@ -24,7 +24,8 @@ from distrl.models.sorting import sorted_rows
 class Rows(NamedTuple):
     """Outcomes as parallel columns, one row an outcome, in any order: what `build_table` makes a table of.
 
-    `laws` is an index into `reward_laws`, -1 for the constant that `rewards` holds.
+    `laws` is an index into `reward_laws`, -1 for the constant that `rewards` holds; `discounts` multiply the return of
+    the next state, None where one number does for all rows.
     """
 
     sources: IntArray
@@ -34,16 +35,17 @@ class Rows(NamedTuple):
     terminals: BoolArray
     laws: IntArray
     reward_laws: Sequence[Law]
+    discounts: FloatArray | None = None
 
     def take(self, rows: IntArray) -> Rows:
         """Some of the rows."""
-        columns: list[Any] = [*(column[rows] for column in self[:-1]), self.reward_laws]
-        return Rows(*columns)
+        columns: list[Any] = [*(column[rows] for column in self[:6]), self.reward_laws]
+        return Rows(*columns)._replace(discounts=None if self.discounts is None else self.discounts[rows])
 
 
 @dataclass(frozen=True, eq=False)
 class OutcomeTable:
-    """Rows sorted by source and reward, CSR-like: rows `indptr[i]:indptr[i+1]` belong to source i.
+    """Rows sorted by source, reward and discount, CSR-like: rows `indptr[i]:indptr[i+1]` belong to source i.
 
     Attributes
     ----------
@@ -63,6 +65,8 @@ class OutcomeTable:
         Distinct laws; equal ones are stored once.
     known_defects : (sources,) float or None
         The `defects` of the rows that `probs` was made from, where it no longer shows them.
+    discounts : (n,) float or None
+        What multiplies the return of the next state, 0 where the return ends; None where the model has one number.
     """
 
     n_states: int
@@ -74,6 +78,7 @@ class OutcomeTable:
     laws: IntArray
     reward_laws: tuple[Law, ...]
     known_defects: FloatArray | None = None
+    discounts: FloatArray | None = None
 
     @property
     def n_sources(self) -> int:
@@ -89,7 +94,7 @@ class OutcomeTable:
     def rows(self) -> Rows:
         """The table's columns."""
         columns = (self.sources, self.probs, self.next_states, self.rewards, self.terminals, self.laws)
-        return Rows(*columns, self.reward_laws)
+        return Rows(*columns, self.reward_laws, self.discounts)
 
     @cached_property
     def continuation(self) -> sparse.csr_array:
@@ -152,9 +157,9 @@ class OutcomeTable:
         return low, high
 
     def never_ending_source(self) -> int | None:
-        """A state from which no terminal outcome can be reached, or None (MRP tables only). Cost O(n)."""
+        """A state from which no outcome is reached that ends or discounts, or None (MRP tables only). Cost O(n)."""
         going_on = ~self.terminals
-        ending = np.unique(self.sources[self.terminals])
+        ending = np.unique(self.sources[self.terminals if self.discounts is None else self.discounts < 1.0])
         end = self.n_states
         tails = np.concatenate([self.next_states[going_on], np.full(len(ending), end)])
         heads = np.concatenate([self.sources[going_on], ending])
@@ -187,7 +192,7 @@ def build_table(
     """
     if not (normalise is None or isinstance(normalise, bool)):
         raise TypeError(f"normalise must be True or False, got {normalise!r}")
-    sources, probs, next_states, rewards, terminals, laws, given = rows
+    sources, probs, next_states, rewards, terminals, laws, given, discounts = rows
     probs = without_noise(probs)
     if (probs < 0).any():
         row = int(np.argmax(probs < 0))
@@ -223,8 +228,8 @@ def build_table(
             "scale the rewards down"
         )
     rewards, laws, distinct = _merge_laws(rewards + 0.0, laws, given)  # + 0.0 turns -0.0 into 0.0
-    columns = sorted_rows(sources, probs, next_states, rewards, terminals, laws, n_sources)
-    return OutcomeTable(n_states, *columns, reward_laws=distinct)
+    columns = sorted_rows(sources, probs, next_states, rewards, terminals, laws, n_sources, discounts)
+    return OutcomeTable(n_states, *columns[:6], reward_laws=distinct, discounts=columns.discounts)
 
 
 def _source_without_rows(sources: IntArray, n_sources: int) -> int | None:

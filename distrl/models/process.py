@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from distrl._validation import real_number
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.models.outcomes import OutcomeTable
 from distrl.models.policies import Policy
 
 #: What the verbs take.
@@ -17,9 +17,9 @@ class Step(MRP):
     The arguments are those of `MRP`. Nothing but a finite number of steps is to be asked of it.
     """
 
-    def checked_discount(self, discount: float) -> float:
-        """`discount` in [0, 1]."""
-        return real_number(discount, "discount", low=0.0, high=1.0)
+    def settle(self, table: OutcomeTable, discount: float | None) -> None:
+        """Keep the table and the discount."""
+        self.outcomes, self.uniform_discount = table, discount
 
 
 def as_mrp(model: Model | Sequence[Model], policy: Policy | Sequence[Policy] | None) -> MRP:

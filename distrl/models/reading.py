@@ -32,6 +32,8 @@ from distrl._validation import (
     shortened,
 )
 from distrl.models.choices import Choices
+from distrl.models.discount_arrays import factors_in, rows_of_column
+from distrl.models.discounts import one_number
 from distrl.models.given import Names, TableLike
 from distrl.models.ids import Ids, choices_of, ids_of, is_missing
 from distrl.models.laws import Law, as_law, is_law
@@ -46,6 +48,7 @@ class Log(NamedTuple):
     ids: Ids
     rewards: FloatArray
     terminals: BoolArray
+    discounts: FloatArray | None = None
 
 
 def outcome_rows(
@@ -54,14 +57,20 @@ def outcome_rows(
     columns: Mapping[str, str | None] | None,
     states: Names,
     actions: Names = None,
-) -> tuple[Ids, Rows, Choices]:
-    """Outcome rows, checked; their sources are the pairs of the `Choices`.
+    *,
+    discount: object,
+) -> tuple[Ids, Rows, Choices, float | None]:
+    """Outcome rows, checked; their sources are the pairs of the `Choices`. And the discount of all rows.
+
+    `discount=None` asks for a column `discount`, and the number is None unless all rows have the same there.
 
     Raises
     ------
     ValueError, TypeError
         Naming the column and the row, or the state without a row.
     """
+    number = None if discount is None else one_number(discount)
+    names = (*names, "discount") if discount is None else names
     rows = _listed(rows)
     raw = _named_columns(rows, names, columns, "rows", may_lack_terminal=True)
     named = raw is not None
@@ -78,7 +87,10 @@ def outcome_rows(
         raise ValueError(f"rows: reward has {len(rewards)} entries, probability has {len(probs)}")
     choices = choices_of(ids)
     sources = choices.sources(ids.state, ids.action)
-    return ids, Rows(sources, probs, ids.next_state, rewards, terminals, law, laws), choices
+    read = Rows(sources, probs, ids.next_state, rewards, terminals, law, laws)
+    if discount is None:
+        read, number = rows_of_column(read, raw["discount"], len(probs))
+    return ids, read, choices, number
 
 
 def transition_columns(
@@ -88,7 +100,7 @@ def transition_columns(
     states: Names,
     actions: Names = None,
 ) -> Log:
-    """Logged transitions, checked.
+    """Logged transitions, checked, with their own discounts where `names` has a column for these.
 
     Raises
     ------
@@ -104,7 +116,11 @@ def transition_columns(
     if not len(rewards):
         raise ValueError("transitions is empty; an empirical model needs at least one")
     ids = ids_of(raw, states, actions, "transitions", len(rewards))
-    return Log(ids, rewards, bool_array(raw["terminal"], "transitions: terminal", len(rewards)))
+    terminals, own = bool_array(raw["terminal"], "transitions: terminal", len(rewards)), None
+    if "discount" in raw:  # nothing follows where it is 0, and an end has none
+        own = np.where(terminals, 0.0, factors_in(raw["discount"], "transitions: discount", len(rewards)))
+        terminals = terminals | (own == 0.0)
+    return Log(ids, rewards, terminals, own)
 
 
 def split_laws(entries: Sequence[object] | np.ndarray, name: str) -> tuple[FloatArray, IntArray, list[Law]]:

@@ -28,6 +28,7 @@ class Samples:
     counts : (n,) int, positive
     reward_laws : tuple of Law
     indptr : (n_states + 1,) int, sources `indptr[s]:indptr[s + 1]` are those of state s; None: as many for every state
+    discounts : (n,) float, what multiplies the return of the next state, 0 at ends; None: one number for all
     """
 
     n_sources: int
@@ -40,19 +41,38 @@ class Samples:
     counts: IntArray
     reward_laws: tuple[Law, ...] = ()
     indptr: IntArray | None = None
+    discounts: FloatArray | None = None
+
+    def factors(self, discount: float | None) -> FloatArray:
+        """(n,) the samples' discounts: their own, or the one of all of them; 0 at ends.
+
+        Parameters
+        ----------
+        discount : float or None
+            The one of all samples.
+        """
+        if self.discounts is not None:
+            return self.discounts
+        assert discount is not None
+        return np.where(self.terminals, 0.0, discount)
 
     def collected(self) -> "Samples":
         """The same, sorted, and what is equal added up. Time O(n log n)."""
-        keys = (self.rewards, self.laws, self.next_states, self.terminals, self.sources)
+        keys: tuple[np.ndarray, ...] = (self.rewards, self.laws, self.next_states, self.terminals, self.sources)
+        if self.discounts is not None:
+            keys = (*keys[:2], self.discounts, *keys[2:])
         order = np.lexsort(keys)
         starts = np.flatnonzero(starts_of_runs(*(key[order] for key in keys)))
         collected = self._taken(order[starts])
         return replace(collected, counts=_sums(self.counts[order], starts))
 
     def _taken(self, rows: IntArray) -> "Samples":
-        names = ("sources", "next_states", "rewards", "terminals", "laws", "counts")
-        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in names}
-        return replace(self, **columns)
+        return replace(self, **{name: getattr(self, name)[rows] for name in self._columns})
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        own = () if self.discounts is None else ("discounts",)
+        return ("sources", "next_states", "rewards", "terminals", "laws", "counts", *own)
 
     @cached_property
     def state_sources(self) -> IntArray:
@@ -75,14 +95,15 @@ class Samples:
 
     @cached_property
     def groups(self) -> IntArray:
-        """Where runs of one (source, terminal, next state, law) start, and the end."""
-        fresh = starts_of_runs(self.sources, self.terminals, self.next_states, self.laws)
+        """Where runs of one (source, terminal, next state, discount, law) start, and the end."""
+        own = () if self.discounts is None else (self.discounts,)
+        fresh = starts_of_runs(self.sources, self.terminals, self.next_states, *own, self.laws)
         return np.append(np.flatnonzero(fresh), len(self.sources)).astype(np.int64)
 
     def merged(self, other: "Samples") -> "Samples":
         """These and others, whose known laws are the same."""
-        names = ("sources", "next_states", "rewards", "terminals", "laws", "counts")
-        columns: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names}
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in self._columns}
+        columns: dict[str, Any] = {name: np.concatenate(pair) for name, pair in pairs.items()}
         return replace(self, **columns).collected()
 
     def redrawn_counts(self, rng: np.random.Generator) -> IntArray:
@@ -119,6 +140,7 @@ class Samples:
             terminals=np.ones(n, dtype=np.bool_),
             laws=np.full(n, -1),
             reward_laws=(),
+            discounts=None if self.discounts is None else np.zeros(n),
         )
 
     def table(self, known: OutcomeTable | None, describe: Callable[[int], str]) -> OutcomeTable:
@@ -138,14 +160,26 @@ class Samples:
         seen = self.sources[starts]
         probs = counts / self.totals[seen]
         rows = Rows(seen, probs, self.next_states[starts], self.rewards[starts], self.terminals[starts], index, laws)
+        own = None if self.discounts is None else self.discounts[starts]
         if known is not None:
             rest = known.rows.take(np.flatnonzero(self.totals[known.sources] == 0))
+            if (rest.discounts is None) != (own is None) and len(rest.sources):
+                raise ValueError(
+                    "the model for unvisited sources and the samples must agree: either outcomes have discounts of "
+                    "their own in both, or in neither"
+                )
             rest = rest._replace(laws=np.where(rest.laws >= 0, rest.laws + len(laws), -1))
-            both = zip(rows[:-1], rest[:-1], strict=True)
+            both = zip(rows[:6], rest[:6], strict=True)
             columns: list[Any] = [*(np.concatenate(pair) for pair in both), [*laws, *known.reward_laws]]
             rows = Rows(*columns)
+            if own is not None and rest.discounts is not None:
+                own = np.concatenate([own, rest.discounts])
         table = build_table(
-            rows, n_sources=self.n_sources, n_states=self.n_states, describe=describe, tolerance=MIXED_ROW_SUM
+            rows._replace(discounts=own),
+            n_sources=self.n_sources,
+            n_states=self.n_states,
+            describe=describe,
+            tolerance=MIXED_ROW_SUM,
         )
         defects = np.zeros(self.n_sources) if known is None else np.where(self.totals == 0, known.defects, 0.0)
         return replace(table.whole, known_defects=defects) if defects.any() else table

@@ -29,6 +29,7 @@ class Sorted(NamedTuple):
     rewards: FloatArray
     terminals: BoolArray
     laws: IntArray
+    discounts: FloatArray | None = None
 
 
 def sorted_rows(
@@ -39,11 +40,18 @@ def sorted_rows(
     terminals: BoolArray,
     laws: IntArray,
     n_sources: int,
+    discounts: FloatArray | None = None,
 ) -> Sorted:
     """Rows of positive probability, sorted, and those that are equal but for it added up; `sources` below `n_sources`.
 
-    Time O(n log n) for few rows; for many O(n + sources), and O(k log k) for each source of k rows that come unsorted.
+    Rows with `discounts` of their own are sorted by these before the next state; where the factor is 0 nothing follows,
+    and an end has none. Time O(n log n) for few rows, and with discounts; for many O(n + sources), and O(k log k) for
+    each source of k rows that come unsorted.
     """
+    if discounts is not None:
+        terminals = terminals | (discounts == 0.0)
+        discounts = np.where(terminals, 0.0, discounts)
+        return by_lexsort(sources, probs, next_states, rewards, terminals, laws, n_sources, discounts)
     way = by_counting if len(sources) >= MANY_ROWS else by_lexsort
     return way(sources, probs, next_states, rewards, terminals, laws, n_sources)
 
@@ -56,10 +64,13 @@ def by_lexsort(
     terminals: BoolArray,
     laws: IntArray,
     n_sources: int,
+    discounts: FloatArray | None = None,
 ) -> Sorted:
     """`sorted_rows` by NumPy alone."""
     kept = np.flatnonzero(probs > 0)
-    keys = (next_states, rewards, laws, terminals, sources)
+    keys: tuple[np.ndarray, ...] = (next_states, rewards, laws, terminals, sources)
+    if discounts is not None:
+        keys = (next_states, discounts, *keys[1:])
     order = kept[np.lexsort([key[kept] for key in keys])]
     starts = np.flatnonzero(starts_of_runs(*(key[order] for key in keys)))
     first = order[starts]
@@ -70,6 +81,7 @@ def by_lexsort(
         rewards[first],
         terminals[first],
         laws[first],
+        None if discounts is None else discounts[first],
     )
 
 

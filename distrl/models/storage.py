@@ -48,7 +48,8 @@ def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
     finite laws' values and probabilities end to end, and `initial`, `layout`, `defects` (what the rows lacked of 1
     before they were mixed), `sampled`, `step` (of a `Step`, whose returns need not end), `n_actions`, `pair_indptr` and
     `pair_actions` (where not every state has every action), and, where the model has them, `states` and `actions`
-    (JSON: their names) and `labels` (JSON: names) with `label_masks` (labels, S).
+    (JSON: their names) and `labels` (JSON: names) with `label_masks` (labels, S). Where rows have discounts of their
+    own, `discounts` is there instead of `discount`, which older versions of distrl miss and say so.
     """
     if not isinstance(model, MRP | MDP):
         raise TypeError(f"model must be an MRP or an MDP, got {model!r}")
@@ -63,7 +64,6 @@ def fields_of(model: MRP | MDP) -> Fields:
         "format": np.array(FORMAT),
         "version": np.array(_VERSION),
         "kind": np.array("MRP" if isinstance(model, MRP) else "MDP"),
-        "discount": np.array(model.discount),
         "n_states": np.array(table.n_states),
         "indptr": table.indptr,
         "probs": table.probs,
@@ -76,6 +76,8 @@ def fields_of(model: MRP | MDP) -> Fields:
         "finite_values": np.concatenate([np.empty(0), *(law.values for law in finite)]),
         "finite_probs": np.concatenate([np.empty(0), *(law.probs for law in finite)]),
     }
+    own = table.discounts
+    fields.update({"discount": np.array(model.discount)} if own is None else {"discounts": own})
     if table.known_defects is not None:
         fields["defects"] = table.known_defects
     if model.initial is not None:
@@ -151,8 +153,12 @@ def build(fields: Fields) -> MRP | MDP:
         if length != rows:
             raise ValueError(f"{name} has {length} entries for {rows} rows")
     terminals = bool_array(fields["terminals"], "terminals", rows)
+    columns = np.repeat(np.arange(sources), np.diff(indptr)), probs, next_states, rewards, terminals, law_of_row, laws
+    own = float_array(fields["discounts"], "discounts", ndim=1) if "discounts" in fields else None
+    if own is not None and (len(own) != rows or ((own < 0.0) | (own > 1.0)).any()):
+        raise ValueError(f"discounts must be {rows} numbers in [0, 1]")
     table = build_table(
-        Rows(np.repeat(np.arange(sources), np.diff(indptr)), probs, next_states, rewards, terminals, law_of_row, laws),
+        Rows(*columns, own),
         n_sources=sources,
         n_states=n,
         describe=lambda source: f"source {source}",
@@ -163,7 +169,8 @@ def build(fields: Fields) -> MRP | MDP:
         if len(defects) != sources or (defects < 0.0).any():
             raise ValueError(f"defects must be {sources} numbers >= 0")
         table = replace(table, known_defects=defects)
-    discount, initial, layout = fields["discount"], fields.get("initial"), fields.get("layout")
+    discount = fields["discount"] if own is None else None
+    initial, layout = fields.get("initial"), fields.get("layout")
     known: dict[str, Any] = {"states": _names(fields, "states"), "labels": _labels(fields, n)}
     if kind == "MDP":
         known |= {"available": available, "actions": _names(fields, "actions")}

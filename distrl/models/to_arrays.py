@@ -46,6 +46,11 @@ def table_to_sparse(
     if (table.laws >= 0).any():
         source = int(table.sources[np.argmax(table.laws >= 0)])
         raise ValueError(f"{describe(source)} has a random reward; (P, R) arrays hold constants only")
+    if table.discounts is not None:
+        raise ValueError(
+            "the outcomes have discounts of their own, which (P, R, terminal) arrays do not hold; distrl.save keeps "
+            "them, and model.with_discount(number) has one for all"
+        )
     loose = table.terminals & ~terminal[table.next_states]
     if loose.any():
         row = int(np.argmax(loose))

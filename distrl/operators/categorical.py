@@ -36,6 +36,7 @@ from distrl._steady import steady
 from distrl._threads import Workers
 from distrl._tolerances import GRID_SLACK
 from distrl._validation import FloatArray, float_array, plain
+from distrl.models.discounts import said_discount, settled
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.kernel_plan import NO_DISCOUNT, TableModel, build_plan, plan_matrix
@@ -106,24 +107,30 @@ class CategoricalBellman:
             raise TypeError(f"CategoricalBellman needs an MRP, got {model!r}; an MDP needs .under(policy) first")
         if not isinstance(grid, Grid):
             raise TypeError(f"grid must be a distrl.Grid, got {grid!r}")
-        self.table, self.discount, self.grid = model.outcomes, model.discount, grid
-        self.plan, self.law_blocks = build_plan(self.table, self.discount, grid)
+        self.model, self.table, self.grid = model, model.outcomes, grid
+        self.plan, self.law_blocks = build_plan(self.table, model.uniform_discount, grid)
 
     @classmethod
-    def for_table(cls, table: OutcomeTable, discount: float, grid: Grid) -> CategoricalBellman:
+    def for_table(cls, table: OutcomeTable, discount: float | None, grid: Grid) -> CategoricalBellman:
         """The operator of a table, from laws of its states to laws of its sources, e.g. (state, action) pairs.
 
         Parameters
         ----------
         table : OutcomeTable
             For example `mdp.outcomes`.
-        discount : float
+        discount : float, or None for a table with discounts of its own
         grid : Grid
         """
-        return cls(TableModel(table, discount), grid)
+        return cls(TableModel(*settled(table, discount)), grid)
 
     def __repr__(self) -> str:
-        return f"CategoricalBellman(sources={self.table.n_sources}, discount={self.discount:g}, grid={self.grid})"
+        discount = said_discount(self.model)
+        return f"CategoricalBellman(sources={self.table.n_sources}, discount={discount}, grid={self.grid})"
+
+    @property
+    def discount(self) -> float:
+        """The model's; refused where outcomes have discounts of their own."""
+        return self.model.discount
 
     # -- one application --------------------------------------------------------------------------------------------
 
@@ -250,11 +257,13 @@ class CategoricalBellman:
         images = laws_of_states(law, self.table.n_states)
         table, m = self.table, self.grid.atoms
         cdf = np.zeros((table.n_sources, m))
-        going_on = ~table.terminals & (self.discount > NO_DISCOUNT)
+        factors = self.model.discounts
+        going_on = factors > NO_DISCOUNT
         for row in range(len(table.probs)):
             reward = table.reward_laws[table.laws[row]] if table.laws[row] >= 0 else float(table.rewards[row])
             successor = images[table.next_states[row]] if going_on[row] else 0.0
-            cdf[table.sources[row]] += table.probs[row] * projected_sum(reward, successor, self.discount, self.grid)
+            image = projected_sum(reward, successor, float(factors[row]), self.grid)
+            cdf[table.sources[row]] += table.probs[row] * image
         return CategoricalReturns.trusted(self.grid, np.maximum(np.diff(cdf, axis=1, prepend=0.0), 0.0))
 
     # -- the linear system ------------------------------------------------------------------------------------------

@@ -26,11 +26,12 @@ _SUBCELLS = 4  # pieces of a cell in the upper bound on the variance that roundi
 
 @dataclass(frozen=True)
 class LawBlock:
-    """The outcomes that share one reward law on many values, applied as matrices.
+    """The outcomes that share one reward law on many values and one discount, applied as matrices.
 
     Attributes
     ----------
     law : Law
+    discount : float
     sources : (k,) the sources concerned
     continuing : (k, S) sparse probabilities of going on with this law
     ending : (k,) probabilities of ending with this law
@@ -42,6 +43,7 @@ class LawBlock:
     """
 
     law: Law
+    discount: float
     sources: IntArray
     continuing: sparse.csr_array
     ending: FloatArray
@@ -99,10 +101,9 @@ def atoms_reached(law: Law, grid: Grid) -> int:
     return int(atoms_spanned(law.support[1] - law.support[0], grid))
 
 
-def law_block(table: OutcomeTable, index: int, discount: float, grid: Grid, going_on: BoolArray) -> LawBlock:
-    """The outcomes of the table that have its reward law number `index`; `going_on` marks rows that do not end."""
-    law = table.reward_laws[index]
-    rows = np.flatnonzero(table.laws == index)
+def law_block(table: OutcomeTable, rows: IntArray, discount: float, grid: Grid, going_on: BoolArray) -> LawBlock:
+    """The outcomes `rows` of the table, which have one reward law; `going_on` marks all rows that do not end."""
+    law = table.reward_laws[table.laws[rows[0]]]
     sources, local = np.unique(table.sources[rows], return_inverse=True)
     on = going_on[rows]
     continuing = sparse.coo_array(
@@ -117,6 +118,7 @@ def law_block(table: OutcomeTable, index: int, discount: float, grid: Grid, goin
     variance, overshoot, clipped = losses
     return LawBlock(
         law=law,
+        discount=discount,
         sources=sources,
         continuing=continuing,
         ending=np.asarray(

@@ -8,6 +8,7 @@ from distrl._kernels import quantile as kernels
 from distrl._threads import Workers
 from distrl._tolerances import EPS, LEVEL_OF_CONTINUOUS
 from distrl._validation import FloatArray, IntArray, plain
+from distrl.models.discounts import factors_of
 from distrl.models.laws import FiniteLaw, Law
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.kernel_plan import values_of
@@ -16,9 +17,12 @@ from distrl.returns._continuous import wasserstein_1
 
 
 class MixturePlan(NamedTuple):
-    """Kernel input, see `distrl._kernels.quantile`: the lists of particles whose mixture is a source's target."""
+    """Kernel input, see `distrl._kernels.quantile`: the lists of particles whose mixture is a source's target.
 
-    discount: float
+    All but `list_ptr` have an entry for each list.
+    """
+
+    discount: FloatArray
     list_ptr: IntArray
     prob: FloatArray
     shift: FloatArray
@@ -31,6 +35,7 @@ class LawOutcomes(NamedTuple):
     law: Law
     probs: FloatArray
     successors: IntArray
+    discounts: FloatArray
     ending: float
 
 
@@ -79,15 +84,14 @@ class LawTarget:
 
     def mixture(self, values: FloatArray, weights: FloatArray, tol: float, near: FloatArray | None = None) -> Mixture:
         """The target at the states' particles `values` (S, n), rows sorted, `weights` (1 or S, n)."""
-        g = self._lists.discount
         weights = np.broadcast_to(weights, values.shape)
         parts = []
-        for law, probs, successors, ending in self._groups:
-            shifts = np.append(g * values[successors].ravel(), 0.0)
+        for law, probs, successors, discounts, ending in self._groups:
+            shifts = np.append((discounts[:, None] * values[successors]).ravel(), 0.0)
             parts.append(Part.sorted(law, shifts, np.append((probs[:, None] * weights[successors]).ravel(), ending)))
         going_on = self._lists.successor >= 0
         successors = self._lists.successor[going_on]
-        onward = self._lists.shift[going_on, None] + g * values[successors]
+        onward = self._lists.shift[going_on, None] + self._lists.discount[going_on, None] * values[successors]
         shifts = np.append(onward.ravel(), self._lists.shift[~going_on])
         masses = (self._lists.prob[going_on, None] * weights[successors]).ravel()
         masses = np.append(masses, self._lists.prob[~going_on])
@@ -107,14 +111,16 @@ class ParticleTargets:
 
     Attributes
     ----------
+    discount : what was given: a number, or None for a table with discounts of its own
     plan : lists of every source whose rewards are finitely many; none for the others
     with_laws : the targets of the others
     """
 
-    def __init__(self, table: OutcomeTable, discount: float, threads: int | None = None) -> None:
-        self.table, self.threads = table, threads
+    def __init__(self, table: OutcomeTable, discount: float | None, threads: int | None = None) -> None:
+        self.table, self.discount, self.threads = table, discount, threads
+        factors = factors_of(table, discount)
         infinite = np.array([False, *(not isinstance(law, FiniteLaw) for law in table.reward_laws)])[table.laws + 1]
-        going_on = ~table.terminals & (discount > 0.0)
+        going_on = factors > 0.0
         sources = np.unique(table.sources[infinite])
 
         def lists(rows: IntArray) -> MixturePlan:
@@ -122,7 +128,7 @@ class ParticleTargets:
             rows = np.repeat(rows, counts)
             successor = np.where(going_on[rows], table.next_states[rows], -1)
             pointers = np.searchsorted(table.sources[rows], np.arange(table.n_sources + 1)).astype(np.int64)
-            return MixturePlan(discount, pointers, table.probs[rows] * weights, rewards, successor)
+            return MixturePlan(factors[rows], pointers, table.probs[rows] * weights, rewards, successor)
 
         def with_law(source: int) -> LawTarget:
             own = np.arange(table.indptr[source], table.indptr[source + 1])
@@ -132,7 +138,7 @@ class ParticleTargets:
                 onward = rows[going_on[rows]]
                 ending = float(table.probs[rows[~going_on[rows]]].sum())
                 law = table.reward_laws[index]
-                groups.append(LawOutcomes(law, table.probs[onward], table.next_states[onward], ending))
+                groups.append(LawOutcomes(law, table.probs[onward], table.next_states[onward], factors[onward], ending))
             return LawTarget(source, lists(own[~infinite[own]]), groups)
 
         self.plan = lists(np.flatnonzero(~np.isin(table.sources, sources)))

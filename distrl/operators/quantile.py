@@ -28,6 +28,7 @@ from distrl._kernels import quantile as kernels
 from distrl._steady import steady
 from distrl._threads import Workers, check_threads
 from distrl._validation import FloatArray, IntArray, float_array, real_number, whole_number
+from distrl.models.discounts import said_discount, settled
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.operators.kernel_plan import TableModel
@@ -87,15 +88,15 @@ class QuantileBellman:
     def __init__(self, model: MRP | TableModel, quantiles: int, flat: float = 0.0, threads: int | None = None) -> None:
         if not isinstance(model, MRP | TableModel):
             raise TypeError(f"QuantileBellman needs an MRP, got {model!r}; an MDP needs .under(policy) first")
-        self.table, self.discount, self.threads = model.outcomes, model.discount, check_threads(threads)
+        self.model, self.table, self.threads = model, model.outcomes, check_threads(threads)
         self.quantiles = whole_number(quantiles, "quantiles", low=1)
         self.flat = real_number(flat, "flat", low=0.0, high=1.0)
         self.levels = midpoint_levels(self.quantiles)
-        self.targets = ParticleTargets(self.table, self.discount, self.threads)
+        self.targets = ParticleTargets(self.table, model.uniform_discount, self.threads)
 
     @classmethod
     def for_table(
-        cls, table: OutcomeTable, discount: float, quantiles: int, flat: float = 0.0, threads: int | None = None
+        cls, table: OutcomeTable, discount: float | None, quantiles: int, flat: float = 0.0, threads: int | None = None
     ) -> "QuantileBellman":
         """The operator of a table, from laws of its states to laws of its sources, e.g. (state, action) pairs.
 
@@ -103,17 +104,22 @@ class QuantileBellman:
         ----------
         table : OutcomeTable
             For example `mdp.outcomes`.
-        discount : float
+        discount : float, or None for a table with discounts of its own
         quantiles, flat, threads
             As for the operator of a model.
         """
-        return cls(TableModel(table, discount), quantiles, flat, threads)
+        return cls(TableModel(*settled(table, discount)), quantiles, flat, threads)
 
     def __repr__(self) -> str:
         return (
-            f"QuantileBellman(sources={self.table.n_sources}, discount={self.discount:g}, quantiles={self.quantiles}, "
-            f"flat={self.flat:g})"
+            f"QuantileBellman(sources={self.table.n_sources}, discount={said_discount(self.model)}, "
+            f"quantiles={self.quantiles}, flat={self.flat:g})"
         )
+
+    @property
+    def discount(self) -> float:
+        """The model's; refused where outcomes have discounts of their own."""
+        return self.model.discount
 
     @overload
     def __call__(self, values: QuantileReturns) -> QuantileReturns: ...

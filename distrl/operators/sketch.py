@@ -26,7 +26,7 @@ import numpy as np
 from distrl._lazy import sparse
 from distrl._memory import check_memory
 from distrl._steady import steady
-from distrl._validation import BoolArray, FloatArray, IntArray
+from distrl._validation import FloatArray, IntArray
 from distrl.models.laws import FiniteLaw
 from distrl.models.mrp import MRP
 from distrl.returns.grid import Grid
@@ -47,7 +47,7 @@ class SketchBellman:
     Notes
     -----
     Time O(nnz m + K m^2) an application, nnz the outcomes and K the pairs of a state and a different reward of it.
-    Memory 8 R m^2 bytes for R different rewards.
+    Memory 8 R m^2 bytes for R different pairs of a reward and a discount.
 
     Raises
     ------
@@ -62,8 +62,8 @@ class SketchBellman:
         if not isinstance(features, Features):
             raise TypeError(f"features must be Features such as Sigmoids(), got {features!r}")
         self.model, self.features, self.grid = model, features, grid
-        sources, probs, successors, rewards, terminal = _spelled_out(model)
-        ends = terminal | (model.discount == 0.0)  # nothing of the successor's return is left then
+        sources, probs, successors, rewards, factors = _spelled_out(model)
+        ends = factors == 0.0  # nothing of the successor's return is left then
         self._offset = np.zeros((model.n_states, grid.atoms))
         np.add.at(self._offset, sources[ends], probs[ends, None] * features(rewards[ends], grid))
         values, kind = np.unique(rewards[~ends], return_inverse=True)
@@ -71,11 +71,12 @@ class SketchBellman:
         self._inverse = inverse_of(features, grid)
         self._parts: list[tuple[IntArray, sparse.csr_array, FloatArray]] = []
         for k, reward in enumerate(values):
-            some = kind == k
-            rows, place = np.unique(sources[~ends][some], return_inverse=True)
-            given = (probs[~ends][some], (place, successors[~ends][some]))
-            matrix = sparse.csr_array(given, shape=(len(rows), model.n_states))
-            self._parts.append((rows, matrix, self.coefficients(float(reward)).T))
+            for factor in np.unique(factors[~ends][kind == k]):
+                some = np.flatnonzero(~ends)[(kind == k) & (factors[~ends] == factor)]
+                rows, place = np.unique(sources[some], return_inverse=True)
+                given = (probs[some], (place, successors[some]))
+                matrix = sparse.csr_array(given, shape=(len(rows), model.n_states))
+                self._parts.append((rows, matrix, self.coefficients(float(reward), float(factor)).T))
 
     def coefficients(self, reward: float, discount: float | None = None) -> FloatArray:
         """(m, m) the Bellman coefficients B_r of `reward`; the model's discount, or another such as discount^n."""
@@ -96,15 +97,16 @@ def inverse_of(features: Features, grid: Grid) -> FloatArray:
     return np.asarray(np.linalg.pinv(features(grid.points, grid)))
 
 
-def _spelled_out(model: MRP) -> tuple[IntArray, FloatArray, IntArray, FloatArray, BoolArray]:
-    """Outcomes (source, probability, successor, reward, ends) with finite reward laws as rows of their own."""
-    table = model.outcomes
+def _spelled_out(model: MRP) -> tuple[IntArray, FloatArray, IntArray, FloatArray, FloatArray]:
+    """Outcomes (source, probability, successor, reward, discount) with finite reward laws as rows of their own.
+
+    The discount of outcomes that end is 0.
+    """
+    table, factors = model.outcomes, model.discounts
     columns: list[tuple[Any, ...]] = []
     plain = table.laws < 0
     columns.append(
-        tuple(
-            column[plain] for column in (table.sources, table.probs, table.next_states, table.rewards, table.terminals)
-        )
+        tuple(column[plain] for column in (table.sources, table.probs, table.next_states, table.rewards, factors))
     )
     for k in np.flatnonzero(~plain):
         law = table.reward_laws[table.laws[k]]
@@ -114,6 +116,6 @@ def _spelled_out(model: MRP) -> tuple[IntArray, FloatArray, IntArray, FloatArray
                 "of finitely many, such as a FiniteLaw of its quantiles"
             )
         n = len(law.values)
-        row = (table.sources[k], table.probs[k] * law.probs, table.next_states[k], law.values, table.terminals[k])
+        row = (table.sources[k], table.probs[k] * law.probs, table.next_states[k], law.values, factors[k])
         columns.append(tuple(np.broadcast_to(entry, n) for entry in row))
     return tuple(np.concatenate(parts) for parts in zip(*columns, strict=True))  # type: ignore[return-value]

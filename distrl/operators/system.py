@@ -24,7 +24,9 @@ class System:
 
     Attributes
     ----------
-    n, grid, discount, plan : as in the operator
+    n, grid, plan : as in the operator
+    largest_discount : float
+        Of the outcomes that lead from these states to these states.
     workers : Workers
         The threads that every pass over the rows uses.
     states : (n,) their numbers in the model, or None for all of them
@@ -47,6 +49,7 @@ class System:
         self._offset = np.empty((0, self.grid.atoms)) if offset is None else offset
         self.has_law_blocks = states is None and bool(operator.law_blocks)
         self.sums = np.empty(self.n)
+        self.largest_discount = float(plan.discount.max(initial=0.0))
         blocks = 4 if len(plan.successor) * self.grid.atoms >= PARALLEL_SIZE else 1
         self._edges = np.array([self.n * k // blocks for k in range(blocks + 1)])
 
@@ -133,7 +136,7 @@ class System:
             kernels.sweep_blocks(*arguments, times, 0, len(self._edges) - 1)
         else:
             self.workers.rows(len(self._edges) - 1, kernels.sweep_blocks, *arguments, 1)
-        return (self.plan.discount + abs(1.0 - 1.0 / relax)) * largest(self.sums)
+        return (self.largest_discount + abs(1.0 - 1.0 / relax)) * largest(self.sums)
 
     def linear(self, vector: FloatArray, out: FloatArray) -> None:
         """out = A vector, a difference of CDFs: last column 0."""
@@ -154,8 +157,9 @@ class System:
         """A on the first m - 1 atoms, index state * (m - 1) + atom."""
         return self.operator.matrix() if self.states is None else plan_matrix(self.plan, self.grid.atoms, self.n)
 
-    def reads(self) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
-        """CSR-like list of all (successor, reward value) pairs of each state: pointers, successor, weight, position."""
+    def reads(self) -> tuple[IntArray, IntArray, FloatArray, FloatArray, FloatArray]:
+        """CSR-like list of all (successor, reward value) pairs of each state: pointers, then of each pair successor,
+        weight, position and discount."""
         plan = self.plan
         successors, values = np.diff(plan.successor_ptr), np.diff(plan.read_ptr)
         source = np.repeat(np.arange(self.n), np.diff(plan.group_ptr))  # of each group
@@ -165,7 +169,8 @@ class System:
         entry = plan.successor_ptr[group] + place // np.maximum(values[group], 1)
         read = plan.read_ptr[group] + place % np.maximum(values[group], 1)
         pointers = np.searchsorted(source[group], np.arange(self.n + 1)).astype(np.int64)
-        return pointers, plan.successor[entry], plan.successor_prob[entry] * plan.read_prob[read], plan.read_at[read]
+        weight = plan.successor_prob[entry] * plan.read_prob[read]
+        return pointers, plan.successor[entry], weight, plan.read_at[read], plan.discount[group]
 
 
 def split_plan(plan: KernelPlan, states: IntArray, n: int) -> tuple[KernelPlan, KernelPlan]:
@@ -178,7 +183,7 @@ def split_plan(plan: KernelPlan, states: IntArray, n: int) -> tuple[KernelPlan, 
     ends, end_ptr = _slices(plan.end_ptr, states)
     kept = local[plan.successor[entries]] >= 0
     common: dict[str, Any] = {
-        "discount": plan.discount,
+        "discount": plan.discount[groups],
         "group_ptr": group_ptr,
         "read_ptr": read_ptr,
         "read_prob": plan.read_prob[reads],

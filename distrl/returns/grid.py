@@ -9,6 +9,7 @@ import numpy as np
 
 from distrl._tolerances import LARGEST_NUMBER, NOT_ZERO
 from distrl._validation import FloatArray, real_number, whole_number
+from distrl.returns.intervals import best_sums, closed_interval
 from distrl.returns.spans import largest_sums, likely_end, short_episodes
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class Grid:
     def covering(cls, model: "MRP | MDP", atoms: int, *, tail: float | None = None) -> "Grid":
         """The smallest interval closed under every outcome: nothing is ever clipped, so every guarantee holds.
 
-        high = max over outcomes of positive probability of r (the outcome ends) and r / (1 - discount) (it goes on),
-        low likewise; widened by 0.5 on each side if that leaves one point.
+        high = max over outcomes of positive probability of r (the outcome ends) and r / (1 - discount) (it goes on, by
+        its own one), low likewise: see `closed_interval`. Widened by 0.5 on each side if that leaves one point.
 
         Parameters
         ----------
@@ -90,15 +91,13 @@ class Grid:
             At discount 1, where no interval is closed, and for unbounded laws without `tail`.
         """
         _check_model(model)
-        if model.discount == 1.0:
+        if model.uniform_discount == 1.0:
             raise ValueError(
                 "at discount 1 no interval is closed under the outcomes; use Grid.tight(model, atoms), with tail=1e-9 "
                 "where a cycle pays, or give grid=Grid(low, high, atoms)"
             )
         lows, highs = _reward_ranges(model, tail)
-        share = np.where(model.outcomes.terminals, 1.0, 1.0 - model.discount)
-        with np.errstate(over="ignore"):
-            return cls.spanning(float((lows / share).min()), float((highs / share).max()), atoms)
+        return cls.spanning(*closed_interval(model, lows, highs), atoms)
 
     @classmethod
     def tight(cls, model: "MRP | MDP", atoms: int, *, tail: float | None = None) -> "Grid":
@@ -128,8 +127,10 @@ class Grid:
         """
         _check_model(model)
         lows, highs = _reward_ranges(model, tail)
-        if model.discount == 1.0:
+        if model.uniform_discount == 1.0:
             low, high = _range_undiscounted(model, lows, highs, tail)
+        elif model.largest_discount == 1.0:
+            low, high = -float(best_sums(model, -lows).max()), float(best_sums(model, highs).max())
         else:
             high = float(_best_returns(model, highs, 10_000).max())
             low = -float(_best_returns(model, -lows, 10_000).max())
@@ -187,7 +188,7 @@ def return_ranges(model: "MRP") -> tuple[FloatArray, FloatArray]:
 
 def _largest_returns(model: "MRP", rewards: FloatArray) -> FloatArray:
     """(S,) what no return exceeds, `rewards` being each outcome's largest."""
-    table, g = model.outcomes, model.discount
+    table, g = model.outcomes, model.largest_discount
     unbounded = np.zeros(model.n_states)
     unbounded[table.sources[np.isinf(rewards)]] = 1.0
     if unbounded.any():
@@ -196,7 +197,10 @@ def _largest_returns(model: "MRP", rewards: FloatArray) -> FloatArray:
             reaching = unbounded.sum()
             unbounded[table.continuation @ unbounded > 0.0] = 1.0
         rewards = np.where(np.isinf(rewards), 0.0, rewards)
-    best, steps = (_best_returns(model, rewards, 1_000), 1.0 / (1.0 - g)) if g < 1.0 else _best_episodes(model, rewards)
+    if g < 1.0:
+        best, steps = _best_returns(model, rewards, 1_000), 1.0 / (1.0 - g)
+    else:
+        best, steps = _best_episodes(model, rewards)
     known = np.isfinite(best)
     largest = float(np.abs(best[known]).max(initial=0.0) + np.abs(rewards).max())
     if not np.isfinite(largest):
@@ -207,12 +211,14 @@ def _largest_returns(model: "MRP", rewards: FloatArray) -> FloatArray:
 
 def _best_episodes(model: "MRP", rewards: FloatArray) -> tuple[FloatArray, float]:
     """(S,) the largest undiscounted sums of an episode, inf where a cycle pays; and the most steps of one that do."""
+    if model.uniform_discount is None:  # sums of returns that never end are not known after any number of steps
+        return np.full(model.n_states, np.inf), 0.0
     return largest_sums(model, rewards), model.n_states + 1.0
 
 
 def _best_returns(model: "MRP | MDP", rewards: FloatArray, sweeps: int) -> FloatArray:
     """(S,) the largest discounted returns; value iteration from above, so early stops stay valid."""
-    table, g = model.outcomes, model.discount
+    table, g = model.outcomes, model.factors
     going_on = ~table.terminals
     with np.errstate(over="ignore", invalid="ignore"):
         top = float(np.where(going_on, rewards / (1.0 - g), rewards).max())

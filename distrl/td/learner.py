@@ -20,7 +20,7 @@ from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.td.replication import renew
 from distrl.td.rule import LearningRule, R, Start, check_rule
-from distrl.td.sampling import Transitions, no_steps, windowed
+from distrl.td.sampling import Columns, Transitions, no_steps, windowed
 from distrl.td.step_sizes import StepSize, as_step_size, check_step_size
 
 
@@ -82,13 +82,13 @@ class Learner(Generic[R]):
         if isinstance(model, MRP | MDP):
             if discount is not None:
                 raise ValueError("the model has a discount of its own; leave discount out")
-            self.n_states, self.discount = model.n_states, model.discount
+            self.n_states, self.uniform_discount = model.n_states, model.uniform_discount
             self.method = method.on(model)
         else:
             self.n_states = whole_number(model, "model (a number of states)", low=1)
             if discount is None:
                 raise ValueError("without a model the discount must be given: learner(states, discount=0.99)")
-            self.discount = real_number(discount, "discount", low=0.0, high=1.0)
+            self.uniform_discount = real_number(discount, "discount", low=0.0, high=1.0)
             self.method = method.on(None)
         if self.method.all_at_once:
             raise ValueError(f"{self.method!r} renews all states at once; a learner takes one at a time")
@@ -101,9 +101,23 @@ class Learner(Generic[R]):
         self._updates = 0
 
     def __repr__(self) -> str:
-        return f"Learner({self.method!r}, states={self.n_states}, discount={self.discount:g}, updates={self._updates})"
+        g = "by transition" if self.uniform_discount is None else f"{self.uniform_discount:g}"
+        return f"Learner({self.method!r}, states={self.n_states}, discount={g}, updates={self._updates})"
 
-    def update(self, state: int, reward: float, next_state: int, terminal: bool) -> None:
+    @property
+    def discount(self) -> float:
+        """The discount of every transition.
+
+        Raises
+        ------
+        ValueError
+            Where transitions have discounts of their own.
+        """
+        if self.uniform_discount is None:
+            raise ValueError("the model's discount differs by outcome: update(..., discount=) says each transition's")
+        return self.uniform_discount
+
+    def update(self, state: int, reward: float, next_state: int, terminal: bool, discount: float | None = None) -> None:
         """Learn from one transition.
 
         Parameters
@@ -112,6 +126,8 @@ class Learner(Generic[R]):
         reward : float
         terminal : bool
             Whether the return ends here (Gymnasium's `terminated`). After a `truncated` episode start the next one.
+        discount : float in [0, 1], optional
+            The transition's own; None: the learner's. It has to be given where the model's differ by outcome.
 
         Notes
         -----
@@ -129,10 +145,27 @@ class Learner(Generic[R]):
         place, following = whole_number(state, "state", high=last), whole_number(next_state, "next_state", high=last)
         if terminal not in (True, False):
             raise TypeError(f"terminal must be True or False, got {terminal!r}")
-        gain = real_number(reward, "reward")
-        self._learn(np.array([place]), np.array([gain]), np.array([following]), np.array([bool(terminal)]))
+        gain, own = real_number(reward, "reward"), None if discount is None else [discount]
+        columns = (np.array([place]), np.array([gain]), np.array([following]), np.array([bool(terminal)]))
+        self._learn((*columns, self._factors(own, columns[3])))
 
-    def update_batch(self, states: ArrayLike, rewards: ArrayLike, next_states: ArrayLike, terminals: ArrayLike) -> None:
+    def _factors(self, given: ArrayLike | None, terminals: BoolArray) -> FloatArray:
+        """(N,) the discounts of transitions, 0 where they end."""
+        if given is None:
+            return np.where(terminals, 0.0, 0.0 if terminals.all() else self.discount)
+        own = float_array(given, "discounts", ndim=1)
+        if own.shape != terminals.shape or not ((own >= 0.0) & (own <= 1.0)).all():
+            raise ValueError(f"discounts must be {len(terminals)} numbers in [0, 1], one for each transition")
+        return np.where(terminals, 0.0, own)
+
+    def update_batch(
+        self,
+        states: ArrayLike,
+        rewards: ArrayLike,
+        next_states: ArrayLike,
+        terminals: ArrayLike,
+        discounts: ArrayLike | None = None,
+    ) -> None:
         """Learn from transitions one after the other, the same as `update` for each.
 
         Parameters
@@ -140,6 +173,8 @@ class Learner(Generic[R]):
         states, next_states : (N,) int
         rewards : (N,) float
         terminals : (N,) bool
+        discounts : (N,) float, optional
+            As for `update`.
 
         Raises
         ------
@@ -155,22 +190,20 @@ class Learner(Generic[R]):
         for name, column in zip(("rewards", "next_states"), columns[1:], strict=True):
             if len(column) != count:
                 raise ValueError(f"{name} has {len(column)} entries for {count} states")
-        self._learn(*columns, bool_array(terminals, "terminals", count))
+        ends = bool_array(terminals, "terminals", count)
+        self._learn((*columns, ends, self._factors(discounts, ends)))
 
-    def _learn(self, states: IntArray, rewards: FloatArray, next_states: IntArray, terminals: BoolArray) -> None:
+    def _learn(self, steps: Columns) -> None:
         """Learn from checked columns."""
+        states, rewards, next_states, _, weights = steps
         count = len(states)
         sizes = getattr(self.step_size, "sizes", None)
         if sizes is not None and self._updates + count > len(sizes):
             raise ValueError(f"step_size lists {len(sizes)} steps; update {self._updates + count} may need one more")
         if self.method.steps == 1:
-            weights = np.where(terminals, 0.0, self.discount)
             transitions = Transitions(states, rewards, next_states, weights, self._updates + np.arange(1, count + 1))
         else:
-            steps = (states, rewards, next_states, terminals)
-            transitions, self._waiting = windowed(
-                self._waiting, steps, self.method.steps or 0, self.discount, self._updates
-            )
+            transitions, self._waiting = windowed(self._waiting, steps, self.method.steps or 0, self._updates)
         self._updates += count
         renew(self.method, self._memory, self.visits, self.step_size, transitions, 1)
 

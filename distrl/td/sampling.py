@@ -18,8 +18,8 @@ from distrl.models.laws import Law
 from distrl.models.mrp import MRP
 from distrl.models.sampling import cumulative_marks
 
-#: Single steps as columns: states, rewards, next states, terminals.
-Columns = tuple[IntArray, FloatArray, IntArray, BoolArray]
+#: Single steps as columns: states, rewards, next states, terminals, discounts.
+Columns = tuple[IntArray, FloatArray, IntArray, BoolArray, FloatArray]
 
 SAMPLINGS = ("synchronous", "generative", "trajectory")
 _PERIOD = 2**128
@@ -38,7 +38,7 @@ class Transitions(NamedTuple):
     rewards : (N,) float
         Discounted sums of the path's rewards.
     weights : (N,) float
-        discount^n, 0 where the episode ended.
+        discount^n, or the product of the path's own discounts; 0 where the episode ended.
     updates : (N,) int
         The update, counted from 1, that completed each.
     """
@@ -60,6 +60,7 @@ class Table(NamedTuple):
     rewards: FloatArray
     terminals: BoolArray
     laws: IntArray
+    discounts: FloatArray
 
 
 class Noise(NamedTuple):
@@ -93,7 +94,6 @@ class Sampler:
     table: Table
     noise: Noise
     initial: FloatArray
-    discount: float
     sampling: str
     steps: int  # of a target; 0: to the end of the episode
 
@@ -115,9 +115,10 @@ class Sampler:
             outcomes.rewards,
             outcomes.terminals,
             outcomes.laws,
+            model.discounts,
         )
         noise = Noise.of(outcomes.reward_laws)
-        return cls(table, noise, cumulative / cumulative[-1], model.discount, sampling, steps)
+        return cls(table, noise, cumulative / cumulative[-1], sampling, steps)
 
     @property
     def per_update(self) -> int:
@@ -127,7 +128,7 @@ class Sampler:
 
 def no_steps() -> Columns:
     """Columns without entries."""
-    return np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64), np.empty(0, np.bool_)
+    return np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64), np.empty(0, np.bool_), np.empty(0)
 
 
 @dataclass
@@ -166,6 +167,9 @@ class Stream:
         self.sampler = sampler
         families = len(sampler.noise.families)
         self.position = position or Position(0, 0, np.zeros(families, np.int64))
+        if len(self.position.waiting) == 4:  # of a run that was saved when all steps had one discount
+            discounts = np.full(len(self.position.waiting[0]), sampler.table.discounts.max())
+            self.position.waiting = (*self.position.waiting, discounts)
         bits = np.random.PCG64(seed)
         self._origin = bits.state
         self._rng = np.random.Generator(bits.advance(self.position.drawn))
@@ -188,14 +192,14 @@ class Stream:
         states = np.empty(updates, np.int64) if uniform else np.tile(np.arange(n), updates)
         count = len(states)
         next_states, weights, ends = np.empty(count, np.int64), np.empty(count), np.empty(count, np.int64)
-        rewards, laws, drawn = kernels.rollouts(
-            self._rng, sampler.table, sampler.discount, sampler.steps, uniform, states, next_states, weights, ends
+        rewards, laws, discounts, drawn = kernels.rollouts(
+            self._rng, sampler.table, sampler.steps, uniform, states, next_states, weights, ends
         )
         self.position.drawn += drawn
         self._draw_rewards(laws, rewards)
         if sampler.steps != 1:
             sums = np.empty(count)
-            kernels.discounted_sums(rewards, ends, sampler.discount, sums)
+            kernels.discounted_sums(rewards, discounts, ends, sums)
             rewards = sums
         numbers = np.repeat(np.arange(first + 1, first + updates + 1), sampler.per_update)
         return Transitions(states, rewards, next_states, weights, numbers)
@@ -203,14 +207,13 @@ class Stream:
     def _along_trajectory(self, updates: int, first: int) -> Transitions:
         sampler, position = self.sampler, self.position
         states, next_states, laws = (np.empty(updates, np.int64) for _ in range(3))
-        rewards, terminals = np.empty(updates), np.empty(updates, np.bool_)
-        position.state, drawn = kernels.walk(
-            self._rng, sampler.table, sampler.initial, position.state, states, rewards, laws, next_states, terminals
-        )
+        rewards, terminals, discounts = np.empty(updates), np.empty(updates, np.bool_), np.empty(updates)
+        columns = (states, rewards, laws, next_states, terminals, discounts)
+        position.state, drawn = kernels.walk(self._rng, sampler.table, sampler.initial, position.state, *columns)
         position.drawn += drawn
         self._draw_rewards(laws, rewards)
         transitions, position.waiting = windowed(
-            position.waiting, (states, rewards, next_states, terminals), sampler.steps, sampler.discount, first
+            position.waiting, (states, rewards, next_states, terminals, discounts), sampler.steps, first
         )
         return transitions
 
@@ -242,12 +245,13 @@ class Stream:
         self._loaded[family] = block
 
 
-def windowed(waiting: Columns, steps: Columns, n: int, discount: float, first: int) -> tuple[Transitions, Columns]:
+def windowed(waiting: Columns, steps: Columns, n: int, first: int) -> tuple[Transitions, Columns]:
     """The n-step transitions that `steps` complete, after the steps `waiting`, and what waits then.
 
     n = 0 goes to the end of the episode; `first` updates came before.
     """
-    states, rewards, next_states, terminals = (np.concatenate(pair) for pair in zip(waiting, steps, strict=True))
+    pairs = zip(waiting, steps, strict=True)
+    states, rewards, next_states, terminals, discounts = (np.concatenate(pair) for pair in pairs)
     count = len(states)
     out = Transitions(
         np.empty(count, np.int64),
@@ -256,10 +260,10 @@ def windowed(waiting: Columns, steps: Columns, n: int, discount: float, first: i
         np.empty(count),
         np.empty(count, np.int64),
     )
-    made, left = kernels.windows(states, rewards, next_states, terminals, n, discount, *out)
+    made, left = kernels.windows(states, rewards, next_states, terminals, discounts, n, *out)
     transitions = Transitions(*(column[:made] for column in out))  # type: ignore[arg-type]
     transitions.updates[:] += first + 1 - len(waiting[0])
-    return transitions, (states[left:], rewards[left:], next_states[left:], terminals[left:])
+    return transitions, (states[left:], rewards[left:], next_states[left:], terminals[left:], discounts[left:])
 
 
 def seed_root(rng: RandomSource) -> np.random.SeedSequence:

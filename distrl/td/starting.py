@@ -98,7 +98,7 @@ def resumed_options(run: LearningRun[R], model: MRP, rule: LearningRule[R], opti
 def _same_model(a: MRP, b: MRP) -> bool:
     x, y = a.outcomes, b.outcomes
     return (
-        a.discount == b.discount
+        np.array_equal(a.discounts, b.discounts)
         and a.n_states == b.n_states
         and [law.key for law in x.reward_laws] == [law.key for law in y.reward_laws]
         and all(

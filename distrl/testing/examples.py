@@ -20,5 +20,5 @@ def small_models() -> dict[str, MRP]:
 
 def exact_means(model: MRP) -> FloatArray:
     """(S,) (I - discount P)^{-1} r by a dense solve."""
-    matrix = np.eye(model.n_states) - model.discount * model.continuation.toarray()
+    matrix = np.eye(model.n_states) - model.discounted().toarray()
     return np.linalg.solve(matrix, model.expected_rewards)

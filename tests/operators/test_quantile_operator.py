@@ -193,7 +193,7 @@ def test_a_long_sum_of_masses_stays_below_the_tolerance_of_ties():
 
 def particle(plan, values, name):
     k, j = divmod(int(name), values.shape[1])
-    return plan.shift[k] + (plan.discount * values[plan.successor[k], j] if plan.successor[k] >= 0 else 0.0)
+    return plan.shift[k] + (plan.discount[k] * values[plan.successor[k], j] if plan.successor[k] >= 0 else 0.0)
 
 
 @pytest.mark.fast
@@ -215,7 +215,7 @@ def test_following_frozen_choices_solves_their_linear_system(model, m, data):
             k, j = divmod(int(name), m)
             right[row] = plan.shift[k]
             if plan.successor[k] >= 0:
-                matrix[row, plan.successor[k] * m + j] -= plan.discount
+                matrix[row, plan.successor[k] * m + j] -= plan.discount[k]
     follow(plan, choices, values)
     np.testing.assert_allclose(values.ravel(), np.linalg.solve(matrix, right), rtol=1e-9, atol=1e-9)
 

@@ -91,24 +91,26 @@ def groups_of(matrix: sparse.csr_array, atoms: int) -> tuple[IntArray, float]:
 
 
 def _group_plan(system: System, labels: IntArray, share: FloatArray) -> KernelPlan:
-    """The plan of R A P: from each group, a read of each group it leads to at each rounded position."""
-    pointers, successor, weight, at = system.reads()
+    """The plan of R A P: from each group, a read of each group it leads to at each rounded position and discount."""
+    pointers, successor, weight, at, discount = system.reads()
     source = np.repeat(np.arange(system.n), np.diff(pointers))
     count = int(labels.max()) + 1
     below = np.floor(_PARTS * at).astype(np.int64)
     above = _PARTS * at - below
     first = int(below.min(initial=0))
     bins = int(below.max(initial=0)) - first + 2
-    key = (labels[source] * count + labels[successor]) * bins + below - first
+    discounts, which = np.unique(discount, return_inverse=True)
+    key = ((labels[source] * count + labels[successor]) * len(discounts) + which) * bins + below - first
     mass = weight * share[source]
     found, place = np.unique(np.concatenate([key, key + 1]), return_inverse=True)
     parts = np.concatenate([mass * (1.0 - above), mass * above])
     probability = np.asarray(np.bincount(place, weights=parts), dtype=np.float64)
     pair, step = np.divmod(found, bins)
+    pair, which = np.divmod(pair, len(discounts))
     heads, tails = np.divmod(pair, count)
     one_each = np.arange(len(found) + 1)
     return KernelPlan(
-        discount=system.plan.discount,
+        discount=discounts[which],
         group_ptr=np.searchsorted(heads, np.arange(count + 1)).astype(np.int64),
         successor_ptr=one_each,
         successor_prob=probability,

@@ -59,21 +59,25 @@ class ShiftedCoarse:
 
     def _inverse(self, clusters: int, last: int) -> FloatArray:
         system, shift = self.system, self.shift
-        pointers, successor, weights, at = system.reads()
+        pointers, successor, weights, at, discount = system.reads()
         source = np.repeat(np.arange(system.n), np.diff(pointers))
-        place = _PARTS * (at - shift[source] + system.plan.discount * shift[successor])
+        place = _PARTS * (at - shift[source] + discount * shift[successor])
         below = np.floor(place).astype(np.int64)
         above = place - below
         first = int(below.min(initial=0))
         bins = int(below.max(initial=0)) - first + 2
         key = (self.labels[source] * clusters + self.labels[successor]) * bins + below - first
         share = weights * self.weights[source]
+        # one number shrinks all laws here: where discounts differ, the mean one
+        typical = system.largest_discount
+        if discount.min(initial=typical) < typical:
+            typical = float(np.average(discount, weights=share))
         size = clusters * clusters * bins
         shares = np.zeros(size)
         shares += np.bincount(key, weights=share * (1.0 - above), minlength=size)
         shares += np.bincount(key + 1, weights=share * above, minlength=size)
         matrix = np.eye(clusters * last)
-        kernels.coarse_entries(shares.reshape(clusters, clusters, bins), first, _PARTS, system.plan.discount, matrix)
+        kernels.coarse_entries(shares.reshape(clusters, clusters, bins), first, _PARTS, typical, matrix)
         inverse = np.empty_like(matrix)
         if not kernels.invert(matrix, inverse) or not np.isfinite(inverse).all():
             raise ValueError("the coarse system is singular")

@@ -45,6 +45,7 @@ class Traits:
     matrix : (n, n) sparse
         Probabilities of going on within the system.
     discount : float
+        The largest where outcomes have their own.
     atoms : int
     gain : float
         The effective horizon: how many steps a return goes on for, discounted.

@@ -21,10 +21,11 @@ ALIASES = {
     ),
     "reward": ("rewards",),
     "terminal": ("terminals", "terminated", "terminations", "done", "dones"),
+    "discount": ("discounts",),
 }
 #: Columns that say something about the model, and so are not passed over as other columns are.
 _TELLING = {
-    "discount": "a discount for each row is not supported; give one discount for the model and leave the column out",
+    "discount": "give discount=None to take each row's own, or one discount for the model and leave the column out",
     "idoutcome": "it tells several possible laws of one (state, action) apart; keep the rows of one of them",
 }
 
