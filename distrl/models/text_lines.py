@@ -16,7 +16,7 @@ from distrl._tolerances import ROW_SUM
 from distrl._validation import FloatArray, IntArray, shortened
 
 #: What a number may look like: `float` also takes nan, infinity and 1_000.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def file_of(path: object) -> str:
