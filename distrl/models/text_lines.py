@@ -26,6 +26,8 @@ def file_of(path: object) -> str:
     text = os.fspath(path)
     if not isinstance(text, str):
         raise TypeError(f"path must be text, got {shortened(path)}")
+    if not text:
+        raise ValueError("path must name a file, got ''")
     return text
 
 
