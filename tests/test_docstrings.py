@@ -16,6 +16,7 @@ import distrl
 from distrl import theory
 from proofs_check.claim import claims
 
+pytest.importorskip("gymnasium")
 pytest.importorskip("matplotlib")
 pytest.importorskip("typer")
 

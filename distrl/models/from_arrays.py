@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._lazy import sparse
-from distrl._validation import BoolArray, FloatArray, bool_array, real_number
+from distrl._validation import BoolArray, FloatArray, bool_array, float_array, real_number
 from distrl.models.arrays import actions_first, check_axes
 from distrl.models.choices import available_mask, end_absorbing
 from distrl.models.collected import ended
@@ -96,17 +96,27 @@ def _listed(P: Any) -> bool:
 
 
 def _is_matrix(P: Any) -> bool:
-    return sparse.issparse(P) or (not _listed(P) and np.ndim(P) == 2)
+    if sparse.issparse(P) or _listed(P):
+        return bool(sparse.issparse(P))
+    try:
+        return np.ndim(P) == 2
+    except ValueError:  # ragged, which is said when it is read
+        return False
 
 
 def _available(P: Any, R: Any, available: Any, terminal: Any) -> tuple[BoolArray | None, Any]:
     """The (S, A) mask of the actions that there are, None for all, and the rewards without what marks the others."""
-    stack = [sparse.csr_array(matrix) for matrix in P] if _listed(P) else P
-    if not _listed(P) and (P.ndim != 3 or P.shape[1] != P.shape[2]):
+    stack: Any = P
+    if _listed(P):
+        stack = [m if sparse.issparse(m) else float_array(m, f"P[{a}]", ndim=2) for a, m in enumerate(P)]
+    elif not isinstance(P, np.ndarray) or P.ndim != 3:
         return available, R  # which `MDP` refuses in its words
-    some = [(np.diff((m != 0).indptr) > 0) if sparse.issparse(m) else (m != 0.0).any(axis=1) for m in stack]
-    if len({len(each) for each in some}) != 1:
+    shapes = {matrix.shape for matrix in stack}
+    if len(shapes) != 1 or any(len(shape) != 2 or shape[0] != shape[1] for shape in shapes):
         return available, R
+    some = [
+        np.diff((sparse.csr_array(m) != 0).indptr) > 0 if sparse.issparse(m) else (m != 0.0).any(axis=1) for m in stack
+    ]
     has_row = np.stack(some, axis=1)
     shape = has_row.shape
     ends = np.zeros(shape[0], dtype=np.bool_) if terminal is None else bool_array(terminal, "terminal", shape[0])

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from distrl._memory import check_memory
 from distrl._validation import FloatArray, IntArray, bool_array, real_number, shortened, whole_number
 from distrl.models.collected import Collected, Known, collected_mdp
 from distrl.models.given import Reward
@@ -124,12 +125,19 @@ def _given_states(states: Any) -> Sequence[Hashable] | None:
     if states is None:
         return None
     if isinstance(states, int | np.integer) and not isinstance(states, bool):
-        return range(whole_number(states, "states", low=1))
+        return range(_count(states, "states"))
     if isinstance(states, Iterable) and not isinstance(states, str | bytes | Mapping):
         states = list(states)
         if not states:
             raise ValueError("states is empty; a model needs at least one")
     return labels_of(states, "states")
+
+
+def _count(given: object, what: str) -> int:
+    """A number of states or actions that can be listed."""
+    count = whole_number(given, what, low=1)
+    check_memory(count, 1, 20.0, f"{what} is a number of them, or a list of their names")
+    return count
 
 
 def _first_law(initial: Any) -> dict[Hashable, float]:
@@ -156,9 +164,9 @@ class _Found:
         self.names: list[Hashable] = list(firsts if given is None else given)
         self._positions = {name: position for position, name in enumerate(self.names)}
         self._most = most
-        unknown = next((state for state in firsts if state not in self._positions), None)
-        if unknown is not None:
-            raise ValueError(f"initial names {unknown!r}, which is none of the states")
+        unknown = [state for state in firsts if state not in self._positions]
+        if unknown:
+            raise ValueError(f"initial names {shortened(unknown[0])}, which is none of the states")
 
     def __iter__(self) -> Iterator[tuple[int, Hashable]]:
         waiting = deque(enumerate(self.names))
@@ -206,7 +214,7 @@ class _Actions:
         if callable(given):
             self._of = given
         elif isinstance(given, int | np.integer) and not isinstance(given, bool):
-            names.extend(range(whole_number(given, "actions", low=1)))
+            names.extend(range(_count(given, "actions")))
         else:
             names.extend(labels_of(given, "actions"))
             if not names:

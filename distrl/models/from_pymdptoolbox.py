@@ -110,18 +110,22 @@ def _rewards(R: Any, n: int, n_actions: int) -> Any:
             )
         return array
     entries = _listed(R, "R")
-    if len(entries) == n and all(np.ndim(entry) == 0 and not sparse.issparse(entry) for entry in entries):
+    if len(entries) == n and all(map(_is_number, entries)):
         return float_array(np.array(entries), "R", ndim=1)
     if len(entries) != n_actions:
         if len(entries) == n:
             return _rewards(float_array(entries, "R"), n, n_actions)
         raise ValueError(f"R has {len(entries)} entries; expected one for each of {n} states or {n_actions} actions")
-    if n == n_actions and all(isinstance(entry, list | tuple) and np.ndim(entry) == 1 for entry in entries):
+    if n == n_actions and all(isinstance(entry, list | tuple) and all(map(_is_number, entry)) for entry in entries):
         raise ValueError(
             f"R is a list of {n} lists, with {n} states and {n} actions: give numpy.array(R) if it is (state, action), "
             "or a list of arrays, one for each action, if it is (action, state)"
         )
     return _of_actions([_of_action(entry, f"R[{action}]", n) for action, entry in enumerate(entries)], n)
+
+
+def _is_number(entry: Any) -> bool:
+    return not (hasattr(entry, "__len__") or sparse.issparse(entry))
 
 
 def _of_action(given: Any, name: str, n: int) -> Any:

@@ -112,6 +112,8 @@ class _File:
 
     def _together(self) -> None:
         """Read the transitions that wait: at once if all is well with them, else one by one, to say what is not."""
+        if not self._waiting:
+            return
         waiting, self._waiting = self._waiting, []
         columns = _columns("".join(line for _, line in waiting), len(waiting))
         if columns is None:

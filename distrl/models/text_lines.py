@@ -16,7 +16,7 @@ from distrl._tolerances import ROW_SUM
 from distrl._validation import FloatArray, IntArray, shortened
 
 #: What a number may look like: `float` also takes nan, infinity and 1_000.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def file_of(path: object) -> str:
@@ -26,6 +26,8 @@ def file_of(path: object) -> str:
     text = os.fspath(path)
     if not isinstance(text, str):
         raise TypeError(f"path must be text, got {shortened(path)}")
+    if not text:
+        raise ValueError("path must name a file, got ''")
     return text
 
 

@@ -267,8 +267,8 @@ def test_a_path_is_a_path(path):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    for path in (tmp_path / "none.MDP", tmp_path, "a\0b"):
-        with pytest.raises(ValueError, match="none.MDP|" + tmp_path.name + r"|a\\x00b"):
+    for path in (tmp_path / "none.MDP", tmp_path, "a\0b", ""):
+        with pytest.raises(ValueError, match="none.MDP|" + tmp_path.name + r"|a\\x00b|must name a file"):
             read_cassandra(path)
 
 

@@ -230,6 +230,7 @@ class TestGymnasium:
     def test_the_larger_lake(self):
         assert self.solved("FrozenLake-v1", 0.99, map_name="8x8")[1][0] == pytest.approx(0.41464, abs=5.1e-6)
         assert self.solved("FrozenLake-v1", 1.0, map_name="8x8")[1][0] == pytest.approx(1.0, abs=1e-6)
+        assert self.solved("FrozenLake-v1", 0.9, map_name="8x8", is_slippery=False)[1][0] == pytest.approx(0.9**13)
 
     def test_cliff_walking(self):
         """The shortest safe way has 13 steps; on slippery ground the table is solved as it stands."""

@@ -4,6 +4,7 @@ import os
 import warnings
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,9 +19,15 @@ from distrl.models import (
     EmpiricalMDP,
     FiniteLaw,
     environments,
+    from_arrays,
+    from_function,
     from_gymnasium,
+    from_pymdptoolbox,
+    from_quantecon,
     load,
+    read_cassandra,
     read_prism,
+    read_text,
     save,
     write_prism,
 )
@@ -136,6 +143,17 @@ def call_env(P, isd, discount):
     return from_gymnasium(Env(P, isd), discount)
 
 
+def call_program(**fields):
+    return from_quantecon(SimpleNamespace(**fields))
+
+
+def call_function(table, actions, states, discount, initial):
+    def model(state, action):
+        return table[action % len(table)] if isinstance(action, int) and isinstance(table, list) and table else table
+
+    return from_function(states, actions, model, discount, initial=initial, max_states=20)
+
+
 def under(policy, discount):
     ends = [[0.5, 0.5], [0.0, 0.0]]
     return MDP([ends, STAY], [[1.0, 2.0], [0, 0]], discount, terminal=[False, True]).under(policy)
@@ -163,6 +181,32 @@ CALLS = {
     under: {"policy": [[0.5, 0.5], [1.0, 0.0]], "discount": 0.5},
     law: {"values": [0.0, 1.0], "probs": [0.5, 0.5]},
     call_env: {"P": TABLE, "isd": [1.0, 0.0], "discount": 0.9},
+    from_arrays: {
+        "P": [COIN, [[0.0, 0.0], [0.0, 1.0]]],
+        "R": [[1.0, -np.inf], [2.0, 0.0]],
+        "discount": 0.9,
+        "axes": "ass",
+        "terminal": [False, False],
+        "available": None,
+        "absorbing": None,
+        "states": ["a", "b"],
+        "actions": None,
+    },
+    from_pymdptoolbox: {"P": [COIN, STAY], "R": [COIN, STAY], "discount": 0.9, "absorbing": "end", "normalise": False},
+    call_program: {
+        "R": [[1.0, -np.inf], [2.0, 0.0]],
+        "Q": [COIN, STAY],
+        "beta": 0.9,
+        "s_indices": None,
+        "a_indices": None,
+    },
+    call_function: {
+        "table": [[(0.5, 0, 1.0), (0.5, 1, 2.0, True)], ({1: 1.0}, 3.0)],
+        "actions": 2,
+        "states": 2,
+        "discount": 0.9,
+        "initial": [0],
+    },
     environments.chain: {"states": 3, "slip": 0.2, "discount": 1.0, "step_reward": 0.0, "end_reward": 1.0},
     environments.two_state: {"switch": (0.5, 0.25), "rewards": (1, 0), "discount": 0.9},
     environments.cycle: {"states": 2, "rewards": [1, 2], "discount": 0.9},
@@ -303,6 +347,9 @@ def test_junk_for_files(tmp_path_factory, model, path, discount, option):
         attempt(load, path=path)
         write_prism(whole, "whole")
         attempt(read_prism, path=path, discount=0.9)
+        attempt(read_cassandra, path=path)
+        attempt(read_text, path=path)
+        attempt(read_text, path="whole.lab", discount=discount)
         attempt(read_prism, path="whole", discount=discount)
         for name in ("terminal", "initial", "rewards", "normalise"):
             attempt(read_prism, path="whole", discount=0.9, **{name: option})

@@ -70,6 +70,8 @@ class _Reader:
     def read(self) -> None:
         """Read all statements."""
         tokens = self.tokens
+        if tokens.peek() is None:
+            raise ValueError(f"{tokens.path} has no statement; it begins with values:, states: and actions:")
         while (word := tokens.peek()) is not None:
             if word in ("observations", "O") and tokens.at_keyword():
                 raise ValueError(
