@@ -185,6 +185,7 @@ def _truth(data: Bytes, start: int, stop: int, powers: FloatArray) -> int:
 def read_cells(
     data: Bytes,
     place: int,
+    end: int,
     separator: int,
     target: IntArray,
     is_text: BoolArray,
@@ -195,7 +196,7 @@ def read_cells(
     hard: IntArray,
     told: IntArray,
 ) -> None:
-    """Read the lines from `place` on, a cell for each column of the file; the last byte ends a line.
+    """Read the lines that begin in data[place:end], a cell for each column of the file; the last byte ends a line.
 
     Parameters
     ----------
@@ -204,14 +205,15 @@ def read_cells(
     is_text : (3,) whether a row of `wholes` takes texts: the place of each, times 2^16, and its length
     powers : (121, 2) 10^-60 to 10^60, each the sum of two floats
     hard : (n, 4) cells of `numbers` whose float is not found here: row, row of `numbers`, ends of the content
-    told : rows read; rows of `hard` used or needed; what ended it; the place and the column of that
+    told : rows read, those before these lines included, as which it begins; rows of `hard` used or needed; what ended
+        it; the place and the column of that
     """
-    size, width = len(data), len(target) - 1
+    width = len(target) - 1
     bounds = np.zeros(3, dtype=np.int64)
-    row = many = 0
+    row, many = told[0], 0
     fault = DONE
     here = column = 0
-    while place < size and fault == DONE:
+    while place < end and fault == DONE:
         if data[place] == _LF or data[place] == _CR:
             place += 1
             continue
@@ -252,6 +254,14 @@ def read_cells(
                 at = place + length if quick else place
                 quick &= data[at] == separator or data[at] == _LF or data[at] == _CR
                 place = at if quick else place
+            elif to != -2 and data[place] != _QUOTE and data[place] != _SPACE and data[place] != _TAB:
+                at = place  # text, or what nobody asks for
+                while data[at] != separator and data[at] != _LF and data[at] != _CR:
+                    at += 1
+                quick = place < at < place + 65536 and data[at - 1] != _SPACE and data[at - 1] != _TAB
+                if quick and to >= 0:
+                    wholes[to, row] = place << 16 | (at - place)
+                place = at if quick else place
             if not quick:
                 fault = _cell(data, place, separator, bounds)
                 start, stop = bounds[0], bounds[1]
@@ -288,9 +298,6 @@ def read_cells(
                             fault = NO_NUMBER
                 if fault != DONE:
                     break
-            elif to == -2:
-                fault, here = TOO_MANY, line
-                break
             if data[place] != separator:
                 break
             place += 1
