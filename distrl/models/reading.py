@@ -33,7 +33,7 @@ from distrl._validation import (
 )
 from distrl.models.choices import Choices
 from distrl.models.given import Names, TableLike
-from distrl.models.ids import Ids, choices_of, ids_of, is_missing
+from distrl.models.ids import Ids, Labelling, choices_of, ids_of, is_missing
 from distrl.models.laws import Law, as_law, is_law
 from distrl.models.outcomes import Rows
 from distrl.models.tables.frames import Frame, is_frame
@@ -54,8 +54,10 @@ def outcome_rows(
     columns: Mapping[str, str | None] | None,
     states: Names,
     actions: Names = None,
-) -> tuple[Ids, Rows, Choices]:
+) -> tuple[Labelling, Rows, Choices]:
     """Outcome rows, checked; their sources are the pairs of the `Choices`.
+
+    What is read is given up as soon as it can be: of a million rows, each column is 8 MB.
 
     Raises
     ------
@@ -68,17 +70,19 @@ def outcome_rows(
     if raw is None:
         raw = _columns_in_order(rows, names)
     _refuse_missing(raw, "rows")
-    probs = float_array(raw["probability"], "rows: probability", ndim=1)
+    probs = float_array(raw.pop("probability"), "rows: probability", ndim=1)
     if not len(probs):
         raise ValueError("rows is empty; a model needs at least one outcome")
     ids = ids_of(raw, states, actions, "rows", len(probs), numbered=named)
-    terminals = bool_array(raw["terminal"], "rows: terminal", len(probs))
-    rewards, law, laws = split_laws(raw["reward"], "rows: reward")
+    terminals = bool_array(raw.pop("terminal"), "rows: terminal", len(probs))
+    rewards, law, laws = split_laws(raw.pop("reward"), "rows: reward")
+    raw.clear()
     if len(rewards) != len(probs):
         raise ValueError(f"rows: reward has {len(rewards)} entries, probability has {len(probs)}")
     choices = choices_of(ids)
     sources = choices.sources(ids.state, ids.action)
-    return ids, Rows(sources, probs, ids.next_state, rewards, terminals, law, laws), choices
+    read = Rows(sources, probs, ids.next_state, rewards, terminals, law, laws)
+    return Labelling(ids.states, ids.actions), read, choices
 
 
 def transition_columns(
@@ -110,7 +114,7 @@ def transition_columns(
 def split_laws(entries: Sequence[object] | np.ndarray, name: str) -> tuple[FloatArray, IntArray, list[Law]]:
     """Numbers, law indices (-1: a number) and laws of a flat sequence that mixes both."""
     if isinstance(entries, np.ndarray) and entries.dtype.kind in "iuf":
-        return float_array(entries, name, ndim=1), np.full(len(entries), -1), []
+        return float_array(entries, name, ndim=1), np.broadcast_to(np.int64(-1), len(entries)), []
     if not hasattr(entries, "__len__"):
         raise TypeError(f"{name} must be a column of numbers or laws, got {entries!r}")
     values = np.zeros(len(entries))

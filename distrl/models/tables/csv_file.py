@@ -38,6 +38,13 @@ class Header(NamedTuple):
     start: int
 
 
+class HandedOver(dict[str, Any]):
+    """Columns by name, each of which is given once, and not kept."""
+
+    def __getitem__(self, name: str) -> Any:
+        return self.pop(name)
+
+
 class CsvText:
     """The text of a CSV file.
 
@@ -56,7 +63,7 @@ class CsvText:
         self.path, self.data = path, _bytes_of(path)
         self.header = self._header()
 
-    def columns(self, names: tuple[str, ...], columns: Mapping[str, str | None] | None) -> dict[str, Any]:
+    def columns(self, names: tuple[str, ...], columns: Mapping[str, str | None] | None) -> HandedOver:
         """The columns `names`, in the form of a mapping for `MDP.from_outcomes`; `columns` as there.
 
         Raises
@@ -73,11 +80,11 @@ class CsvText:
             raise ValueError(f"{self.path}: {error}") from error
         where = {name: header.columns.index(str(of)) for name, of in found.items()}
         read = self._read(where)
-        if not len(read["probability"]):
+        if not len(read.get("probability", ())):
             raise ValueError(f"{self.path} has a header and no rows; a model needs at least one outcome")
         return read
 
-    def _read(self, where: Mapping[str, int]) -> dict[str, Any]:
+    def _read(self, where: Mapping[str, int]) -> HandedOver:
         """Our columns, each from a column of the file."""
         scan = self._scan(where)
         for part in (scan.first, scan.read):
@@ -92,16 +99,18 @@ class CsvText:
                 self._fail(scan.fault, scan.place, scan.column)
         for row, column, start, stop in scan.hard.tolist():
             scan.numbers[column, row] = self._decimal(start, stop, ("probability", "reward")[column])
-        read: dict[str, Any] = {}
+        read = HandedOver()
         for name in where:
             to = TARGETS[name]
             if to < 3:
-                read[name] = scan.wholes[to, : scan.rows]
+                ids = scan.wholes[to, : scan.rows]
+                read[name] = ids.copy() if name == "next_state" else ids  # which outlives the others
             else:
                 read[name] = scan.truths[: scan.rows] if name == "terminal" else scan.numbers[to - 3, : scan.rows]
         texts = [name for name in where if TARGETS[name] < 3 and scan.is_text[TARGETS[name]]]
-        known = texts_by_number(self.data, [read[name] for name in texts])
-        read.update({name: self._names(read[name], own, name) for name, own in zip(texts, known, strict=True)})
+        numbers = {name: read[name] for name in texts}
+        known = texts_by_number(self.data, list(numbers.values()))
+        read.update({name: self._names(numbers[name], own, name) for name, own in zip(texts, known, strict=True)})
         return read
 
     def _scan(self, where: Mapping[str, int]) -> Scan:
