@@ -43,7 +43,7 @@ def best(call, times=5):
 
 
 def table_over_scipy(columns):
-    """{form: CPU time of `MDP.from_outcomes` over a CSR matrix and a sort}, for a quick sort of sources and a lexsort."""
+    """{form: CPU time of `MDP.from_outcomes` over a CSR matrix and one sort}: quick, of the sources, and a lexsort."""
     n_actions = int(columns["action"].max()) + 1
     source = columns["state"] * n_actions + columns["action"]
     shape = (int(source.max()) + 1, int(columns["next_state"].max()) + 1)
