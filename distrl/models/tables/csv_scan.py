@@ -45,7 +45,7 @@ class Scan:
         self._target[-1] = -2
         for name, column in where.items():
             self._target[column] = TARGETS[name]
-        most = data.count(b"\n") + data.count(b"\r")  # memory that is not written to costs nothing
+        self._parts, most = self._divided()  # memory that is not written to costs nothing
         self.wholes, self.numbers = np.empty((3, most), dtype=np.int64), np.empty((2, most))
         self.truths, self.is_text = np.zeros(most, dtype=np.bool_), np.zeros(3, dtype=np.bool_)
         self.rows = self.fault = self.place = self.column = 0
@@ -57,7 +57,7 @@ class Scan:
 
     def read(self) -> None:
         """Read all lines; what ends it is the first fault in the file."""
-        parts = self._parts()
+        parts = self._parts
         found: list[tuple[IntArray, IntArray] | None] = [None] * len(parts)
 
         def read_part(number: int) -> None:
@@ -89,25 +89,26 @@ class Scan:
                 return told, hard[: told[1]]
             many = int(told[1])  # rare: more digits than a float has, in more than a thousand cells
 
-    def _parts(self) -> list[tuple[int, int, int]]:
-        """(begin, end, first row) of parts that end with a line, were every line a row; one where lines may be longer.
+    def _divided(self) -> tuple[list[tuple[int, int, int]], int]:
+        """(begin, end, first row) of parts that end with a line, were every line a row; and how many rows there can be.
 
-        A line may go on within quotes, and then only who has read all before knows where it ends.
+        There is one part where lines may be longer: one may go on within quotes, and then only who has read all before
+        knows where it ends.
         """
         size = len(self._data)
         number = min(default_threads(), (size - self._start) // _PART)
-        if number < 2 or self._data.find(b'"', self._start) >= 0:
-            return [(self._start, size, 0)]
         edges = [self._start]
-        for part in range(1, number):
-            edge = self._data.find(b"\n", self._start + (size - self._start) * part // number)
-            edges.append(size if edge < 0 else edge + 1)
-        parts, row = [], 0
+        if number > 1 and self._data.find(b'"', self._start) < 0:
+            for part in range(1, number):
+                edge = self._data.find(b"\n", self._start + (size - self._start) * part // number)
+                edges.append(size if edge < 0 else edge + 1)
+        # the first line that is counted is the end of the header
+        parts, row = [], -1 if b"\n" in self._data[self._start : self._start + 2] else 0
         for begin, end in zip(edges, [*edges[1:], size], strict=True):
-            parts.append((begin, end, row))
-            # the first part begins with the end of the header
-            row += self._data.count(b"\n", begin, end) - (begin == self._start)
-        return parts
+            parts.append((begin, end, max(row, 0)))
+            row += self._data.count(b"\n", begin, end)
+        other = self._data.count(b"\r", self._start) if self._data.find(b"\r", self._start) >= 0 else 0
+        return parts, row + other + 1
 
 
 def texts_by_number(data: bytearray, columns: list[IntArray]) -> list[IntArray]:
