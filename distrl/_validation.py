@@ -105,7 +105,7 @@ def float_array(
 
 def int_array(value: object, name: str, *, low: int | None = None, high: int | None = None) -> IntArray:
     """`value` as a one-dimensional int64 array with entries in [low, high)."""
-    whole = _whole_numbers(value)
+    whole = whole_column(value)
     array = float_array(value, name, ndim=1) if whole is None else whole
     if whole is None and array.size and (np.abs(array).max() > 2.0**53 or (array != np.floor(array)).any()):
         index = int(np.argmax((array != np.floor(array)) | (np.abs(array) > 2.0**53)))
@@ -126,8 +126,8 @@ def int_array(value: object, name: str, *, low: int | None = None, high: int | N
     return whole
 
 
-def _whole_numbers(value: object) -> IntArray | None:
-    """A plain column of whole numbers up to 2^53 in size, looked at in few passes; None for all that needs a look."""
+def whole_column(value: object) -> IntArray | None:
+    """A plain column of whole numbers up to 2^53 in size, as it is if it is int64; None for all that needs a look."""
     if type(value) is not np.ndarray or value.ndim != 1 or value.dtype.kind not in "iuf" or not value.size:
         return None
     if not (value.max() <= 2.0**53 and value.min() >= -(2.0**53)):  # NaN compares as False

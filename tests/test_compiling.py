@@ -16,9 +16,11 @@ from distrl._compiling import NOTE, watch
 
 ROOT = Path(distrl.__file__).resolve().parent.parent
 MODEL = distrl.MRP([[0.5, 0.5], [0.2, 0.8]], [1.0, 0.0], 0.9)
-#: What no verb needs: operators for people who study them, variants of a learner, matrices of continuous laws.
+#: What no verb needs: operators for people who study them, variants of a learner, matrices of continuous laws, files.
 NOT_OF_VERBS = {
     "banded.eliminate",
+    "csv_text.number_texts",
+    "csv_text.read_cells",
     "enclosure.cdf_each",
     "enclosure.window_mass",
     "graph.match_neighbours",
@@ -29,6 +31,8 @@ NOT_OF_VERBS = {
     "stochastic.local_covariance",
     "stochastic.push_draws",
     "stochastic.unroll",
+    "table_sort.order_by_source",
+    "table_sort.sort_within",
     "td.renew_recentred",
     "td.renew_speedy",
 }

@@ -4,6 +4,8 @@ A file is an array of bytes. A cell ends at the separator or the end of its line
 ends at the next single one. Lines end in LF, CR LF or CR; blank ones count for nothing.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -185,6 +187,7 @@ def _truth(data: Bytes, start: int, stop: int, powers: FloatArray) -> int:
 def read_cells(
     data: Bytes,
     place: int,
+    end: int,
     separator: int,
     target: IntArray,
     is_text: BoolArray,
@@ -195,7 +198,7 @@ def read_cells(
     hard: IntArray,
     told: IntArray,
 ) -> None:
-    """Read the lines from `place` on, a cell for each column of the file; the last byte ends a line.
+    """Read the lines that begin in data[place:end], a cell for each column of the file; the last byte ends a line.
 
     Parameters
     ----------
@@ -204,36 +207,40 @@ def read_cells(
     is_text : (3,) whether a row of `wholes` takes texts: the place of each, times 2^16, and its length
     powers : (121, 2) 10^-60 to 10^60, each the sum of two floats
     hard : (n, 4) cells of `numbers` whose float is not found here: row, row of `numbers`, ends of the content
-    told : rows read; rows of `hard` used or needed; what ended it; the place and the column of that
+    told : rows read, those before these lines included, as which it begins; rows of `hard` used or needed; what ended
+        it; the place and the column of that
     """
-    size, width = len(data), len(target) - 1
+    width = len(target) - 1
+    spot: Any = place  # of Numba's kind of whole numbers
     bounds = np.zeros(3, dtype=np.int64)
-    row = many = 0
+    row, many = told[0], 0
     fault = DONE
     here = column = 0
-    while place < size and fault == DONE:
-        if data[place] == _LF or data[place] == _CR:
-            place += 1
+    one = np.uint64(1)  # what is never negative is not looked at for wrapping around
+    while spot < end and fault == DONE:
+        if data[spot] == _LF or data[spot] == _CR:
+            spot += 1
             continue
-        line, column = place, 0
+        line, column = spot, 0
         while True:
-            here, to = place, target[column]
-            quick = False
+            here, to = spot, target[column]
+            quick: Any = False
             if 0 <= to < 5 and not (to < 3 and is_text[to]):  # the usual cell: digits, perhaps with a sign and a point
-                negative = data[place] == _MINUS
-                at = place + negative
+                negative = data[spot] == _MINUS
+                at = np.uint64(spot + negative)
                 start, digits = at, 0
                 while (data[at] ^ _ZERO) <= 9:
                     digits = 10 * digits + (int(data[at]) - _ZERO)
-                    at += 1
-                count, power = at - start, 0
+                    at += one
+                count: Any = np.int64(at - start)
+                power: Any = 0
                 if data[at] == _POINT:
-                    at += 1
+                    at += one
                     start = at
                     while (data[at] ^ _ZERO) <= 9:
                         digits = 10 * digits + (int(data[at]) - _ZERO)
-                        at += 1
-                    power = at - start
+                        at += one
+                    power = np.int64(at - start)
                     count += power
                 ended = data[at] == separator or data[at] == _LF or data[at] == _CR
                 if ended and to < 3:
@@ -243,22 +250,32 @@ def read_cells(
                 elif ended and 0 < count <= 18:
                     value, quick = _scaled(digits, -power, powers)
                     numbers[to - 3, row] = -value if negative else value
-                place = at if quick else place
+                spot = np.int64(at) if quick else spot
             elif to == 5:  # the usual truth: 0 or 1, or the word for it
-                letter = data[place] | 32
+                letter = data[spot] | 32
                 length = 1 if letter < 97 else 4 + (letter == 102)
                 truths[row] = letter == 49 or letter == 116
-                quick = letter == 48 or letter == 49 or _is_word(data, place, letter == 116)
-                at = place + length if quick else place
+                quick = letter == 48 or letter == 49 or _is_word(data, spot, letter == 116)
+                at = np.uint64(spot + length if quick else spot)
                 quick &= data[at] == separator or data[at] == _LF or data[at] == _CR
-                place = at if quick else place
+                spot = np.int64(at) if quick else spot
+            elif to != -2 and data[spot] != _QUOTE and data[spot] != _SPACE and data[spot] != _TAB:
+                at = np.uint64(spot)  # text, or what nobody asks for
+                while data[at] != separator and data[at] != _LF and data[at] != _CR:
+                    at += one
+                length = np.int64(at) - spot
+                last = data[spot + length - 1]
+                quick = 0 < length < 65536 and last != _SPACE and last != _TAB
+                if quick and to >= 0:
+                    wholes[to, row] = spot << 16 | length
+                spot = np.int64(at) if quick else spot
             if not quick:
-                fault = _cell(data, place, separator, bounds)
+                fault = _cell(data, spot, separator, bounds)
                 start, stop = bounds[0], bounds[1]
                 if fault != DONE:
                     break
-                place = bounds[2]
-                if column == 0 and start == stop and data[place] != separator and width > 1:  # blanks alone
+                spot = bounds[2]
+                if column == 0 and start == stop and data[spot] != separator and width > 1:  # blanks alone
                     column = -1
                     break
                 if to == -2:
@@ -288,12 +305,9 @@ def read_cells(
                             fault = NO_NUMBER
                 if fault != DONE:
                     break
-            elif to == -2:
-                fault, here = TOO_MANY, line
+            if data[spot] != separator:
                 break
-            if data[place] != separator:
-                break
-            place += 1
+            spot += 1
             column += 1
         if fault == DONE and column >= 0:
             if column + 1 < width:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from distrl._memory import check_memory
-from distrl._validation import IntArray, int_array, refuse_masked, shortened, whole_number
+from distrl._validation import IntArray, int_array, refuse_masked, shortened, whole_column, whole_number
 from distrl.models.choices import Choices
 from distrl.models.given import Names
 from distrl.models.labels import Labels, labels_of
@@ -27,6 +27,13 @@ class Ids(NamedTuple):
     state: IntArray
     action: IntArray
     next_state: IntArray
+    states: Sequence[Hashable]
+    actions: Sequence[Hashable]
+
+
+class Labelling(NamedTuple):
+    """The names of all states and actions, or `range(n)`."""
+
     states: Sequence[Hashable]
     actions: Sequence[Hashable]
 
@@ -226,7 +233,8 @@ def _can_be_looked_up(each: object) -> bool:
 def _indices(column: Any, name: str, length: int, low: int | None) -> IntArray:
     if np.asarray(column).dtype == np.bool_:  # 0 and 1, had somebody not mistaken the order of the columns
         raise TypeError(f"{name} holds booleans, not positions; look at the order of the columns")
-    indices = int_array(column, name, low=low)
+    plain = whole_column(column)  # not copied: what is read is looked at once
+    indices = int_array(column, name, low=low) if plain is None or (low is not None and plain.min() < low) else plain
     _check_length(indices, name, length)
     return indices
 

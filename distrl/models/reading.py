@@ -35,7 +35,7 @@ from distrl.models.choices import Choices
 from distrl.models.discount_arrays import factors_in, rows_of_column
 from distrl.models.discounts import one_number
 from distrl.models.given import Names, TableLike
-from distrl.models.ids import Ids, choices_of, ids_of, is_missing
+from distrl.models.ids import Ids, Labelling, choices_of, ids_of, is_missing
 from distrl.models.laws import Law, as_law, is_law
 from distrl.models.outcomes import Rows
 from distrl.models.tables.frames import Frame, is_frame
@@ -59,10 +59,12 @@ def outcome_rows(
     actions: Names = None,
     *,
     discount: object,
-) -> tuple[Ids, Rows, Choices, float | None]:
+) -> tuple[Labelling, Rows, Choices, float | None]:
     """Outcome rows, checked; their sources are the pairs of the `Choices`. And the discount of all rows.
 
     `discount=None` asks for a column `discount`, and the number is None unless all rows have the same there.
+
+    What is read is given up as soon as it can be: of a million rows, each column is 8 MB.
 
     Raises
     ------
@@ -77,20 +79,22 @@ def outcome_rows(
     if raw is None:
         raw = _columns_in_order(rows, names)
     _refuse_missing(raw, "rows")
-    probs = float_array(raw["probability"], "rows: probability", ndim=1)
+    probs = float_array(raw.pop("probability"), "rows: probability", ndim=1)
     if not len(probs):
         raise ValueError("rows is empty; a model needs at least one outcome")
     ids = ids_of(raw, states, actions, "rows", len(probs), numbered=named)
-    terminals = bool_array(raw["terminal"], "rows: terminal", len(probs))
-    rewards, law, laws = split_laws(raw["reward"], "rows: reward")
+    terminals = bool_array(raw.pop("terminal"), "rows: terminal", len(probs))
+    rewards, law, laws = split_laws(raw.pop("reward"), "rows: reward")
+    factors = raw.pop("discount", None)
+    raw.clear()
     if len(rewards) != len(probs):
         raise ValueError(f"rows: reward has {len(rewards)} entries, probability has {len(probs)}")
     choices = choices_of(ids)
     sources = choices.sources(ids.state, ids.action)
     read = Rows(sources, probs, ids.next_state, rewards, terminals, law, laws)
     if discount is None:
-        read, number = rows_of_column(read, raw["discount"], len(probs))
-    return ids, read, choices, number
+        read, number = rows_of_column(read, factors, len(probs))
+    return Labelling(ids.states, ids.actions), read, choices, number
 
 
 def transition_columns(
@@ -126,7 +130,7 @@ def transition_columns(
 def split_laws(entries: Sequence[object] | np.ndarray, name: str) -> tuple[FloatArray, IntArray, list[Law]]:
     """Numbers, law indices (-1: a number) and laws of a flat sequence that mixes both."""
     if isinstance(entries, np.ndarray) and entries.dtype.kind in "iuf":
-        return float_array(entries, name, ndim=1), np.full(len(entries), -1), []
+        return float_array(entries, name, ndim=1), np.broadcast_to(np.int64(-1), len(entries)), []
     if not hasattr(entries, "__len__"):
         raise TypeError(f"{name} must be a column of numbers or laws, got {entries!r}")
     values = np.zeros(len(entries))

@@ -297,3 +297,58 @@ def test_numpy_is_the_only_dependency_of_the_reader(tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     assert np.isclose(distrl.read_csv(write(tmp_path, GOOD), 0.9).outcomes.probs.sum(), 2.0)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Parts for threads that are some lines long."""
+    monkeypatch.setattr("distrl.models.tables.csv_scan._PART", 40)
+    monkeypatch.setattr("distrl.models.tables.csv_scan._FIRST", 60)
+    monkeypatch.setattr("distrl.models.tables.csv_scan.default_threads", lambda: 7)
+
+
+def long_file(draw, text):
+    """Lines of a process in which every state goes to two others, and the rows that they say."""
+    rows = []
+    for state in range(draw.randint(5, 60)):
+        rows += [(state, 0, 0.25, 0, draw.gauss(0, 1), 0), (state, 0, 0.75, state, draw.randint(0, 9), 1)]
+    named = (lambda s: f"s{s}") if text else str
+    return [f"{named(s)},{a},{p!r},{named(y)},{r!r},{t}" for s, a, p, y, r, t in rows]
+
+
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\n\n", "\r"])
+def test_parts_give_what_the_whole_gives(tmp_path, small_parts, monkeypatch, text, ending):
+    draw = random.Random(3)
+    for _ in range(10):
+        lines = long_file(draw, text)
+        if draw.random() < 0.3:
+            lines[draw.randrange(len(lines))] += ' "'[: draw.randint(0, 1)]
+        path = write(tmp_path, ending.join([",".join(NAMES), *lines]) + draw.choice(["", ending]))
+        in_parts = distrl.read_csv(path, 0.9)
+        with monkeypatch.context() as alone:
+            alone.setattr("distrl.models.tables.csv_scan.default_threads", lambda: 1)
+            whole = distrl.read_csv(path, 0.9)
+        assert outcomes(in_parts) == outcomes(whole) and list(in_parts.states) == list(whole.states)
+        wanted = sorted((s, float(p)) for s, _, p, *_ in (line.replace("s", "").split(",") for line in lines))
+        assert sorted((str(s), p) for s, p, *_ in outcomes(in_parts)) == wanted
+
+
+def test_the_first_fault_of_a_long_file_is_the_one_that_is_named(tmp_path, small_parts):
+    lines = long_file(random.Random(1), False)
+    lines[7], lines[-1] = lines[7].replace("0.75", "much"), "0,0"
+    with pytest.raises(ValueError, match=r"line 9, column 'probability': expected a finite number, found 'much'"):
+        distrl.read_csv(write(tmp_path, "\n".join([",".join(NAMES), *lines])), 0.9)
+    lines = long_file(random.Random(1), False)
+    late = [*lines, "end,0,1,end,0,1"]  # text, after all that was looked at first
+    assert distrl.read_csv(write(tmp_path, "\n".join([",".join(NAMES), *late])), 0.9).states[-1] == "end"
+    lines[-2] = lines[-2].replace(",", ",,", 1)
+    with pytest.raises(ValueError, match=rf"line {len(lines)}, column 'action': the value is missing"):
+        distrl.read_csv(write(tmp_path, "\n".join([",".join(NAMES), *lines])), 0.9)
+
+
+def test_cells_that_need_python_are_read_in_every_part(tmp_path, small_parts):
+    texts = [*decimals(300, 5)]
+    path = write(tmp_path, "state,probability,next_state,reward\n" + "".join(f"0,1,0,{each}\n" for each in texts))
+    read = CsvText(path).columns(("state", "probability", "next_state", "reward"), None)["reward"]
+    assert read.tolist() == [float(text) for text in texts]

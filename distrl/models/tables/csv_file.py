@@ -11,26 +11,21 @@ import gzip
 import os
 import zlib
 from collections.abc import Mapping
-from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from distrl._files import one_line
 from distrl._kernels import csv_text
-from distrl._validation import BoolArray, FloatArray, IntArray
+from distrl._validation import IntArray
 from distrl.models.ids import Coded
+from distrl.models.tables.csv_scan import TARGETS, Scan, texts_by_number
 from distrl.models.tables.headers import headers_of
 
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
-#: Where the cells of our columns go: see `csv_text.read_cells`.
-_TARGETS = {"state": 0, "action": 1, "next_state": 2, "probability": 3, "reward": 4, "terminal": 5}
 #: What programs write for a value that is missing.
 _NOTHING = ("", "na", "n/a", "nan", "null", "none", "<na>")
-_POWERS = 60
 #: Columns whose ids are of one kind.
 _ALIKE = {"state": ("state", "next_state"), "next_state": ("state", "next_state"), "action": ("action",)}
 
@@ -41,6 +36,13 @@ class Header(NamedTuple):
     columns: list[str]
     separator: str
     start: int
+
+
+class HandedOver(dict[str, Any]):
+    """Columns by name, each of which is given once, and not kept."""
+
+    def __getitem__(self, name: str) -> Any:
+        return self.pop(name)
 
 
 class CsvText:
@@ -61,7 +63,7 @@ class CsvText:
         self.path, self.data = path, _bytes_of(path)
         self.header = self._header()
 
-    def columns(self, names: tuple[str, ...], columns: Mapping[str, str | None] | None) -> dict[str, Any]:
+    def columns(self, names: tuple[str, ...], columns: Mapping[str, str | None] | None) -> HandedOver:
         """The columns `names`, in the form of a mapping for `MDP.from_outcomes`; `columns` as there.
 
         Raises
@@ -78,73 +80,63 @@ class CsvText:
             raise ValueError(f"{self.path}: {error}") from error
         where = {name: header.columns.index(str(of)) for name, of in found.items()}
         read = self._read(where)
-        if not len(read["probability"]):
+        if not len(read.get("probability", ())):
             raise ValueError(f"{self.path} has a header and no rows; a model needs at least one outcome")
         return read
 
-    def _read(self, where: Mapping[str, int]) -> dict[str, Any]:
+    def _read(self, where: Mapping[str, int]) -> HandedOver:
         """Our columns, each from a column of the file."""
-        rows = self._most_rows()
-        wholes, numbers = np.empty((3, rows), dtype=np.int64), np.empty((2, rows))
-        truths, is_text = np.zeros(rows, dtype=np.bool_), np.zeros(3, dtype=np.bool_)
-        while True:
-            told, hard = self._scan(where, is_text, wholes, numbers, truths)
-            count, _, fault, place, column = told
-            text = next((name for name, at in where.items() if at == column and name in _ALIKE), None)
-            if fault != csv_text.NO_NUMBER or text is None:
-                break
-            if self._shown(place).strip("'") == "":
-                self._fail(fault, place, column)
-            is_text[[_TARGETS[name] for name in _ALIKE[text]]] = True  # an id is text: all of these are
-        if fault != csv_text.DONE:
-            self._fail(fault, place, column)
-        for row, column, start, stop in hard.tolist():
-            numbers[column, row] = self._decimal(start, stop, ("probability", "reward")[column])
-        read: dict[str, Any] = {}
+        scan = self._scan(where)
+        for part in (scan.first, scan.read):
+            part()
+            while scan.fault == csv_text.NO_NUMBER and scan.column in {where.get(name) for name in _ALIKE}:
+                text = next(name for name, at in where.items() if at == scan.column)
+                if self._shown(scan.place).strip("'") == "":
+                    break
+                scan.is_text[[TARGETS[name] for name in _ALIKE[text]]] = True  # one id is text: all of these are
+                part()
+            if scan.fault != csv_text.DONE:
+                self._fail(scan.fault, scan.place, scan.column)
+        for row, column, start, stop in scan.hard.tolist():
+            scan.numbers[column, row] = self._decimal(start, stop, ("probability", "reward")[column])
+        read = HandedOver()
         for name in where:
-            to = _TARGETS[name]
+            to = TARGETS[name]
             if to < 3:
-                ids = wholes[to, :count]
-                read[name] = self._names(ids, name) if is_text[to] else ids
+                ids = scan.wholes[to, : scan.rows]
+                read[name] = ids.copy() if name == "next_state" else ids  # which outlives the others
             else:
-                read[name] = truths[:count] if name == "terminal" else numbers[to - 3, :count]
+                read[name] = scan.truths[: scan.rows] if name == "terminal" else scan.numbers[to - 3, : scan.rows]
+        texts = [name for name in where if TARGETS[name] < 3 and scan.is_text[TARGETS[name]]]
+        numbers = {name: read[name] for name in texts}
+        known = texts_by_number(self.data, list(numbers.values()))
+        read.update({name: self._names(numbers[name], own, name) for name, own in zip(texts, known, strict=True)})
         return read
 
-    def _scan(
-        self, where: Mapping[str, int], is_text: BoolArray, wholes: IntArray, numbers: FloatArray, truths: BoolArray
-    ) -> tuple[list[int], IntArray]:
-        """Fill the arrays; what `csv_text.read_cells` tells, and its hard cells."""
-        target = np.full(len(self.header.columns) + 1, -1, dtype=np.int64)
-        target[-1] = -2
-        for name, column in where.items():
-            target[column] = _TARGETS[name]
-        told, many = np.zeros(5, dtype=np.int64), 1024
-        while True:
-            hard = np.empty((many, 4), dtype=np.int64)
-            columns = (is_text, _powers_of_ten(), wholes, numbers, truths, hard, told)
-            csv_text.read_cells(self._array, self.header.start, ord(self.header.separator), target, *columns)
-            if told[1] <= many:
-                return told.tolist(), hard[: told[1]]
-            many = int(told[1])  # rare: more digits than a float has, in more than a thousand cells
+    def _scan(self, where: Mapping[str, int]) -> Scan:
+        header = self.header
+        return Scan(self.data, header.start, header.separator, len(header.columns), where)
 
-    def _names(self, texts: IntArray, name: str) -> Coded:
-        """A column of text."""
+    def _names(self, numbers: IntArray, known: IntArray, name: str) -> Coded:
+        """A column of text, from the number of each and where each number's text is."""
         names: dict[str, int] = {}
-        known = csv_text.number_texts(self._array, texts)
-        numbers = np.empty(len(known), dtype=np.int64)  # "a" in quotes with a doubled one may be two texts, one name
+        places = np.empty(len(known), dtype=np.int64)  # two texts, with and without quotes in quotes, may be one name
         for number, packed in enumerate(known.tolist()):
             start, stop = packed >> 16, (packed >> 16) + (packed & 65535)
-            quoted = self.data[start - 1 : start] == b'"'
             try:
                 text = self.data[start:stop].decode()
             except UnicodeDecodeError:
                 self._refuse(start, name, "the text is not UTF-8")
-            text = text.replace('""', '"') if quoted else text
-            if not text or (not quoted and text.casefold() in _NOTHING and text.casefold() != "none"):
-                mend = "put it in quotes if it is a name, or give it one" if text else "give it a name"
-                self._refuse(start, name, f"the name is missing ({text!r}); {mend}")
-            numbers[number] = names.setdefault(text, len(names))
-        return Coded(numbers[texts], list(names))
+            if self.data[start - 1] == 34:  # a quotation mark
+                text = text.replace('""', '"')
+            elif len(text) < 5 and text.casefold() in _NOTHING and text.casefold() not in ("", "none"):
+                self._refuse(
+                    start, name, f"the name is missing ({text!r}); put it in quotes if it is a name, or give it one"
+                )
+            if not text:
+                self._refuse(start, name, "the name is missing; give it one")
+            places[number] = names.setdefault(text, len(names))
+        return Coded(places[numbers], list(names))
 
     def _decimal(self, start: int, stop: int, name: str) -> float:
         text = self.data[start:stop].decode("ascii")
@@ -155,19 +147,10 @@ class CsvText:
 
     def _varies(self, header: object) -> bool:
         """Whether a column that is not ours has several values."""
-        rows = self._most_rows()
-        texts, is_text = np.empty((3, rows), dtype=np.int64), np.ones(3, dtype=np.bool_)
-        where = {"state": self.header.columns.index(str(header))}
-        told, _ = self._scan(where, is_text, texts, np.empty((2, 0)), np.empty(0, dtype=np.bool_))
-        return len(csv_text.number_texts(self._array, texts[0, : told[0]])) > 1
-
-    def _most_rows(self) -> int:
-        """No fewer than the file has; memory that is not written to costs nothing."""
-        return self.data.count(b"\n") + self.data.count(b"\r")
-
-    @property
-    def _array(self) -> NDArray[np.uint8]:
-        return np.frombuffer(self.data, dtype=np.uint8)
+        scan = self._scan({"state": self.header.columns.index(str(header))})
+        scan.is_text[:] = True
+        scan.read()
+        return len(texts_by_number(self.data, [scan.wholes[0, : scan.rows]])[0]) > 1
 
     def _header(self) -> Header:
         """The first line that is neither blank nor a comment, and what separates its cells: what makes the most."""
@@ -248,10 +231,3 @@ def _bytes_of(path: Path) -> bytearray:
         raise ValueError(f"{path} is not text in UTF-8; save it as that")
     data.append(10)
     return data
-
-
-@cache
-def _powers_of_ten() -> FloatArray:
-    """(121, 2) 10^-60 to 10^60, each as the sum of two floats, its rounding and what that leaves."""
-    exact = [Fraction(10) ** power for power in range(-_POWERS, _POWERS + 1)]
-    return np.array([(float(each), float(each - Fraction(float(each)))) for each in exact])
