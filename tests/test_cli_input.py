@@ -124,6 +124,18 @@ def test_a_compressed_file_is_a_model_too(read, tmp_path):
     assert read("m.tra.gz", "--discount", 0.5).expected_rewards.tolist() == [4]
 
 
+def test_a_drn_file_is_a_model_too(read, tmp_path):
+    text = "@type: DTMC\n@parameters\n\n@reward_models\nsteps cost\n@nr_states\n2\n@model\nstate 0 [1, 5]\n\t1 : 1\n"
+    text += "state 1 [0, 0] end\n\t1 : 1\n"
+    (tmp_path / "m.drn").write_text(text)
+    (tmp_path / "z.drn.gz").write_bytes(gzip.compress(text.encode()))
+    for name in ("m.drn", "z.drn.gz"):
+        model = read(name, "--discount", 0.5, "--rewards", "cost", "--terminal", "end")
+        assert model.expected_rewards.tolist() == [5, 0] and model.terminal.tolist() == [False, True]
+    status, err = read("m.drn", "--discount", 0.5)
+    assert status == 2 and "structures 'steps', 'cost'; choose one" in err
+
+
 def test_rounded_rows_are_divided_on_demand_with_a_note(read, tmp_path, capsys):
     (tmp_path / "m.tra").write_text("1 2\n0 0 0.5\n0 0 0.49\n")
     status, err = read("m.tra", "--discount", 0.5)

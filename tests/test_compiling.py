@@ -27,6 +27,8 @@ NOT_OF_VERBS = {
     "influence.pull_law",
     "krylov.extrapolate",
     "laws.add_image",
+    "outcomes.fill_outcomes",
+    "outcomes.mark_absorbing",
     "stochastic.apply_covariance",
     "stochastic.local_covariance",
     "stochastic.push_draws",
@@ -35,6 +37,10 @@ NOT_OF_VERBS = {
     "table_sort.sort_within",
     "td.renew_recentred",
     "td.renew_speedy",
+    "text.more_names",
+    "text.read_drn",
+    "text.read_labels",
+    "text.read_table",
 }
 
 jit = pytest.mark.skipif(config.DISABLE_JIT, reason="nothing is compiled")

@@ -9,7 +9,8 @@ import typer
 EVALUATE_HELP = """The return distribution of a known model under a policy, with a proven error bound.
 
 [bold]MODEL[/bold] is a Gymnasium id with a transition table (FrozenLake-v1, CliffWalking-v1, Taxi-v3), an .npz file
-made by distrl.save, or a PRISM .tra (.tra.gz) file with its companions (.srew, .trew, .lab) beside it.
+made by distrl.save, a PRISM .tra (.tra.gz) file with its companions (.srew, .trew, .lab) beside it, or a .drn file of
+Storm.
 
 Prints mean, sd, value at risk (the lower quantile) and conditional value at risk (the mean of the worst share) of the
 return at the start, each with an interval that holds the true value, and the certificate: a bound on the Wasserstein-1
@@ -34,7 +35,9 @@ distrl evaluate model.npz --quantiles 200
 EVALUATE_HELP = re.sub(r"(?<!\n)\n(?!\n)", " ", EVALUATE_HELP)
 
 _MODEL, _METHOD, _OUTPUT = "The model", "The method", "What comes out"
-ModelArgument = Annotated[str, typer.Argument(help="A Gymnasium id, an .npz or a .tra file.", show_default=False)]
+ModelArgument = Annotated[
+    str, typer.Argument(help="A Gymnasium id, an .npz, a .tra or a .drn file.", show_default=False)
+]
 Discount = Annotated[
     float | None,
     typer.Option(

@@ -54,12 +54,13 @@ def read_model(
     prism: PrismOptions,
 ) -> "distrl.MRP | distrl.MDP":
     """The model that the command names, by what its name looks like."""
-    kind = ".tra" if name.endswith(".tra.gz") else Path(name).suffix
-    if (options or not check) and kind in (".npz", ".tra"):
+    kind = Path(name.removesuffix(".gz")).suffix
+    explicit = {".tra": distrl.read_prism, ".drn": distrl.read_drn}
+    if (options or not check) and kind in (".npz", *explicit):
         raise ValueError("--option is for gymnasium.make and --no-check for its environments; a file takes none")
-    if kind != ".tra" and (used := prism.used):
+    if kind not in explicit and (used := prism.used):
         given = " and ".join(used)
-        raise ValueError(f"{given} is for PRISM files; other models know where they end and what they pay")
+        raise ValueError(f"{given} is for PRISM files and Storm's; other models know where they end and what they pay")
     if kind == ".npz":
         model = distrl.load(name)
         if not isinstance(model, distrl.MRP | distrl.MDP):
@@ -67,12 +68,12 @@ def read_model(
         if discount is None:
             return model
         return model.with_discount(discount)
-    if kind != ".tra" and ("/" in name or Path(name).is_file()) and not re.search(r"-v\d+$", name):
-        raise ValueError(f"cannot tell what {name} is; a model file ends in .npz or .tra")
+    if kind not in explicit and ("/" in name or Path(name).is_file()) and not re.search(r"-v\d+$", name):
+        raise ValueError(f"cannot tell what {name} is; a model file ends in .npz, .tra or .drn")
     if discount is None:
         raise ValueError(f"{name} does not say how returns are discounted; give --discount, for example 0.99")
-    if kind == ".tra":
-        return distrl.read_prism(name, discount, prism.structure, prism.terminal, normalise=prism.normalise)
+    if kind in explicit:
+        return explicit[kind](name, discount, prism.structure, prism.terminal, normalise=prism.normalise)
     return distrl.from_gymnasium(name, discount, check, **make_options(name, options))
 
 

@@ -104,7 +104,7 @@ class GenerativeModel:
             empirical = EmpiricalMDP(drawn, of.uniform_discount, initial=of.initial, layout=of.layout, **named)
         else:
             empirical = EmpiricalMRP(drawn, of.uniform_discount, initial=of.initial, layout=of.layout, states=of.states)
-        empirical.return_range, empirical.drawn_from = self.return_range, self
+        empirical.return_range, empirical.drawn_from, empirical.labels = self.return_range, self, of.labels
         return empirical
 
     def _wanted(self, n: ArrayLike) -> IntArray:

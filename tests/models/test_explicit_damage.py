@@ -7,6 +7,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from distrl.models import read_drn, read_prism
 
@@ -210,6 +212,30 @@ def test_the_line_of_a_drn_file_that_is_wrong_is_named(tmp_path):
                 read("drn", path)
             count += 1
     assert count >= 50
+
+
+PIECES = st.text('0123456789 .-\n\t:="#e/[],!', max_size=4) | st.sampled_from(
+    ["state ", "action ", "// distrl {", "1e999", "1/3", "\n\n", "$x", "é", "\ufeff", "dtmc\n"]
+)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_any_damage_gives_a_model_or_a_sentence(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("damage")
+    form = data.draw(st.sampled_from(["storm", "drn"]))
+    files = {"storm": STORM, "drn": DRN}[form]
+    suffix = data.draw(st.sampled_from(sorted(files)))
+    text = files[suffix]
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(text)))
+        text = text[:at] + data.draw(PIECES) + text[at + data.draw(st.integers(0, 9)) :]
+    try:
+        model = read(form, put(folder, form, suffix, text.encode()))
+    except ValueError as error:
+        assert str(folder) in str(error) and "\n" not in str(error)
+    else:
+        assert np.isfinite(model.outcomes.rewards).all()
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):

@@ -132,3 +132,12 @@ def test_what_is_saved_with_a_solution_keeps_them_too(make, tmp_path):
     solution.save(tmp_path / "s.npz")
     model = distrl.load(tmp_path / "s.npz").model
     assert model.labels == make().labels and not model.labels["goal"].flags.writeable
+
+
+@pytest.mark.parametrize("make", [reward_process, decision_process])
+def test_a_model_of_samples_keeps_those_of_the_model_that_was_sampled(make):
+    model = make()
+    drawn = distrl.GenerativeModel(model).sample(5, rng=0)
+    assert drawn.labels == model.labels
+    if make is decision_process:
+        assert drawn.under("uniform").labels == model.labels

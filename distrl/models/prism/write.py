@@ -32,8 +32,8 @@ def write_prism(model: MRP | MDP, path: str | os.PathLike[str], terminal: str = 
     model : MRP or MDP
         One that (P, R, terminal) can express, see `MRP.to_sparse`, with `initial` None or uniform over some states.
         Choice k is action k; where actions have names, or a state has an action without having all before it, choices
-        have names, and a comment in the .tra file, which PRISM has passed over since version 4.8, says which is which.
-        Names of states are in it too.
+        have names, and a comment in the .tra file says which is which; names of states are in it too. Readers pass over
+        it that know comments, as PRISM does from version 4.8.
     path : path
         The stem, or the .tra file. Existing files are replaced.
     terminal : str

@@ -1,6 +1,7 @@
 """The head of a DRN file: the lines before `@model`."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from distrl.models.explicit.notes import Known, known_of
 from distrl.models.explicit.text import Text, fail, whole
@@ -66,12 +67,14 @@ def read_header(text: Text) -> Header:
     raise ValueError(f"{text.path} has no line @model; it is no DRN file, or cut short")
 
 
-def _whole_header(text: Text, number: int, lines: object, found: dict[str, str], kind: str, known: Known) -> Header:
+def _whole_header(
+    text: Text, number: int, lines: Iterator[tuple[int, int, str]], found: dict[str, str], kind: str, known: Known
+) -> Header:
     """The header, if nothing is missing before `@model` in line `number`."""
     for what, there in (("@type:", kind), ("@nr_states", "@nr_states" in found)):
         if not there:
             raise ValueError(f"{text.path}, line {number}: @model comes before {what}")
-    after = next(lines, None)  # type: ignore[call-overload]
+    after = next(lines, None)
     place, line = (len(text.data), number + 1) if after is None else (after[1], after[0])
     choices = whole(found.get("@nr_choices", ""))
     names = found.get("@reward_models", "").split()
@@ -111,6 +114,6 @@ def _check_value(text: Text, number: int, place: int, keyword: str, value: str) 
 
 def _note(text: Text, number: int, line: str) -> Known:
     try:
-        return replace(known_of(line.removeprefix(NOTE)))
+        return known_of(line.removeprefix(NOTE))
     except ValueError as error:
         raise ValueError(f"{text.path}, line {number}: {error}") from error

@@ -74,9 +74,9 @@ def read_drn(
     which = chosen(rewards, header.rewards, f"{text.path}")
     check_size(text.path, header.states, text.count_lines())
     body = _Body(text, header, max(which, 0))
-    if rewards is None and body.structures > 1 and not header.rewards:
-        chosen(None, [f"rew{k}" for k in range(body.structures)], f"{text.path}")
-    labels = body.labels(reading.terminal)
+    if body.structures > 1 and not header.rewards:
+        raise ValueError(f"{text.path} has {body.structures} rewards for each state, but no names after @reward_models")
+    labels = body.labels()
     if reading.terminal is None and header.known.terminal is not None:
         reading = replace(reading, terminal=header.known.terminal)
     payments = Payments(body.state_rewards, body.choice_rewards, None)
@@ -199,8 +199,8 @@ class _Body:
             f"or 'target : probability' with a target below {self.header.states}"
         )
 
-    def labels(self, terminal: str | None) -> FileLabels:
-        """The labels of the states; those that are only the file's way to say something are left out."""
+    def labels(self) -> FileLabels:
+        """The labels of the states, and those without states that are in the comment of names."""
         states, known = self.header.states, self.header.known
         found: dict[str, np.ndarray] = {}
         for code in dict.fromkeys(self._pairs[:, 1].tolist()):
