@@ -13,6 +13,7 @@ from distrl.dp import (
     CategoricalDP,
     CategoricalFixedPoint,
     ExpectileDP,
+    Lattice,
     Moments,
     MonteCarlo,
     ParticleDP,
@@ -111,6 +112,13 @@ def _evaluate() -> Steps:
     add(small, CategoricalDP(11, 3, grid), QuantileDP(11), QuantileDP(11, flat=0.5), ExpectileDP(3), ParticleDP(11))
     add(ladder, QuantileDP(11))
     add(small, Brackets(11), Brackets(11, order="stochastic"), Moments(3), MonteCarlo(10))
+    walk = MRP.from_outcomes([(0, 0.5, 0, 1.0, False), (0, 0.5, 0, 1.0, True)], 1.0)
+    rows = [(0, 0.5, 1, 0.0, False), (0, 0.5, 0, 0.0, True), (1, 0.5, 0, 0.0, False), (1, 0.5, 1, 1.0, True)]
+    back = MRP.from_outcomes(rows, 1.0)
+    tree = MRP.from_outcomes([(0, 0.5, 1, 1.0, False), (0, 0.5, 1, 0.5, False), (1, 1.0, 1, 1.0, True)], 0.5)
+    for model in (walk, back, tree):
+        add(model, Lattice())
+    add(walk, CategoricalFixedPoint(21), MonteCarlo(10))
     steps.append(("distances and functionals", lambda: _laws(small, grid)))
     return steps
 

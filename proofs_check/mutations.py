@@ -24,7 +24,7 @@ from distrl._kernels import functionals as functional_kernels
 from distrl._kernels import metrics as metric_kernels
 from distrl._kernels import stochastic as stochastic_kernels
 from distrl._validation import FloatArray
-from distrl.dp import certificate, moment_systems
+from distrl.dp import certificate, lattice_certificate, moment_systems
 from distrl.dp import problem as problems
 from distrl.dp.resolvent import Resolvent
 from distrl.models import generative
@@ -456,6 +456,12 @@ FAULTS = (
         "confidence bands half as wide",
         _returned(theory, "dkw_halfwidth", lambda width: width / 2.0),
         ("monte-carlo-dkw",),
+    ),
+    Fault(
+        "lattice-tail-a-tenth-less",
+        "nine tenths of what the mass beyond the last level costs",
+        _returned(lattice_certificate, "lattice_tail_w1", lambda bound: 0.9 * bound),
+        ("lattice-levels",),
     ),
     Fault(
         "fixed-point-bound-halved",

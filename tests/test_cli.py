@@ -154,6 +154,14 @@ def test_negative_grid_ends_are_numbers_not_options(run, tmp_path):
     assert "most of it is clipping" in out
 
 
+def test_discount_1_needs_no_grid(run, tmp_path):
+    distrl.save(distrl.environments.chain(4, discount=1.0, step_reward=-1.0, end_reward=-1.0), tmp_path / "m.npz")
+    for options in ([], ["--atoms", "21"], ["--tail", "1e-6"], ["--tight"]):
+        status, out, _ = run("evaluate", "m.npz", "--states", "0", *options)
+        assert status == 0
+        assert row_of(out, 0)[:4] == [-4.0, 0.0, -4.0, -4.0]
+
+
 def test_unbounded_rewards_need_a_tail(run, tmp_path):
     distrl.save(distrl.MRP([[1.0]], [stats.norm(1, 1)], 0.5), tmp_path / "g.npz")
     status, _, err = run("evaluate", "g.npz")
@@ -217,7 +225,7 @@ def test_progress_is_silent_unless_asked_for(run, chain):
         ("evaluate FrozenLake-v1 --discount 0.9 --policy words.csv", "is not an array of numbers"),
         ("evaluate FrozenLake-v1 --discount 0.9 --policy empty.csv", "is not an array of numbers"),
         ("evaluate FrozenLake-v1 --discount 0.9 --policy unfair.csv", r"policy\[0\] sums to 1.2, not 1"),
-        ("evaluate CliffWalking-v1 --discount 1", "no terminal outcome|at discount 1"),
+        ("evaluate CliffWalking-v1 --discount 1 --policy up.csv", "no terminal outcome can be reached"),
         ("evaluate none.npz", "does not exist"),
         ("evaluate words.npz", "damaged or not a distrl model file"),
         ("evaluate words.csv --discount 0.9", "cannot tell what words.csv is"),
@@ -225,7 +233,6 @@ def test_progress_is_silent_unless_asked_for(run, chain):
         ("evaluate chain.npz --policy uniform", "has no actions"),
         ("evaluate chain.npz --option a=1", "--option is for gymnasium.make"),
         ("evaluate chain.npz --terminal goal", "--terminal is for PRISM"),
-        ("evaluate chain.npz --discount 1", "give --grid LOW HIGH, or --tight"),
         ("evaluate walk.npz --tight", "add --tail 1e-9"),
         ("evaluate chain.npz --grid 3 1", "needs low < high"),
         ("evaluate chain.npz --grid 0 1 --tight", "leave out --tight"),
@@ -245,6 +252,7 @@ def test_bad_input_gets_one_sentence_and_status_2(run, chain, tmp_path, argument
         (tmp_path / name).write_text("some words")
     (tmp_path / "empty.csv").write_text("")
     distrl.save(distrl.environments.chain(5, 0.3, discount=1.0, step_reward=-1.0), tmp_path / "walk.npz")
+    np.savetxt(tmp_path / "up.csv", np.zeros(48), fmt="%d")
     np.savetxt(tmp_path / "unfair.csv", np.full((16, 4), 0.3), delimiter=",")
     status, out, err = run(*arguments.split())
     assert status == 2

@@ -93,9 +93,13 @@ def evaluate(
         shown = which_states(states, mrp)
         method: Any
         if quantiles is None:
-            method = distrl.CategoricalFixedPoint(solver=solver)
-            ends = grid_of(mrp, 2 if atoms is None else atoms, grid, tight, tail)
-            method = replace(method, interval=(ends.low, ends.high)) if atoms is None else replace(method, grid=ends)
+            method = distrl.CategoricalFixedPoint(atoms=atoms, solver=solver)
+            if mrp.discount < 1.0 or grid is not None or tight or tail is not None:
+                ends = grid_of(mrp, 2 if atoms is None else atoms, grid, tight, tail)
+                chosen = {"interval": (ends.low, ends.high)} if atoms is None else {"grid": ends}
+                method = replace(method, **chosen)
+            elif atoms is None and solver == "auto":
+                method = None
         elif atoms is not None or grid is not None or tight or tail is not None or solver != "auto":
             raise ValueError("--quantiles needs no grid; leave out --atoms, --grid, --tight, --tail and --solver")
         else:

@@ -100,7 +100,8 @@ GridOption = Annotated[
     tuple[float, float] | None,
     typer.Option(
         metavar="LOW HIGH",
-        help="The grid's ends, in units of reward. Default: the smallest interval on which nothing is ever clipped.",
+        help="The grid's ends, in units of reward. Default: the smallest interval on which nothing is ever clipped; "
+        "at discount 1 what returns reach.",
         show_default=False,
         rich_help_panel=_METHOD,
     ),
@@ -116,7 +117,7 @@ Tight = Annotated[
 Tail = Annotated[
     float | None,
     typer.Option(
-        help="Cut unbounded reward laws at this probability; with --tight at discount 1, cut episodes too.",
+        help="Cut unbounded reward laws at this probability; at discount 1, cut returns too.",
         rich_help_panel=_METHOD,
     ),
 ]

@@ -151,18 +151,16 @@ def grid_of(
             "the rewards are unbounded, so no grid holds every return; give --grid LOW HIGH, or --tail 1e-6 to cut "
             "their laws there"
         )
-    if mrp.uniform_discount == 1.0 and not tight:
-        raise ValueError(
-            "at discount 1 nothing bounds the return in advance, so there is no grid to choose for you; give --grid "
-            "LOW HIGH, or --tight --tail 1e-9 to hold all but that probability of the episodes"
-        )
-    if tight:
+    if tight or mrp.uniform_discount == 1.0:
         try:
             return distrl.Grid.tight(mrp, atoms, tail=tail)
         except ValueError:
             if tail is not None or mrp.uniform_discount != 1.0:
                 raise
-        raise ValueError("at discount 1 these episodes have no longest one; add --tail 1e-9, or give --grid LOW HIGH")
+        raise ValueError(
+            "at discount 1 these returns have no largest or smallest value; add --tail 1e-9, give --grid LOW HIGH, or "
+            "leave out --tight"
+        )
     return distrl.Grid.covering(mrp, atoms, tail=tail)
 
 

@@ -59,6 +59,6 @@ def check_method(method: object, *others: type) -> None:
 
 
 _KNOWN = (
-    "there are CategoricalFixedPoint, CategoricalDP, QuantileDP, ExpectileDP, ParticleDP, SketchDP, Brackets, Moments "
-    "and MonteCarlo, or any object with a method solve(model, call)"
+    "there are CategoricalFixedPoint, Lattice, CategoricalDP, QuantileDP, ExpectileDP, ParticleDP, SketchDP, Brackets, "
+    "Moments and MonteCarlo, or any object with a method solve(model, call)"
 )

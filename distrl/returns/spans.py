@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from distrl.models.mrp import MRP
 
 _LARGEST_EXPONENT = 600.0  # of e^(theta r)
-_SLACK = 1e-6  # added to b, so that a solution that is off by less is still an upper one
+_SLACK = 1e-10  # by which A and b are raised, so that a solution that is off by less is still an upper one
 _HALVINGS = 60  # of theta until none is found
 _SHORT = 20_000_000  # outcomes touched until short episodes are given up
 _STEPS = 20_000  # of short episodes
@@ -114,10 +114,10 @@ def _moment(model: MRP, rewards: FloatArray, sign: float, theta: float) -> float
     matrix = sparse.csr_array(sparse.coo_array(entries, shape=(n, n)))
     ends = np.bincount(table.sources[~on], weights=weights[~on], minlength=n)
     slack = _SLACK * max(float(ends.max()), 1e-300)
-    solution = _solved(matrix, np.asarray(ends + slack, dtype=np.float64))
+    solution = _solved(matrix * (1.0 + _SLACK), np.asarray(ends * (1.0 + _SLACK) + slack, dtype=np.float64))
     if solution is None or not (np.isfinite(solution).all() and (solution > 0.0).all()):
         return None
-    # h >= A h + b, rounding of the product aside, which the slack is far above
+    # h >= A h + b, for certain: the slack, relative and absolute, is far above the rounding of the product
     return float(solution.max()) if (solution >= matrix @ solution + ends).all() else None
 
 

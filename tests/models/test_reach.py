@@ -138,9 +138,8 @@ def test_classes_that_never_pay_are_ends_and_those_that_pay_are_refused():
     assert not MRP.from_outcomes(rows, 0.5).outcomes.terminals.any()
     assert MRP.from_outcomes(rows, 0.5).with_discount(1.0).terminal.tolist() == [False, True, True]
     for pay in (1.0, -1.0, distrl.FiniteLaw([-1.0, 1.0])):
-        with pytest.raises(
-            ValueError, match=r"closed class of states 1, 2 is never left and pays, as state 2 does .*0\.99"
-        ):
+        said = r"closed class of states 1, 2 is never left and pays, as state 2 does .*0\.99"
+        with pytest.raises(ValueError, match=said):
             MRP.from_outcomes([*rows[:-1], (2, 1.0, 1, pay, False)], 1.0)
     mdp = MDP.from_outcomes([(s, 0, *rest) for s, *rest in rows], 1.0)
     assert evaluate(mdp, policy=[0, 0, 0]).values[0] == pytest.approx(4.0)
