@@ -111,6 +111,8 @@ def _evaluate() -> Steps:
     add(small, CategoricalDP(11, 3, grid), QuantileDP(11), QuantileDP(11, flat=0.5), ExpectileDP(3), ParticleDP(11))
     add(ladder, QuantileDP(11))
     add(small, Brackets(11), Brackets(11, order="stochastic"), Moments(3), MonteCarlo(10))
+    for method in (CategoricalFixedPoint(11), ParticleDP(11), Brackets(11, order="stochastic")):
+        steps.append(("finite horizons", lambda method=method: evaluate(small, method, horizon=2)))  # type: ignore[misc]
     steps.append(("distances and functionals", lambda: _laws(small, grid)))
     return steps
 
