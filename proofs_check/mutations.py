@@ -24,11 +24,13 @@ from distrl._kernels import functionals as functional_kernels
 from distrl._kernels import metrics as metric_kernels
 from distrl._kernels import stochastic as stochastic_kernels
 from distrl._validation import FloatArray
+from distrl.control.bellman import Pairs
 from distrl.dp import certificate, moment_systems
 from distrl.dp import problem as problems
 from distrl.dp.resolvent import Resolvent
 from distrl.models import generative
 from distrl.models.laws import ScipyLaw
+from distrl.models.stages import Stages
 from distrl.operators import StochasticCDFBellman, categorical, quantile
 from distrl.returns import brackets as bracket_returns
 from distrl.td import quantile as td_quantile
@@ -383,6 +385,18 @@ FAULTS = (
         "the upper law's stop-loss as the lower end",
         lambda: mock.patch.object(bracket_returns.ConvexBrackets, "stop_loss_ends", _both_upper),
         ("brackets-convex",),
+    ),
+    Fault(
+        "first-step-forgotten",
+        "a horizon has one step less",
+        lambda: mock.patch.object(Stages, "backwards", lambda self: (self.process(t) for t in range(1, self.horizon))),
+        ("horizon-certificates",),
+    ),
+    Fault(
+        "advantages-lost",
+        "no action is seen to be better",
+        _returned(Pairs, "advantage", lambda backup: backup._replace(values=-np.abs(backup.values))),
+        ("optimal-mean-bounds",),
     ),
     Fault("rounding-up-twice", "both stochastic brackets round up", _upwards_only, ("brackets-stochastic",)),
     Fault(

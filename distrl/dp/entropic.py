@@ -167,9 +167,9 @@ def _far_ends(steps: "_Steps | None", c: float, moments: CertifiedMoments) -> En
     room = 8.0 * EPS * (np.abs(low) + np.abs(high) + more)
     low, high = (low + less, high + more) if sign > 0.0 else (low - more, high - less)
     if steps is not None and sign > 0.0:
-        high = np.where(np.isfinite(moments.high), high, steps.largest_exponent(c) / (1.0 - steps.model.discount))
+        high = np.where(np.isfinite(moments.high), high, steps.farthest(c))
     elif steps is not None:
-        low = np.where(np.isfinite(moments.low), low, steps.largest_exponent(c) / (1.0 - steps.model.discount))
+        low = np.where(np.isfinite(moments.low), low, steps.farthest(c))
     return low - np.where(np.isfinite(room), room, 0.0), high + np.where(np.isfinite(room), room, 0.0)
 
 
@@ -192,10 +192,15 @@ class _Steps:
         low, high = (np.array(side)[table.laws + 1] for side in zip(*ends, strict=True))
         return table.rewards + low, table.rewards + high
 
-    def largest_exponent(self, b: float) -> float:
-        """The end, over outcomes, that bounds (1 - discount) h_b from above for b > 0, from below for b < 0."""
+    def farthest(self, b: float) -> float:
+        """What bounds h_b from above for b > 0, from below for b < 0: the farthest end over outcomes, in every step, or
+        in one alone where returns may end and that is farther."""
         low, high = self.exponents(b)
-        return float(high.max()) if b > 0.0 else float(low.min())
+        end = float(high.max()) if b > 0.0 else float(low.min())
+        for_ever = end / (1.0 - self.model.discount)
+        if self.going_on.all():
+            return for_ever
+        return max(end, for_ever) if b > 0.0 else min(end, for_ever)
 
     def back(self, b: float, low: FloatArray, high: FloatArray) -> Ends:
         """Ends of h_b from those of h_{bg}."""
