@@ -25,12 +25,11 @@ from distrl._kernels import metrics as metric_kernels
 from distrl._kernels import stochastic as stochastic_kernels
 from distrl._validation import FloatArray
 from distrl.control.bellman import Pairs
-from distrl.dp import certificate, moment_systems
+from distrl.dp import certificate, horizon_categorical, moment_systems
 from distrl.dp import problem as problems
 from distrl.dp.resolvent import Resolvent
 from distrl.models import generative
 from distrl.models.laws import ScipyLaw
-from distrl.models.stages import Stages
 from distrl.operators import StochasticCDFBellman, categorical, quantile
 from distrl.returns import brackets as bracket_returns
 from distrl.td import quantile as td_quantile
@@ -215,6 +214,15 @@ def _upwards_only() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _advantages_lost() -> Iterator[None]:
+    with (
+        mock.patch.object(Pairs, "first_best", lambda self, values: self.choices.indptr[:-1]),
+        _returned(Pairs, "advantage", lambda backup: backup._replace(values=-np.abs(backup.values)))(),
+    ):
+        yield
+
+
 def _both_upper(self: Any, points: FloatArray) -> Any:
     above = self.upper.stop_loss(points)
     return above, above + self.slack_upper[..., None]
@@ -387,15 +395,17 @@ FAULTS = (
         ("brackets-convex",),
     ),
     Fault(
-        "first-step-forgotten",
-        "a horizon has one step less",
-        lambda: mock.patch.object(Stages, "backwards", lambda self: (self.process(t) for t in range(1, self.horizon))),
+        "steps-not-propagated",
+        "with a horizon errors of later steps are forgotten",
+        lambda: mock.patch.object(
+            horizon_categorical, "onward", lambda process, vector, power=1: np.zeros_like(vector)
+        ),
         ("horizon-certificates",),
     ),
     Fault(
         "advantages-lost",
-        "no action is seen to be better",
-        _returned(Pairs, "advantage", lambda backup: backup._replace(values=-np.abs(backup.values))),
+        "the first action is taken, and no other is seen to be better",
+        _advantages_lost,
         ("optimal-mean-bounds",),
     ),
     Fault("rounding-up-twice", "both stochastic brackets round up", _upwards_only, ("brackets-stochastic",)),
