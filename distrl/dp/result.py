@@ -91,6 +91,11 @@ class Result(Generic[R]):
     stages: Stages | None = None
     later: Later | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        states = self.model.states
+        if self.returns.names is None and not isinstance(states, range):
+            object.__setattr__(self, "returns", self.returns.named(states))
+
     @classmethod
     def of(
         cls,
