@@ -119,6 +119,8 @@ def _evaluate() -> Steps:
     for model in (walk, back, tree):
         add(model, Lattice())
     add(walk, CategoricalFixedPoint(21), MonteCarlo(10))
+    for method in (CategoricalFixedPoint(11), ParticleDP(11), Brackets(11, order="stochastic")):
+        steps.append(("finite horizons", lambda method=method: evaluate(small, method, horizon=2)))  # type: ignore[misc]
     steps.append(("distances and functionals", lambda: _laws(small, grid)))
     return steps
 

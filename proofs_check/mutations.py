@@ -24,7 +24,8 @@ from distrl._kernels import functionals as functional_kernels
 from distrl._kernels import metrics as metric_kernels
 from distrl._kernels import stochastic as stochastic_kernels
 from distrl._validation import FloatArray
-from distrl.dp import certificate, lattice_certificate, moment_systems
+from distrl.control.bellman import Pairs
+from distrl.dp import certificate, horizon_categorical, lattice_certificate, moment_systems
 from distrl.dp import problem as problems
 from distrl.dp.resolvent import Resolvent
 from distrl.models import generative
@@ -213,6 +214,15 @@ def _upwards_only() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _advantages_lost() -> Iterator[None]:
+    with (
+        mock.patch.object(Pairs, "first_best", lambda self, values: self.choices.indptr[:-1]),
+        _returned(Pairs, "advantage", lambda backup: backup._replace(values=-np.abs(backup.values)))(),
+    ):
+        yield
+
+
 def _both_upper(self: Any, points: FloatArray) -> Any:
     above = self.upper.stop_loss(points)
     return above, above + self.slack_upper[..., None]
@@ -389,6 +399,20 @@ FAULTS = (
         "the upper law's stop-loss as the lower end",
         lambda: mock.patch.object(bracket_returns.ConvexBrackets, "stop_loss_ends", _both_upper),
         ("brackets-convex",),
+    ),
+    Fault(
+        "steps-not-propagated",
+        "with a horizon errors of later steps are forgotten",
+        lambda: mock.patch.object(
+            horizon_categorical, "onward", lambda process, vector, power=1: np.zeros_like(vector)
+        ),
+        ("horizon-certificates",),
+    ),
+    Fault(
+        "advantages-lost",
+        "the first action is taken, and no other is seen to be better",
+        _advantages_lost,
+        ("optimal-mean-bounds",),
     ),
     Fault("rounding-up-twice", "both stochastic brackets round up", _upwards_only, ("brackets-stochastic",)),
     Fault(

@@ -61,6 +61,7 @@ def evaluate(
     model: options.ModelArgument,
     discount: options.Discount = None,
     policy: options.PolicyOption = None,
+    horizon: options.Horizon = None,
     option: options.MakeOptions = None,
     check: options.Check = True,
     terminal: options.Terminal = None,
@@ -89,12 +90,17 @@ def evaluate(
         check_target(save, (".npz", ".csv"), "--save")
         draw = None if plot is None else drawing()
         given = read_model(model, discount, option or [], check, PrismOptions(terminal, rewards, normalise))
-        mrp, described = under(given, policy)
+        asked = under(given, policy, horizon)
+        mrp, described = asked.mrp, asked.words
         shown = which_states(states, mrp)
         method: Any
-        if quantiles is None:
+        if quantiles is None and horizon is not None and grid is None:
+            if tight or tail is not None:
+                raise ValueError("--horizon chooses the range of these returns; leave out --tight and --tail")
+            method = distrl.CategoricalFixedPoint(atoms, solver=solver)
+        elif quantiles is None:
             method = distrl.CategoricalFixedPoint(atoms=atoms, solver=solver)
-            if mrp.discount < 1.0 or grid is not None or tight or tail is not None:
+            if mrp.uniform_discount != 1.0 or grid is not None or tight or tail is not None:
                 ends = grid_of(mrp, 2 if atoms is None else atoms, grid, tight, tail)
                 chosen = {"interval": (ends.low, ends.high)} if atoms is None else {"grid": ends}
                 method = replace(method, **chosen)
@@ -106,7 +112,14 @@ def evaluate(
             method = distrl.QuantileDP(quantiles)
         with live_progress(progress) as hook:
             solution = distrl.evaluate(
-                mrp, method, tol=tol, max_iterations=max_iterations, throw=False, progress=hook or False
+                asked.model,
+                method,
+                asked.policy,
+                tol=tol,
+                max_iterations=max_iterations,
+                throw=False,
+                progress=hook or False,
+                horizon=horizon,
             )
         show(solution, f"{model}: {described}", shown, level, wants_start=states is None)
         if save is not None:

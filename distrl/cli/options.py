@@ -26,6 +26,8 @@ distrl evaluate CliffWalking-v1 --discount 1 --policy safe.csv --grid -200 0 --a
 
 distrl evaluate model.npz --states 0,4-9 --save table.csv
 
+distrl evaluate Taxi-v3 --discount 1 --horizon 100 --atoms 201
+
 distrl evaluate model.npz --quantiles 200
 
 [bold]Exit status[/bold]: 0 solved; 1 not converged (what there is, is printed and saved, its certificate is valid);
@@ -49,6 +51,15 @@ PolicyOption = Annotated[
     typer.Option(
         help="'uniform', or a .npy, .csv or .txt file with (S,) actions or (S, A) probabilities. "
         "An MDP's default is uniform.",
+        show_default=False,
+        rich_help_panel=_MODEL,
+    ),
+]
+Horizon = Annotated[
+    int | None,
+    typer.Option(
+        help="The return of that many steps, 0 after them; a policy may depend on the step, (H, S) or (H, S, A). "
+        "Default: returns go on until they end.",
         show_default=False,
         rich_help_panel=_MODEL,
     ),

@@ -14,6 +14,7 @@ from distrl._validation import FloatArray
 from distrl.cli.saying import count
 from distrl.models.discounts import said_discount
 from distrl.models.gymnasium_making import constructor_defaults
+from distrl.models.stages import Stages
 
 
 class PrismOptions(NamedTuple):
@@ -105,19 +106,30 @@ def _option_value(text: str, default: Any) -> Any:
     return value if isinstance(value, str) or not isinstance(default, str) else text
 
 
-def under(model: "distrl.MRP | distrl.MDP", policy: str | None) -> "tuple[distrl.MRP, str]":
-    """The MRP to solve, and what it is in words."""
+class Asked(NamedTuple):
+    """What is to be evaluated: a model, with a horizon its policy; the process of its first step, and it in words."""
+
+    model: "distrl.MRP | distrl.MDP"
+    policy: FloatArray | str | None
+    mrp: "distrl.MRP"
+    words: str
+
+
+def under(model: "distrl.MRP | distrl.MDP", policy: str | None, horizon: int | None) -> Asked:
+    """What is to be evaluated, for what was typed."""
+    steps = "" if horizon is None else f", {count(horizon, 'step')}"
     if isinstance(model, distrl.MRP):
         if policy is not None:
             raise ValueError("the model is a Markov reward process and has no actions; leave --policy out")
-        return model, f"{count(model.n_states, 'state')}, discount {said_discount(model)}"
+        return Asked(model, None, model, f"{count(model.n_states, 'state')}, discount {said_discount(model)}{steps}")
     name = "uniform" if policy is None else policy
     chosen = name if name == "uniform" else _read_policy(Path(name))
-    mrp = model.under(chosen)
+    mrp = model.under(chosen) if horizon is None else Stages.of(model, chosen, horizon).process(0)
     numbers = model.choices.numbers
     actions = count(model.n_actions, "action") if model.choices.even else f"{numbers.min()} to {numbers.max()} actions"
     sizes = f"{count(model.n_states, 'state')}, {actions}"
-    return mrp, f"{sizes}, discount {said_discount(model)}, policy {name}"
+    words = f"{sizes}, discount {said_discount(model)}, policy {name}{steps}"
+    return Asked(mrp, None, mrp, words) if horizon is None else Asked(model, chosen, mrp, words)
 
 
 def _read_policy(path: Path) -> FloatArray:

@@ -39,6 +39,11 @@ class MarkovPolicy:
         return iter(self.actions)
 
     @property
+    def depends_on_step(self) -> bool:
+        """Whether there is an action for each step."""
+        return self.actions.ndim == 2
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """(S,), or (H, S) where it depends on the step."""
         return self.actions.shape

@@ -65,7 +65,7 @@ class PolicyIteration:
     -----
     Time: a handful of policies, tens at most in practice; each costs a solve over states and a pass over the outcomes.
     With a horizon H passes over the outcomes, O(H S) memory for the policy. Guarantee: `lower` <= value of the policy,
-    and of the best one, <= `upper`, rounding counted. Source: Howard 1960.
+    and of the best one, <= `upper`, rounding counted (claim `optimal-mean-bounds`). Source: Howard 1960.
     """
 
     def optimal(self, mdp: MDP, call: Call) -> Found:

@@ -227,7 +227,10 @@ class Brackets(OnGrid):
         return _Enclosed(solution, returns)
 
     def solve_horizon(self, stages: Stages, call: Call) -> Solution[BracketReturns]:
-        """Brackets of the laws of H steps; `sweeps` is not to be given. See `HorizonMethod`."""
+        """Brackets of the laws of H steps; `sweeps` is not to be given.
+
+        `stages` and `call` are as `HorizonMethod` says.
+        """
         if self.sweeps is not None:
             raise ValueError("with a horizon there is one sweep for each step; leave sweeps out")
         span = Span.of(stages)

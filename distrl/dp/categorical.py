@@ -167,7 +167,10 @@ class CategoricalFixedPoint:
         return solution_of(reached, model, self, call)
 
     def solve_horizon(self, stages: Stages, call: Call) -> Solution[CategoricalReturns]:
-        """The laws of H steps, by as many applications; `solver` has nothing to solve. See `HorizonMethod`."""
+        """The laws of H steps, by as many applications; `solver` has nothing to solve.
+
+        `stages` and `call` are as `HorizonMethod` says.
+        """
         search = GridSearch(self.atoms, self.grid, self.interval, self.target_w1, self.threads)
         return solution_of_steps(search.reached(stages, call), stages, self, call)
 

@@ -87,7 +87,9 @@ class CategoricalDP(OnGrid):
     def solve_horizon(self, stages: Stages, call: Call) -> Solution[CategoricalReturns]:
         """The laws of H steps; the sweeps are the steps, and history keeps the laws of 0, 1, ..., H of them.
 
-        `Solution.history.residuals` are the sup-W1 distances between these. See `HorizonMethod`.
+        `Solution.history.residuals` are the sup-W1 distances between these.
+
+        `stages` and `call` are as `HorizonMethod` says.
         """
         grid = self._grid_of_steps(stages)
         check_memory(stages.n_states, grid.atoms, stages.horizon + 4.0, "use fewer atoms or steps")

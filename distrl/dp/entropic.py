@@ -200,12 +200,17 @@ class _Steps:
         return table.rewards + low, table.rewards + high
 
     def farthest(self, b: float) -> float:
-        """The end, over outcomes, that bounds h_b from above for b > 0, from below for b < 0."""
+        """What bounds h_b from above for b > 0, from below for b < 0: the farthest end over outcomes, in every step, or
+        in one alone where returns may end and that is farther."""
         g = self.model.uniform_discount
         if g is None:  # recursions with several discounts need more numbers b than there are steps
             return np.inf if b > 0.0 else -np.inf
         low, high = self.exponents(b)
-        return (float(high.max()) if b > 0.0 else float(low.min())) / (1.0 - g)
+        end = float(high.max()) if b > 0.0 else float(low.min())
+        for_ever = end / (1.0 - g)
+        if self.going_on.all():
+            return for_ever
+        return max(end, for_ever) if b > 0.0 else min(end, for_ever)
 
     def back(self, b: float, low: FloatArray, high: FloatArray) -> Ends:
         """Ends of h_b from those of h_{bg}."""

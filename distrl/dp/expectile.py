@@ -136,7 +136,9 @@ class ExpectileDP:
     def solve_horizon(self, stages: Stages, call: Call) -> Solution[ParticleReturns]:
         """The laws imputed from the expectiles of H steps, each step's read from the laws of those before.
 
-        The certificate counts every imputation. See `HorizonMethod`.
+        The certificate counts every imputation.
+
+        `stages` and `call` are as `HorizonMethod` says.
         """
         walked = expectiles_of_steps(stages, self.expectiles, self.threads, call)
         status, tol = ended(stages, call, walked.done)

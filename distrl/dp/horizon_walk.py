@@ -12,7 +12,8 @@ Certificates follow the same recursion. With the coupling of `distrl.dp.certific
     variance_h = local_h + g^2 P variance_{h-1},    w_h = local_h + g P w_{h-1}  for all that adds in absolute value,
 
 the sums that (I - g^2 P)^{-1} and (I - g P)^{-1} are for infinitely many steps, broken off: the claims are the same, on
-the process in which a state is a step and a state (`Stages.unrolled`), which ends after H steps.
+the process in which a state is a step and a state (`Stages.unrolled`), which ends after H steps (claim
+`horizon-certificates`).
 """
 
 import math

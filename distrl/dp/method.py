@@ -37,7 +37,7 @@ class HorizonMethod(Protocol[R]):
     """
 
     def solve_horizon(self, stages: Stages, call: Call) -> Solution[R]:
-        """The return laws of H steps from every state, as well as `call` asks for and allows."""
+        """The return laws of the H steps of `stages` from every state, as well as `call` asks for and allows."""
 
 
 @runtime_checkable

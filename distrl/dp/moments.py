@@ -105,7 +105,9 @@ class Moments:
         )
 
     def solve_horizon(self, stages: Stages, call: Call) -> Solution[MomentReturns]:
-        """The moments of H steps by their recursion, with bounds on what float64 made of them. See `HorizonMethod`.
+        """The moments of H steps by their recursion, with bounds on what float64 made of them.
+
+        `stages` and `call` are as `HorizonMethod` says.
 
         Where not all steps were made, nothing is known but the mean, up to what they can change of it.
         """

@@ -134,7 +134,10 @@ class MonteCarlo:
         )
 
     def solve_horizon(self, stages: Stages, call: Call) -> Solution[ParticleReturns]:
-        """Returns of exactly H steps; the range is each state's own, and nothing is cut. See `HorizonMethod`."""
+        """Returns of exactly H steps; the range is each state's own, and nothing is cut.
+
+        `stages` and `call` are as `HorizonMethod` says.
+        """
         drawn = steps_sampled(stages, self.episodes, call)
         facts = facts_of_steps(stages)
         width = np.where(facts.high > facts.low, facts.high - facts.low, 0.0)

@@ -112,7 +112,9 @@ class ParticleDP(OnGrid):
         )
 
     def solve_horizon(self, stages: Stages, call: Call) -> Solution[ParticleReturns]:
-        """The merged particles of H steps; `sweeps` is not to be given. See `HorizonMethod`.
+        """The merged particles of H steps; `sweeps` is not to be given.
+
+        `stages` and `call` are as `HorizonMethod` says.
 
         What merging takes from the variance is summed step by step: no difference of variances is taken.
         """

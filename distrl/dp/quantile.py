@@ -166,7 +166,10 @@ class QuantileDP:
         )
 
     def solve_horizon(self, stages: Stages, call: Call) -> Solution[QuantileReturns]:
-        """The quantiles of H steps, by as many applications; `bounds` is rounding, in W_inf. See `HorizonMethod`."""
+        """The quantiles of H steps, by as many applications; `bounds` is rounding, in W_inf.
+
+        `stages` and `call` are as `HorizonMethod` says.
+        """
         walked = quantiles_of_steps(stages, self.quantiles, self.flat, self.threads, call)
         layer = walked.layer
         left = left_of(stages, walked)

@@ -131,7 +131,9 @@ class SketchDP:
         )
 
     def solve_horizon(self, stages: Stages, call: Call) -> Solution[SketchReturns]:
-        """The embeddings of H steps, by as many applications from the features of 0. See `HorizonMethod`.
+        """The embeddings of H steps, by as many applications from the features of 0.
+
+        `stages` and `call` are as `HorizonMethod` says.
 
         The certificate needs the laws imputed from those of every number of steps: imputation a state and step.
         """

@@ -49,7 +49,8 @@ def policies_of(policy: Policy | Sequence[Policy], models: tuple[Model, ...], ho
         _check_number(len(policy), horizon)
         return np.stack([_checked(mdps, each, step, shape) for step, each in enumerate(policy)])
     array = None if isinstance(policy, Mapping | str) else np.asarray(policy)
-    if array is None or array.shape == shape[:1] or not _one_a_step(array, shape, horizon):
+    by_step = bool(getattr(policy, "depends_on_step", False))  # a policy of `optimize` knows it
+    if array is None or array.shape == shape[:1] or not (by_step or _one_a_step(array, shape, horizon)):
         once = _checked(mdps, policy, None, shape)
         for step in range(1, len(mdps)):
             _checked(mdps, policy, step, shape)
@@ -70,7 +71,7 @@ def _one_a_step(array: np.ndarray, shape: tuple[int, int], horizon: int) -> bool
                 f"policy must have shape (H, S, A) = ({horizon}, {shape[0]}, {shape[1]}), got {array.shape}"
             )
         return True
-    if array.ndim != 2 or array.shape[1] != shape[0]:
+    if array.ndim != 2 or array.shape[1] != shape[0] or (array.shape == shape and len(array) != horizon):
         return False
     if array.shape != shape or array.dtype.kind not in "iufb":
         return True

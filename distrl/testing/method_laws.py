@@ -104,6 +104,19 @@ class MethodLaws:
             return
         assert solution.status is distrl.Status.INTERRUPTED or solution.converged
 
+    def test_a_horizon_is_so_many_steps(self) -> None:
+        for name, model in self.models().items():
+            mean = np.zeros(model.n_states)
+            for _ in range(3):
+                mean = model.expected_rewards + model.discount * (model.continuation @ mean)
+            solution = distrl.evaluate(model, self.method(), rng=0, throw=False, horizon=3)
+            assert solution.horizon == 3, name
+            low, high = solution.interval("mean").T
+            room = 1e-12 * (1.0 + np.abs(mean))
+            assert (low <= mean + room).all() and (mean - room <= high).all(), name
+            if solution.certificate is not None:
+                assert (np.abs(solution.values - mean) <= solution.certificate.w1 + room).all(), name
+
     def test_it_runs_on_samples(self) -> None:
         model = small_models()["random rewards"]
         estimate = distrl.estimate(model, self.method(), samples_per_state=50, rng=0, throw=False)

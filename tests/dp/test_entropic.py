@@ -51,6 +51,28 @@ def test_continuous_bounded_rewards_are_enclosed_between_finite_laws(beta):
     assert low <= exact <= high and high - low < 1e-5
 
 
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_unbounded_rewards_of_one_sign_may_end_at_once(sign):
+    """The farthest return is then one reward, not as many as the discount sees."""
+    rows = [
+        (0, 1.0, 0, stats.norm(5.0 * sign, 1.0), True),
+        (1, 0.5, 0, 3.0 * sign, False),
+        (1, 0.5, 1, 3.0 * sign, False),
+    ]
+    for beta in (-0.5, 0.5):
+        low, high = evaluate(MRP.from_outcomes(rows, 0.9), Moments()).interval("entropic_risk", beta).T
+        h = np.zeros(2)
+        for step in range(400, -1, -1):  # the recursion itself, from where its weight is nothing
+            b = beta * 0.9**step
+            onward = (
+                np.log(0.5 * np.exp(b * 0.9 * h[0]) + 0.5 * np.exp(b * 0.9 * h[1])) / b
+                if step < 300
+                else 0.9 * h.mean()
+            )
+            h = np.array([5.0 * sign + 0.5 * b, 3.0 * sign + onward])
+        assert (low - 1e-9 <= h).all() and (h <= high + 1e-9).all() and (high - low < 1e-6).all()
+
+
 def test_rewards_without_an_exponential_moment_have_an_infinite_end_and_no_wrong_one():
     """Exponential rewards: what their right tail does at beta > 0 is not claimed; at beta < 0 it does not matter."""
     model = MRP([[1.0]], [stats.expon()], 0.5)
