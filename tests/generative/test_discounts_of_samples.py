@@ -75,15 +75,17 @@ def test_a_resample_is_the_operator_of_its_model(model):
         )
 
 
-def test_bootstrap_and_finite_sample_intervals_hold_the_truth():
+def test_intervals_hold_the_truth_and_resamples_spread_as_the_delta_method_says():
     truth = np.linalg.solve(np.eye(3) - P * G, (P * R).sum(axis=1))
     est = estimate(MODEL, CategoricalFixedPoint(51), samples_per_state=400, rng=6)
-    delta, bootstrap, sure = (
-        est.interval("mean", level=0.999, method=how) for how in ("delta", "bootstrap", "finite-sample")
-    )
-    for ends in (delta, bootstrap, sure):
+    for how in ("delta", "finite-sample"):
+        ends = est.interval("mean", level=0.9999, method=how)
         assert (ends[:, 0] <= truth).all() and (truth <= ends[:, 1]).all()
-    np.testing.assert_allclose(np.diff(bootstrap), np.diff(delta), rtol=0.3)
+    delta, bootstrap = (
+        est.interval("mean", level=0.8, method=how, resamples=400, rng=0) for how in ("delta", "bootstrap")
+    )
+    # a tenth quantile of 400 draws has a standard deviation of .085 sigma, the width of 2.56 sigma two of them: 4.7%
+    np.testing.assert_allclose(np.diff(bootstrap), np.diff(delta), rtol=5 * 0.047)
 
 
 def test_decision_processes_are_sampled_with_the_factors_of_their_actions():
