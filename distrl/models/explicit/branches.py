@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from distrl._kernels.outcomes import ascend
 from distrl._validation import BoolArray, FloatArray, IntArray
 
 Index = NDArray[np.int32]
@@ -124,7 +125,8 @@ def grouped(
     codes : (n,) or (0,)
         The names of the lines' choices; that of the first line counts.
     """
-    if not _ascending(index):
+    columns = [np.ascontiguousarray(column) for column in (*index, np.empty(0, dtype=np.int32))]
+    if not ascend(*columns[:3]):
         order = np.lexsort(index[::-1])
         index, probs = index[:, order], probs[order]
         codes = codes[order] if len(codes) else codes
@@ -151,13 +153,3 @@ def grouped(
             count = int(np.count_nonzero(owners == state))
             raise ValueError(f"{path}: the choices of state {state} are not numbered from 0 to {count - 1}")
     return branches
-
-
-def _ascending(index: Index) -> bool:
-    """Whether columns ascend strictly, as rows compared from the first column on."""
-    tied = np.ones(max(index.shape[1] - 1, 0), dtype=np.bool_)
-    for column in index:
-        if (column[1:][tied] < column[:-1][tied]).any():
-            return False
-        tied &= column[1:] == column[:-1]
-    return not tied.any()

@@ -150,7 +150,7 @@ def model_of(
         describe = _named_state(known.states or range(branches.states))
     try:
         off = np.abs(sums - 1.0) > ROW_SUM
-        if off.any() or (np.abs(table.rewards) > LARGEST_NUMBER).any():
+        if off.any() or max(table.rewards.max(), -table.rewards.min()) > LARGEST_NUMBER:
             table = build_table(
                 _rows(table),
                 n_sources=len(sums),
