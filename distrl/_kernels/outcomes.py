@@ -83,7 +83,7 @@ def fill_outcomes(
         state, choice = pair_states[pair], pair_choices[pair]
         if ended[state] or choice < 0:
             out_probs[count], out_states[count], out_terminals[count] = 1.0, state, ended[state]
-            out_rewards[count] = by_state[state] if len(by_state) and not ended[state] else 0.0
+            out_rewards[count] = by_state[state] + 0.0 if len(by_state) and not ended[state] else 0.0
             sums[pair] = 1.0
             count += 1
             continue
