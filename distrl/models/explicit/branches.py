@@ -72,18 +72,20 @@ class Branches:
         if positions is not None:
             return self._told(live, positions), len(positions), None
         by_place = place, int(place[live].max() if live.any() else place.max(initial=0)) + 1, None
-        used = np.unique(self.codes[live])
-        if wanted == "positions" or (used < 0).all():
+        used = np.flatnonzero(np.bincount(self.codes[live] + 1)) - 1
+        if wanted == "positions" or not (used >= 0).any():
             if wanted == "names":
                 raise ValueError(f"{self.path}: its choices have no names; leave out actions='names'")
             return by_place
-        names = [self.spelled[code] for code in used.tolist() if code >= 0] + [""] * bool(used[0] < 0)
+        names = [self.spelled[code] for code in used.tolist() if code >= 0] + [""] * int(used[0] < 0)
         if wanted is None and self.states * len(names) > max(10 * len(place), _FEW):
             return by_place
         code = np.searchsorted(used[used >= 0], self.codes)  # what is not used gets some place, and is not looked at
         code[self.codes < 0] = len(names) - 1
-        key = self.owners[live] * len(names) + code[live]
-        distinct, counts = np.unique(key, return_counts=True)
+        owners, found = self.owners[live], code[live]
+        if ((owners[1:] > owners[:-1]) | (found[1:] > found[:-1])).all():  # in order, as files mostly have them
+            return code.astype(np.int64), len(names), names
+        distinct, counts = np.unique(owners * len(names) + found, return_counts=True)
         if (counts == 1).all():
             return code.astype(np.int64), len(names), names
         if wanted == "names":
