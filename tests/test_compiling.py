@@ -27,6 +27,7 @@ NOT_OF_VERBS = {
     "influence.pull_law",
     "krylov.extrapolate",
     "laws.add_image",
+    "outcomes.ascend",
     "outcomes.fill_outcomes",
     "outcomes.mark_absorbing",
     "stochastic.apply_covariance",
@@ -41,6 +42,7 @@ NOT_OF_VERBS = {
     "text.read_drn",
     "text.read_labels",
     "text.read_table",
+    "text.survey",
 }
 
 jit = pytest.mark.skipif(config.DISABLE_JIT, reason="nothing is compiled")

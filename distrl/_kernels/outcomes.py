@@ -11,6 +11,21 @@ Index = NDArray[np.int32]
 
 
 @kernel
+def ascend(first: Index, second: Index, third: Index) -> bool:
+    """Whether rows of two or three columns ascend strictly, compared from the first column on; `third` may be empty."""
+    for row in range(1, len(first)):
+        if first[row] == first[row - 1]:
+            if second[row] == second[row - 1]:
+                if len(third) == 0 or third[row] <= third[row - 1]:
+                    return False
+            elif second[row] < second[row - 1]:
+                return False
+        elif first[row] < first[row - 1]:
+            return False
+    return True
+
+
+@kernel
 def mark_absorbing(
     owners: IntArray,
     first: IntArray,
@@ -68,7 +83,7 @@ def fill_outcomes(
         state, choice = pair_states[pair], pair_choices[pair]
         if ended[state] or choice < 0:
             out_probs[count], out_states[count], out_terminals[count] = 1.0, state, ended[state]
-            out_rewards[count] = by_state[state] if len(by_state) and not ended[state] else 0.0
+            out_rewards[count] = by_state[state] + 0.0 if len(by_state) and not ended[state] else 0.0
             sums[pair] = 1.0
             count += 1
             continue

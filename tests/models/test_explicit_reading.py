@@ -152,6 +152,29 @@ def test_a_loop_of_less_than_probability_one_is_no_end(tmp_path):
         read_prism(stem, 1.0)
 
 
+def test_a_row_that_does_not_sum_to_one_is_named_by_its_line(tmp_path):
+    for name, old, line in (("a", "1 0 3 1 south", 6), ("b", "0 0 0 0.5 east", 3)):
+        text = ROBOT[".tra"].replace(old, old.replace(" 1 s", " 0.9 s").replace("0.5", "0.4"))
+        write(tmp_path, {**ROBOT, ".tra": text}, name)
+        with pytest.raises(
+            ValueError, match=rf"{name}\.tra, line {line}: the probabilities of state ., action .* sum to"
+        ):
+            read_prism(tmp_path / name, 0.9, terminal="goal")
+    text = DRN_HEAD.format("MDP", "double", "", "", 2).replace("@nr_choices\n1", "@nr_choices\n3")
+    text += (
+        "state 0\n// action 9\n\taction go\n\t\t0 : 1\n\taction stay\n\t\t0 : 0.5\nstate 1\n\taction go\n\t\t1 : 1\n"
+    )
+    write(tmp_path, {".drn": text})
+    line = text.split("\n").index("\taction stay") + 1
+    with pytest.raises(
+        ValueError, match=rf"m\.drn, line {line}: the probabilities of state 0, action 'stay' sum to 0\.5"
+    ):
+        read_drn(tmp_path / "m.drn", 0.9)
+    write(tmp_path, {".drn": "@type: DTMC\n@nr_states\n2\n@model\nstate 0\n0 : 1\nstate 1\n\n\t1 : .5\n"})
+    with pytest.raises(ValueError, match=r"m\.drn, line 9: the probabilities of state 1 sum to 0\.5"):
+        read_drn(tmp_path / "m.drn", 0.9)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "sentence"),
     [

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from distrl._kernels.outcomes import ascend
 from distrl._validation import BoolArray, FloatArray, IntArray
 
 Index = NDArray[np.int32]
@@ -71,18 +72,20 @@ class Branches:
         if positions is not None:
             return self._told(live, positions), len(positions), None
         by_place = place, int(place[live].max() if live.any() else place.max(initial=0)) + 1, None
-        used = np.unique(self.codes[live])
-        if wanted == "positions" or (used < 0).all():
+        used = np.flatnonzero(np.bincount(self.codes[live] + 1)) - 1
+        if wanted == "positions" or not (used >= 0).any():
             if wanted == "names":
                 raise ValueError(f"{self.path}: its choices have no names; leave out actions='names'")
             return by_place
-        names = [self.spelled[code] for code in used.tolist() if code >= 0] + [""] * bool(used[0] < 0)
+        names = [self.spelled[code] for code in used.tolist() if code >= 0] + [""] * int(used[0] < 0)
         if wanted is None and self.states * len(names) > max(10 * len(place), _FEW):
             return by_place
         code = np.searchsorted(used[used >= 0], self.codes)  # what is not used gets some place, and is not looked at
         code[self.codes < 0] = len(names) - 1
-        key = self.owners[live] * len(names) + code[live]
-        distinct, counts = np.unique(key, return_counts=True)
+        owners, found = self.owners[live], code[live]
+        if ((owners[1:] > owners[:-1]) | (found[1:] > found[:-1])).all():  # in order, as files mostly have them
+            return code.astype(np.int64), len(names), names
+        distinct, counts = np.unique(owners * len(names) + found, return_counts=True)
         if (counts == 1).all():
             return code.astype(np.int64), len(names), names
         if wanted == "names":
@@ -124,7 +127,8 @@ def grouped(
     codes : (n,) or (0,)
         The names of the lines' choices; that of the first line counts.
     """
-    if not _ascending(index):
+    columns = [np.ascontiguousarray(column) for column in (*index, np.empty(0, dtype=np.int32))]
+    if not ascend(*columns[:3]):
         order = np.lexsort(index[::-1])
         index, probs = index[:, order], probs[order]
         codes = codes[order] if len(codes) else codes
@@ -151,13 +155,3 @@ def grouped(
             count = int(np.count_nonzero(owners == state))
             raise ValueError(f"{path}: the choices of state {state} are not numbered from 0 to {count - 1}")
     return branches
-
-
-def _ascending(index: Index) -> bool:
-    """Whether columns ascend strictly, as rows compared from the first column on."""
-    tied = np.ones(max(index.shape[1] - 1, 0), dtype=np.bool_)
-    for column in index:
-        if (column[1:][tied] < column[:-1][tied]).any():
-            return False
-        tied &= column[1:] == column[:-1]
-    return not tied.any()

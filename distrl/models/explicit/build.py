@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -113,10 +113,18 @@ def check_size(path: object, states: int, lines: int) -> None:
 
 
 def model_of(
-    branches: Branches, payments: Payments, reading: Reading, labels: FileLabels, known: Known | None = None
+    branches: Branches,
+    payments: Payments,
+    reading: Reading,
+    labels: FileLabels,
+    known: Known | None = None,
+    line_of: Callable[[int, int], int] | None = None,
 ) -> MRP | MDP:
-    """The model of these transitions and rewards. Time O(n), memory O(n) where the files are in order."""
-    known = Known() if known is None else known
+    """The model of these transitions and rewards. Time O(n), memory O(n) where the files are in order.
+
+    `line_of(state, place)` is the line in which that choice of the state begins, for errors.
+    """
+    known, place = Known() if known is None else known, f"{branches.path}"
     closed = reading.ends(labels, branches.states)
     ended = closed.copy()
     initial = reading.law(labels)
@@ -150,7 +158,11 @@ def model_of(
         describe = _named_state(known.states or range(branches.states))
     try:
         off = np.abs(sums - 1.0) > ROW_SUM
-        if off.any() or (np.abs(table.rewards) > LARGEST_NUMBER).any():
+        if off.any() and line_of is not None and not reading.normalise:
+            choice = int(which[np.argmax(off)])
+            owner = int(branches.owners[choice])
+            place += f", line {line_of(owner, choice - int(branches.starts[owner]))}"
+        if off.any() or max(table.rewards.max(), -table.rewards.min()) > LARGEST_NUMBER:
             table = build_table(
                 _rows(table),
                 n_sources=len(sums),
@@ -163,7 +175,7 @@ def model_of(
             return MRP.from_table(table, reading.discount, initial, **more)
         return MDP.from_table(table, reading.discount, initial, available=pairs, actions=listed, **more)
     except ValueError as error:
-        raise ValueError(f"{branches.path}: {error}") from error
+        raise ValueError(f"{place}: {error}") from error
 
 
 def _named_state(states: Sequence[Hashable]) -> Any:

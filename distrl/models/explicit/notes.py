@@ -81,7 +81,7 @@ def known_of(text: str) -> Known:
     return Known(states, actions, positions, note.get("labels"), note.get("terminal"), note.get("listed") is True)
 
 
-def note_of(model: MRP | MDP, tokens: list[str] | None, **more: Any) -> str:
+def note_of(model: MRP | MDP, tokens: list[str] | None, **more: object) -> str:
     """The names of a model, as a comment; empty where there is nothing to say.
 
     Parameters

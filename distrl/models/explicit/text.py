@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distrl._files import one_line
+from distrl._kernels.text import survey
 
 #: Endings of the names of compressed files.
 _PACKED = (".gz", ".xz")
@@ -28,11 +29,15 @@ _FRACTION = r"[+-]?[0-9]{1,4000}(?:\.[0-9]{0,4000})?/[0-9]{1,4000}(?:\.[0-9]{0,4
 
 @dataclass(frozen=True)
 class Text:
-    """A text file, or a part of one, as bytes that end with a line feed; the first of them is in line `line`."""
+    """A text file, or a part of one, as bytes that end with a line feed.
+
+    The first of them is in line `line` of the file; `feeds` is the number of line feeds, None if nobody has counted.
+    """
 
     path: Path
     data: NDArray[np.uint8]
     line: int = 1
+    feeds: int | None = None
 
     def lines(self) -> Iterator[tuple[int, int, str]]:
         """(number, place, stripped text) of each line."""
@@ -54,8 +59,8 @@ class Text:
         return self.text(place, min(place + 200, len(self.data))).split("\n", 1)[0].strip()
 
     def count_lines(self) -> int:
-        """The number of line feeds, without a mask of the file's size."""
-        return sum(int(np.count_nonzero(self.data[k : k + _CHUNK] == 10)) for k in range(0, len(self.data), _CHUNK))
+        """The number of line feeds."""
+        return survey(self.data)[2] if self.feeds is None else self.feeds
 
 
 def existing(path: Path) -> Path | None:
@@ -92,7 +97,7 @@ def read_text(path: Path) -> Text:
                 got = file.readinto(data[:size].data)
                 data = data[: got + 1]
         data[-1] = 10
-        _check_encoding(data)
+        feeds: int | None = _check_encoding(data)
     except FileNotFoundError as error:
         raise ValueError(f"{path} does not exist") from error
     except (OSError, ValueError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
@@ -101,7 +106,8 @@ def read_text(path: Path) -> Text:
         data = data[3:]
     if not (data[:-1][:_CHUNK] == 10).any():
         data[data == 13] = 10  # lines may end as they did long ago
-    return Text(path, data)
+        feeds = None
+    return Text(path, data, feeds=feeds)
 
 
 def read_head(path: Path) -> list[str]:
@@ -137,13 +143,16 @@ def _unpacked(file: BinaryIO) -> NDArray[np.uint8]:
     return data
 
 
-def _check_encoding(data: NDArray[np.uint8]) -> None:
-    if data.min() == 0:
+def _check_encoding(data: NDArray[np.uint8]) -> int:
+    """The number of lines, if this is text."""
+    zeros, high, feeds = survey(data)
+    if zeros:
         raise ValueError("it has bytes that are 0, as files have that are no text")
-    if data.max() >= 128:
+    if high:
         decoder = codecs.getincrementaldecoder("utf-8")()
         for k in range(0, len(data), _CHUNK):
             decoder.decode(data[k : k + _CHUNK].tobytes(), final=k + _CHUNK >= len(data))
+    return feeds
 
 
 def fail(text: Text, number: int, place: int, expected: str) -> NoReturn:

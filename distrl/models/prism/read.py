@@ -97,7 +97,7 @@ def read_prism(
     payments = payments_of(structure, transitions, branches, ended)
     if payments.of_states is not None:
         _refuse_huge(structure, payments.of_states, payments.of_transitions)
-    return model_of(branches, payments, reading, labels, transitions.known)
+    return model_of(branches, payments, reading, labels, transitions.known, transitions.line_of)
 
 
 def _refuse_huge(structure: object, *parts: np.ndarray | None) -> None:

@@ -42,6 +42,13 @@ class Transitions:
         """(states,), or (states, choices) of an MDP of PRISM's."""
         return self.table.header[:-1]
 
+    def line_of(self, state: int, place: int) -> int:
+        """The line in which a choice of a state begins, for errors."""
+        rows = self.table.index[0] == state
+        if self.has_choices:
+            rows &= self.table.index[1] == place
+        return self.table.line_of(int(np.argmax(rows)))
+
 
 def read_transitions(text: Text) -> Transitions:
     """The table of a .tra file.

@@ -80,7 +80,7 @@ def read_drn(
     if reading.terminal is None and header.known.terminal is not None:
         reading = replace(reading, terminal=header.known.terminal)
     payments = Payments(body.state_rewards, body.choice_rewards, None)
-    return model_of(body.branches, payments, reading, labels, header.known)
+    return model_of(body.branches, payments, reading, labels, header.known, body.line_of)
 
 
 def chosen(rewards: int | str | None, names: list[str], path: str) -> int:
@@ -198,6 +198,18 @@ class _Body:
             f"'state number{listed} labels' with states in order and below {self.header.states}, 'action name{listed}' "
             f"or 'target : probability' with a target below {self.header.states}"
         )
+
+    def line_of(self, state: int, place: int) -> int:
+        """The line in which a choice of a state begins, for errors."""
+        here, count = False, -1
+        for at, _, line in self.text.lines():
+            if at >= self.header.line and line.startswith("state"):
+                here = line.split()[1] == str(state)
+            elif here and (line.startswith("action") or not self.header.has_choices) and line[:2] not in ("", "//"):
+                count += 1
+                if count == place:
+                    return at
+        raise ValueError(f"{self.text.path} has no choice {place} in state {state}")
 
     def labels(self) -> FileLabels:
         """The labels of the states, and those without states that are in the comment of names."""
