@@ -142,7 +142,8 @@ def _state(thing: Any) -> dict[str, Any]:
         return {field.name: getattr(thing, field.name) for field in dataclasses.fields(kind) if field.init}
     if hasattr(kind, "_fields"):
         return dict(thing._asdict())
-    return {name: value for name, value in vars(thing).items() if not _computed(kind, name)}
+    given = getattr(kind, "given_by_holder", ())  # anew when the holder is read
+    return {name: value for name, value in vars(thing).items() if name not in given and not _computed(kind, name)}
 
 
 def _computed(kind: type, name: str) -> bool:

@@ -165,6 +165,15 @@ def test_unbounded_rewards_need_a_tail(run, tmp_path):
     assert row_of(out, 0)[0] == pytest.approx(2.0)
 
 
+def test_states_are_chosen_by_their_names(run, tmp_path):
+    rows = [("sun", 1.0, "heavy rain", 2.0, False), ("heavy rain", 1.0, "sun", 0.0, True)]
+    distrl.save(distrl.MRP.from_outcomes(rows, 0.5), tmp_path / "weather.npz")
+    status, out, _ = run("evaluate", "weather.npz", "--atoms", "11", "--states", "heavy rain", "--plot", "f.svg")
+    assert status == 0 and "heavy rain" in out and "sun" not in out
+    status, _, err = run("evaluate", "weather.npz", "--states", "snow")
+    assert status == 2 and "or names such as sun, heavy rain" in err
+
+
 def test_several_starts_get_a_row_for_their_mixture(run, tmp_path):
     distrl.save(distrl.MRP([[0, 1], [1, 0]], [1.0, 0.0], 0.5, initial=[0.5, 0.5]), tmp_path / "m.npz")
     _, out, _ = run("evaluate", "m.npz")

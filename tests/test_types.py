@@ -59,13 +59,16 @@ distrl.learn(distrl.MRP([[1.0]], [1.0], 0.5), distrl.QuantileDP(5))
 
 
 def installed_here() -> bool:
-    """Whether this interpreter's distrl is the editable install of this checkout."""
-    try:
-        text = importlib.metadata.distribution("distrl").read_text("direct_url.json")
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    found = json.loads(text or "{}")
-    return bool(found.get("dir_info", {}).get("editable")) and found.get("url") == ROOT.as_uri()
+    """Whether this interpreter's distrl is the editable install of this checkout.
+
+    The build leaves a folder of metadata in the checkout itself, which hides the installed one where the checkout comes
+    first in the path: all that bear the name are looked at.
+    """
+    for known in importlib.metadata.distributions(name="distrl"):
+        found = json.loads(known.read_text("direct_url.json") or "{}")
+        if found.get("dir_info", {}).get("editable") and found.get("url") == ROOT.as_uri():
+            return True
+    return False
 
 
 def checked(text: str, folder: pathlib.Path, python: str) -> subprocess.CompletedProcess[str]:

@@ -141,7 +141,7 @@ MaxIterations = Annotated[
 States = Annotated[
     str | None,
     typer.Option(
-        help="States to print and plot: 0,4-9 or all. Default: where the model starts.",
+        help="States to print and plot: 0,4-9, names, or all. Default: where the model starts.",
         show_default=False,
         rich_help_panel=_OUTPUT,
     ),

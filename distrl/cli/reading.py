@@ -165,7 +165,7 @@ def grid_of(
 
 
 def which_states(text: str | None, mrp: "distrl.MRP") -> list[int]:
-    """The states of "0,4-9", of "all", or by default the first few that the model starts in."""
+    """The states of "0,4-9", of "all", of their names, or by default the first few that the model starts in."""
     if text is None:
         starts = np.arange(mrp.n_states) if mrp.initial is None else np.flatnonzero(mrp.initial)
         return [int(s) for s in starts[:8]]
@@ -174,10 +174,20 @@ def which_states(text: str | None, mrp: "distrl.MRP") -> list[int]:
     chosen: list[int] = []
     for part in text.split(","):
         found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        if not found:
-            raise ValueError(f"--states {text}: expected numbers and ranges such as 0,4-9, or all")
+        if not found:  # numbers are positions, also where states have names that are numbers
+            chosen.append(_named_state(part.strip(), mrp))
+            continue
         first, last = int(found[1]), int(found[2] or found[1])
         if not first <= last < mrp.n_states:
             raise ValueError(f"--states {part.strip()}: the states are 0..{mrp.n_states - 1}")
         chosen += range(first, last + 1)
     return chosen
+
+
+def _named_state(name: str, mrp: "distrl.MRP") -> int:
+    """The position of the state with that name."""
+    names = [] if isinstance(mrp.states, range) else list(map(str, mrp.states))
+    if name not in names:
+        known = f", or names such as {', '.join(names[:3])}" if names else ""
+        raise ValueError(f"--states {name}: expected numbers and ranges such as 0,4-9{known}, or all")
+    return names.index(name)

@@ -59,8 +59,9 @@ def entropic_ends(model: MRP, functional: EntropicRisk, moments: CertifiedMoment
     """Certified ends of (1/beta) log E exp(beta G) for every state and every beta of `functional`.
 
     Infinite on the side that cannot be bounded: rewards whose exponential moment is infinite or not known (laws without
-    a bound on that side, the normal family apart), or undiscounted returns with tails as heavy. Rows are read as
-    divided by their sums. Floating point is counted.
+    a bound on that side, the normal family apart), or undiscounted returns with tails as heavy. What a row lacks of 1,
+    or has too much, may lead to any state with any of the model's rewards, at discount 1 for ever, so that nothing is
+    known there. Floating point is counted.
 
     Time O(outcomes) a step and beta; about log(1e13) / (2 (1 - discount)) steps, fewer where that is too much work,
     which leaves the interval wider.
@@ -142,6 +143,7 @@ class _Steps:
         self.probs = table.probs / sums[self.sources]
         self.going_on = ~table.terminals
         self.count = np.diff(table.indptr)
+        self.defects = table.defects
         self.laws = [EnclosedExponent(law) for law in table.reward_laws]
 
     def exponents(self, b: float) -> Ends:
@@ -162,16 +164,41 @@ class _Steps:
         reward_low, reward_high = self.exponents(b)
         below = reward_low + np.where(self.going_on, g * low[table.next_states], 0.0)
         above = reward_high + np.where(self.going_on, g * high[table.next_states], 0.0)
-        return self._mixed(b, below, -1.0), self._mixed(b, above, 1.0)
+        lowest = float(reward_low.min() + min(g * low.min(), 0.0))
+        highest = float(reward_high.max() + max(g * high.max(), 0.0))
+        return self._mixed(b, below, -1.0, lowest), self._mixed(b, above, 1.0, highest)
 
-    def _mixed(self, b: float, values: FloatArray, side: float) -> FloatArray:
-        """(S,) (1/b) log sum p exp(b value), moved to the given side by what floating point can have cost."""
+    def _mixed(self, b: float, values: FloatArray, side: float, farthest: float) -> FloatArray:
+        """(S,) (1/b) log sum p exp(b value), moved to the given side by what floating point can have cost.
+
+        And by what mass of which nothing is known can do, whose value is at most `farthest` on that side.
+        """
         known = np.where(np.isfinite(values), values, 0.0)
         mixed = log_mean_exp(b, known, self.probs, self.starts, self.sources)
         size = np.maximum.reduceat(np.abs(known), self.starts)
         mixed = mixed + side * 4.0 * (self.count + 16.0) * EPS * size
+        if self.defects.any():
+            mixed = self._with_unknown_mass(b, known, mixed, side, farthest)
         lost = np.add.reduceat(np.where(np.isfinite(values), 0.0, 1.0), self.starts) > 0.0
         return np.where(lost, side * np.inf, mixed)
+
+    def _with_unknown_mass(
+        self, b: float, values: FloatArray, mixed: FloatArray, side: float, farthest: float
+    ) -> FloatArray:
+        """`mixed` moved to the given side by what the mass `defects` may do, whose value is at most `farthest` there.
+
+        Any row within d in total variation has E_q exp(b V) <= E_p exp(b V) + d exp(b v), v the farthest value, and
+        >= E_p exp(b V) - d exp(b v), v the value of the row that counts most.
+        """
+        if b * side > 0.0:  # a larger moment is the end on this side
+            more = self.defects * np.exp(b * (farthest - mixed))
+            moved = np.where(np.isfinite(more), mixed + np.log1p(more) / b, farthest)
+        else:
+            counting = np.maximum.reduceat(b * values, self.starts)
+            lost = self.defects * np.exp(counting - b * mixed)
+            moved = np.where(lost < 1.0, mixed + np.log1p(-np.minimum(lost, 1.0)) / b, farthest)
+        nearer = np.minimum(moved, farthest) if side > 0.0 else np.maximum(moved, farthest)
+        return np.where(self.defects > 0.0, nearer, mixed)
 
 
 def _undiscounted(steps: _Steps, b: float, moments: CertifiedMoments) -> Ends:
@@ -182,6 +209,8 @@ def _undiscounted(steps: _Steps, b: float, moments: CertifiedMoments) -> Ends:
     """
     n, table = steps.model.n_states, steps.model.outcomes
     unknown = np.full(n, -np.inf), np.full(n, np.inf)
+    if steps.defects.any():
+        return unknown
     low = high = np.zeros(n)
     for _ in range(_longest_episode(steps.model)):
         low, high = steps.back(b, low, high)

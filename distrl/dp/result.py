@@ -77,6 +77,11 @@ class Result(Generic[R]):
     bounds: FloatArray | None = field(default=None, repr=False)
     compiled: float = 0.0
 
+    def __post_init__(self) -> None:
+        states = self.model.states
+        if self.returns.names is None and not isinstance(states, range):
+            object.__setattr__(self, "returns", self.returns.named(states))
+
     @classmethod
     def of(
         cls,

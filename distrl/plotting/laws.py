@@ -149,11 +149,14 @@ def _select(
     members = index.tolist()
     if not members:
         raise ValueError("states selects no state")
+    known = getattr(returns, "names", None)
+    named = [f"state {s if known is None else known[s]}" for s in members]
     if len(shape) == 1:
-        return [returns[s] for s in members], [f"state {s}" for s in members], None if bounds is None else bounds[index]
+        return [returns[s] for s in members], named, None if bounds is None else bounds[index]
     pairs = [(s, a) for s in (members if states is not None else members[:1]) for a in range(shape[1])]
     kept = None if bounds is None else np.array([bounds[s * shape[1] + a] for s, a in pairs])
-    return [returns[pair] for pair in pairs], [f"state {s}, action {a}" for s, a in pairs], kept
+    each = [f"{named[number // shape[1]]}, action {a}" for number, (_, a) in enumerate(pairs)]
+    return [returns[pair] for pair in pairs], each, kept
 
 
 def _bound(certificate: Bounded, bound: float) -> str:

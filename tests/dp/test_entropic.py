@@ -141,3 +141,25 @@ def test_rewards_that_are_no_normal_floats_have_ends_that_do_not_cross(size, sig
             low, high = solution.interval("entropic_risk", beta).T
             assert (low <= high).all()
             assert (low <= 2.0 * rewards.max()).all() and (2.0 * rewards.min() <= high).all()
+
+
+@pytest.mark.parametrize("beta", [-30.0, -1.0, 1.0, 30.0])
+@pytest.mark.parametrize("defect", [9e-10, -9e-10])
+def test_mass_that_rows_lack_may_lead_anywhere(beta, defect):
+    """Rows that sum to 1 within 1e-9 are accepted: every model that they may have been meant for is inside."""
+    rows, rewards, g = [[0.75 - defect, 0.25], [0.0, 1.0]], [1.0, 0.0], 0.5
+    functional = distrl.EntropicRisk(beta)
+    interval = evaluate(MRP(rows, rewards, g), distrl.CategoricalFixedPoint(51)).interval(functional)
+    for to in (0, 1):
+        meant = np.array(rows)
+        meant[0, to] += defect
+        known = evaluate(MRP(meant, rewards, g), distrl.CategoricalFixedPoint(51)).interval(functional)[0]
+        assert known[1] - known[0] < 1e-12
+        assert interval[0, 0] <= known.mean() <= interval[0, 1]
+    assert interval[0, 1] - interval[0, 0] > 1e-11
+
+
+def test_at_discount_one_nothing_is_known_of_mass_that_may_loop():
+    lacking = MRP([[0.5 - 9e-10, 0.5], [0.0, 1.0]], [1.0, 0.0], 1.0, terminal=[False, True])
+    interval = evaluate(lacking, Moments()).interval(distrl.EntropicRisk(0.1))
+    assert interval[0, 1] == np.inf
