@@ -17,6 +17,14 @@ class HasCDF(Protocol):
         """P(R <= x)."""
 
 
+class HasColumns(Protocol):
+    """A frame of some library, lazy or not."""
+
+    @property
+    def columns(self) -> object:
+        """The names of its columns, or the columns themselves."""
+
+
 #: A reward: a number, or a law.
 Reward: TypeAlias = float | Law | HasCDF
 #: A matrix, dense or of `scipy.sparse`, or one for each action.
@@ -24,6 +32,6 @@ Matrices: TypeAlias = "ArrayLike | sparse.sparray | sparse.spmatrix | Sequence[A
 #: Rewards by state, by state and action, by transition: numbers or laws, nested as the model's docstring says.
 Rewards: TypeAlias = "Matrices | Sequence[Reward] | Sequence[Sequence[Reward] | Reward]"
 #: Rows of a table: with names for its columns (a data frame, a mapping of columns, mappings), or in order.
-TableLike: TypeAlias = ArrayLike | Mapping[str, Any] | Iterable[Sequence[Any] | Mapping[str, Any]]
+TableLike: TypeAlias = ArrayLike | Mapping[str, Any] | Iterable[Sequence[Any] | Mapping[str, Any]] | HasColumns
 #: How many states or actions there are, or their names.
 Names: TypeAlias = int | Sequence[Hashable] | None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from distrl._validation import FloatArray, shortened
+from distrl.returns.named import Named
 
 if TYPE_CHECKING:
     import xarray
@@ -34,7 +35,7 @@ _NAMES = {
 }
 
 
-class ToXarray(ABC):
+class ToXarray(Named, ABC):
     """What laws that can be stated as arrays have: `to_xarray`."""
 
     @property
@@ -53,7 +54,7 @@ class ToXarray(ABC):
         ----------
         **names : labels of each axis of the batch, by the name of the axis
             In the order of the axes, as `state=mdp.states, action=mdp.actions` or `replication=range(10),
-            state=range(5)`. None: state and action, with positions for labels. `Solution.to_xarray` knows its labels.
+            state=range(5)`. None: state and action, states by their names, the others by their positions.
 
         Returns
         -------
@@ -68,6 +69,8 @@ class ToXarray(ABC):
         """
         shape = self.batch_shape
         dims = tuple(names) or ("state", "action")[: len(shape)]
+        if not names and shape and self.names is not None:
+            names = {"state": self.names}
         if len(dims) != len(shape):
             raise ValueError(f"these are laws of shape {shape}: name each axis, with its labels, in their order")
         return dataset_of(self.arrays(), shape, dims, names)

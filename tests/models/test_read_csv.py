@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 import distrl
 from distrl.models.tables.csv_file import CsvText
 
+pytestmark = pytest.mark.fast
+
 NAMES = ("state", "action", "probability", "next_state", "reward", "terminal")
 GOOD = "state,action,probability,next_state,reward,terminal\n0,0,0.5,0,1.5,0\n0,0,0.5,1,-2,1\n1,0,1,1,0,1\n"
 FAMILY = "idstatefrom,idaction,idstateto,probability,reward\n1,1,1,0.25,1\n1,1,2,0.75,3\n2,1,2,1.0,0\n"

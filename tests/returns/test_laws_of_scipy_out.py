@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distrl.returns import CategoricalReturns, Grid, ParticleReturns, QuantileReturns, wasserstein
@@ -49,6 +49,7 @@ def smallest(law, level):
 
 
 @has_new
+@settings(max_examples=25)  # SciPy makes a class for each
 @given(laws())
 def test_a_distribution_of_the_new_kind_answers_as_the_law_does(law):
     new, x = law.to_scipy(new=True), points(law)
