@@ -250,7 +250,8 @@ class Lattice:
         enough = self.tail if call.tol is None else min(self.tail, 0.5 * call.tol / max(reach, 1e-300))
         limit = self.max_values if call.max_iterations is None else min(call.max_iterations, self.max_values)
         call.enter("solving level after level")
-        reached = recursion.run(call, max(enough, 1e-290), limit)
+        likely = int(1.1 * at_least + 12.0 * at_least**0.5) + 64  # a law that is nearly normal, of a walk forward
+        reached = recursion.run(call, max(enough, 1e-290), limit, likely)
         left = float(reached.beyond.max())
         stopped = left > enough and not call.interrupted
         if stopped and limit == self.max_values:
