@@ -176,3 +176,11 @@ def transpose(rows: FloatArray, count: int, block: FloatArray, begin: int) -> No
         for i in range(first, min(first + 64, n)):
             for k in range(count):
                 block[i, begin + k] = rows[k, i]
+
+
+@kernel
+def close_up(flat: FloatArray, rows: int, room: int, length: int) -> None:
+    """Move rows of `length` numbers, `room` apart, next to each other, in place."""
+    for i in range(1, rows):
+        for k in range(length):
+            flat[i * length + k] = flat[i * room + k]

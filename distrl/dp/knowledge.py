@@ -21,7 +21,6 @@ from distrl.dp.enclosure import CertifiedLaw, CertifiedMoments
 from distrl.dp.entropic import EntropicEnds, entropic_ends
 from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
-from distrl.returns.brackets import ConvexBrackets
 from distrl.returns.categorical import as_categorical
 from distrl.returns.finite import FiniteReturns
 from distrl.returns.functionals import Enclosing, EntropicRisk, Functional, Mean, Std, Variance, intersection
@@ -38,6 +37,16 @@ class MergesCells(Protocol):
 
     def cells(self, model: MRP) -> Grid:
         """The grid."""
+
+
+@runtime_checkable
+class EnclosesLaws(Protocol):
+    """A method that knows more of the laws that it reached than a distance to the true ones."""
+
+    def enclosing(
+        self, model: MRP, returns: Returns, certificate: Certificate, moments: CertifiedMoments
+    ) -> Enclosing | None:
+        """What it knows; None where that is no more."""
 
 
 @runtime_checkable
@@ -138,13 +147,18 @@ class Knowledge:
         return CertifiedLaw(self.returns, self.certificate, np.full(self.model.n_states, sampled))
 
     @cached_property
-    def brackets(self) -> ConvexBrackets | None:
-        """Laws on the result's grid that enclose the true one in convex order, of second order in the spacing where
-        the certificate is of first; None where there is no grid, or they are too expensive.
+    def brackets(self) -> Enclosing | None:
+        """What the method knows of its laws beside their certificate, if it `EnclosesLaws`.
 
-        Laws on a grid are the upper ones; particles that were merged in the cells of the method's grid are the lower
-        ones, beside which the upper ones are solved for.
+        Else laws on the result's grid that enclose the true one in convex order, of second order in the spacing where
+        the certificate is of first; None where there is no grid, or they are too expensive. Laws on a grid are the
+        upper ones; particles that were merged in the cells of the method's grid are the lower ones, beside which the
+        upper ones are solved for.
         """
+        if isinstance(self.method, EnclosesLaws) and self.certificate is not None:
+            known = self.method.enclosing(self.model, self.returns, self.certificate, self.moments)
+            if known is not None:
+                return known
         upper, grid = as_categorical(self.returns), None
         if upper is not None:
             grid = upper.grid

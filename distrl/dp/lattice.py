@@ -28,7 +28,8 @@ from distrl.dp.call import Call
 from distrl.dp.categorical import CategoricalFixedPoint
 from distrl.dp.certificate import Certificate
 from distrl.dp.distinct_sums import distinct_sums, never_returns
-from distrl.dp.lattice_certificate import certified_levels
+from distrl.dp.enclosure import CertifiedMoments
+from distrl.dp.lattice_certificate import certified_levels, levels_enclosed
 from distrl.dp.lattice_rows import LatticeRows, OffLattice
 from distrl.dp.level_recursion import MEND, LevelRecursion, Reached
 from distrl.dp.moment_systems import absolute_rewards
@@ -38,6 +39,8 @@ from distrl.dp.status import Status, settle
 from distrl.dp.undiscounted import lattice_grid
 from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
+from distrl.returns.categorical import as_categorical
+from distrl.returns.functionals import Enclosing
 from distrl.returns.grid import Grid
 from distrl.returns.lattice import LatticeReturns
 
@@ -81,7 +84,8 @@ class Lattice:
       `LatticeReturns` on 0, d, 2 d, ... (on ..., -2 d, -d, 0 where no reward is positive), its `.tail` (S,) the mass
       beyond the last level, which is put onto it.
     - *fixed point on the lattice*: rewards of both signs. The general solver, `CategoricalFixedPoint`, on a grid with
-      spacing d: exact but for its error and a clipped tail, which the certificate has.
+      spacing d: exact but for its error and a clipped tail, which the certificate has. A `LatticeReturns`, whose
+      `.tail` is the probability that one more application leaves the grid.
     - *distinct sums*: any rewards and any discount, where no state is met twice: every sum that a walk can make, equal
       ones merged. The result is `ParticleReturns`. Time and memory O(sums) for each outcome.
 
@@ -117,7 +121,10 @@ class Lattice:
             if grid is not None:
                 reached = CategoricalFixedPoint(grid=grid).solve(model, call)
                 reason = f"rewards of both signs, multiples of {rows.step:g}; {reached.reason}"
-                return replace(reached, method=self, solver="fixed point on the lattice", reason=reason)
+                probs, tail = reached.returns.probs, reached.certificate.clipped_mass
+                returns = LatticeReturns(grid, probs, check=False, tail=tail)
+                solver = "fixed point on the lattice"
+                return replace(reached, returns=returns, method=self, solver=solver, reason=reason)
         if never_returns(model):
             return distinct_sums(model, self, self.max_values, call)
         if isinstance(rows, str):
@@ -152,6 +159,21 @@ class Lattice:
         if isinstance(rows, str):
             return rows
         return "" if rows.sign else "there are rewards of both signs"
+
+    def enclosing(
+        self, model: MRP, returns: Returns, certificate: Certificate, moments: CertifiedMoments
+    ) -> Enclosing | None:
+        """What is certain of CDF values of laws made by levels; None for others, and where rewards are not certain.
+
+        Parameters
+        ----------
+        model, returns, certificate : what was solved, and what `evaluate` gave
+        moments : of the model, certified
+        """
+        laws, table = as_categorical(returns), model.outcomes
+        if laws is None or certificate.rounding.any() or table.law_errors.any() or table.defects.any():
+            return None
+        return levels_enclosed(model, laws, certificate, moments)
 
     def laws_of(self, model: MRP, states: ArrayLike) -> StateLaws:
         """The laws of some states alone, by the recursion over levels, and their certificate.
@@ -228,7 +250,8 @@ class Lattice:
         enough = self.tail if call.tol is None else min(self.tail, 0.5 * call.tol / max(reach, 1e-300))
         limit = self.max_values if call.max_iterations is None else min(call.max_iterations, self.max_values)
         call.enter("solving level after level")
-        reached = recursion.run(call, max(enough, 1e-290), limit)
+        likely = int(1.1 * at_least + 12.0 * at_least**0.5) + 64  # a law that is nearly normal, of a walk forward
+        reached = recursion.run(call, max(enough, 1e-290), limit, likely)
         left = float(reached.beyond.max())
         stopped = left > enough and not call.interrupted
         if stopped and limit == self.max_values:

@@ -5,12 +5,15 @@ import numpy as np
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.dp.certificate import Certificate
+from distrl.dp.enclosure import CertifiedMoments
 from distrl.dp.lattice_rows import LatticeRows
 from distrl.dp.level_recursion import LevelRecursion, Reached
 from distrl.dp.moment_systems import absolute_rewards
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.scales import unknown_mass
 from distrl.models.mrp import MRP
+from distrl.returns.brackets import StochasticBrackets
+from distrl.returns.categorical import CategoricalReturns
 from distrl.theory import lattice_tail_w1
 
 
@@ -41,3 +44,28 @@ def certified_levels(
         clipped_mass=reached.beyond,
     )
     return certificate, cut
+
+
+def levels_enclosed(
+    model: MRP, laws: CategoricalReturns, certificate: Certificate, moments: CertifiedMoments
+) -> StochasticBrackets:
+    """What is certain of laws made by levels, besides W1: the true ones lie on the same levels.
+
+    W1 adds up what the CDFs differ by at every level, a step wide each: at no level can they differ by more than its
+    part `residual` over the step, below the last one, and by the tail at the last. Where rewards are no exact multiples
+    of the step, they are within 8 roundings of their levels, and of one sign, so that returns are, too.
+
+    Parameters
+    ----------
+    model : whose rewards say whether levels are exact numbers
+    laws, certificate : of the states, as `certified_levels` says
+    moments : of the model
+    """
+    grid, rows = laws.grid, LatticeRows.of(model)
+    mass = np.minimum(certificate.residual / grid.spacing + certificate.clipped_mass, 1.0)
+    first = round(grid.low / rows.step)
+    exact = float(rows.step).as_integer_ratio()[0] * grid.atoms < 2**53 and not rows.error.any()
+    exact = exact and np.array_equal(grid.points, np.arange(first, first + grid.atoms) * rows.step)
+    shift = np.full(laws.size, 0.0 if exact else 64.0 * EPS * grid.width)
+    ends = (moments.mean, moments.mean_error, shift, shift, moments.low, moments.high)
+    return StochasticBrackets(laws, laws, *ends, mass, certificate.w1)

@@ -23,7 +23,7 @@ from distrl.dp.resolvent import Resolvent
 from distrl.models.graph import components
 
 _AT_ONCE = 2_000_000  # masses between two looks at progress
-_BLOCK = 1024  # levels of a block of masses, at most
+_WASTE = 2  # times the levels that are made, which room was kept for: more is given back
 #: What to do where the masses of all states do not fit in memory.
 MEND = "ask for the laws of some states alone, by Lattice().laws_of(model, states), or raise the tail"
 
@@ -139,23 +139,24 @@ class LevelRecursion:
         """Of what one solve with I - P_0 gives, beyond the rounding of a substitution; inf by iteration."""
         return 0.0 if self._linear is None else self._linear.relative_error
 
-    def run(self, call: Call, enough: float, most: int) -> Reached:
-        """Levels until the mass beyond is at most `enough` at every state, or there are `most` of them."""
+    def run(self, call: Call, enough: float, most: int, likely: int) -> Reached:
+        """Levels until the mass beyond is at most `enough` at every state, or there are `most` of them.
+
+        `likely` is a guess of how many, for which room is kept.
+        """
         n, wanted = self.n_states, len(self.states)
         some = min(max(_AT_ONCE // n, 1), 64)
-        blocks: list[FloatArray] = []
+        check_memory(wanted, min(likely, most), 1.0, MEND)
+        store = np.empty((wanted, max(min(likely, most), some)))
         low, high = (levels[self._order] for levels in self.reach)
         totals, local, masses = np.zeros((n, 3)), np.zeros(n), np.empty((some, wanted))
         done = _Done(0, 1.0, np.ones(n), totals.copy(), local.copy())
         with call.interruptible():
             while done.levels < most and (done.worst > enough or done.levels < 2):
-                place, column = divmod(done.levels, _BLOCK)
-                into = masses[: min(most - done.levels, _BLOCK - column)]
-                made, worst = self._make(done.levels, enough, into, totals, local, low, high)
-                if place == len(blocks):
-                    check_memory(wanted, done.levels + 2 * _BLOCK, 1.0, MEND)
-                    blocks.append(np.empty((wanted, _BLOCK)))
-                kernels.transpose(into, made, blocks[place], column)
+                made, worst = self._make(done.levels, enough, masses[: most - done.levels], totals, local, low, high)
+                if done.levels + made > store.shape[1]:
+                    store = _with_room(store, done.levels)
+                kernels.transpose(masses, made, store, done.levels)
                 level = done.levels + made
                 last = self._ring[(level - 1) % len(self._ring), :, 1].copy()
                 done = _Done(level, worst, last, totals.copy(), local.copy())
@@ -163,7 +164,7 @@ class LevelRecursion:
                 call.advance(min(np.log(max(worst, 1e-300)) / np.log(enough), 1.0) if worst < 1.0 else 0.0)
         if self._linear is not None:
             self.how = f"zero-reward moves that come back, by {self._linear.how}"
-        return self._reached(done, blocks)
+        return self._reached(done, store)
 
     def _make(
         self,
@@ -199,16 +200,25 @@ class LevelRecursion:
                 return step + 1, worst
         return len(masses), worst
 
-    def _reached(self, done: _Done, blocks: list[FloatArray]) -> Reached:
-        levels = max(done.levels, 2)
-        masses = np.empty((len(self.states), levels))
-        masses[:, done.levels :] = 0.0
-        for begin in range(0, done.levels, _BLOCK):
-            block = blocks.pop(0)
-            part = masses[:, begin : min(begin + _BLOCK, done.levels)]
-            part[:] = block[:, : part.shape[1]]
-            del block
+    def _reached(self, done: _Done, store: FloatArray) -> Reached:
+        levels, (wanted, room) = max(done.levels, 2), store.shape
+        if room < levels or room > _WASTE * levels:
+            masses = np.zeros((wanted, levels))
+            masses[:, : done.levels] = store[:, : done.levels]
+        else:  # where it is: fresh memory costs more than the recursion
+            store[:, done.levels : levels] = 0.0
+            flat = store.reshape(-1)
+            kernels.close_up(flat, wanted, room, levels)
+            masses = flat[: wanted * levels].reshape(wanted, levels)
         beyond, totals, local = (array[self._position] for array in (done.beyond, done.totals, done.local))
         masses[:, -1] += beyond[self.states]
         above = totals[:, 2] + (np.minimum(self.reach[0], levels) if self._linear is None else 0)
         return Reached(masses, levels - 1, beyond, totals[:, 1], above, local)
+
+
+def _with_room(store: FloatArray, filled: int) -> FloatArray:
+    """The filled columns of `store`, with twice the room."""
+    check_memory(store.shape[0], 2 * store.shape[1], 1.0, MEND)
+    wider = np.empty((store.shape[0], 2 * store.shape[1]))
+    wider[:, :filled] = store[:, :filled]
+    return wider

@@ -289,3 +289,26 @@ def test_models_that_meet_no_state_twice_have_finitely_many_sums(discount, rewar
         assert np.count_nonzero(weights) == len(np.unique(np.round(values, 10)))
         with pytest.raises(ValueError, match=r"has \d+ distinct sums, more than max_values=3"):
             evaluate(model_of(rows, discount), Lattice(max_values=3))
+
+
+@settings(max_examples=8)
+@given(lattices(), st.sampled_from([1.0, 0.1]), st.sampled_from([1e-12, 0.1]))
+def test_intervals_hold_the_truth_and_cdf_values_are_known_to_rounding(rows, step, tail):
+    sol = evaluate(model_of(rows, step=step), Lattice(tail))
+    own = sol.returns.spacing
+    for state in range(sol.model.n_states):
+        exact, _ = walked(rows, state)
+        sums = np.array([float(total) * step for total in exact])
+        masses = np.array(list(map(float, exact.values())))
+        points = np.unique(np.concatenate([sums, sums + 0.5 * own]))[:20]
+        low, high = sol.interval("cdf", points)[state].T
+        for point, least, most in zip(points, low, high, strict=True):
+            true = masses[sums <= point + 1e-9 * own].sum()
+            assert least - 1e-15 <= true <= most + 1e-15
+            if step == 1.0 or point not in sums:  # a sum of tenths is on no side of a float for certain
+                assert most - least <= 2.0 * tail + 1e-9
+        order = np.argsort(sums)
+        for level in (0.1, 0.5, 0.83):
+            least, most = sol.interval("quantile", level)[state]
+            true = sums[order][np.searchsorted(np.cumsum(masses[order]), level - 1e-9)]
+            assert least - 1e-9 * own <= true <= most + 1e-9 * own

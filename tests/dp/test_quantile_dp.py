@@ -200,7 +200,7 @@ def test_at_discount_1_there_may_be_no_fixed_point_and_it_is_said():
     """Going on with probability 1/2, the least particle has mass 1/(2m), the first level: theta_1 = theta_1 - 1."""
     model = MRP.from_outcomes([(0, 0.5, 0, -1.0, False), (0, 0.5, 0, -1.0, True)], 1.0)
     sol = evaluate(model, QuantileDP(50), throw=False)
-    assert sol.status is Status.MAX_ITERATIONS and sol.residual >= 1.0
+    assert sol.status is Status.DRIFTING and sol.residual >= 1.0 and sol.iterations < 1000
     steps = np.arange(1, 80)
     true = merge_distance((sol.returns.values[0], np.full(50, 0.02)), (-steps.astype(float), 0.5**steps))
     assert true <= sol.certificate.w1[0]

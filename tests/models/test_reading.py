@@ -274,6 +274,7 @@ def test_only_a_state_whose_every_action_loops_for_nothing_is_absorbing():
         assert not MDP.from_outcomes(rows, 1.0).outcomes.terminals.any()
 
 
-def test_a_never_ending_chain_without_absorbing_states_is_still_refused():
+def test_a_never_ending_chain_that_pays_is_still_refused():
     with pytest.raises(ValueError, match="no terminal outcome can be reached from state 0"):
-        MRP.from_outcomes([(0, 1.0, 1, 0.0, False), (1, 1.0, 0, 0.0, False)], 1.0)
+        MRP.from_outcomes([(0, 1.0, 1, 0.0, False), (1, 1.0, 0, 2.0, False)], 1.0)
+    assert MRP.from_outcomes([(0, 1.0, 1, 0.0, False), (1, 1.0, 0, 0.0, False)], 1.0).terminal.all()
