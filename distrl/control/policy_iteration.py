@@ -30,7 +30,7 @@ import numpy as np
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 from distrl.control.bellman import Pairs
-from distrl.control.ends import free_components, made_ending, merged, nearer_end, never_ending
+from distrl.control.ends import free_components, made_ending, merged, nearer_end, never_ending, with_silent_ends
 from distrl.dp.call import Call
 from distrl.dp.moment_systems import enclosed_mean
 from distrl.dp.resolvent import Resolvent
@@ -82,8 +82,9 @@ class PolicyIteration:
         ValueError
             At discount 1, naming a state from which no policy ends, or from which means have no largest.
         """
-        pairs = Pairs(mdp)
-        return _by_steps(pairs, call) if call.horizon is not None else _by_policies(pairs, call)
+        if call.horizon is not None:
+            return _by_steps(Pairs(mdp), call)
+        return _by_policies(Pairs(with_silent_ends(mdp) if mdp.discount == 1.0 else mdp), call)
 
 
 class _Evaluated(NamedTuple):
