@@ -21,7 +21,6 @@ Sources: Howard 1960, "Dynamic Programming and Markov Processes"; Bertsekas and 
 Stochastic Shortest Path Problems"; the certificate is this library's.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -268,7 +267,8 @@ def _discounted(g: float, steps: int) -> float:
     return float(steps) if g == 1.0 else (1.0 - g**steps) / (1.0 - g) * (1.0 + 8.0 * EPS)
 
 
-def spread_of_values(found: Found) -> float:
-    """How far the values of the states lie apart, with the largest of them: what a tolerance is a share of."""
+def spread_of_values(found: Found, mdp: MDP) -> float:
+    """How far the values lie apart, how large they or the rewards are: what a tolerance is a share of."""
     finite = found.values[np.isfinite(found.values)]
-    return max(float(np.ptp(finite)), float(np.abs(finite).max()), math.ulp(0.0)) if finite.size else 1.0
+    sizes = (float(np.ptp(finite)), float(np.abs(finite).max())) if finite.size else (0.0,)
+    return max(*sizes, Pairs(mdp).largest_reward)

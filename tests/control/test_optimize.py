@@ -154,6 +154,13 @@ def test_where_nothing_is_paid_any_more_returns_have_ended():
         optimize(model_of(table, F(1)), Mean())
 
 
+def test_values_of_0_are_no_reason_to_want_more_than_rounding_allows():
+    table = {0: {0: [(F(1, 3), 0, F(0), False), (F(2, 3), 0, F(0), True)], 1: [(F(1), 0, F(-1), True)]}}
+    for discount in (F(9, 10), F(1)):
+        ctl = optimize(model_of(table, discount), Mean())
+        assert ctl.converged and ctl.values[0] == 0.0
+
+
 def test_a_round_that_gains_is_refused():
     table = {
         0: {0: [(F(1), 1, F(2), False)], 1: [(F(1), 0, F(0), True)]},
