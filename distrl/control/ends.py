@@ -5,11 +5,38 @@ from dataclasses import replace
 import numpy as np
 
 from distrl._lazy import csgraph, sparse
+from distrl._tolerances import MIXED_ROW_SUM
 from distrl._validation import BoolArray, IntArray
 from distrl.control.bellman import Pairs
 from distrl.models.choices import Choices
 from distrl.models.mdp import MDP
 from distrl.models.outcomes import Rows, build_table
+
+
+def with_silent_ends(mdp: MDP) -> MDP:
+    """The same process, whose returns end where nothing is paid any more: in states that lead, whatever is done, to
+    states without reward alone. The return from there is 0, whether or not it ends; itself where there are none."""
+    table, states = mdp.outcomes, mdp.choices.states
+    paying = (table.rewards != 0.0) | (table.laws >= 0)
+    here = states[table.sources]
+    silent = np.bincount(here, weights=paying, minlength=mdp.n_states) == 0
+    while True:
+        leaving = silent[here] & ~table.terminals & ~silent[table.next_states]
+        if not leaving.any():
+            break
+        silent[here[leaving]] = False
+    ends = table.terminals | silent[table.next_states]
+    if np.array_equal(ends, table.terminals):
+        return mdp
+    built = build_table(
+        table.rows._replace(terminals=ends),
+        n_sources=table.n_sources,
+        n_states=mdp.n_states,
+        describe=mdp.choices.described(mdp.states, mdp.actions),
+        tolerance=MIXED_ROW_SUM,
+    )
+    built = replace(built, known_defects=table.known_defects)
+    return MDP.from_table(built, mdp.discount, available=mdp.choices, states=mdp.states, actions=mdp.actions)
 
 
 def nearer_end(pairs: Pairs) -> IntArray:

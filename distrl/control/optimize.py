@@ -18,7 +18,7 @@ from distrl.dp.status import Status
 from distrl.models.mdp import MDP
 from distrl.returns import Functional, Mean
 
-_SHARE = 0.01  # of the values' range, which the gap is to be at most by default
+_SHARE = 0.01  # of the values' size, which the gap is to be at most by default
 
 
 @steady
@@ -47,8 +47,8 @@ def optimize(
         H: the return of H steps, 0 after them; the policy depends on the step then. None: returns go on until they end,
         and at discount 1 policies that surely end are compared.
     tol : float, optional
-        What `gap`, upper - lower, is to be at most at every state, in units of the objective. None: 1% of how far the
-        values lie apart.
+        What `gap`, upper - lower, is to be at most at every state, in units of the objective. None: 1% of the largest
+        value, difference of values or reward.
     max_iterations : int, optional
         Limit on policies that are looked at; not for a horizon.
     pessimism, rng : None
@@ -130,7 +130,7 @@ def _policies(iterations: int, bound: float) -> str:
 
 def _solution(found: Found, mdp: MDP, objective: Functional, method: PolicyIteration, call: Call) -> ControlSolution:
     gap = float(np.max(found.upper - found.lower))
-    tol = _SHARE * spread_of_values(found) if call.tol is None else call.tol
+    tol = _SHARE * spread_of_values(found, mdp) if call.tol is None else call.tol
     status = Status.CONVERGED if gap <= tol else Status.STALLED
     if call.interrupted:
         status = Status.INTERRUPTED

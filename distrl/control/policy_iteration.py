@@ -21,7 +21,6 @@ Sources: Howard 1960, "Dynamic Programming and Markov Processes"; Bertsekas and 
 Stochastic Shortest Path Problems"; the certificate is this library's.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,7 +29,7 @@ import numpy as np
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 from distrl.control.bellman import Pairs
-from distrl.control.ends import free_components, made_ending, merged, nearer_end, never_ending
+from distrl.control.ends import free_components, made_ending, merged, nearer_end, never_ending, with_silent_ends
 from distrl.dp.call import Call
 from distrl.dp.moment_systems import enclosed_mean
 from distrl.dp.resolvent import Resolvent
@@ -82,8 +81,9 @@ class PolicyIteration:
         ValueError
             At discount 1, naming a state from which no policy ends, or from which means have no largest.
         """
-        pairs = Pairs(mdp)
-        return _by_steps(pairs, call) if call.horizon is not None else _by_policies(pairs, call)
+        if call.horizon is not None:
+            return _by_steps(Pairs(mdp), call)
+        return _by_policies(Pairs(with_silent_ends(mdp) if mdp.discount == 1.0 else mdp), call)
 
 
 class _Evaluated(NamedTuple):
@@ -267,7 +267,8 @@ def _discounted(g: float, steps: int) -> float:
     return float(steps) if g == 1.0 else (1.0 - g**steps) / (1.0 - g) * (1.0 + 8.0 * EPS)
 
 
-def spread_of_values(found: Found) -> float:
-    """How far the values of the states lie apart, with the largest of them: what a tolerance is a share of."""
+def spread_of_values(found: Found, mdp: MDP) -> float:
+    """How far the values lie apart, how large they or the rewards are: what a tolerance is a share of."""
     finite = found.values[np.isfinite(found.values)]
-    return max(float(np.ptp(finite)), float(np.abs(finite).max()), math.ulp(0.0)) if finite.size else 1.0
+    sizes = (float(np.ptp(finite)), float(np.abs(finite).max())) if finite.size else (0.0,)
+    return max(*sizes, Pairs(mdp).largest_reward)

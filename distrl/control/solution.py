@@ -14,7 +14,9 @@ from distrl._steady import steady
 from distrl._validation import FloatArray
 from distrl.control.policy import MarkovPolicy
 from distrl.dp import CategoricalFixedPoint, Certificate, Method, Solution, Status, evaluate
+from distrl.dp.certificate import SAMPLES_LAW
 from distrl.models.mdp import MDP
+from distrl.models.stages import of_samples
 from distrl.returns import Functional, Grid, Returns
 
 _TAIL = 1e-9  # of episodes that the grid at discount 1 may leave out; the certificate counts it
@@ -122,6 +124,8 @@ class ControlSolution:
         """What a person wants to read: how it ended, and the first states with action, value and bounds."""
         steps = "" if self.horizon is None else f", a horizon of {self.horizon}"
         lines = [f"{self.objective!r} by {self.method!r} on {self.model!r}{steps}", self.status.value]
+        if of_samples(self.model):
+            lines.append(f"values and bounds are about {SAMPLES_LAW}")
         lines.append(f"{self.ended}: {self.iterations} iterations, {self.elapsed:.3g} s ({self.reason})")
         initial = self.model.initial
         shown = (np.arange(self.model.n_states) if initial is None else np.flatnonzero(initial))[:8]

@@ -92,7 +92,7 @@ class CategoricalDP(OnGrid):
         `stages` and `call` are as `HorizonMethod` says.
         """
         grid = self._grid_of_steps(stages)
-        check_memory(stages.n_states, grid.atoms, stages.horizon + 4.0, "use fewer atoms or steps")
+        check_memory(stages.n_states, grid.atoms, 2.0 * stages.horizon + 6.0, "use fewer atoms or steps")
         kept: list[FloatArray] = []
 
         def keep(layer: GridLayer) -> None:

@@ -26,7 +26,8 @@ from distrl._lazy import linalg, sparse
 from distrl._tolerances import EPS, TINY
 from distrl._validation import FloatArray
 from distrl.dp.enclosure import CertifiedMoments
-from distrl.dp.exponents import EnclosedExponent, bennett, log_mean_exp
+from distrl.dp.entropic_steps import Steps
+from distrl.dp.exponents import bennett
 from distrl.dp.horizon_walk import ForProcess
 from distrl.models.mrp import MRP
 from distrl.models.stages import Stages
@@ -74,7 +75,7 @@ def entropic_ends(model: MRP, functional: EntropicRisk, moments: CertifiedMoment
     Time O(outcomes) a step and beta; about log(1e13) / (2 (1 - discount)) steps, fewer where that is too much work,
     which leaves the interval wider.
     """
-    steps = _Steps(model)
+    steps = Steps(model)
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         ends = [_at(steps, float(beta), moments) for beta in np.atleast_1d(functional.points)]
     low, high = (np.stack(side, axis=-1) for side in zip(*ends, strict=True))
@@ -86,7 +87,7 @@ def entropic_of_steps(stages: Stages, functional: EntropicRisk, moments: Certifi
 
     Where that is too much work, what mean, variance and range of H steps say, `moments`.
     """
-    steps_of = ForProcess(_Steps)
+    steps_of = ForProcess(Steps)
     outcomes = max(len(model.outcomes.probs) for model in stages.models)
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         ends = []
@@ -120,7 +121,7 @@ def _with_jensen(beta: float, low: FloatArray, high: FloatArray, moments: Certif
     return (np.maximum(low, mean_low), high) if beta > 0.0 else (low, np.minimum(high, mean_high))
 
 
-def _at(steps: "_Steps", beta: float, moments: CertifiedMoments) -> Ends:
+def _at(steps: Steps, beta: float, moments: CertifiedMoments) -> Ends:
     if beta == 0.0:
         return moments.mean_ends()
     g = steps.model.uniform_discount
@@ -136,7 +137,7 @@ def _at(steps: "_Steps", beta: float, moments: CertifiedMoments) -> Ends:
     return _with_jensen(beta, low, high, moments)
 
 
-def _steps_needed(steps: "_Steps", beta: float, moments: CertifiedMoments) -> int:
+def _steps_needed(steps: Steps, beta: float, moments: CertifiedMoments) -> int:
     """Until the cut leaves rounding, or until it is too much work."""
     g = steps.model.discount
     most = max(int(_WORK / (len(steps.probs) + _OVERHEAD)), 8)
@@ -159,7 +160,7 @@ def _steps_needed(steps: "_Steps", beta: float, moments: CertifiedMoments) -> in
     return count
 
 
-def _far_ends(steps: "_Steps | None", c: float, moments: CertifiedMoments) -> Ends:
+def _far_ends(steps: Steps | None, c: float, moments: CertifiedMoments) -> Ends:
     """Ends of h_c for small |c|, from mean, variance and range."""
     low, high = moments.mean_ends()
     if c == 0.0:
@@ -179,83 +180,7 @@ def _far_ends(steps: "_Steps | None", c: float, moments: CertifiedMoments) -> En
     return low - np.where(np.isfinite(room), room, 0.0), high + np.where(np.isfinite(room), room, 0.0)
 
 
-class _Steps:
-    """One application of the recursion to ends, with the outcomes laid out for it."""
-
-    def __init__(self, model: MRP) -> None:
-        self.model, table = model, model.outcomes
-        self.starts, self.sources = table.indptr[:-1], table.sources
-        sums = np.add.reduceat(table.probs, self.starts)
-        self.probs = table.probs / sums[self.sources]
-        self.going_on = ~table.terminals
-        self.count = np.diff(table.indptr)
-        self.defects = table.defects
-        self.laws = [EnclosedExponent(law) for law in table.reward_laws]
-
-    def exponents(self, b: float) -> Ends:
-        """(outcomes,) ends of (1/b) log E exp(b R)."""
-        table = self.model.outcomes
-        ends = [(0.0, 0.0), *(law.exponent(b) for law in self.laws)]
-        low, high = (np.array(side)[table.laws + 1] for side in zip(*ends, strict=True))
-        return table.rewards + low, table.rewards + high
-
-    def farthest(self, b: float) -> float:
-        """What bounds h_b from above for b > 0, from below for b < 0: the farthest end over outcomes, in every step, or
-        in one alone where returns may end and that is farther."""
-        g = self.model.uniform_discount
-        if g is None:  # recursions with several discounts need more numbers b than there are steps
-            return np.inf if b > 0.0 else -np.inf
-        low, high = self.exponents(b)
-        end = float(high.max()) if b > 0.0 else float(low.min())
-        for_ever = end / (1.0 - g)
-        if self.going_on.all():
-            return for_ever
-        return max(end, for_ever) if b > 0.0 else min(end, for_ever)
-
-    def back(self, b: float, low: FloatArray, high: FloatArray) -> Ends:
-        """Ends of h_b from those of h_{bg}."""
-        table, g = self.model.outcomes, self.model.discount
-        reward_low, reward_high = self.exponents(b)
-        below = reward_low + np.where(self.going_on, g * low[table.next_states], 0.0)
-        above = reward_high + np.where(self.going_on, g * high[table.next_states], 0.0)
-        lowest = float(reward_low.min() + min(g * low.min(), 0.0))
-        highest = float(reward_high.max() + max(g * high.max(), 0.0))
-        return self._mixed(b, below, -1.0, lowest), self._mixed(b, above, 1.0, highest)
-
-    def _mixed(self, b: float, values: FloatArray, side: float, farthest: float) -> FloatArray:
-        """(S,) (1/b) log sum p exp(b value), moved to the given side by what floating point can have cost.
-
-        And by what mass of which nothing is known can do, whose value is at most `farthest` on that side.
-        """
-        known = np.where(np.isfinite(values), values, 0.0)
-        mixed = log_mean_exp(b, known, self.probs, self.starts, self.sources)
-        size = np.maximum.reduceat(np.abs(known), self.starts)
-        mixed = mixed + side * 4.0 * (self.count + 16.0) * EPS * size
-        if self.defects.any():
-            mixed = self._with_unknown_mass(b, known, mixed, side, farthest)
-        lost = np.add.reduceat(np.where(np.isfinite(values), 0.0, 1.0), self.starts) > 0.0
-        return np.where(lost, side * np.inf, mixed)
-
-    def _with_unknown_mass(
-        self, b: float, values: FloatArray, mixed: FloatArray, side: float, farthest: float
-    ) -> FloatArray:
-        """`mixed` moved to the given side by what the mass `defects` may do, whose value is at most `farthest` there.
-
-        Any row within d in total variation has E_q exp(b V) <= E_p exp(b V) + d exp(b v), v the farthest value, and
-        >= E_p exp(b V) - d exp(b v), v the value of the row that counts most.
-        """
-        if b * side > 0.0:  # a larger moment is the end on this side
-            more = self.defects * np.exp(b * (farthest - mixed))
-            moved = np.where(np.isfinite(more), mixed + np.log1p(more) / b, farthest)
-        else:
-            counting = np.maximum.reduceat(b * values, self.starts)
-            lost = self.defects * np.exp(counting - b * mixed)
-            moved = np.where(lost < 1.0, mixed + np.log1p(-np.minimum(lost, 1.0)) / b, farthest)
-        nearer = np.minimum(moved, farthest) if side > 0.0 else np.maximum(moved, farthest)
-        return np.where(self.defects > 0.0, nearer, mixed)
-
-
-def _undiscounted(steps: _Steps, b: float, moments: CertifiedMoments) -> Ends:
+def _undiscounted(steps: Steps, b: float, moments: CertifiedMoments) -> Ends:
     """Ends from the recursion itself where episodes have a longest one, else from a linear system.
 
     That of u(x) = E exp(b (G(x) - m(x))), m near h: A and c are sums of p exp(b (r + m(y) - m(x))) over outcomes that
@@ -307,7 +232,7 @@ def _longest_episode(model: MRP) -> int:
     return 0
 
 
-def _exponential_system(n: int, steps: _Steps, entries: FloatArray, upper: bool) -> FloatArray | None:
+def _exponential_system(n: int, steps: Steps, entries: FloatArray, upper: bool) -> FloatArray | None:
     """A certain upper (or lower) bound of the smallest u >= 0 with u = A u + c; None where it is not proven finite."""
     table, on = steps.model.outcomes, steps.going_on
     matrix = sparse.csr_array((entries[on], (table.sources[on], table.next_states[on])), shape=(n, n))

@@ -98,7 +98,8 @@ def evaluate(
     horizon : int, optional
         H: the return of H steps from any state, 0 after them. At discount 1 nothing has to end then. Laws follow by H
         applications, from the last step to the first; all that the solution certifies is about these returns, and its
-        bounds are those of H steps. None: returns go on until they end.
+        bounds are those of H steps. There is no iteration to converge: `Solution.bound`, which `tol` is compared with,
+        is what rounding leaves. None: returns go on until they end.
 
     Returns
     -------

@@ -7,6 +7,7 @@ is counted in the slacks by their own recursion. Stochastic: rounding down and u
 one, cut off where no return goes beyond, is still above it.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ from distrl.models.stages import Stages
 from distrl.operators.categorical import CategoricalBellman
 from distrl.returns.brackets import ConvexBrackets, StochasticBrackets
 from distrl.returns.categorical import CategoricalReturns
+from distrl.returns.finite import ParticleReturns
 from distrl.returns.grid import Grid
 
 _CLIPPED = 1e-12  # a mass off the grid up to this may be a far tail: it is counted; more is refused
@@ -45,30 +47,50 @@ class ConvexReached(NamedTuple):
 def convex_of_steps(stages: Stages, facts: Facts, grid: Grid, call: Call) -> ConvexReached:
     """Laws on the grid above, particles merged in its cells below."""
     upper = reach_on(stages, grid, call)
-    slack_upper = upper.certificate.overshoot + upper.certificate.residual + unknown_of_steps(stages)
-    laws, done = convex_beside(stages, facts, upper.returns, slack_upper, call)
-    return ConvexReached(laws, upper, upper.status if done == stages.horizon else Status.INTERRUPTED)
+    law, slack_upper = upper.returns, upper.certificate.overshoot + upper.certificate.residual
+    if upper.walked.done < stages.horizon and np.isfinite([facts.low, facts.high]).all():
+        law, slack_upper = _at_the_ends(facts, grid)
+        apart = grid.width + slack_upper
+        nothing = np.zeros(stages.n_states)
+        sure = replace(upper.certificate, w1=apart, residual=apart, rounding=nothing, overshoot=nothing)
+        upper = upper._replace(certificate=sure)
+    laws = convex_beside(stages, facts, law, slack_upper + unknown_of_steps(stages), call)
+    return ConvexReached(laws, upper, Status.INTERRUPTED if call.interrupted else upper.status)
+
+
+def _at_the_ends(facts: Facts, grid: Grid) -> tuple[CategoricalReturns, FloatArray]:
+    """Where not all steps were made: laws on the grid's two ends with the exact means, above all on it of that mean;
+    and a slack, twice how far returns go beyond the grid."""
+    beyond = np.maximum(grid.low - facts.low, 0.0) + np.maximum(facts.high - grid.high, 0.0)
+    share = np.clip((facts.mean - grid.low) / grid.width, 0.0, 1.0)
+    probs = np.zeros((len(share), grid.atoms))
+    probs[:, 0], probs[:, -1] = 1.0 - share, share
+    moments = facts.certified()
+    rounding = 8.0 * EPS * (abs(grid.low) + abs(grid.high))
+    return CategoricalReturns.trusted(grid, probs), 2.0 * beyond + moments.mean_error + rounding
 
 
 def convex_beside(
     stages: Stages, facts: Facts, upper: CategoricalReturns, slack_upper: FloatArray, call: Call
-) -> tuple[ConvexBrackets, int]:
-    """Merged particles beside laws that are above the true ones up to a slack (S,); and the steps that were made."""
+) -> ConvexBrackets:
+    """Merged particles beside laws that are above the true ones up to a slack (S,); where not all steps were made, the
+    exact means in their place."""
     cells = around_atoms(upper.grid)
-    lower = merged_of_steps(stages, cells, call)
-    left = left_out(stages, lower.done)
+    walked = merged_of_steps(stages, cells, call)
     moments = facts.certified()
-    laws = ConvexBrackets(
-        as_particles(lower.layer, cells),
+    lower, slack_lower = as_particles(walked.layer, cells), walked.layer.floats
+    if walked.done < stages.horizon:
+        lower, slack_lower = ParticleReturns(moments.mean[:, None]), moments.mean_error
+    return ConvexBrackets(
+        lower,
         upper,
         moments.mean,
         moments.mean_error,
-        lower.layer.floats + left,
+        slack_lower,
         slack_upper,
         moments.low,
         moments.high,
     )
-    return laws, lower.done
 
 
 def unknown_of_steps(stages: Stages) -> float:

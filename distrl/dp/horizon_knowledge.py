@@ -60,7 +60,7 @@ class HorizonKnowledge(Knowledge):
             return None
         call = Call()
         slack = sure.overshoot + sure.residual + unknown_of_steps(self.stages)
-        found, _ = convex_beside(self.stages, self.facts, upper, slack, call)
+        found = convex_beside(self.stages, self.facts, upper, slack, call)
         if call.interrupted:  # a method gives back what it reached, but whoever asks for an interval wants to stop
             raise KeyboardInterrupt
         return found

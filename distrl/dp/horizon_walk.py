@@ -58,6 +58,8 @@ def walk(stages: Stages, call: Call, start: Layer, back: Callable[[Layer, MRP], 
         One step back. It leaves the layer that it is given as it is, and may return it: nothing changes any more.
     """
     reached = Walked(start, None, 0)
+    if call.interrupted:  # by Ctrl-C in a walk before this one
+        return reached
     limit = stages.horizon if call.max_iterations is None else min(call.max_iterations, stages.horizon)
     call.enter("stepping back from the horizon")
     with call.interruptible():

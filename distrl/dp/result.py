@@ -154,8 +154,9 @@ class Result(Generic[R]):
         worst = ""
         if self.certificate is not None:
             worst = f", W1 to {self.certificate.of}<={at_most(float(self.certificate.w1.max()))}"
+        steps = "" if self.stages is None else f", horizon={self.stages.horizon}"
         return (
-            f"{type(self).__name__}({self.status.name}, states={self.model.n_states}, solver={self.solver!r}, "
+            f"{type(self).__name__}({self.status.name}, states={self.model.n_states}{steps}, solver={self.solver!r}, "
             f"iterations={self.iterations}, residual={self.residual:.3g}{left}{worst})"
         )
 

@@ -139,6 +139,28 @@ def test_moving_about_for_nothing_is_no_way_to_end():
     assert reaches_an_end(table, ctl.policy.tolist())
 
 
+def test_where_nothing_is_paid_any_more_returns_have_ended():
+    """A closed pair of states without reward, behind a state that pays: no outcome is marked as an end."""
+    table = {
+        0: {0: [(F(1), 1, F(-2), False)], 1: [(F(1, 2), 0, F(-1, 2), False), (F(1, 2), 2, F(-1, 2), False)]},
+        1: {0: [(F(1), 2, F(0), False)], 1: [(F(1), 1, F(0), False)]},
+        2: {0: [(F(1), 1, F(0), False)]},
+    }
+    ctl = optimize(model_of(table, F(1)), Mean())
+    assert ctl.policy[0] == 1 and ctl.gap.max() < 1e-12
+    np.testing.assert_allclose(ctl.values, [-1.0, 0.0, 0.0], atol=1e-15)
+    table[2][0] = [(F(1), 1, F(-1), False)]
+    with pytest.raises(ValueError, match="no policy ends"):
+        optimize(model_of(table, F(1)), Mean())
+
+
+def test_values_of_0_are_no_reason_to_want_more_than_rounding_allows():
+    table = {0: {0: [(F(1, 3), 0, F(0), False), (F(2, 3), 0, F(0), True)], 1: [(F(1), 0, F(-1), True)]}}
+    for discount in (F(9, 10), F(1)):
+        ctl = optimize(model_of(table, discount), Mean())
+        assert ctl.converged and ctl.values[0] == 0.0
+
+
 def test_a_round_that_gains_is_refused():
     table = {
         0: {0: [(F(1), 1, F(2), False)], 1: [(F(1), 0, F(0), True)]},

@@ -256,6 +256,7 @@ def test_the_first_action_is_followed_by_one_step_less():
                     assert apart[0] <= sol.action_certificate.w1[pair] + 1e-13
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: names[id(m)])
 def test_ctrl_c_leaves_bounds_that_hold(method):
     table, horizon = UNEVEN, 6
@@ -277,6 +278,7 @@ def test_ctrl_c_leaves_bounds_that_hold(method):
                 _ = sol.action_returns
 
 
+@pytest.mark.fast
 def test_a_limit_on_applications_is_no_horizon():
     model = model_of(UNEVEN, F(1))
     with pytest.raises(distrl.ConvergenceError) as caught:
@@ -348,6 +350,7 @@ def test_a_target_sets_the_number_of_atoms():
     assert np.diff(sol.interval("cvar", 0.1)).max() <= 0.01
 
 
+@pytest.mark.fast
 def test_history_keeps_every_number_of_steps():
     model = model_of(UNEVEN, F(1))
     sol = evaluate(model, CategoricalDP(81), policy="uniform", horizon=5)
@@ -406,6 +409,7 @@ def test_rows_that_lack_a_little_are_counted():
         assert low <= 4.0 - 4 * 5e-10 and high >= 4.0, method
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -423,6 +427,7 @@ def test_what_is_wrong_is_said(options, words):
         evaluate(model_of(UNEVEN, F(1)), CategoricalFixedPoint(51), **options)
 
 
+@pytest.mark.fast
 def test_models_by_step_have_to_fit():
     model, other = model_of(UNEVEN, F(1)), model_of(UNEVEN, F(1, 2))
     with pytest.raises(TypeError, match="horizon="):
@@ -437,6 +442,7 @@ def test_models_by_step_have_to_fit():
         evaluate([model, MRP([[1.0]], [0.0], 0.5)], CategoricalFixedPoint(51), policy="uniform", horizon=2)
 
 
+@pytest.mark.fast
 def test_one_shape_with_two_meanings_is_refused():
     square = MDP(np.full((2, 2, 2), 0.5), [1.0, 0.0], 0.9)
     with pytest.raises(ValueError, match="shape"):
