@@ -39,11 +39,12 @@ def rollouts(
     """A path of at most `steps` steps (0: to its end) for each entry of `states`.
 
     `uniform` draws the states first, each uniformly; else they are given. `weights` get the product of the discounts,
-    0 where the path ended; the rewards, laws and discounts of path k are in ends[k-1]:ends[k] of what is returned, with
-    the numbers drawn.
+    0 where the path ended; the rewards, laws and, but for single steps, discounts of path k are in ends[k-1]:ends[k] of
+    what is returned, with the numbers drawn.
     """
-    rewards, discounts = np.empty(len(states) + 16), np.empty(len(states) + 16)
-    laws = np.empty(len(states) + 16, dtype=np.int64)
+    several = steps != 1
+    rewards, laws = np.empty(len(states) + 16), np.empty(len(states) + 16, dtype=np.int64)
+    discounts = np.empty(len(states) + 16 if several else 0)
     count = 0
     for k in range(len(states)):
         if uniform:
@@ -52,20 +53,19 @@ def rollouts(
         while True:
             row = _find(table.marks, table.indptr[state], table.indptr[state + 1], rng.random())
             if count == len(rewards):
-                more_rewards, more_discounts = np.empty(2 * count), np.empty(2 * count)
-                more_laws = np.empty(2 * count, dtype=np.int64)
+                more_rewards, more_laws = np.empty(2 * count), np.empty(2 * count, dtype=np.int64)
+                more_discounts = np.empty(2 * count)  # paths of one step never need more room
                 for i in range(count):
                     more_rewards[i], more_laws[i], more_discounts[i] = rewards[i], laws[i], discounts[i]
                 rewards, laws, discounts = more_rewards, more_laws, more_discounts
-            rewards[count], laws[count], discounts[count] = table.rewards[row], table.laws[row], table.discounts[row]
+            rewards[count], laws[count] = table.rewards[row], table.laws[row]
+            if several:
+                discounts[count] = table.discounts[row]
             state = table.next_states[row]
+            weight *= table.discounts[row]  # 0 at an end
             count += 1
             length += 1
-            if table.terminals[row]:
-                weight = 0.0
-                break
-            weight *= table.discounts[row]
-            if length == steps:
+            if length == steps or table.terminals[row]:
                 break
         next_states[k], weights[k], ends[k] = state, weight, count
     return rewards[:count], laws[:count], discounts[:count], count + (len(states) if uniform else 0)
