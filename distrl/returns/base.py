@@ -37,7 +37,6 @@ from numpy.typing import ArrayLike
 from distrl._validation import FloatArray, RandomSource
 from distrl.returns.arrays import StateIndex
 from distrl.returns.export import ToXarray
-from distrl.returns.named import Named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +57,7 @@ class Question(Protocol):
         """The answer of every law; `NotKnown` where the laws have none."""
 
 
-class Returns(Named, ToXarray):
+class Returns(ToXarray):
     """The return laws of a batch of states; the module says what they are.
 
     A representation supplies `batch_shape`, `mean`, `arrays` and `__getitem__`, and overrides the questions that it can
