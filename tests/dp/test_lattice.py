@@ -312,3 +312,18 @@ def test_intervals_hold_the_truth_and_cdf_values_are_known_to_rounding(rows, ste
             least, most = sol.interval("quantile", level)[state]
             true = sums[order][np.searchsorted(np.cumsum(masses[order]), level - 1e-9)]
             assert least - 1e-9 * own <= true <= most + 1e-9 * own
+
+
+def test_an_interruption_leaves_the_levels_that_were_made():
+    slow = MRP.from_outcomes([(0, 0.999, 0, 1.0, False), (0, 0.001, 0, 1.0, True)], 1.0)
+    called = []
+
+    def interrupt(share, applications, bound):
+        called.append(applications)
+        if len(called) == 3:
+            raise KeyboardInterrupt
+
+    sol = evaluate(slow, Lattice(), progress=interrupt, throw=False)
+    assert sol.status is Status.INTERRUPTED and sol.returns.grid.atoms == called[-1] == sol.iterations
+    assert sol.returns.tail[0] == pytest.approx(0.999 ** (called[-1] - 1), rel=1e-12)
+    assert abs(sol.values[0] - 1000.0) <= sol.certificate.w1[0]

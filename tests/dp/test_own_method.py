@@ -130,7 +130,7 @@ def test_ctrl_c_gives_back_what_was_reached():
     assert caught.value.solution.iterations == 7
 
 
-@pytest.mark.parametrize("method", [object(), None, "CategoricalDP", distrl.CategoricalDP])
+@pytest.mark.parametrize("method", [object(), 201, "CategoricalDP", distrl.CategoricalDP])
 def test_what_is_no_method_is_refused_and_told_which_there_are(method):
     with pytest.raises(TypeError, match=r"method must be a method.*(create it: CategoricalDP|MonteCarlo.*solve)"):
         evaluate(MODEL, method)
