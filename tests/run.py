@@ -14,10 +14,11 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+SHORT = {"HYPOTHESIS_PROFILE": "short"}  # fewer examples of each property than the first pass has drawn
 PASSES = [
     ("the whole suite", {}, []),
-    ("the fast part with NUMBA_BOUNDSCHECK=1", {"NUMBA_BOUNDSCHECK": "1"}, ["-m", "fast"]),
-    ("the fast part with NUMBA_DISABLE_JIT=1", {"NUMBA_DISABLE_JIT": "1"}, ["-m", "fast"]),
+    ("the fast part with NUMBA_BOUNDSCHECK=1", {"NUMBA_BOUNDSCHECK": "1", **SHORT}, ["-m", "fast"]),
+    ("the fast part with NUMBA_DISABLE_JIT=1", {"NUMBA_DISABLE_JIT": "1", **SHORT}, ["-m", "fast"]),
 ]
 NOTHING_COLLECTED = 5  # pytest's status where no test of those asked for is in the fast part
 

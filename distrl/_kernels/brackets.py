@@ -62,13 +62,14 @@ def merged_variance(positions: FloatArray, weights: FloatArray, plan: Any, means
     for x in range(out.shape[0]):
         total = 0.0
         for group in range(plan.group_ptr[x], plan.group_ptr[x + 1]):
+            discount = plan.discount[group]
             for k in range(plan.successor_ptr[group], plan.successor_ptr[group + 1]):
                 successor, probability = plan.successor[k], plan.successor_prob[k]
                 for read in range(plan.read_ptr[group], plan.read_ptr[group + 1]):
                     at, weight = plan.read_at[read], probability * plan.read_prob[read]
                     for c in range(cells):
                         if weights[successor, c] > 0.0:
-                            place = at + plan.discount * positions[successor, c]
+                            place = at + discount * positions[successor, c]
                             gap = place - means[x, _cell(place, cells)]
                             total += weight * weights[successor, c] * gap * gap
         for k in range(plan.end_ptr[x], plan.end_ptr[x + 1]):

@@ -183,7 +183,7 @@ class Brackets(OnGrid):
         clipped, overshoot = clipping_at_the_ends(problem)
         if (clipped > _CLIPPED).any():
             state = int(np.argmax(clipped))
-            wider = "grid=Grid.covering(model, atoms), or " if model.discount < 1.0 else ""
+            wider = "grid=Grid.covering(model, atoms), or " if model.largest_discount < 1.0 else ""
             raise ValueError(
                 f"stochastic-order brackets need a grid that clips nothing, but outcomes of state {state} leave "
                 f"[{grid.low:g}, {grid.high:g}]; use {wider}order='convex'"

@@ -152,7 +152,7 @@ class CategoricalFixedPoint:
 
     def solve(self, model: MRP, call: Call) -> Solution[CategoricalReturns]:
         """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
-        if model.discount == 1.0 and self.grid is None and self.interval is None:
+        if model.uniform_discount == 1.0 and self.grid is None and self.interval is None:
             chosen = self._undiscounted(model)
             solution = chosen.solve(model, call)
             return replace(solution, method=self, reason=f"{solution.reason}; on {words_of(chosen.grid)}")

@@ -21,7 +21,7 @@ class Default:
     def solve(self, model: MRP, call: Call) -> Solution[CategoricalReturns]:
         """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         general = CategoricalFixedPoint()
-        if model.discount < 1.0:
+        if model.uniform_discount != 1.0:
             return general.solve(model, call)
         exact = Lattice()
         against = exact.applies_to(model)

@@ -37,6 +37,7 @@ from distrl.dp.resolvent import Resolvent
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status, settle
 from distrl.dp.undiscounted import lattice_grid
+from distrl.models.discounts import said_discount
 from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
 from distrl.returns.categorical import as_categorical
@@ -91,7 +92,7 @@ class Lattice:
 
     Guarantee: the certificate (claim `lattice-levels`), which bounds W1 to the true law with the tail and all rounding;
     `tol` bounds the same, and more levels are made for a smaller one. Source: block triangular elimination of a Markov
-    reward process by its reward; Baier et al. 2014, "Computing Quantiles in Markov Reward Models", for the levels.
+    reward process by its reward; Ummels and Baier 2013, "Computing Quantiles in Markov Reward Models", for the levels.
 
     Examples
     --------
@@ -283,8 +284,8 @@ class _Found(NamedTuple):
 
 def _rows_of(model: MRP) -> LatticeRows | str:
     """The model's outcomes on a lattice, or why they are on none."""
-    if model.discount < 1.0:
-        return f"discounted returns (discount {model.discount:g}) are on no lattice"
+    if model.uniform_discount != 1.0:
+        return f"discounted returns (discount {said_discount(model)}) are on no lattice"
     try:
         return LatticeRows.of(model)
     except OffLattice as error:

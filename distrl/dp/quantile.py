@@ -138,7 +138,7 @@ class QuantileDP:
                 if search.stalled:
                     status = Status.STALLED
                     break
-                if model.discount == 1.0 and drift.shown_by(search.residual):
+                if largest_discount == 1.0 and drift.shown_by(search.residual):
                     status = Status.DRIFTING
                     break
         if call.interrupted:

@@ -36,7 +36,7 @@ class Rounding:
         self.operator, self.upwards, self.slack = operator, upwards, near / grid.spacing
         self._blocks = []
         for block in operator.law_blocks:
-            points = grid.points[:, None] - np.append(operator.discount * grid.points, 0.0)
+            points = grid.points[:, None] - np.append(block.discount * grid.points, 0.0)
             cdf = block.law.cdf(points + near) if upwards else block.law.cdf_left(points + (grid.spacing - near))
             cdf[-1] = 1.0
             self._blocks.append((block, np.diff(cdf, axis=0, prepend=0.0)))

@@ -25,7 +25,7 @@ def default_grid(model: MRP, atoms: int) -> Grid:
     ValueError
         For unbounded reward laws below discount 1; at 1 where no end is found, saying what to give instead.
     """
-    if model.discount < 1.0:
+    if model.uniform_discount != 1.0:
         return Grid.covering(model, atoms)
     reach = Grid.tight(model, 2, tail=TAIL)
     step = step_of(model)
@@ -43,7 +43,7 @@ def default_grid(model: MRP, atoms: int) -> Grid:
 
 def on_own_lattice(model: MRP) -> Grid | None:
     """At discount 1, the grid of the lattice that returns lie on, if it has few enough atoms; None if not."""
-    step = step_of(model) if model.discount == 1.0 else None
+    step = step_of(model) if model.uniform_discount == 1.0 else None
     return None if step is None else lattice_grid(model, step, TAIL, max(ENTRIES // model.n_states, MOST))
 
 
