@@ -168,7 +168,7 @@ WRONG = {
     "no record": (lambda f: saved_fields(f, record=None), "no field 'record'"),
     "no laws": (lambda f: saved_fields(f, probs=None), "no field 'probs'"),
     "a record that is no JSON": (lambda f: saved_fields(f, record=np.array("{")), "does not hold a valid result"),
-    "a class of a later version": (lambda f: swapped(f, '"Solution"', '"ControlSolution"'), "does not know"),
+    "a class of a later version": (lambda f: swapped(f, '"Solution"', '"Foresight"'), "does not know"),
     "a class from elsewhere": (lambda f: swapped(f, '"Certificate"', '"Popen"'), "does not know"),
     "a field of a later version": (lambda f: swapped(f, '"tol"', '"tolerance"'), "does not hold a valid result"),
     "an option that is refused": (lambda f: swapped(f, '"solver": "auto"', '"solver": "magic"'), "solver must be"),

@@ -1,5 +1,7 @@
 """Which policies end at discount 1: found in the graph of what is possible, exactly."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import numpy as np

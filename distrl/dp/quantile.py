@@ -141,6 +141,8 @@ class QuantileDP:
                 if largest_discount == 1.0 and drift.shown_by(search.residual):
                     status = Status.DRIFTING
                     break
+        if largest_discount == 1.0 and status is Status.MAX_ITERATIONS and call.max_iterations is None:
+            status = Status.DRIFTING if drift.lasts(call.iterations) else status
         if call.interrupted:
             status = Status.INTERRUPTED
         returns = QuantileReturns.trusted(search.values)

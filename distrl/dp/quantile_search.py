@@ -58,6 +58,10 @@ class Drift:
             self._since += 1
         return self._since > self._window
 
+    def lasts(self, sweeps: int) -> bool:
+        """Whether the residual has not fallen for the last half of so many sweeps, which were enough to contract."""
+        return 2 * self._since >= sweeps
+
 
 class Search:
     """The iteration: `step` by `step` from a start.

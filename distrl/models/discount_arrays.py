@@ -128,7 +128,7 @@ def _shared(rows: Rows, factors: FloatArray) -> tuple[Rows, float | None]:
 def _is_array(given: Any) -> bool:
     if sparse.issparse(given):
         raise TypeError("discount must be a number or a dense array: what a sparse matrix does not store would be 0")
-    return given is not None and not isinstance(given, str | bytes) and np.ndim(given) > 0
+    return isinstance(given, list | tuple) or getattr(given, "ndim", 0) > 0
 
 
 def _checked(given: ArrayLike, ndim: tuple[int, ...]) -> FloatArray:

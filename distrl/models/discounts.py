@@ -197,7 +197,7 @@ def one_number(discount: object) -> float:
     """
     if discount is None:
         raise ValueError("discount is missing: a number in [0, 1], or None where rows have a column discount")
-    if np.ndim(np.asarray(discount, dtype=object)):
+    if isinstance(discount, list | tuple) or getattr(discount, "ndim", 0) > 0:
         raise ValueError(
             "one number is needed as the discount here; MRP and MDP made of arrays take an array of them, and "
             "from_outcomes a column discount"

@@ -34,7 +34,7 @@ def as_mrp(model: Model | Sequence[Model], policy: Policy | Sequence[Policy] | N
         if policy is None:
             raise ValueError("an MDP needs a policy: (S,) actions, (S, A) probabilities or 'uniform'")
         return model.under(policy)  # type: ignore[arg-type]  # which refuses a sequence of policies
-    if isinstance(model, list | tuple):
+    if isinstance(model, list | tuple) and any(isinstance(each, Model) for each in model):
         raise TypeError("a sequence of models, one for each step, needs horizon=, the number of steps")
     if not isinstance(model, MRP):
         raise TypeError(f"model must be a distrl.MRP or a distrl.MDP, got {model!r}")

@@ -1,5 +1,7 @@
 """Models in `.npz` files, bit for bit and without pickle."""
 
+from __future__ import annotations
+
 import json
 import os
 from dataclasses import replace

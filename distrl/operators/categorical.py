@@ -266,8 +266,6 @@ class CategoricalBellman:
             cdf[table.sources[row]] += table.probs[row] * image
         return CategoricalReturns.trusted(self.grid, np.maximum(np.diff(cdf, axis=1, prepend=0.0), 0.0))
 
-    # -- the linear system ------------------------------------------------------------------------------------------
-
     def linear_operator(self) -> LinearOperator:
         """The linear part A of F = A F + b as a scipy `LinearOperator`, matrix-free; index state * (m - 1) + atom."""
         from distrl.operators.linear_part import LinearPart  # SciPy's half that not everybody needs

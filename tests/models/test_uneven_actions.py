@@ -528,5 +528,5 @@ def test_another_discount_keeps_everything_else():
     assert mdp.discount == 0.5 and list(mdp.actions) == ["wait", "climb"] and not mdp.choices.even
     with pytest.raises(ValueError, match="discount must lie"):
         mdp.with_discount(2)
-    with pytest.raises(ValueError, match="needs every state to end surely"):
-        distrl.MRP(np.eye(1), [0], 0.5).with_discount(1)
+    with pytest.raises(ValueError, match="needs every return to end"):
+        distrl.MRP(np.eye(1), [1], 0.5).with_discount(1)

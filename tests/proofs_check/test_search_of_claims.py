@@ -263,9 +263,9 @@ def test_a_fault_in_an_installed_copy_fails_the_command(tmp_path):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "instances"))
     source = tmp_path / "distrl" / "operators" / "kernel_plan.py"
     text = source.read_text(encoding="utf-8")
-    right = "read_at=(read_reward + discount * grid.low - grid.low) / grid.spacing"
+    right = "read_at=(read_reward + np.repeat(factor[starts], read_counts) * grid.low - grid.low) / grid.spacing"
     assert right in text
-    source.write_text(text.replace(right, right.replace("+ discount", "- discount")), encoding="utf-8")
+    source.write_text(text.replace(right, right.replace("+ np.repeat", "- np.repeat")), encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_DISABLE_JIT": "1"}
     command = [sys.executable, "-m", "proofs_check", "--quick", "--claim", "categorical-definition"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -1,5 +1,7 @@
 """`write_prism`: a model as explicit files."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from pathlib import Path
