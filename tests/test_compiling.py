@@ -26,6 +26,7 @@ NOT_OF_VERBS = {
     "graph.match_neighbours",
     "influence.pull_law",
     "krylov.extrapolate",
+    "lattice.close_up",
     "laws.add_image",
     "outcomes.ascend",
     "outcomes.fill_outcomes",
