@@ -13,13 +13,11 @@ from distrl._records import write_result
 from distrl._steady import steady
 from distrl._validation import FloatArray
 from distrl.control.policy import MarkovPolicy
-from distrl.dp import CategoricalFixedPoint, Certificate, Method, Solution, Status, evaluate
+from distrl.dp import Certificate, Method, Solution, Status, evaluate
 from distrl.dp.certificate import SAMPLES_LAW
 from distrl.models.mdp import MDP
 from distrl.models.stages import of_samples
-from distrl.returns import Functional, Grid, Returns
-
-_TAIL = 1e-9  # of episodes that the grid at discount 1 may leave out; the certificate counts it
+from distrl.returns import Functional, Returns
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,18 +90,11 @@ class ControlSolution:
         Parameters
         ----------
         method : Method, optional
-            By default `CategoricalFixedPoint()`; at discount 1 without a horizon on the interval of returns of all but
-            a share of 1e-9 of the episodes.
+            By default what `evaluate` takes: `Lattice()` or `CategoricalFixedPoint()`.
         """
-        chosen: Any = self._usual_method() if method is None else method
+        chosen: Any = method
         found: Solution[Returns] = evaluate(self.model, chosen, policy=self.policy, horizon=self.horizon)
         return found
-
-    def _usual_method(self) -> CategoricalFixedPoint:
-        if self.horizon is not None or self.model.discount < 1.0:
-            return CategoricalFixedPoint()
-        ends = Grid.tight(self.model.under(self.policy), 2, tail=_TAIL)
-        return CategoricalFixedPoint(interval=(ends.low, ends.high))
 
     @cached_property
     def _evaluated(self) -> Solution[Returns]:
