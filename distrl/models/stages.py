@@ -61,6 +61,11 @@ class Stages:
         steps = whole_number(horizon, "horizon")
         models = models_of(model, steps)
         first = models[0]
+        if any(each.uniform_discount is None for each in models):
+            raise ValueError(
+                "a horizon needs one discount for all outcomes, and this model has one for each: leave horizon out, or "
+                "take model.with_discount(number)"
+            )
         if isinstance(first, MRP):
             if policy is not None:
                 raise ValueError("an MRP has no actions; leave policy out")

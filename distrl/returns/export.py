@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -35,7 +35,7 @@ _NAMES = {
 }
 
 
-class ToXarray(Named, ABC):
+class ToXarray(Named):
     """What laws that can be stated as arrays have: `to_xarray`."""
 
     @property

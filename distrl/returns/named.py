@@ -1,5 +1,6 @@
 """Names for the laws of a batch, where its states have names."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from copy import copy
 from typing import ClassVar, Self
@@ -7,7 +8,7 @@ from typing import ClassVar, Self
 from distrl.returns.arrays import StateIndex
 
 
-class Named:
+class Named(ABC):
     """What return laws know of the names of their states; positions are used everywhere but in `at`."""
 
     #: Fields that the holder of these laws gives them, from its model; files leave them out.
@@ -40,8 +41,10 @@ class Named:
             raise ValueError(f"there is no state {label!r}{hint}") from error
         return self[position]
 
+    @abstractmethod
     def __len__(self) -> int:
-        raise NotImplementedError
+        """How many entries the first axis has."""
 
+    @abstractmethod
     def __getitem__(self, index: StateIndex) -> Self:
-        raise NotImplementedError
+        """The laws of some states."""
