@@ -1,16 +1,21 @@
 """`optimize`: the best policy of a decision process, with certain bounds on what any policy can reach."""
 
 from distrl.control.errors import OptimizationError, OptimizationInterrupted
+from distrl.control.method import ControlMethod, Family, Found
 from distrl.control.optimize import optimize
-from distrl.control.policy import MarkovPolicy
+from distrl.control.policy import MarkovPolicy, RunnablePolicy
 from distrl.control.policy_iteration import PolicyIteration
 from distrl.control.solution import ControlSolution
 
 __all__ = [
+    "ControlMethod",
     "ControlSolution",
+    "Family",
+    "Found",
     "MarkovPolicy",
     "OptimizationError",
     "OptimizationInterrupted",
     "PolicyIteration",
+    "RunnablePolicy",
     "optimize",
 ]

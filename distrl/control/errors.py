@@ -1,15 +1,16 @@
 """What `optimize(..., throw=True)` raises where the work ended early: errors that carry what there is."""
 
+from distrl.control.policy import RunnablePolicy
 from distrl.control.solution import ControlSolution
 
 
 class OptimizationError(RuntimeError):
     """Raised by `optimize(..., throw=True)` where the gap is above the tolerance; `.solution` holds what there is."""
 
-    def __init__(self, solution: ControlSolution) -> None:
+    def __init__(self, solution: ControlSolution[RunnablePolicy]) -> None:
         super().__init__(
-            f"{solution.status.value} ({solution.ended} after {solution.iterations} policies; the solution so far is "
-            "this error's .solution, or pass throw=False)"
+            f"{solution.status.value} ({solution.ended} after {solution.iterations} {solution.method.counts}; "
+            "the solution so far is this error's .solution, or pass throw=False)"
         )
         self.solution = solution
 
@@ -20,7 +21,7 @@ class OptimizationError(RuntimeError):
 class OptimizationInterrupted(KeyboardInterrupt):
     """Ctrl-C during `optimize(..., throw=True)`; `.solution` holds the best policy so far, its bounds are valid."""
 
-    def __init__(self, solution: ControlSolution) -> None:
+    def __init__(self, solution: ControlSolution[RunnablePolicy]) -> None:
         super().__init__(solution.status.value)
         self.solution = solution
 

@@ -4,13 +4,16 @@
 early. Objectives are functionals of the return: the same objects that `returns` and intervals are asked with.
 """
 
+from typing import overload
+
 import numpy as np
 
 from distrl._steady import steady
 from distrl._validation import RandomSource, real_number, whole_number
+from distrl.control.choosing import method_for
 from distrl.control.errors import OptimizationError, OptimizationInterrupted
-from distrl.control.policy import MarkovPolicy
-from distrl.control.policy_iteration import Found, PolicyIteration, spread_of_values
+from distrl.control.method import ControlMethod, Found
+from distrl.control.policy import MarkovPolicy, RunnablePolicy
 from distrl.control.solution import ControlSolution
 from distrl.dp.call import Call
 from distrl.dp.progress import ProgressHook, progress_hook
@@ -21,11 +24,11 @@ from distrl.returns import Functional, Mean
 _SHARE = 0.01  # of the values' size, which the gap is to be at most by default
 
 
-@steady
+@overload
 def optimize(
     mdp: MDP,
-    objective: Functional,
-    method: PolicyIteration | None = None,
+    objective: Mean,
+    method: ControlMethod | None = None,
     horizon: int | None = None,
     tol: float | None = None,
     max_iterations: int | None = None,
@@ -33,16 +36,42 @@ def optimize(
     rng: RandomSource = None,
     throw: bool = True,
     progress: bool | ProgressHook = False,
-) -> ControlSolution:
+) -> ControlSolution[MarkovPolicy]: ...
+@overload
+def optimize(
+    mdp: MDP,
+    objective: Functional,
+    method: ControlMethod | None = None,
+    horizon: int | None = None,
+    tol: float | None = None,
+    max_iterations: int | None = None,
+    pessimism: object = None,
+    rng: RandomSource = None,
+    throw: bool = True,
+    progress: bool | ProgressHook = False,
+) -> ControlSolution[RunnablePolicy]: ...
+@steady
+def optimize(
+    mdp: MDP,
+    objective: Functional,
+    method: ControlMethod | None = None,
+    horizon: int | None = None,
+    tol: float | None = None,
+    max_iterations: int | None = None,
+    pessimism: object = None,
+    rng: RandomSource = None,
+    throw: bool = True,
+    progress: bool | ProgressHook = False,
+) -> ControlSolution[RunnablePolicy]:
     """The best policy of a decision process, with bounds that hold for certain.
 
     Parameters
     ----------
     mdp : MDP
     objective : Functional
-        What is to be largest: `distrl.Mean()`.
-    method : PolicyIteration, optional
-        By default the one for the objective.
+        What is to be largest (or smallest, where `objective.minimised`): `distrl.Mean()`.
+    method : ControlMethod, optional
+        By default the one for the objective; `ControlSolution.method` says which.
     horizon : int, optional
         H: the return of H steps, 0 after them; the policy depends on the step then. None: returns go on until they end,
         and at discount 1 policies that surely end are compared.
@@ -50,7 +79,7 @@ def optimize(
         What `gap`, upper - lower, is to be at most at every state, in units of the objective. None: 1% of the largest
         value, difference of values or reward.
     max_iterations : int, optional
-        Limit on policies that are looked at; not for a horizon.
+        Limit on policies that are looked at, or on sweeps, as `method.counts` says; not for a horizon.
     pessimism, rng : None
         For objectives and models that come later; refused if given.
     throw : bool
@@ -83,15 +112,12 @@ def optimize(
     >>> ctl.policy.tolist(), ctl.values.round(6).tolist()
     ([0], [10.0])
     """
-    _check_objective(objective)
+    chosen = method_for(objective, method)
     for name, given in (("pessimism", pessimism), ("rng", rng)):
         if given is not None:
             raise ValueError(f"{name} is not for the objective {objective!r}; leave it out")
     if not isinstance(mdp, MDP):
         raise TypeError(f"mdp must be a distrl.MDP, got {mdp!r}; a Markov reward process has nothing to decide")
-    chosen = PolicyIteration() if method is None else method
-    if not isinstance(chosen, PolicyIteration):
-        raise TypeError(f"method must be a distrl.PolicyIteration(), got {method!r}")
     if tol is not None:
         tol = real_number(tol, "tol")
         if tol <= 0.0:
@@ -101,11 +127,13 @@ def optimize(
     if horizon is not None:
         horizon = whole_number(horizon, "horizon")
         if max_iterations is not None:
-            raise ValueError("max_iterations counts policies; with a horizon there are its steps, so leave it out")
-    hook, close = progress_hook(progress, _policies)
+            raise ValueError(
+                f"max_iterations counts {chosen.counts}; with a horizon there are its steps, so leave it out"
+            )
+    hook, close = progress_hook(progress, lambda done, bound: f"{done} {chosen.counts}")
     call = Call(tol, max_iterations, progress=hook, given=tol is not None, horizon=horizon)
     try:
-        found = chosen.optimal(mdp, call)
+        found = chosen.optimal(mdp, objective, call)
     finally:
         close()
     solution = _solution(found, mdp, objective, chosen, call)
@@ -116,21 +144,11 @@ def optimize(
     return solution
 
 
-def _check_objective(objective: object) -> None:
-    if isinstance(objective, Mean):
-        return
-    if isinstance(objective, type):
-        raise TypeError(f"objective must be an object, such as distrl.Mean(), got the class {objective.__name__}")
-    raise ValueError(f"objective {objective!r} cannot be optimised yet; there is distrl.Mean()")
-
-
-def _policies(iterations: int, bound: float) -> str:
-    return f"{iterations} policies"
-
-
-def _solution(found: Found, mdp: MDP, objective: Functional, method: PolicyIteration, call: Call) -> ControlSolution:
+def _solution(
+    found: Found, mdp: MDP, objective: Functional, method: ControlMethod, call: Call
+) -> ControlSolution[RunnablePolicy]:
     gap = float(np.max(found.upper - found.lower))
-    tol = _SHARE * spread_of_values(found, mdp) if call.tol is None else call.tol
+    tol = _SHARE * found.size if call.tol is None else call.tol
     status = Status.CONVERGED if gap <= tol else Status.STALLED
     if call.interrupted:
         status = Status.INTERRUPTED
@@ -139,7 +157,7 @@ def _solution(found: Found, mdp: MDP, objective: Functional, method: PolicyItera
     elif status is Status.STALLED and found.better:
         status = Status.MAX_ITERATIONS
     return ControlSolution(
-        policy=MarkovPolicy(found.actions, mdp.n_actions),
+        policy=found.policy,
         values=found.values,
         lower=found.lower,
         upper=found.upper,
@@ -153,4 +171,6 @@ def _solution(found: Found, mdp: MDP, objective: Functional, method: PolicyItera
         method=method,
         horizon=call.horizon,
         compiled=call.compiled,
+        targets=found.targets,
+        family=found.family,
     )

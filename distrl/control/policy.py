@@ -1,16 +1,93 @@
-"""Policies that a search for the best one gives back."""
+"""Policies that a search for the best one gives back: what a stranger needs to run one, and those without memory.
 
+A policy is run by hand:
+
+    memory = policy.start(state)
+    while not ended:
+        action = policy.act(state, memory)
+        ...                                   # the environment gives reward and next_state
+        memory = policy.observe(state, memory, reward, next_state)     # not after an end
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from distrl._validation import FloatArray, IntArray, whole_number
+from distrl.dp import Method, Solution, evaluate
+from distrl.models.mdp import MDP
+from distrl.returns import Returns
+
+#: What a policy remembers: nothing, the number of steps made, or a target.
+Memory: TypeAlias = int | float | None
+
+
+class RunnablePolicy(ABC):
+    """A policy that can be run, with a memory of one number at most."""
+
+    @abstractmethod
+    def start(self, state: int) -> Memory:
+        """The memory at the start.
+
+        Parameters
+        ----------
+        state : int
+            Where it starts.
+        """
+
+    @abstractmethod
+    def act(self, state: int, memory: Memory) -> int:
+        """The action in a state.
+
+        Parameters
+        ----------
+        state : int
+        memory : what `start` or `observe` gave
+        """
+
+    @abstractmethod
+    def observe(self, state: int, memory: Memory, reward: float, next_state: int) -> Memory:
+        """The memory after a step.
+
+        Parameters
+        ----------
+        state, memory : int, and what `start` or `observe` gave before
+        reward, next_state : float, int
+            What came of it.
+        """
+
+    @abstractmethod
+    def first_actions(self, n_states: int) -> IntArray:
+        """(S,) the action with which it starts in every state.
+
+        Parameters
+        ----------
+        n_states : int
+        """
+
+    @abstractmethod
+    def evaluated(self, mdp: MDP, method: Method[Returns] | None, horizon: int | None) -> Solution[Returns]:
+        """The law of the return under this policy, row s from state s, certified for that law.
+
+        Parameters
+        ----------
+        mdp : MDP
+            The one for which it was found.
+        method : Method or None
+            None: what `evaluate` takes by default.
+        horizon : int or None
+        """
+
+    @abstractmethod
+    def arrays(self) -> dict[str, FloatArray | IntArray]:
+        """What a file shows to people, by name."""
 
 
 @dataclass(frozen=True, eq=False)
-class MarkovPolicy:
+class MarkovPolicy(RunnablePolicy):
     """One action for each state, or for each step and state; it looks at nothing else.
 
     It is taken wherever a policy is: `evaluate(mdp, method, policy=policy)`, with `horizon=H` where it depends on the
@@ -56,23 +133,12 @@ class MarkovPolicy:
         """The probabilities of the actions, (S, A) or (H, S, A)."""
         return np.eye(self.n_actions)[self.actions]
 
-    def start(self, state: int) -> int | None:
-        """The memory at the start: the number of steps made, None where it makes no difference.
-
-        Parameters
-        ----------
-        state : int
-            Where it starts.
-        """
+    def start(self, state: int) -> Memory:
+        """The memory at the start: the number of steps made, None where it makes no difference."""
         return None if self.actions.ndim == 1 else 0
 
-    def act(self, state: int, memory: int | None) -> int:
+    def act(self, state: int, memory: Memory) -> int:
         """The action in a state.
-
-        Parameters
-        ----------
-        state : int
-        memory : what `start` or `observe` gave
 
         Raises
         ------
@@ -86,13 +152,20 @@ class MarkovPolicy:
             raise ValueError(f"all {len(self.actions)} steps of the horizon were made; start again")
         return int(self.actions[step, state])
 
-    def observe(self, state: int, memory: int | None, reward: float, next_state: int) -> int | None:
-        """The memory after a step.
-
-        Parameters
-        ----------
-        state, memory : int, and what `start` or `observe` gave before
-        reward, next_state : float, int
-            What came of it.
-        """
+    def observe(self, state: int, memory: Memory, reward: float, next_state: int) -> Memory:
+        """The memory after a step: one step more."""
         return None if memory is None else memory + 1
+
+    def first_actions(self, n_states: int) -> IntArray:
+        if self.actions.ndim == 1:
+            return self.actions
+        return self.actions[0] if len(self.actions) else np.empty(0, dtype=np.int64)
+
+    def evaluated(self, mdp: MDP, method: Method[Returns] | None, horizon: int | None) -> Solution[Returns]:
+        """`evaluate(mdp, method, policy=policy, horizon=horizon)`."""
+        chosen: Any = method
+        found: Solution[Returns] = evaluate(mdp, chosen, policy=self, horizon=horizon)
+        return found
+
+    def arrays(self) -> dict[str, FloatArray | IntArray]:
+        return {"actions": self.actions}

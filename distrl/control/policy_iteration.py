@@ -22,7 +22,7 @@ Stochastic Shortest Path Problems"; the certificate is this library's.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -30,34 +30,23 @@ from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 from distrl.control.bellman import Pairs
 from distrl.control.ends import free_components, made_ending, merged, nearer_end, never_ending, with_silent_ends
+from distrl.control.method import ControlMethod, Found, largest_size
+from distrl.control.policy import MarkovPolicy
 from distrl.dp.call import Call
 from distrl.dp.moment_systems import enclosed_mean
 from distrl.dp.resolvent import Resolvent
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.stages import step_under
+from distrl.returns import Functional, Mean
 
 _WARM = 100  # sweeps of value iteration that the first policy comes from
 _LONGEST = 10_000  # policies: values rise strictly, so that there is an end
 _ROUNDS = 100  # policies tried for the largest expected number of steps
 
 
-class Found(NamedTuple):
-    """A policy, (S,) or (H, S) actions, and certain bounds (S,): it reaches `lower`, and no policy goes beyond `upper`.
-
-    `better` says whether some action was better for certain when the work ended.
-    """
-
-    actions: IntArray
-    values: FloatArray
-    lower: FloatArray
-    upper: FloatArray
-    better: bool
-    reason: str
-
-
 @dataclass(frozen=True)
-class PolicyIteration:
+class PolicyIteration(ControlMethod):
     """Howard's policy iteration, each policy evaluated by a linear system over states; with a horizon backwards.
 
     Notes
@@ -67,12 +56,18 @@ class PolicyIteration:
     and of the best one, <= `upper`, rounding counted (claim `optimal-mean-bounds`). Source: Howard 1960.
     """
 
-    def optimal(self, mdp: MDP, call: Call) -> Found:
+    counts: ClassVar[str] = "policies"
+
+    def serves(self, objective: Functional) -> bool:
+        return isinstance(objective, Mean)
+
+    def optimal(self, mdp: MDP, objective: Functional, call: Call) -> Found:
         """The policy of the largest mean return, from every state.
 
         Parameters
         ----------
         mdp : MDP
+        objective : Mean
         call : Call
             Its `max_iterations` counts policies; with a `horizon` the policy depends on the step.
 
@@ -103,6 +98,13 @@ def _evaluated(pairs: Pairs, policy: IntArray) -> _Evaluated:
     return _Evaluated(policy, process, linear, values, np.where(np.isfinite(error), error, np.inf))
 
 
+def _found(
+    pairs: Pairs, actions: IntArray, values: FloatArray, ends: tuple[FloatArray, FloatArray], better: bool, reason: str
+) -> Found:
+    policy = MarkovPolicy(actions, pairs.mdp.n_actions)
+    return Found(policy, values, *ends, better, reason, largest_size(values, pairs.largest_reward))
+
+
 def _by_policies(pairs: Pairs, call: Call) -> Found:
     call.enter("looking for a first policy")
     now = _evaluated(pairs, _first_policy(pairs))
@@ -121,7 +123,7 @@ def _by_policies(pairs: Pairs, call: Call) -> Found:
     call.enter("bounding what any policy can reach")
     upper, how = _upper(pairs, now)
     reason = f"{call.iterations} policies, values by {now.linear.how}, the upper bound by {how}"
-    return Found(pairs.actions(now.policy), now.values, now.values - now.error, upper, better, reason)
+    return _found(pairs, pairs.actions(now.policy), now.values, (now.values - now.error, upper), better, reason)
 
 
 def _first_policy(pairs: Pairs) -> IntArray:
@@ -259,16 +261,10 @@ def _by_steps(pairs: Pairs, call: Call) -> Found:
     if done < horizon:  # what was found are the last steps; the first ones play anything
         chosen[: horizon - done] = pairs.actions(pairs.choices.indptr[:-1])
         reach = 2.0 * pairs.largest_reward * _discounted(pairs.g, horizon) + np.abs(values) + error
-        return Found(chosen, values, -reach, reach, True, f"{done} of {horizon} steps back from the horizon")
-    return Found(chosen, values, values - error, values + error, False, f"{done} steps back from the horizon")
+        return _found(pairs, chosen, values, (-reach, reach), True, f"{done} of {horizon} steps back from the horizon")
+    ends = (values - error, values + error)
+    return _found(pairs, chosen, values, ends, False, f"{done} steps back from the horizon")
 
 
 def _discounted(g: float, steps: int) -> float:
     return float(steps) if g == 1.0 else (1.0 - g**steps) / (1.0 - g) * (1.0 + 8.0 * EPS)
-
-
-def spread_of_values(found: Found, mdp: MDP) -> float:
-    """How far the values lie apart, how large they or the rewards are: what a tolerance is a share of."""
-    finite = found.values[np.isfinite(found.values)]
-    sizes = (float(np.ptp(finite)), float(np.abs(finite).max())) if finite.size else (0.0,)
-    return max(*sizes, Pairs(mdp).largest_reward)

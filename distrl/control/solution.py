@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -12,31 +12,36 @@ from distrl._files import path_of
 from distrl._records import write_result
 from distrl._steady import steady
 from distrl._validation import FloatArray
-from distrl.control.policy import MarkovPolicy
-from distrl.dp import Certificate, Method, Solution, Status, evaluate
+from distrl.control.method import ControlMethod, Family
+from distrl.control.policy import RunnablePolicy
+from distrl.dp import Certificate, Method, Solution, Status
 from distrl.dp.certificate import SAMPLES_LAW
 from distrl.models.mdp import MDP
 from distrl.models.stages import of_samples
 from distrl.returns import Functional, Returns
 
+#: The kind of its policy.
+P = TypeVar("P", bound=RunnablePolicy, covariant=True)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ControlSolution:
+class ControlSolution(Generic[P]):
     """The best policy that was found, and certain bounds on what any policy reaches, from every state.
 
     Attributes
     ----------
-    policy : MarkovPolicy
-        One action for each state, (S,), or with a horizon for each step and state, (H, S).
+    policy : RunnablePolicy
+        A `MarkovPolicy` (an action for each state, or with a horizon for each step and state), or one with a memory.
     values : (S,)
         The objective's value under the policy, as computed.
     lower, upper : (S,)
-        The policy's value is at least `lower`, and no policy's is above `upper`, numerical error included. At discount
-        1 policies that surely end are meant.
+        The policy's value is at least `lower`, and no policy's is above `upper`, numerical error included (where the
+        objective is to be small: at most `upper`, and none below `lower`). At discount 1 policies that surely end are
+        meant.
     status : Status
         CONVERGED if and only if `gap` is at most `tol` at every state.
     iterations : int
-        Policies that were looked at, or steps of a horizon.
+        What `method.counts` says, or steps of a horizon.
     elapsed, compiled : float
         Seconds without those of compiling, and those.
     tol : float
@@ -45,9 +50,13 @@ class ControlSolution:
         How it was found.
     model, objective, method : what was optimised, and how
     horizon : int or None
+    targets : (S,) or None
+        The target with which the policy starts in every state, where it has one.
+    family : Family or None
+        The answers to other parameters of the objective, where one solve has them all; see `at` and `frontier`.
     """
 
-    policy: MarkovPolicy
+    policy: P
     values: FloatArray
     lower: FloatArray
     upper: FloatArray
@@ -58,9 +67,11 @@ class ControlSolution:
     reason: str
     model: MDP
     objective: Functional
-    method: Any
+    method: ControlMethod
     horizon: int | None = None
     compiled: float = 0.0
+    targets: FloatArray | None = None
+    family: Family | None = None
 
     def __repr__(self) -> str:
         return (
@@ -85,16 +96,14 @@ class ControlSolution:
 
     @steady
     def evaluated(self, method: Method[Returns] | None = None) -> Solution[Returns]:
-        """The law of the return under the policy: `evaluate(model, method, policy=policy, horizon=horizon)`.
+        """The law of the return under the policy, row s from state s.
 
         Parameters
         ----------
         method : Method, optional
             By default what `evaluate` takes: `Lattice()` or `CategoricalFixedPoint()`.
         """
-        chosen: Any = method
-        found: Solution[Returns] = evaluate(self.model, chosen, policy=self.policy, horizon=self.horizon)
-        return found
+        return self.policy.evaluated(self.model, method, self.horizon)
 
     @cached_property
     def _evaluated(self) -> Solution[Returns]:
@@ -117,14 +126,13 @@ class ControlSolution:
         lines = [f"{self.objective!r} by {self.method!r} on {self.model!r}{steps}", self.status.value]
         if of_samples(self.model):
             lines.append(f"values and bounds are about {SAMPLES_LAW}")
-        lines.append(f"{self.ended}: {self.iterations} iterations, {self.elapsed:.3g} s ({self.reason})")
+        lines.append(f"{self.ended}: {self.iterations} {self.method.counts}, {self.elapsed:.3g} s ({self.reason})")
         initial = self.model.initial
         shown = (np.arange(self.model.n_states) if initial is None else np.flatnonzero(initial))[:8]
-        first = np.asarray(self.policy) if self.horizon is None else np.atleast_2d(np.asarray(self.policy))[:1]
-        actions = first.reshape(-1, self.model.n_states)[:1] if first.size else np.empty((0, 0), dtype=np.int64)
+        actions = self.policy.first_actions(self.model.n_states)
         columns = {"state": [str(self.model.states[s]) for s in shown]}
         if actions.size:
-            columns["action"] = [str(self.model.actions[int(actions[0, s])]) for s in shown]
+            columns["action"] = [str(self.model.actions[int(actions[s])]) for s in shown]
         columns[self.objective.label] = [
             beside(float(self.values[s]), float(self.lower[s]), float(self.upper[s])) for s in shown
         ]
@@ -143,5 +151,5 @@ class ControlSolution:
         target = path_of(path)
         if target.suffix != ".npz":
             raise ValueError(f"cannot tell the format of {str(target)!r}; end its name in .npz")
-        arrays = {"actions": self.policy.actions, "values": self.values, "lower": self.lower, "upper": self.upper}
+        arrays = {**self.policy.arrays(), "values": self.values, "lower": self.lower, "upper": self.upper}
         write_result(target, self, arrays)

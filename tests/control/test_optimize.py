@@ -298,7 +298,7 @@ MDP2 = distrl.environments.garnet(4, 2, 2, rng=0, discount=0.9)
 @pytest.mark.parametrize(
     ("arguments", "options", "words"),
     [
-        ((MDP2, distrl.CVaR(0.1)), {}, "cannot be optimised yet; there is distrl.Mean"),
+        ((MDP2, distrl.CVaR(0.1)), {}, "cannot be optimised; there is distrl.Mean"),
         ((MDP2, Mean), {}, "must be an object"),
         ((MDP2.under("uniform"), Mean()), {}, "must be a distrl.MDP"),
         ((MDP2, Mean()), {"pessimism": 0.1}, "pessimism is not for"),
@@ -306,7 +306,7 @@ MDP2 = distrl.environments.garnet(4, 2, 2, rng=0, discount=0.9)
         ((MDP2, Mean()), {"tol": 0.0}, "tol must be positive"),
         ((MDP2, Mean()), {"horizon": -1}, "horizon must be at least 0"),
         ((MDP2, Mean()), {"horizon": 2, "max_iterations": 1}, "leave it out"),
-        ((MDP2, Mean()), {"method": distrl.QuantileDP(3)}, "must be a distrl.PolicyIteration"),
+        ((MDP2, Mean()), {"method": distrl.QuantileDP(3)}, "must be a control method, such as distrl.PolicyIteration"),
     ],
 )
 def test_what_is_wrong_is_said(arguments, options, words):

@@ -53,6 +53,8 @@ class Functional(ABC):
     """The short form, in errors and tables."""
     argument: ClassVar[str] = ""
     """What `at` is called for the short form: "level", "point"; empty where it takes none."""
+    minimised: ClassVar[bool] = False
+    """Whether small values are the good ones, for `optimize`."""
 
     @abstractmethod
     def value(self, returns: Returns) -> FloatArray:

@@ -1,0 +1,34 @@
+"""Which method finds the best policy for an objective."""
+
+from distrl.control.method import ControlMethod
+from distrl.control.policy_iteration import PolicyIteration
+from distrl.returns import Functional
+
+#: Those that are tried, in this order; the first that serves the objective is taken.
+METHODS: tuple[type[ControlMethod], ...] = (PolicyIteration,)
+#: What can be optimised, for errors.
+OBJECTIVES = "distrl.Mean()"
+
+
+def method_for(objective: Functional, method: ControlMethod | None) -> ControlMethod:
+    """The method for an objective: the one that was given, or the first that serves it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what is no objective, and for a method that does not serve it.
+    """
+    if isinstance(objective, type):
+        raise TypeError(f"objective must be an object, such as distrl.Mean(), got the class {objective.__name__}")
+    if method is not None and not isinstance(method, ControlMethod):
+        raise TypeError(f"method must be a control method, such as distrl.PolicyIteration(), got {method!r}")
+    if not isinstance(objective, Functional):
+        raise ValueError(f"objective {objective!r} cannot be optimised; there is {OBJECTIVES}")
+    if method is not None:
+        if not method.serves(objective):
+            raise ValueError(f"{method!r} does not serve the objective {objective!r}; leave method out")
+        return method
+    for kind in METHODS:
+        if kind().serves(objective):
+            return kind()
+    raise ValueError(f"objective {objective!r} cannot be optimised; there is {OBJECTIVES}")
