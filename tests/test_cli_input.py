@@ -136,6 +136,56 @@ def test_a_drn_file_is_a_model_too(read, tmp_path):
     assert status == 2 and "structures 'steps', 'cost'; choose one" in err
 
 
+CASSANDRA = "{}values: reward\nstates: 2\nactions: 1\nT: * identity\nR: * : 1 : * 3\n"
+COURSE = "numStates 2\nnumActions 1\nend 1\ntransition 0 0 1 5 1\n{}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said", "reader"),
+    [
+        ("m.MDP", CASSANDRA, "discount: 0.75\n", distrl.read_cassandra),
+        ("m.mdp.gz", CASSANDRA, "discount: 0.75\n", distrl.read_cassandra),
+        ("m.POMDP", CASSANDRA, "discount: 0.75\n", distrl.read_cassandra),
+        ("m.txt", COURSE, "discount 0.75\n", distrl.read_text),
+        ("m.txt.gz", COURSE, "discount 0.75\n", distrl.read_text),
+    ],
+)
+def test_a_file_with_a_discount_is_read_with_it_or_with_the_given_one(read, tmp_path, name, text, said, reader):
+    def put(line):
+        data = text.format(line).encode()
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+
+    put(said)
+    expected = reader(tmp_path / name).under("uniform")
+    assert read(name).discount == 0.75 and read(name, "--discount", 0.5).discount == 0.5
+    same(read(name), expected)
+    put("")
+    assert read(name, "--discount", 0.5).discount == 0.5
+    status, err = read(name)
+    assert status == 2 and "has no " in err and "give discount=" in err
+
+
+def test_a_pomdp_is_refused_in_its_readers_words(read, tmp_path):
+    (tmp_path / "tiger.POMDP").write_text(CASSANDRA.format("discount: 0.75\nobservations: 2\n"))
+    status, err = read("tiger.POMDP")
+    assert status == 2 and "line 2: this is a POMDP" in err
+
+
+@pytest.mark.parametrize("name", ["model.xyz", "folder/model", "model.csv.gz", "there", "there.zip"])
+def test_an_ending_that_is_not_known_is_answered_by_those_that_are(read, tmp_path, name):
+    for file in ("there", "there.zip"):
+        (tmp_path / file).write_text("")
+    status, err = read(name, "--discount", 0.9)
+    assert status == 2 and f"cannot tell what {name} is; a model file ends in" in err
+    assert err.endswith(".npz, .tra, .drn, .MDP, .POMDP or .txt\n")
+
+
+def test_what_looks_like_an_id_is_left_to_gymnasium(read):
+    for name in ("ALE/Nowhere-v5", "no.where:Nothing", "Nothing", "No.Thing-v3"):
+        status, err = read(name, "--discount", 0.9)
+        assert status == 2 and f"cannot make '{name}'" in err
+
+
 def test_rounded_rows_are_divided_on_demand_with_a_note(read, tmp_path, capsys):
     (tmp_path / "m.tra").write_text("1 2\n0 0 0.5\n0 0 0.49\n")
     status, err = read("m.tra", "--discount", 0.5)
@@ -143,8 +193,15 @@ def test_rounded_rows_are_divided_on_demand_with_a_note(read, tmp_path, capsys):
     assert read("m.tra", "--discount", 0.5, "--normalise").outcomes.probs.tolist() == [1.0]
     note = capsys.readouterr().err
     assert note.startswith("distrl: note: normalise: 1 of 1 rows") and "state 0 summed to 0.99" in note
+    (tmp_path / "m.txt").write_text(COURSE.format("discount 0.5\n").replace("5 1\n", "5 0.99\n"))
+    assert read("m.txt", "--normalise").outcomes.probs.tolist() == [1.0, 1.0]
+    (tmp_path / "m.MDP").write_text(CASSANDRA.format("discount: 0.5\n").replace("identity", "\n.9 0\n0 .9"))
+    assert read("m.MDP", "--normalise").outcomes.probs.tolist() == [1.0, 1.0]
+    for name in ("m.txt", "m.MDP"):
+        status, err = read(name, "--normalise", "--terminal", "goal")
+        assert status == 2 and "--terminal is for PRISM files and Storm's" in err
     status, err = read("FrozenLake-v1", "--discount", 0.5, "--normalise")
-    assert status == 2 and "--normalise is for PRISM files" in err
+    assert status == 2 and "--normalise is for PRISM files and others of text" in err
 
 
 @pytest.mark.parametrize("name", ["p.csv", "p.txt"])

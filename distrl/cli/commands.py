@@ -9,8 +9,9 @@ import typer
 import distrl
 import distrl.cli.options as options
 from distrl._compiling import NOTE, watch
+from distrl.cli.model_files import FileOptions, read_model
 from distrl.cli.progress import live_progress
-from distrl.cli.reading import PrismOptions, check_target, grid_of, read_model, under, which_states
+from distrl.cli.reading import check_target, grid_of, under, which_states
 from distrl.cli.saying import INTERRUPTED, NOT_CONVERGED, once, one_sentence, say
 from distrl.cli.showing import MOST_CURVES, drawing, show
 
@@ -89,7 +90,7 @@ def evaluate(
         check_target(plot, (".png", ".pdf", ".svg"), "--plot")
         check_target(save, (".npz", ".csv"), "--save")
         draw = None if plot is None else drawing()
-        given = read_model(model, discount, option or [], check, PrismOptions(terminal, rewards, normalise))
+        given = read_model(model, discount, option or [], check, FileOptions(terminal, rewards, normalise))
         asked = under(given, policy, horizon)
         mrp, described = asked.mrp, asked.words
         shown = which_states(states, mrp)

@@ -9,8 +9,8 @@ import typer
 EVALUATE_HELP = """The return distribution of a known model under a policy, with a proven error bound.
 
 [bold]MODEL[/bold] is a Gymnasium id with a transition table (FrozenLake-v1, CliffWalking-v1, Taxi-v3), an .npz file
-made by distrl.save, a PRISM .tra (.tra.gz) file with its companions (.srew, .trew, .lab) beside it, or a .drn file of
-Storm.
+made by distrl.save, a PRISM .tra (.tra.gz) file with its companions (.srew, .trew, .lab) beside it, a .drn file of
+Storm, an .MDP file of Cassandra's pomdp-solve, or a planning course's .txt file (numStates, numActions, transition).
 
 Prints mean, sd, value at risk (the lower quantile) and conditional value at risk (the mean of the worst share) of the
 return at the start, each with an interval that holds the true value, and the certificate: a bound on the Wasserstein-1
@@ -38,12 +38,13 @@ EVALUATE_HELP = re.sub(r"(?<!\n)\n(?!\n)", " ", EVALUATE_HELP)
 
 _MODEL, _METHOD, _OUTPUT = "The model", "The method", "What comes out"
 ModelArgument = Annotated[
-    str, typer.Argument(help="A Gymnasium id, an .npz, a .tra or a .drn file.", show_default=False)
+    str, typer.Argument(help="A Gymnasium id, or an .npz, .tra, .drn, .MDP or .txt file.", show_default=False)
 ]
 Discount = Annotated[
     float | None,
     typer.Option(
-        help="In [0, 1]. An .npz file has its own, which this overrides; needed otherwise.", rich_help_panel=_MODEL
+        help="In [0, 1]. Files .npz, .MDP and .txt have their own, which this overrides; needed otherwise.",
+        rich_help_panel=_MODEL,
     ),
 ]
 PolicyOption = Annotated[
@@ -82,19 +83,22 @@ Check = Annotated[
     ),
 ]
 Terminal = Annotated[
-    str | None, typer.Option(help="PRISM: the label of the states where the return ends.", rich_help_panel=_MODEL)
+    str | None,
+    typer.Option(help="PRISM, Storm: the label of the states where the return ends.", rich_help_panel=_MODEL),
 ]
 Rewards = Annotated[
     str | None,
     typer.Option(
-        help="PRISM: which of several reward structures, by number or name.", show_default=False, rich_help_panel=_MODEL
+        help="PRISM, Storm: which of several reward structures, by number or name.",
+        show_default=False,
+        rich_help_panel=_MODEL,
     ),
 ]
 Normalise = Annotated[
     bool,
     typer.Option(
         "--normalise",
-        help="PRISM: divide rows that do not sum to 1 by their sum; a note says how far off they were.",
+        help="Files of text: divide rows that do not sum to 1 by their sum; a note says how far off they were.",
         rich_help_panel=_MODEL,
     ),
 ]

@@ -1,4 +1,4 @@
-"""What is typed, read: models, options of environments, policies, grids and states."""
+"""What is typed, read: options of environments, policies, grids and states."""
 
 import ast
 import re
@@ -17,26 +17,6 @@ from distrl.models.gymnasium_making import constructor_defaults
 from distrl.models.stages import Stages
 
 
-class PrismOptions(NamedTuple):
-    """What the command line says of PRISM's files."""
-
-    terminal: str | None
-    rewards: str | None
-    normalise: bool
-
-    @property
-    def used(self) -> list[str]:
-        """The options that were given."""
-        used = (self.terminal is not None, self.rewards is not None, self.normalise)
-        return [option for option, given in zip(("--terminal", "--rewards", "--normalise"), used, strict=True) if given]
-
-    @property
-    def structure(self) -> int | str | None:
-        """The reward structure: a number where it looks like one."""
-        text = self.rewards
-        return int(text) if text is not None and re.fullmatch("[0-9]{1,9}", text) else text
-
-
 def check_target(path: Path | None, suffixes: tuple[str, ...], option: str) -> None:
     """Refuse a name for a file that nothing could be written to, before the work is done."""
     if path is None:
@@ -45,37 +25,6 @@ def check_target(path: Path | None, suffixes: tuple[str, ...], option: str) -> N
         raise ValueError(f"{option} {path}: the name must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}")
     if not path.parent.is_dir():
         raise ValueError(f"{option} {path}: the folder {path.parent} does not exist")
-
-
-def read_model(
-    name: str,
-    discount: float | None,
-    options: list[str],
-    check: bool,
-    prism: PrismOptions,
-) -> "distrl.MRP | distrl.MDP":
-    """The model that the command names, by what its name looks like."""
-    kind = Path(name.removesuffix(".gz")).suffix
-    explicit = {".tra": distrl.read_prism, ".drn": distrl.read_drn}
-    if (options or not check) and kind in (".npz", *explicit):
-        raise ValueError("--option is for gymnasium.make and --no-check for its environments; a file takes none")
-    if kind not in explicit and (used := prism.used):
-        given = " and ".join(used)
-        raise ValueError(f"{given} is for PRISM files and Storm's; other models know where they end and what they pay")
-    if kind == ".npz":
-        model = distrl.load(name)
-        if not isinstance(model, distrl.MRP | distrl.MDP):
-            raise ValueError(f"{name} holds a {type(model).__name__}, not a model")
-        if discount is None:
-            return model
-        return model.with_discount(discount)
-    if kind not in explicit and ("/" in name or Path(name).is_file()) and not re.search(r"-v\d+$", name):
-        raise ValueError(f"cannot tell what {name} is; a model file ends in .npz, .tra or .drn")
-    if discount is None:
-        raise ValueError(f"{name} does not say how returns are discounted; give --discount, for example 0.99")
-    if kind in explicit:
-        return explicit[kind](name, discount, prism.structure, prism.terminal, normalise=prism.normalise)
-    return distrl.from_gymnasium(name, discount, check, **make_options(name, options))
 
 
 def make_options(name: str, options: list[str]) -> dict[str, object]:
