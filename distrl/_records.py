@@ -53,6 +53,7 @@ _MODULES = (
             "categorical",
             "expectile",
             "quantile",
+            "recorded",
             "replication",
             "result",
             "sampling",

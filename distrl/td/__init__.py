@@ -26,7 +26,8 @@ from distrl.td.expectile import ExpectileTD
 from distrl.td.learn import learn
 from distrl.td.learner import Learner
 from distrl.td.quantile import QuantileTD
-from distrl.td.result import LearningRun, LearningStatus
+from distrl.td.recorded import LearningStatus
+from distrl.td.result import LearningRun
 from distrl.td.rule import LearningRule, Memory
 from distrl.td.sampling import Transitions
 from distrl.td.sketch import SketchTD

@@ -16,8 +16,9 @@ from distrl.models.mrp import MRP
 from distrl.models.policies import Policy
 from distrl.models.process import as_mrp
 from distrl.returns.base import Returns
+from distrl.td.recorded import LearningStatus
 from distrl.td.replication import Recipe, Replication, Replications
-from distrl.td.result import LearningRun, LearningStatus
+from distrl.td.result import LearningRun
 from distrl.td.rule import LearningRule, R, Start, check_rule
 from distrl.td.sampling import Sampler, child
 from distrl.td.starting import Options, new_run, resumed_options

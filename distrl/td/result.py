@@ -2,10 +2,8 @@
 
 import json
 import os
-from dataclasses import dataclass, field
-from enum import Enum
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,118 +11,35 @@ from numpy.typing import ArrayLike
 from distrl._files import path_of
 from distrl._records import write_result
 from distrl._steady import steady
-from distrl._validation import FloatArray, IntArray, RandomSource, whole_number
-from distrl.models.mrp import MRP
+from distrl._validation import FloatArray, RandomSource
 from distrl.returns.metrics import wasserstein
-from distrl.td.replication import Checkpoint
-from distrl.td.rule import LearningRule, R
+from distrl.td.recorded import Recorded
+from distrl.td.rule import R
 from distrl.td.statistics import Metric, Truth, distances, mean_errors, mean_interval, over_states
-from distrl.td.step_sizes import StepSize
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class LearningStatus(Enum):
-    """How a run ended; the value is the sentence a person reads."""
-
-    DONE = "Done: all updates were made."
-    INTERRUPTED = "Interrupted: what was recorded until then is here; go on with learn(..., resume=run)."
-
-
-@dataclass(frozen=True, eq=False)
-class LearningRun(Generic[R]):
+@dataclass(frozen=True, eq=False, repr=False)
+class LearningRun(Recorded[R]):
     """R independent replications of a method, recorded at T update counts; it can be saved and resumed.
 
     Attributes
     ----------
-    updates : (T,) int
-        The update counts recorded, those of the runs it resumed included.
-    done : int
-        The updates made altogether.
-    status : LearningStatus
-    elapsed : float
-        The seconds taken, those of the runs it resumed included.
-    model : MRP
-    method : TDMethod or another LearningRule
-        With the grid that was used.
-    step_size : StepSize
-    sampling : str
-    estimates : T arrays, (R, S, width)
-        What was recorded, in the numbers that the method keeps; `at` says what they stand for.
-    seed : SeedSequence
-        Replication k draws from its child k.
-    checkpoints : R of them
-        What each replication needs to go on.
+    updates, values : the update counts recorded, (T,), and the means there, (T, R, S)
+    done, status, elapsed : the updates made altogether, and how the work ended
+    estimates, final, visits : what was learnt, in the method's numbers and as return laws, and from how many renewals
+    model, method, step_size, sampling, seed : what was learnt from and how
+    checkpoints : what each replication needs to go on
+        `Recorded` says each in full, with shapes and units.
     """
-
-    updates: IntArray
-    done: int
-    status: LearningStatus
-    elapsed: float
-    model: MRP
-    method: LearningRule[R]
-    step_size: StepSize
-    sampling: str
-    estimates: tuple[FloatArray, ...] = field(repr=False)
-    seed: np.random.SeedSequence = field(repr=False)
-    checkpoints: tuple[Checkpoint, ...] = field(repr=False)
 
     def __repr__(self) -> str:
         return (
             f"LearningRun({self.status.name}, {self.method!r}, replications={self.replications}, "
             f"states={self.model.n_states}, updates={self.done}, records={len(self.updates)})"
         )
-
-    @property
-    def replications(self) -> int:
-        """The number of replications, R."""
-        return len(self.checkpoints)
-
-    @cached_property
-    @steady
-    def values(self) -> FloatArray:
-        """(T, R, S) the means of the estimates, in units of reward."""
-        shape = (0, self.replications, self.model.n_states)
-        return np.stack([self.method.means(record) for record in self.estimates]) if self.estimates else np.empty(shape)
-
-    def at(self, updates: int) -> R:
-        """The estimates recorded after `updates` updates, batch axes (R, S).
-
-        Returns
-        -------
-        CategoricalReturns (.probs (R, S, m)), QuantileReturns (.values (R, S, m), by label), ExpectileReturns
-        (.expectiles (R, S, n)) or ValueEstimates (.values (R, S))
-
-        Raises
-        ------
-        ValueError
-            If that count was not recorded, naming those that were.
-        """
-        place = np.flatnonzero(self.updates == whole_number(updates, "updates"))
-        if not place.size:
-            raise ValueError(f"nothing was recorded at update {updates}, but at {self.updates.tolist()}; see records=")
-        return self.method.returns(self.estimates[place[0]])
-
-    @cached_property
-    @steady
-    def final(self) -> R:
-        """The estimates after all updates that were made, as `at` gives them."""
-        return self.method.returns(np.stack([self.method.estimates(each.memory) for each in self.checkpoints]))
-
-    @property
-    def visits(self) -> IntArray:
-        """(R, S) how often each state was renewed."""
-        return np.stack([each.visits for each in self.checkpoints])
-
-    @cached_property
-    def negative_mass(self) -> FloatArray:
-        """(T, R) the largest mass below zero of any state: how far the variants of `CategoricalTD` left the simplex."""
-        shape = (len(self.updates), self.replications)
-        if "atoms" not in self.method.axis():  # estimates are no masses
-            return np.zeros(shape)
-        negative = [np.minimum(record, 0.0).sum(axis=-1).min(axis=-1) for record in self.estimates]
-        return np.abs(np.reshape(negative, shape))
 
     @steady
     def errors(self, truth: Truth, metric: Metric = wasserstein, over: str | None = "max") -> FloatArray:

@@ -7,8 +7,9 @@ import numpy as np
 from distrl._memory import check_memory
 from distrl._validation import RandomSource, whole_number
 from distrl.models.mrp import MRP
+from distrl.td.recorded import LearningStatus
 from distrl.td.replication import Checkpoint
-from distrl.td.result import LearningRun, LearningStatus
+from distrl.td.result import LearningRun
 from distrl.td.rule import LearningRule, R, Start
 from distrl.td.sampling import SAMPLINGS, Noise, Position, seed_root
 from distrl.td.step_sizes import Constant, StepSize

@@ -6,7 +6,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distrl.returns import CategoricalReturns, Grid, ParticleReturns, QuantileReturns, wasserstein
+from distrl.returns import CategoricalReturns, Grid, LatticeReturns, ParticleReturns, QuantileReturns, wasserstein
 
 LEVELS = np.array([0.01, 0.1, 0.25, 0.5, 0.77, 0.9, 0.999])
 has_new = pytest.mark.skipif(not hasattr(scipy.stats, "make_distribution"), reason="SciPy before 1.16")
@@ -71,10 +71,15 @@ def test_a_law_that_went_out_comes_in_again(new):
     assert wasserstein(returns, out).max() < 1e-12
 
 
-def test_only_one_law_goes_out_to_scipy():
-    returns = CategoricalReturns(Grid(0, 1, 2), [[0.5, 0.5], [0.1, 0.9]])
-    with pytest.raises(ValueError, match=r"laws of shape \(2,\); take one, as returns\[0\].to_scipy\(\)"):
-        returns.to_scipy()
+def test_a_batch_goes_out_as_a_list_of_its_rows():
+    grid, probs = Grid(0, 1, 2), np.array([[[0.5, 0.5], [0.1, 0.9]], [[1.0, 0.0], [0.25, 0.75]]])
+    returns = CategoricalReturns(grid, probs[0])
+    assert [law.pmf(1.0) for law in returns.to_scipy()] == [0.5, 0.9]
+    assert wasserstein(returns, returns.to_scipy()).max() == 0.0
+    nested = CategoricalReturns(grid, probs).to_scipy()
+    assert [[law.mean() for law in row] for row in nested] == probs[:, :, 1].tolist()
+    quantiles = QuantileReturns([0.25, 0.75], [[0.0, 1.0], [5.0, 3.0]])
+    assert [law.support() for law in quantiles.to_scipy()] == [(0.0, 1.0), (3.0, 5.0)]
 
 
 def test_data_sets_have_states_and_values_for_coordinates():
@@ -92,6 +97,9 @@ def test_data_sets_have_states_and_values_for_coordinates():
     assert both["value"].dims == ("state", "action", "particle") and both["weight"].shape == (2, 1, 2)
     assert dict(particles.to_xarray(replication=range(2), state=[7]).sizes)["replication"] == 2
     assert returns[0].to_xarray()["probability"].dims == ("atom",)
+    cut = LatticeReturns(Grid(0, 2, 3), [[0.5, 0.25, 0.25], [0.1, 0.9, 0.0]], tail=[1e-3, 0.0]).to_xarray()
+    assert cut["tail"].dims == ("state",) and cut["tail"].values.tolist() == [1e-3, 0.0]
+    assert cut["probability"].sel(state=1, atom=1.0).item() == 0.9
     with pytest.raises(ValueError, match="state has 2 entries, but there are 3 names"):
         returns.to_xarray(state="abc")
     with pytest.raises(ValueError, match=r"laws of shape \(2,\): name each axis"):
