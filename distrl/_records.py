@@ -38,10 +38,8 @@ _MODULES = (
     *(f"dp.solvers.{name}" for name in ("banded", "direct", "gauss_seidel", "krylov", "sweeps")),
     *(f"control.{name}" for name in ("policy", "policy_iteration", "solution")),
     "generative.result",
-    *(
-        f"models.{name}"
-        for name in ("empirical", "generative", "mdp", "mrp", "outcomes", "process", "samples", "stages")
-    ),
+    *(f"models.{name}" for name in ("empirical_mdp", "empirical_mrp", "generative", "mdp", "mrp", "outcomes")),
+    *(f"models.{name}" for name in ("process", "samples", "stages")),
     *(f"returns.brackets.{name}" for name in ("convex", "stochastic")),
     *(f"returns.functionals.{name}" for name in ("averages", "levels", "points")),
     *(f"returns.{name}" for name in ("categorical", "expectile", "finite", "grid", "lattice", "moments")),

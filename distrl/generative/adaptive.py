@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, IntArray, float_array, whole_number
 from distrl.generative.influence import Influence
-from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
+from distrl.models.empirical_mdp import EmpiricalMDP
+from distrl.models.empirical_mrp import EmpiricalMRP
 from distrl.models.generative import GenerativeModel
 from distrl.returns.functionals import Functional
 

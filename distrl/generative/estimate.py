@@ -21,7 +21,8 @@ from distrl.generative.adaptive import Adaptive, even_sizes
 from distrl.generative.influence import Influence
 from distrl.generative.learners import learn_solution
 from distrl.generative.result import Estimate
-from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
+from distrl.models.empirical_mdp import EmpiricalMDP
+from distrl.models.empirical_mrp import EmpiricalMRP
 from distrl.models.generative import GenerativeModel
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP

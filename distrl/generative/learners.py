@@ -10,7 +10,8 @@ from distrl.dp.moment_systems import mean_defect
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status
-from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
+from distrl.models.empirical_mdp import EmpiricalMDP
+from distrl.models.empirical_mrp import EmpiricalMRP
 from distrl.models.mrp import MRP
 from distrl.models.policies import Policy
 from distrl.models.process import as_mrp

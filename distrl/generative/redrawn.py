@@ -12,7 +12,8 @@ from distrl._validation import FloatArray, RandomSource, generator
 from distrl.dp.call import Call
 from distrl.dp.method import Method
 from distrl.generative.resampling import Resampler
-from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
+from distrl.models.empirical_mdp import EmpiricalMDP
+from distrl.models.empirical_mrp import EmpiricalMRP
 from distrl.models.mrp import MRP
 from distrl.operators.categorical import CategoricalBellman
 from distrl.operators.linear import solve_contraction

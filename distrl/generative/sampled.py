@@ -15,7 +15,8 @@ from distrl.dp.solution import Solution
 from distrl.generative.distances import Distance
 from distrl.generative.influence import FirstOrder
 from distrl.generative.redrawn import RedrawnModels
-from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
+from distrl.models.empirical_mdp import EmpiricalMDP
+from distrl.models.empirical_mrp import EmpiricalMRP
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.functionals import Functional, intersection
 from distrl.returns.grid import return_ranges

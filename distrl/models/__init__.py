@@ -2,7 +2,8 @@
 
 from distrl.models import environments
 from distrl.models.cassandra import read_cassandra
-from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
+from distrl.models.empirical_mdp import EmpiricalMDP
+from distrl.models.empirical_mrp import EmpiricalMRP
 from distrl.models.from_arrays import from_arrays
 from distrl.models.from_function import from_function
 from distrl.models.from_gymnasium import from_gymnasium

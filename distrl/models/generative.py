@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, IntArray, RandomSource, float_array, generator, int_array
-from distrl.models.empirical import EmpiricalMDP, EmpiricalMRP
+from distrl.models.empirical_mdp import EmpiricalMDP
+from distrl.models.empirical_mrp import EmpiricalMRP
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.samples import Samples

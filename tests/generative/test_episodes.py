@@ -8,12 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distrl.models import EmpiricalMDP
+from distrl.models import EmpiricalMDP, EmpiricalMRP
 
 EPISODES = [
     {"observations": [0, 1, 2], "actions": [0, 1], "rewards": [1, 2], "terminations": [0, 0], "truncations": [0, 1]},
     {"observations": [0, 3], "actions": [0], "rewards": [5], "terminations": [1], "truncations": [0]},
 ]
+
+
+def transitions_of_mrp(model):
+    s = model.samples
+    names = [[model.states[k] for k in column.tolist()] for column in (s.sources, s.next_states)]
+    return set(zip(names[0], s.rewards.tolist(), names[1], s.terminals.tolist(), strict=True))
 
 
 def transitions(model):
@@ -78,6 +84,28 @@ def test_counts_are_those_of_a_loop_over_the_steps(walks):
     assert dict(zip(rows, s.counts.tolist(), strict=True)) == wanted
 
 
+@pytest.mark.parametrize("acts", [False, True])
+def test_an_mrp_is_the_process_of_whoever_acted(acts):
+    episodes = EPISODES if acts else [{k: v for k, v in each.items() if k != "actions"} for each in EPISODES]
+    model = EmpiricalMRP.from_episodes(episodes, 0.9)
+    assert transitions_of_mrp(model) == {(s, r, y, t) for s, _, r, y, t in WANTED}
+    assert model.samples.counts.tolist() == [1, 1, 1]
+    assert model.unknown.tolist() == [False, False, True, True] and model.sample_counts.tolist() == [2, 1, 0, 0]
+    named = [{**each, "observations": [("cell", k) for k in each["observations"]]} for each in episodes]
+    assert list(EmpiricalMRP.from_episodes(named, 0.9).states) == [("cell", k) for k in (0, 1, 2, 3)]
+
+
+def test_an_mrp_of_episodes_is_that_of_their_table():
+    table = {"state": [0, 1, 0], "reward": [1, 2, 5], "next_state": [1, 2, 3], "terminal": [False, False, True]}
+    options = {"unvisited": "unknown", "reward_range": (0, 9), "initial": [1, 0, 0, 0]}
+    model, wanted = EmpiricalMRP.from_episodes(EPISODES, 0.5, **options), EmpiricalMRP(table, 0.5, **options)
+    for name in ("indptr", "probs", "next_states", "rewards", "terminals"):
+        np.testing.assert_array_equal(getattr(model.outcomes, name), getattr(wanted.outcomes, name))
+    assert model.return_range == wanted.return_range == (0, 18) and model.initial.tolist() == [1, 0, 0, 0]
+    with pytest.raises(ValueError, match="state 2 has no sample"):
+        EmpiricalMRP.from_episodes(EPISODES, 0.5, unvisited="error")
+
+
 def test_composite_observations_are_names():
     episode = {
         "observations": (np.array([1, 2]), np.array([[0, 1], [1, 1]])),
@@ -113,6 +141,24 @@ def test_composite_observations_are_names():
 def test_what_is_no_log_of_episodes_is_said(episodes, sentence):
     with pytest.raises((ValueError, TypeError), match=sentence):
         EmpiricalMDP.from_episodes(episodes, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("episode", "sentence"),
+    [
+        (
+            {**EPISODES[1], "observations": [0]},
+            r"episodes\[0\] has 1 observations and 1 rewards; .* one observation more",
+        ),
+        ({**EPISODES[0], "terminations": [1, 0]}, r"episodes\[0\] goes on after step 0, which ends it"),
+        ({**EPISODES[0], "truncations": [1, 0]}, r"episodes\[0\] goes on after step 0, which ends it"),
+        ({**EPISODES[1], "terminations": [0, 1]}, r"episodes\[0\]: terminations"),
+        ({"observations": [0, 1]}, r"episodes\[0\] has no rewards: .*\(one more than rewards\), rewards, terminations"),
+    ],
+)
+def test_what_is_no_log_of_episodes_is_no_mrp_either(episode, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        EmpiricalMRP.from_episodes([episode], 0.9)
 
 
 class Corridor:

@@ -25,12 +25,13 @@ _FIELDS = {
 }
 
 
-def transitions_of(episodes: Iterable[Episode] | object) -> dict[str, list[Any]]:
+def transitions_of(episodes: Iterable[Episode] | object, with_actions: bool = True) -> dict[str, list[Any]]:
     """{state, action, reward, next_state, terminal} of all steps, in their order.
 
     Parameters
     ----------
     episodes : a Minari data set, or an iterable of episodes
+    with_actions : whether actions are looked for; else there is no column of them
 
     Raises
     ------
@@ -41,7 +42,8 @@ def transitions_of(episodes: Iterable[Episode] | object) -> dict[str, list[Any]]
     listed: Any = iterate() if callable(iterate) else episodes
     if isinstance(listed, Mapping | str | bytes) or not isinstance(listed, Iterable):
         raise TypeError(f"episodes must be an iterable of episodes, or a Minari data set, got {shortened(listed)}")
-    columns: dict[str, list[Any]] = {name: [] for name in ("state", "action", "reward", "next_state", "terminal")}
+    names = ("state", *["action"] * with_actions, "reward", "next_state", "terminal")
+    columns: dict[str, list[Any]] = {name: [] for name in names}
     for number, episode in enumerate(listed):
         _add(columns, episode, f"episodes[{number}]")
     if not columns["state"]:
@@ -50,16 +52,18 @@ def transitions_of(episodes: Iterable[Episode] | object) -> dict[str, list[Any]]
 
 
 def _add(columns: dict[str, list[Any]], episode: Any, name: str) -> None:
-    found = {field: _field(episode, field, name) for field in _FIELDS}
+    counted = "actions" if "action" in columns else "rewards"  # what there is one of for each step
+    fields = [field for field in _FIELDS if field != "actions" or counted == "actions"]
+    found = {field: _field(episode, field, name, counted) for field in fields}
     observed = labels_in(found["observations"])
-    actions = labels_in(found["actions"])
-    steps = len(actions)
+    actions = labels_in(found.get("actions", ()))
+    rewards = float_array(found["rewards"], f"{name}: rewards", ndim=1)
+    steps = len(actions if counted == "actions" else rewards)
     if len(observed) != steps + 1:
         raise ValueError(
-            f"{name} has {len(observed)} observations and {steps} actions; an episode has one observation more, that "
+            f"{name} has {len(observed)} observations and {steps} {counted}; an episode has one observation more, that "
             "after its last step"
         )
-    rewards = float_array(found["rewards"], f"{name}: rewards", ndim=1)
     if len(rewards) != steps:
         raise ValueError(f"{name} has {len(rewards)} rewards and {steps} actions; each step has one of both")
     ends = bool_array(found["terminations"], f"{name}: terminations", steps)
@@ -73,13 +77,14 @@ def _add(columns: dict[str, list[Any]], episode: Any, name: str) -> None:
             "its own after its last step"
         )
     columns["state"] += observed[:-1]
-    columns["action"] += actions
+    if counted == "actions":
+        columns["action"] += actions
     columns["reward"] += rewards.tolist()
     columns["next_state"] += observed[1:]
     columns["terminal"] += ends.tolist()
 
 
-def _field(episode: Any, field: str, name: str) -> Any:
+def _field(episode: Any, field: str, name: str, counted: str) -> Any:
     for spelling in _FIELDS[field]:
         if isinstance(episode, Mapping):
             if spelling in episode:
@@ -89,8 +94,8 @@ def _field(episode: Any, field: str, name: str) -> Any:
     if field == "truncations":
         return None
     raise ValueError(
-        f"{name} has no {field}: an episode has observations (one more than actions), actions, rewards, terminations "
-        f"and truncations, got {shortened(episode)}"
+        f"{name} has no {field}: an episode has observations (one more than {counted}), "
+        f"{'actions, ' if counted == 'actions' else ''}rewards, terminations and truncations, got {shortened(episode)}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Empirical models: what samples or logged transitions make, frequencies as probabilities."""
+"""The empirical MDP: what samples or logged transitions make, frequencies as probabilities."""
 
 from __future__ import annotations
 
@@ -15,98 +15,13 @@ from distrl.models.discounts import with_one_discount
 from distrl.models.given import Names, TableLike
 from distrl.models.logged import choices_of_log, known_return_range, logged, rows_of_unvisited
 from distrl.models.mdp import MDP
-from distrl.models.mrp import MRP, names_of
+from distrl.models.mrp import MRP
 from distrl.models.outcomes import OutcomeTable
 from distrl.models.policies import Policy
 from distrl.models.reading import transition_columns
 from distrl.models.samples import Samples
 from distrl.models.tables.episodes import Episode, transitions_of
 from distrl.models.tables.recording import Behaviour, record
-
-
-class EmpiricalMRP(MRP):
-    """The MRP of logged transitions, frequencies as probabilities; an MRP like any other.
-
-    Parameters
-    ----------
-    transitions : DataFrame, mapping of columns, (n, 4) array or sequence of tuples; or `Samples`
-        (state, reward, next_state, terminal); columns that have names are taken by name, see `MRP.from_outcomes`.
-    discount : float in [0, 1]; None: each transition has its own, in a column `discount`, or `Samples` have them
-    states : int or sequence of names, optional
-        As for `MRP.from_outcomes`: by default one more than the largest index in sight.
-    columns : {our name: theirs}, optional
-        Where a column has another name than these and their usual ones (done, terminated, obs, next_obs, ...).
-    unvisited : "error", "unknown" or an MRP
-        States without a transition. error: refuse them; unknown: `unknown` marks them, and intervals for states that
-        can reach one say nothing; an MRP of as many states: its outcomes are taken for known there.
-    reward_range : (low, high), optional
-        An interval known to hold every reward: finite-sample intervals need it.
-    initial, layout
-        As for `MRP`.
-
-    Attributes
-    ----------
-    samples : Samples
-    sample_counts : (S,) number of samples
-    unknown : (S,) mask of states about which nothing is known; they stand in the model as ending with reward 0
-    return_range : (low, high) that holds every return, or None
-
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the column, the row or the state without a transition.
-    """
-
-    sampled = True
-
-    def __init__(
-        self,
-        transitions: TableLike | Samples,
-        discount: float | None,
-        *,
-        states: Names = None,
-        columns: Mapping[str, str | None] | None = None,
-        unvisited: str | MRP | OutcomeTable = "error",
-        reward_range: ArrayLike | None = None,
-        initial: ArrayLike | None = None,
-        layout: tuple[int, int] | None = None,
-    ) -> None:
-        names: Any = states
-        if isinstance(transitions, Samples):
-            samples = transitions
-        else:
-            header = ("state", "reward", "next_state", "terminal", *["discount"] * (discount is None))
-            log = transition_columns(transitions, header, columns, states)
-            samples, names = logged(log, Choices.full(len(log.ids.states), 1)), log.ids.states
-        describe = names_of(range(samples.n_states) if names is None else names)
-        known, unknown = rows_of_unvisited(samples, unvisited, MRP, describe)
-        table = samples.table(known, describe)
-        super().__init__(table, None, discount, initial=initial, layout=layout, states=names)
-        self.samples, self.unknown, self._known = samples, unknown, known
-        self.return_range = known_return_range(reward_range, self.uniform_discount, samples)
-        self.drawn_from: object = None
-
-    @property
-    def sample_counts(self) -> IntArray:
-        """(S,) number of samples of every state."""
-        return self.samples.totals
-
-    def with_discount(self, discount: float) -> Self:
-        """The same model with another discount; which interval holds every return is not known then."""
-        model = super().with_discount(discount)
-        model.return_range, model.samples = None, replace(self.samples, discounts=None)
-        model._known = None if self._known is None else with_one_discount(self._known, discount, "source")[0]
-        return model
-
-    def redrawn(self, rng: np.random.Generator) -> EmpiricalMRP:
-        """A bootstrap replicate: as many samples of everything, drawn from these with replacement by `rng`."""
-        samples = self.samples.redrawn(rng)
-        filling: str | OutcomeTable = "error" if self._known is None else self._known
-        model = EmpiricalMRP(
-            samples, _given(self), unvisited=filling, initial=self.initial, layout=self.layout, states=self.states
-        )
-        model.unknown, model.return_range = self.unknown, self.return_range
-        return model
 
 
 class EmpiricalMDP(MDP):
@@ -278,9 +193,8 @@ class EmpiricalMDP(MDP):
         samples = self.samples.redrawn(rng)
         filling: str | OutcomeTable = "error" if self._known is None else self._known
         named: dict[str, Any] = {"available": self.choices, "states": self.states, "actions": self.actions}
-        model = EmpiricalMDP(
-            samples, _given(self), unvisited=filling, initial=self.initial, layout=self.layout, **named
-        )
+        discount = None if self.samples.discounts is not None else self.discount
+        model = EmpiricalMDP(samples, discount, unvisited=filling, initial=self.initial, layout=self.layout, **named)
         model.unknown, model.return_range = self.unknown, self.return_range
         return model
 
@@ -289,8 +203,3 @@ class EmpiricalMDP(MDP):
         model = super().under(policy)
         model.sampled = True
         return model
-
-
-def _given(model: EmpiricalMRP | EmpiricalMDP) -> float | None:
-    """The discount that its like is made with: None where the samples have theirs."""
-    return None if model.samples.discounts is not None else model.discount
