@@ -12,17 +12,21 @@ A policy is run by hand:
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from distrl._validation import FloatArray, IntArray, whole_number
 from distrl.dp import Method, Solution, evaluate
 from distrl.models.mdp import MDP
 from distrl.returns import Returns
+from distrl.returns.arrays import StateIndex
 
 #: What a policy remembers: nothing, the number of steps made, or a target.
 Memory: TypeAlias = int | float | None
+#: What an index or a step of the iteration gives: an action, or those of a step.
+_Actions: TypeAlias = np.int64 | IntArray
 
 
 class RunnablePolicy(ABC):
@@ -103,16 +107,17 @@ class MarkovPolicy(RunnablePolicy):
     actions: IntArray
     n_actions: int
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.actions, dtype=dtype) if copy is not False else np.asarray(self.actions, dtype=dtype)
 
-    def __getitem__(self, index: Any) -> Any:
-        return self.actions[index]
+    def __getitem__(self, index: StateIndex) -> _Actions:
+        found: _Actions = self.actions[index]
+        return found
 
     def __len__(self) -> int:
         return len(self.actions)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[_Actions]:
         return iter(self.actions)
 
     @property
@@ -125,7 +130,7 @@ class MarkovPolicy(RunnablePolicy):
         """(S,), or (H, S) where it depends on the step."""
         return self.actions.shape
 
-    def tolist(self) -> list[Any]:
+    def tolist(self) -> list[int] | list[list[int]]:
         """The actions as lists of ints."""
         return list(self.actions.tolist())
 
@@ -163,9 +168,7 @@ class MarkovPolicy(RunnablePolicy):
 
     def evaluated(self, mdp: MDP, method: Method[Returns] | None, horizon: int | None) -> Solution[Returns]:
         """`evaluate(mdp, method, policy=policy, horizon=horizon)`."""
-        chosen: Any = method
-        found: Solution[Returns] = evaluate(mdp, chosen, policy=self, horizon=horizon)
-        return found
+        return evaluate(mdp, method, policy=self, horizon=horizon)
 
     def arrays(self) -> dict[str, FloatArray | IntArray]:
         return {"actions": self.actions}

@@ -6,7 +6,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, overload
+from typing import overload
 
 from distrl._steady import steady
 from distrl._validation import RandomSource, generator, real_number, whole_number
@@ -24,6 +24,7 @@ from distrl.models.mdp import MDP
 from distrl.models.policies import Policy
 from distrl.models.process import Model, as_mrp
 from distrl.models.stages import Stages, of_samples
+from distrl.returns.base import Returns
 from distrl.returns.categorical import CategoricalReturns
 
 
@@ -56,7 +57,7 @@ def evaluate(
 @steady
 def evaluate(
     model: Model | Sequence[Model],
-    method: Method[Any] | None = None,
+    method: Method[Returns] | None = None,
     policy: Policy | Sequence[Policy] | None = None,
     tol: float | None = None,
     max_iterations: int | None = None,
@@ -65,7 +66,7 @@ def evaluate(
     progress: bool | ProgressHook = False,
     *,
     horizon: int | None = None,
-) -> Solution[Any]:
+) -> Solution[Returns]:
     """The return distribution of a known model.
 
     Parameters

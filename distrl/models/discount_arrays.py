@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +14,7 @@ from distrl.models.discounts import one_number
 from distrl.models.outcomes import Rows
 
 
-def rows_of_states(rows: Rows, given: Any, n: int) -> tuple[Rows, float | None]:
+def rows_of_states(rows: Rows, given: ArrayLike | None, n: int) -> tuple[Rows, float | None]:
     """Rows of an MRP with the discount that is `given` as a number, or as an array like its rewards.
 
     Parameters
@@ -43,7 +43,7 @@ def rows_of_states(rows: Rows, given: Any, n: int) -> tuple[Rows, float | None]:
     raise ValueError(f"discount must be a number, or have shape ({n},) or ({n}, {n}); got {array.shape}")
 
 
-def rows_of_pairs(rows: Rows, given: Any, choices: Choices, axes: str | None) -> tuple[Rows, float | None]:
+def rows_of_pairs(rows: Rows, given: ArrayLike | None, choices: Choices, axes: str | None) -> tuple[Rows, float | None]:
     """The same for rows of an MDP: a number, or an array (S,), (S, A) or, in the order of `axes`, (A, S, S).
 
     Parameters
@@ -79,7 +79,7 @@ def rows_of_pairs(rows: Rows, given: Any, choices: Choices, axes: str | None) ->
     )
 
 
-def rows_of_column(rows: Rows, column: Any, count: int) -> tuple[Rows, float | None]:
+def rows_of_column(rows: Rows, column: ArrayLike, count: int) -> tuple[Rows, float | None]:
     """The same with the factors of a column `discount`.
 
     Parameters
@@ -97,7 +97,7 @@ def rows_of_column(rows: Rows, column: Any, count: int) -> tuple[Rows, float | N
     return _shared(rows, factors_in(column, "rows: discount", count))
 
 
-def factors_in(column: Any, name: str, count: int) -> FloatArray:
+def factors_in(column: ArrayLike, name: str, count: int) -> FloatArray:
     """(count,) the numbers in [0, 1] of a column.
 
     Parameters
@@ -125,7 +125,7 @@ def _shared(rows: Rows, factors: FloatArray) -> tuple[Rows, float | None]:
     return rows._replace(discounts=factors), None
 
 
-def _is_array(given: Any) -> bool:
+def _is_array(given: object) -> TypeGuard[ArrayLike]:
     if sparse.issparse(given):
         raise TypeError("discount must be a number or a dense array: what a sparse matrix does not store would be 0")
     return isinstance(given, list | tuple) or getattr(given, "ndim", 0) > 0

@@ -12,7 +12,7 @@ import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -38,10 +38,10 @@ class Header(NamedTuple):
     start: int
 
 
-class HandedOver(dict[str, Any]):
+class HandedOver(dict[str, Coded | np.ndarray]):
     """Columns by name, each of which is given once, and not kept."""
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Coded | np.ndarray:
         return self.pop(name)
 
 
@@ -99,18 +99,17 @@ class CsvText:
                 self._fail(scan.fault, scan.place, scan.column)
         for row, column, start, stop in scan.hard.tolist():
             scan.numbers[column, row] = self._decimal(start, stop, ("probability", "reward")[column])
-        read = HandedOver()
+        read, numbers = HandedOver(), dict[str, IntArray]()  # of texts, the number of each
         for name in where:
             to = TARGETS[name]
             if to < 3:
                 ids = scan.wholes[to, : scan.rows]
-                read[name] = ids.copy() if name == "next_state" else ids  # which outlives the others
+                into = numbers if scan.is_text[to] else read
+                into[name] = ids.copy() if name == "next_state" else ids  # which outlives the others
             else:
                 read[name] = scan.truths[: scan.rows] if name == "terminal" else scan.numbers[to - 3, : scan.rows]
-        texts = [name for name in where if TARGETS[name] < 3 and scan.is_text[TARGETS[name]]]
-        numbers = {name: read[name] for name in texts}
         known = texts_by_number(self.data, list(numbers.values()))
-        read.update({name: self._names(numbers[name], own, name) for name, own in zip(texts, known, strict=True)})
+        read.update({name: self._names(numbers[name], own, name) for name, own in zip(numbers, known, strict=True)})
         return read
 
     def _scan(self, where: Mapping[str, int]) -> Scan:

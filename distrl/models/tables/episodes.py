@@ -25,7 +25,7 @@ _FIELDS = {
 }
 
 
-def transitions_of(episodes: Iterable[Episode] | object, with_actions: bool = True) -> dict[str, list[Any]]:
+def transitions_of(episodes: Iterable[Episode] | object, with_actions: bool = True) -> dict[str, list[Hashable]]:
     """{state, action, reward, next_state, terminal} of all steps, in their order.
 
     Parameters
@@ -43,7 +43,7 @@ def transitions_of(episodes: Iterable[Episode] | object, with_actions: bool = Tr
     if isinstance(listed, Mapping | str | bytes) or not isinstance(listed, Iterable):
         raise TypeError(f"episodes must be an iterable of episodes, or a Minari data set, got {shortened(listed)}")
     names = ("state", *["action"] * with_actions, "reward", "next_state", "terminal")
-    columns: dict[str, list[Any]] = {name: [] for name in names}
+    columns: dict[str, list[Hashable]] = {name: [] for name in names}
     for number, episode in enumerate(listed):
         _add(columns, episode, f"episodes[{number}]")
     if not columns["state"]:
@@ -51,7 +51,7 @@ def transitions_of(episodes: Iterable[Episode] | object, with_actions: bool = Tr
     return columns
 
 
-def _add(columns: dict[str, list[Any]], episode: Any, name: str) -> None:
+def _add(columns: dict[str, list[Hashable]], episode: Any, name: str) -> None:
     counted = "actions" if "action" in columns else "rewards"  # what there is one of for each step
     fields = [field for field in _FIELDS if field != "actions" or counted == "actions"]
     found = {field: _field(episode, field, name, counted) for field in fields}
@@ -99,7 +99,7 @@ def _field(episode: Any, field: str, name: str, counted: str) -> Any:
     )
 
 
-def labels_in(entries: Any) -> list[Hashable]:
+def labels_in(entries: Iterable[object]) -> list[Hashable]:
     """What observations or actions are as ids: whole numbers, or names; arrays become tuples.
 
     Parameters
@@ -119,7 +119,7 @@ def labels_in(entries: Any) -> list[Hashable]:
     return [label_of(entry) for entry in entries]
 
 
-def label_of(entry: Any) -> Hashable:
+def label_of(entry: object) -> Hashable:
     """One observation or action as an id: an array becomes its number, or a tuple; a mapping a tuple of its values."""
     if isinstance(entry, np.ndarray | np.generic):
         entry = entry.tolist()
@@ -128,4 +128,4 @@ def label_of(entry: Any) -> Hashable:
     if isinstance(entry, Sequence) and not isinstance(entry, str | bytes):
         parts = tuple(label_of(part) for part in entry)
         return parts[0] if len(parts) == 1 and isinstance(entry, list) else parts
-    return entry  # type: ignore[no-any-return]  # whatever it is, it is looked at when it is read
+    return entry  # whatever it is, it is looked at when it is read

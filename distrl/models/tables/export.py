@@ -56,7 +56,7 @@ class ToFrame:
         return {"state": named_column(self.states, self.outcomes.sources)}
 
 
-def named_column(names: Sequence[Hashable], positions: IntArray) -> Any:
+def named_column(names: Sequence[Hashable], positions: IntArray) -> IntArray | list[Hashable]:
     """The names of positions: an array where these are positions, or whole numbers, themselves."""
     if isinstance(names, range):
         return positions

@@ -7,7 +7,7 @@ PyArrow do. Neither is imported before somebody brings a frame.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from distrl._files import one_line
 from distrl._validation import shortened
+from distrl.models.given import HasColumns
 
 #: A frame of the library that was asked for.
 NativeFrame: TypeAlias = Any
@@ -38,12 +39,12 @@ class Frame:
         If it cannot be read, or holds its rows elsewhere and narwhals is not there to fetch them.
     """
 
-    def __init__(self, native: Any, what: str) -> None:
+    def __init__(self, native: HasColumns, what: str) -> None:
         self._native, self._what = _eager(native), what
         arrow = getattr(self._native, "column_names", None)  # of an Arrow table, whose `columns` are the data
         self.headers: list[Hashable] = list(arrow if isinstance(arrow, list) else self._native.columns)
 
-    def column(self, header: Hashable, name: str) -> Any:
+    def column(self, header: Hashable, name: str) -> Collection[object]:
         """The column under a header, in which nothing is missing; `name` is what it is called in errors."""
         column = self._native[header]
         null = _nulls(column)
@@ -52,7 +53,8 @@ class Frame:
             raise ValueError(
                 f"{self._what}: {name}[{row}] is missing; give it a value, or leave the row out: a row counts whole"
             )
-        return column.to_numpy() if hasattr(column, "to_numpy") else column
+        held: Collection[object] = column.to_numpy() if hasattr(column, "to_numpy") else column
+        return held
 
 
 def is_frame(rows: object) -> bool:
