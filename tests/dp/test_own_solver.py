@@ -9,7 +9,7 @@ from scipy import stats
 
 import distrl
 from distrl import MRP, CategoricalFixedPoint, Grid, Status, environments, evaluate
-from distrl.dp.solvers import Direct, GaussSeidel, Krylov, Solved, Solver, Sweeps
+from distrl.dp.solvers import Banded, Clustered, Direct, GaussSeidel, Grouped, Krylov, Solved, Solver, Sweeps, TwoGrid
 
 MODEL = environments.garnet(12, 1, 3, discount=0.9, rng=0).under("uniform")
 NORMAL = MRP([[0.5, 0.5], [0.2, 0.8]], [stats.norm(0.0, 1.0), 1.0], 0.9)
@@ -87,14 +87,46 @@ def test_a_name_and_its_object_are_the_same_solver(name, solver):
     assert (by_object.solver, by_object.iterations) == (by_name.solver, by_name.iterations)
 
 
-@pytest.mark.parametrize("solver", [Sweeps(), GaussSeidel(1.2), Krylov(), Direct()], ids=repr)
+THIRDS = np.arange(12) % 3
+CLUSTERED = Clustered(MODEL.expected_rewards / (1 - 0.9), np.full(12, 1 / 12), THIRDS)
+LIBRARYS = [
+    *(Sweeps(), GaussSeidel(1.2), Krylov(), Direct(), Banded(np.arange(12), 11)),
+    *(Krylov(Grouped(THIRDS), "krylov-groups"), Krylov(CLUSTERED), TwoGrid(CLUSTERED)),
+]
+
+
+@pytest.mark.parametrize("solver", LIBRARYS, ids=lambda solver: f"{solver.name}-{len(repr(solver))}")
 def test_the_librarys_solvers_compare_by_value_and_come_back_from_a_file(solver, tmp_path):
     method = CategoricalFixedPoint(41, solver=solver)
     assert method == CategoricalFixedPoint(41, solver=type(solver)(**vars(solver))) and hash(method)
     sol = evaluate(MODEL, method)
     sol.save(tmp_path / "solution.npz")
-    assert distrl.load(tmp_path / "solution.npz").method == method
+    loaded = distrl.load(tmp_path / "solution.npz")
+    assert loaded.method == method and hash(loaded.method) == hash(method)
     assert sol.converged and sol.solver == solver.name
+    again = evaluate(MODEL, loaded.method)
+    assert again.iterations == sol.iterations
+    np.testing.assert_array_equal(again.returns.probs, sol.returns.probs)
+
+
+def test_preconditioners_of_other_numbers_are_others():
+    assert Krylov(Grouped(THIRDS)) != Krylov(Grouped(THIRDS + 1)) and Grouped(THIRDS) != Grouped(THIRDS[:6])
+    assert TwoGrid(CLUSTERED) != TwoGrid(Clustered(CLUSTERED.mean + 1.0, CLUSTERED.weights, THIRDS))
+    assert Krylov(Grouped(THIRDS)) != Krylov() and Banded(np.arange(12), 11) != Banded(np.arange(12), 10)
+
+
+@pytest.mark.parametrize(
+    "solver", [Krylov(Grouped(THIRDS[:6])), TwoGrid(Clustered(np.ones(12), np.ones(12), THIRDS[:6]))]
+)
+def test_a_preconditioner_of_another_model_is_refused(solver):
+    with pytest.raises(ValueError, match="labels has 6 entries for a system of 12 states"):
+        evaluate(MODEL, CategoricalFixedPoint(41, solver=solver))
+
+
+def test_a_function_for_a_preconditioner_cannot_be_saved_and_that_is_said(tmp_path):
+    sol = evaluate(MODEL, CategoricalFixedPoint(41, solver=Krylov(lambda system: Grouped(THIRDS)(system))))
+    with pytest.warns(UserWarning, match="gets arrays only, and distrl.load cannot read it: .*function is no class"):
+        sol.save(tmp_path / "solution.npz")
 
 
 @pytest.mark.parametrize("solver", ["lu", Damped, None, 3])

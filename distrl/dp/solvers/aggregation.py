@@ -7,11 +7,14 @@ to each other, all atoms kept, do: a small system, solved by sparse LU.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from distrl._kernels.graph import match_neighbours
 from distrl._lazy import linalg, sparse
 from distrl._validation import FloatArray, IntArray
+from distrl.dp.solvers.base import ByValue
 from distrl.operators.kernel_plan import KernelPlan, plan_matrix
 from distrl.operators.system import System
 
@@ -61,6 +64,24 @@ class Aggregation:
         self.system.linear_sweep(out, vector, self._scratch, forward)
         self.system.linear_sweep(self._scratch, vector, out, not forward)
         return out
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped(ByValue):
+    """The `Aggregation` of whatever system it is called with, as `Krylov` takes it: `Krylov(Grouped(labels))`.
+
+    Parameters
+    ----------
+    labels : (n,) group of each state
+    """
+
+    labels: IntArray
+
+    def __call__(self, system: System) -> Aggregation:
+        """The preconditioner of `system`; ValueError where there is not one label for each of its states."""
+        if len(self.labels) != system.n:
+            raise ValueError(f"labels has {len(self.labels)} entries for a system of {system.n} states")
+        return Aggregation(system, self.labels)
 
 
 def groups_of(matrix: sparse.csr_array, atoms: int) -> tuple[IntArray, float]:

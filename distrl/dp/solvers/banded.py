@@ -11,7 +11,7 @@ from distrl._kernels import banded as kernels
 from distrl._lazy import csgraph, sparse
 from distrl._validation import FloatArray, IntArray
 from distrl.dp.resolvent import bandwidth
-from distrl.dp.solvers.base import Solved, Stop
+from distrl.dp.solvers.base import ByValue, Solved, Stop
 from distrl.dp.solvers.krylov import Krylov
 from distrl.dp.status import Status
 from distrl.operators.system import System
@@ -24,7 +24,7 @@ def narrow_order(matrix: sparse.csr_array) -> tuple[IntArray, int]:
 
 
 @dataclass(frozen=True, eq=False)
-class Banded:
+class Banded(ByValue):
     """Exact elimination for states that lead at most `width` places along `order`; BiCGSTAB where rounding is left.
 
     In blocks of `width` states the system is block tridiagonal. From the last block backwards,

@@ -6,8 +6,11 @@ by one more application, so that no solver can make a result wrong, only slow or
 your own, supply `name`, `takes_law_blocks` and `solve`, and pass it as `CategoricalFixedPoint(solver=...)`.
 """
 
+import dataclasses
 import math
 from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
 
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray
@@ -18,6 +21,21 @@ from distrl.operators.system import System
 #: Corrections leave dips in CDFs of about the residual; cutting them off costs part of it, so solvers that correct aim
 #: this much below the goal.
 MARGIN = 0.25
+
+
+class ByValue:
+    """What dataclasses with arrays inherit, made with `eq=False`: equal where the fields are, entry by entry."""
+
+    def _values(self) -> list[object]:
+        return [getattr(self, field.name) for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return all(map(np.array_equal, self._values(), other._values()))
+
+    def __hash__(self) -> int:
+        return hash(tuple(np.asarray(value).tobytes() for value in self._values()))
 
 
 class Stop(NamedTuple):

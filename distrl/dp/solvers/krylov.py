@@ -32,7 +32,8 @@ class Krylov:
     Parameters
     ----------
     preconditioner : callable, optional
-        From a `System` to a `Preconditioner` of it.
+        From a `System` to a `Preconditioner` of it: `Grouped(labels)` or `Clustered(mean, weights, labels)`, which go
+        into files with the solver, or a function of your own, which does not.
     name : str
         What results call it: "krylov-groups" with groups of states, for example.
     """

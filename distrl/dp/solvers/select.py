@@ -3,15 +3,13 @@
 The solver and the sentence that argues for it are made in one place, so that neither can contradict the other.
 """
 
-from functools import partial
-
-from distrl.dp.solvers.aggregation import Aggregation
+from distrl.dp.solvers.aggregation import Grouped
 from distrl.dp.solvers.banded import Banded
 from distrl.dp.solvers.base import Solver
 from distrl.dp.solvers.direct import Direct
 from distrl.dp.solvers.gauss_seidel import RELAXATION, GaussSeidel
 from distrl.dp.solvers.krylov import Krylov
-from distrl.dp.solvers.shifted_coarse import COARSE_UNKNOWNS, ShiftedCoarse
+from distrl.dp.solvers.shifted_coarse import COARSE_UNKNOWNS, Clustered
 from distrl.dp.solvers.sweeps import Sweeps
 from distrl.dp.solvers.traits import FAST_MIXING, Traits
 from distrl.dp.solvers.two_grid import TwoGrid
@@ -62,14 +60,14 @@ def select_solver(traits: Traits) -> tuple[Solver, str]:
     if coarse and traits.invertible(1) and traits.keeps <= FAST_MIXING:
         count = int(traits.labels.max()) + 1
         where = f" within {count} clusters" if count > 1 else ""
-        shifted = partial(ShiftedCoarse, mean=traits.means, weights=traits.weights, labels=traits.labels)
+        shifted = Clustered(traits.means, traits.weights, traits.labels)
         return TwoGrid(shifted), f"{steps}, and a step keeps {traits.keeps:.2g} of a difference between states{where}"
     if traits.gain <= SLOW_HORIZON:
         return _gauss_seidel(traits), f"{steps}, at most {SLOW_HORIZON:g}"
     matrix = traits.matrix
     spread = matrix.nnz >= 3 * matrix.shape[0] and traits.nonzeros >= _SMALL_NONZEROS  # rooms, not lines
     if (traits.gain > LONG_HORIZON or spread) and traits.directed <= _ONE_WAY and traits.groups is not None:
-        grouped = Krylov(partial(Aggregation, labels=traits.groups), "krylov-groups")
+        grouped = Krylov(Grouped(traits.groups), "krylov-groups")
         return grouped, f"{steps}, and {traits.groups.max() + 1} groups of neighbouring states"
     if traits.directed > DIRECTED and traits.gain <= LONG_HORIZON:
         return _gauss_seidel(traits), f"{steps}, and {traits.directed:.0%} of the flow goes one way"

@@ -7,10 +7,13 @@ shifted by round((V(x) - middle)/spacing) cells, captures them all; where there 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from distrl._kernels import krylov as kernels
 from distrl._validation import FloatArray, IntArray
+from distrl.dp.solvers.base import ByValue
 from distrl.operators.system import System
 
 #: Most coarse unknowns: all atoms that are ever chosen by default. A dense inverse of this size takes some seconds.
@@ -34,7 +37,7 @@ class ShiftedCoarse:
 
     Raises
     ------
-    ValueError
+    numpy.linalg.LinAlgError, a ValueError
         If the coarse system is singular.
 
     Notes
@@ -80,7 +83,7 @@ class ShiftedCoarse:
         kernels.coarse_entries(shares.reshape(clusters, clusters, bins), first, _PARTS, typical, matrix)
         inverse = np.empty_like(matrix)
         if not kernels.invert(matrix, inverse) or not np.isfinite(inverse).all():
-            raise ValueError("the coarse system is singular")
+            raise np.linalg.LinAlgError("the coarse system is singular")
         inverse[np.diag_indices_from(inverse)] -= 1.0
         return inverse
 
@@ -99,3 +102,25 @@ class ShiftedCoarse:
         rows(_CHUNKS, kernels.restrict, cdf, self.shift, self.labels, self.weights, self._edges, before)
         kernels.multiply(self._matrix, (self._partial - before).sum(axis=0).ravel(), self._coarse.ravel())
         rows(len(image), kernels.prolong, self._coarse, self.shift, self.labels, image, image)
+
+
+@dataclass(frozen=True, eq=False)
+class Clustered(ByValue):
+    """The `ShiftedCoarse` of whatever system it is called with, as `TwoGrid` and `Krylov` take it.
+
+    Parameters
+    ----------
+    mean, weights, labels : (n,)
+        As for `ShiftedCoarse`.
+    """
+
+    mean: FloatArray
+    weights: FloatArray
+    labels: IntArray
+
+    def __call__(self, system: System) -> ShiftedCoarse:
+        """The coarse correction of `system`; ValueError where that has not as many states, or is singular."""
+        for name in ("mean", "weights", "labels"):
+            if (found := len(getattr(self, name))) != system.n:
+                raise ValueError(f"{name} has {found} entries for a system of {system.n} states")
+        return ShiftedCoarse(system, self.mean, self.weights, self.labels)

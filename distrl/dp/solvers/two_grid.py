@@ -26,7 +26,8 @@ class TwoGrid:
     Parameters
     ----------
     coarse : callable
-        From a `System` to its `ShiftedCoarse`; raises ValueError where that is singular.
+        From a `System` to its `ShiftedCoarse`, such as `Clustered(mean, weights, labels)`; raises
+        `numpy.linalg.LinAlgError` where that is singular.
     """
 
     coarse: Callable[[System], ShiftedCoarse]
@@ -37,7 +38,7 @@ class TwoGrid:
         """Solve `system` from `start`, which is overwritten, until `stop` is met; see `Solver.solve`."""
         try:
             coarse = self.coarse(system)
-        except ValueError as error:
+        except np.linalg.LinAlgError as error:
             return Krylov().solve(system, start, stop)._replace(solver=Krylov.name, reason=f"but {error}")
         call = stop.call
         cdf, image = start, np.empty_like(start)
