@@ -14,9 +14,15 @@ from distrl._validation import FloatArray
 
 
 @kernel
+def _cell(at: float, cells: int) -> int:
+    """The cell of a particle: 0 is left of the first atom, c is [c - 1, c), the last starts at the last atom."""
+    return int(min(max(np.floor(at), -1.0), float(cells - 2))) + 1
+
+
+@kernel
 def _merge(at: float, mass: float, masses: FloatArray, sums: FloatArray) -> None:
-    """Add a particle to its cell: 0 is left of the first atom, c is [c - 1, c), the last starts at the last atom."""
-    cell = int(min(max(np.floor(at), -1.0), float(len(masses) - 2))) + 1
+    """Add a particle to its cell."""
+    cell = _cell(at, len(masses))
     masses[cell] += mass
     sums[cell] += mass * at
 
@@ -50,14 +56,14 @@ def merge_sweep(
 
 
 @kernel
-def _cell(at: float, cells: int) -> int:
-    return int(min(max(np.floor(at), -1.0), float(cells - 2))) + 1
-
-
-@kernel
 def merged_variance(positions: FloatArray, weights: FloatArray, plan: Any, means: FloatArray, out: FloatArray) -> None:
     """(S,) the variance that merging takes: the squared distances of particles from the `means` (S, m + 1) of their
-    cells, which `merge_sweep` gave for the same particles, weighted."""
+    cells, which `merge_sweep` gave for the same particles, weighted.
+
+    The loop over outcomes is that of `merge_sweep` once more: squares around a mean need the mean first, so that one
+    pass cannot do both without cancellation, and a kernel that is handed what to do with each particle is compiled for
+    each such function, and counts references to the rows it hands on.
+    """
     cells = weights.shape[1]
     for x in range(out.shape[0]):
         total = 0.0

@@ -18,7 +18,7 @@ from distrl._lazy import csgraph, sparse
 from distrl._tolerances import EPS, LARGEST_NUMBER, ROW_SUM
 from distrl._validation import BoolArray, FloatArray, IntArray, without_noise
 from distrl.models.laws import Law
-from distrl.models.sorting import sorted_rows
+from distrl.models.sorting import Unsorted, sorted_rows
 
 
 class Rows(NamedTuple):
@@ -228,7 +228,7 @@ def build_table(
             "scale the rewards down"
         )
     rewards, laws, distinct = _merge_laws(rewards + 0.0, laws, given)  # + 0.0 turns -0.0 into 0.0
-    columns = sorted_rows(sources, probs, next_states, rewards, terminals, laws, n_sources, discounts)
+    columns = sorted_rows(Unsorted(sources, probs, next_states, rewards, terminals, laws, discounts), n_sources)
     return OutcomeTable(n_states, *columns[:6], reward_laws=distinct, discounts=columns.discounts)
 
 

@@ -20,6 +20,18 @@ T = TypeVar("T", bound=np.generic)
 MANY_ROWS = 50_000
 
 
+class Unsorted(NamedTuple):
+    """Columns of rows in any order; `law_index` is -1 for a constant reward."""
+
+    sources: IntArray
+    probs: FloatArray
+    next_states: IntArray
+    rewards: FloatArray
+    terminals: BoolArray
+    law_index: IntArray
+    discounts: FloatArray | None = None
+
+
 class Sorted(NamedTuple):
     """Columns of a table, in the order of `OutcomeTable`: rows `indptr[i]:indptr[i + 1]` are those of source i."""
 
@@ -28,47 +40,28 @@ class Sorted(NamedTuple):
     next_states: IntArray
     rewards: FloatArray
     terminals: BoolArray
-    laws: IntArray
+    law_index: IntArray
     discounts: FloatArray | None = None
 
 
-def sorted_rows(
-    sources: IntArray,
-    probs: FloatArray,
-    next_states: IntArray,
-    rewards: FloatArray,
-    terminals: BoolArray,
-    laws: IntArray,
-    n_sources: int,
-    discounts: FloatArray | None = None,
-) -> Sorted:
-    """Rows of positive probability, sorted, and those that are equal but for it added up; `sources` below `n_sources`.
+def sorted_rows(rows: Unsorted, n_sources: int) -> Sorted:
+    """Rows of positive probability, sorted, and those that are equal but for it added up; sources below `n_sources`.
 
     Rows with `discounts` of their own are sorted by these before the next state; where the factor is 0 nothing follows,
     and an end has none. Time O(n log n) for few rows, and with discounts; for many O(n + sources), and O(k log k) for
     each source of k rows that come unsorted.
     """
-    if discounts is not None:
-        terminals = terminals | (discounts == 0.0)
-        discounts = np.where(terminals, 0.0, discounts)
-        return by_lexsort(sources, probs, next_states, rewards, terminals, laws, n_sources, discounts)
-    way = by_counting if len(sources) >= MANY_ROWS else by_lexsort
-    return way(sources, probs, next_states, rewards, terminals, laws, n_sources)
+    if rows.discounts is not None:
+        ends = rows.terminals | (rows.discounts == 0.0)
+        return by_lexsort(rows._replace(terminals=ends, discounts=np.where(ends, 0.0, rows.discounts)), n_sources)
+    return (by_counting if len(rows.sources) >= MANY_ROWS else by_lexsort)(rows, n_sources)
 
 
-def by_lexsort(
-    sources: IntArray,
-    probs: FloatArray,
-    next_states: IntArray,
-    rewards: FloatArray,
-    terminals: BoolArray,
-    laws: IntArray,
-    n_sources: int,
-    discounts: FloatArray | None = None,
-) -> Sorted:
+def by_lexsort(rows: Unsorted, n_sources: int) -> Sorted:
     """`sorted_rows` by NumPy alone."""
+    sources, probs, next_states, rewards, terminals, law_index, discounts = rows
     kept = np.flatnonzero(probs > 0)
-    keys: tuple[np.ndarray, ...] = (next_states, rewards, laws, terminals, sources)
+    keys: tuple[np.ndarray, ...] = (next_states, rewards, law_index, terminals, sources)
     if discounts is not None:
         keys = (next_states, discounts, *keys[1:])
     order = kept[np.lexsort([key[kept] for key in keys])]
@@ -80,27 +73,20 @@ def by_lexsort(
         next_states[first],
         rewards[first],
         terminals[first],
-        laws[first],
+        law_index[first],
         None if discounts is None else discounts[first],
     )
 
 
-def by_counting(
-    sources: IntArray,
-    probs: FloatArray,
-    next_states: IntArray,
-    rewards: FloatArray,
-    terminals: BoolArray,
-    laws: IntArray,
-    n_sources: int,
-) -> Sorted:
-    """`sorted_rows` by a counting sort of the sources."""
-    has_laws = bool((laws >= 0).any())
+def by_counting(rows: Unsorted, n_sources: int) -> Sorted:
+    """`sorted_rows` by a counting sort of the sources, for rows without `discounts`."""
+    sources, probs, next_states, rewards, terminals, law_index, _ = rows
+    has_laws = bool((law_index >= 0).any())
     kept = probs > 0.0
     sizes = np.bincount(sources if kept.all() else sources[kept], minlength=n_sources)
     indptr = np.zeros(n_sources + 1, dtype=np.int64)
     np.cumsum(sizes, out=indptr[1:])
-    columns: list[Any] = [probs, next_states, rewards, terminals, laws if has_laws else laws[:0]]
+    columns: list[Any] = [probs, next_states, rewards, terminals, law_index if has_laws else law_index[:0]]
     if indptr[-1] == len(sources) and (sources[1:] >= sources[:-1]).all():
         columns = [each.copy() for each in columns]
     else:

@@ -1,14 +1,12 @@
 """Cassandra's `.MDP` files against a reader of the test's own, which does what the statements say on dense arrays."""
 
-import gzip
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distrl import read_cassandra
-from tests.damage import refusals
+from tests.text_file_laws import TextFileLaws, assert_line_is_named, writer
 
 pytestmark = pytest.mark.fast
 
@@ -39,14 +37,11 @@ R: go : 2 : foggy : * +1e1
 """
 
 
-@pytest.fixture
-def put(tmp_path):
-    def write(text, name="weather.MDP"):
-        path = tmp_path / name
-        path.write_text(text, encoding="utf-8")
-        return path
+put = writer("weather.MDP")
 
-    return write
+
+class TestItReadsAsEveryReaderDoes(TextFileLaws):
+    read, name, text, discount = staticmethod(read_cassandra), "weather.MDP", WEATHER, "discount: 0.95"
 
 
 def test_every_form_is_read(put):
@@ -76,12 +71,6 @@ def test_counted_states_have_no_names(put):
     assert mdp.states == range(2) and mdp.actions == range(1) and mdp.initial is None
 
 
-def test_a_compressed_file_and_a_mark_of_byte_order_are_no_matter(tmp_path):
-    path = tmp_path / "weather.MDP.gz"
-    path.write_bytes(gzip.compress("\ufeff".encode() + WEATHER.replace("\n", "\r\n").encode()))
-    assert read_cassandra(path).n_states == 3
-
-
 @pytest.mark.parametrize(
     ("start", "law"),
     [
@@ -103,11 +92,6 @@ def test_every_form_of_the_start_is_read(put, start, law):
 def test_reset_goes_where_the_start_goes(put):
     mdp = read_cassandra(put(WEATHER.replace("T:stay:foggy uniform", "T:stay:foggy reset")))
     assert mdp.to_dense().P[0, 2].tolist() == [0.5, 0, 0.5]
-
-
-def test_a_discount_may_be_given_instead_of_the_files(put):
-    assert read_cassandra(put(WEATHER), discount=0.5).discount == 0.5
-    assert read_cassandra(put(WEATHER.replace("discount: 0.95", "")), discount=0.5).discount == 0.5
 
 
 # ---- random files
@@ -241,15 +225,7 @@ def test_statements_do_what_they_say_one_after_the_other(tmp_path_factory, data)
     ],
 )
 def test_a_wrong_line_is_named_with_what_was_expected(put, old, new, sentence):
-    assert old in WEATHER
-    path = put(WEATHER.replace(old, new))
-    with pytest.raises(ValueError) as caught:
-        read_cassandra(path)
-    assert str(caught.value).startswith(str(path)) and sentence in str(caught.value)
-
-
-def test_damaged_files_are_refused_in_a_sentence_that_names_the_line(tmp_path):
-    assert refusals(read_cassandra, WEATHER, tmp_path / "damaged.MDP") > 150
+    assert_line_is_named(read_cassandra, put, WEATHER, old, new, sentence)
 
 
 def test_rows_that_are_rounded_are_divided_by_their_sum_on_request(put):
@@ -258,18 +234,6 @@ def test_rows_that_are_rounded_are_divided_by_their_sum_on_request(put):
         read_cassandra(path)
     with pytest.warns(UserWarning, match="normalise"):
         assert read_cassandra(path, normalise=True).to_dense().P[0, 2].tolist() == [1 / 3] * 3
-
-
-@pytest.mark.parametrize("path", [None, 3, b"a.MDP", ["a.MDP"]])
-def test_a_path_is_a_path(path):
-    with pytest.raises(TypeError, match="path must be"):
-        read_cassandra(path)
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path):
-    for path in (tmp_path / "none.MDP", tmp_path, "a\0b", ""):
-        with pytest.raises(ValueError, match="none.MDP|" + tmp_path.name + r"|a\\x00b|must name a file"):
-            read_cassandra(path)
 
 
 def test_what_holds_for_all_is_kept_once(put):

@@ -1,14 +1,13 @@
 """The text files of planning courses, against their published solutions."""
 
-import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from distrl import MDP, read_text
-from tests.damage import refusals
 from tests.outside_models import assert_same_model, optimal_values
+from tests.text_file_laws import TextFileLaws, assert_line_is_named, writer
 
 pytestmark = pytest.mark.fast
 
@@ -39,14 +38,11 @@ ROWS = [
 ]
 
 
-@pytest.fixture
-def put(tmp_path):
-    def write(text):
-        path = tmp_path / "plan.txt"
-        path.write_text(text, encoding="utf-8")
-        return path
+put = writer("plan.txt")
 
-    return write
+
+class TestItReadsAsEveryReaderDoes(TextFileLaws):
+    read, name, text, discount = staticmethod(read_text), "plan.txt", TEXT, "discount  0.9\n"
 
 
 @pytest.mark.parametrize("name", ["episodic-mdp-2-2", "episodic-mdp-10-5", "continuing-mdp-2-2", "continuing-mdp-10-5"])
@@ -66,10 +62,8 @@ def test_what_is_read_is_what_the_lines_say(put):
     assert mdp.available.tolist() == [[True, True], [True, False], [True, True], [True, True]]
 
 
-def test_lines_may_come_in_any_order_plain_or_compressed(tmp_path):
-    path = tmp_path / "plan.txt.gz"
-    path.write_bytes(gzip.compress("\r\n".join(reversed(TEXT.splitlines())).encode()))
-    assert_same_model(read_text(path), MDP.from_outcomes(ROWS, 0.9))
+def test_lines_may_come_in_any_order(put):
+    assert_same_model(read_text(put("\n".join(reversed(TEXT.splitlines())))), MDP.from_outcomes(ROWS, 0.9))
 
 
 def test_long_files_are_read_in_parts_that_nobody_sees(put):
@@ -84,11 +78,6 @@ def test_long_files_are_read_in_parts_that_nobody_sees(put):
     lines[15_000] = "transition 15000 0 one 0 1"
     with pytest.raises(ValueError, match=r"line 15005: expected 'transition"):
         read_text(put("\n".join([*head, *lines])))
-
-
-def test_a_discount_may_be_given_instead_of_the_files(put):
-    assert read_text(put(TEXT), 0.5).discount == 0.5
-    assert read_text(put(TEXT.replace("discount  0.9\n", "")), discount=0.5).discount == 0.5
 
 
 def test_minus_one_says_that_there_is_none(put):
@@ -133,18 +122,4 @@ def test_rows_are_divided_by_their_sum_on_request(put):
     ],
 )
 def test_a_wrong_line_is_named_with_what_was_expected(put, old, new, sentence):
-    assert old in TEXT
-    path = put(TEXT.replace(old, new))
-    with pytest.raises(ValueError) as caught:
-        read_text(path)
-    assert str(caught.value).startswith(str(path)) and sentence in str(caught.value)
-
-
-def test_damaged_files_are_refused_in_a_sentence_that_names_the_line(tmp_path):
-    assert refusals(read_text, TEXT, tmp_path / "damaged.txt") > 150
-
-
-@pytest.mark.parametrize("path", [None, 3, b"plan.txt", ["plan.txt"]])
-def test_a_path_is_a_path(path):
-    with pytest.raises(TypeError, match="path must be"):
-        read_text(path)
+    assert_line_is_named(read_text, put, TEXT, old, new, sentence)
