@@ -8,7 +8,7 @@ your own, supply `name`, `takes_law_blocks` and `solve`, and pass it as `Categor
 
 import dataclasses
 import math
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,7 +26,7 @@ MARGIN = 0.25
 class ByValue:
     """What dataclasses with arrays inherit, made with `eq=False`: equal where the fields are, entry by entry."""
 
-    def _values(self) -> list[object]:
+    def _values(self) -> list[Any]:
         return [getattr(self, field.name) for field in dataclasses.fields(self)]  # type: ignore[arg-type]
 
     def __eq__(self, other: object) -> bool:
