@@ -124,7 +124,7 @@ def test_a_nightly_run_without_time_stops_and_says_where(checkout):
     assert not (checkout / "build" / "nightly" / "parts.jsonl").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_repetitions_run_what_is_committed_elsewhere_and_are_counted(checkout, tmp_path):
     who = ["-c", "user.name=a", "-c", "user.email=a@b"]
     for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "all"]):

@@ -12,13 +12,14 @@ from experiments.problems import truth
 from experiments.protocol import Arrays, Cell, columns
 
 _SIZES: dict[str, dict[str, Any]] = {
-    "quick": {"discounts": (0.9,), "atoms": (30, 100), "sweeps": (30,), "episodes": (100,), "repeats": 1},
+    "quick": {"discounts": (0.9,), "atoms": (30,), "sweeps": (30,), "episodes": (100,), "repeats": 1, "most": 2000},
     "default": {
         "discounts": (0.9, 0.99),
         "atoms": (30, 100, 300, 1000),
         "sweeps": (30, 300),
         "episodes": (100, 1000),
         "repeats": 1,
+        "most": 40_000,
     },
     "full": {
         "discounts": (0.9, 0.99, 0.999),
@@ -26,6 +27,7 @@ _SIZES: dict[str, dict[str, Any]] = {
         "sweeps": (30, 300, 3000),
         "episodes": (100, 1000, 10_000, 100_000),
         "repeats": 5,
+        "most": 40_000,
     },
 }
 
@@ -47,7 +49,7 @@ def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
     name, g = str(arguments["environment"]), float(arguments["discount"])
     drawn, sampled = seed.spawn(2)
     model = environment(name, g, np.random.default_rng(drawn))
-    most = 40_000 if model.n_states <= 10 else 10_000
+    most = arguments["most"] if model.n_states <= 10 else min(arguments["most"], 10_000)
     exact, exact_bound = truth(name, model, most=most)
     rows = []
     for method, setting, options in _methods(arguments):

@@ -20,7 +20,7 @@ def enough(covered, level):
     return stats.binom.cdf(covered.sum(), covered.size, level) > 1e-4
 
 
-@pytest.mark.parametrize("discount", [0.7, 0.9])
+@pytest.mark.parametrize("discount", [0.7, pytest.param(0.9, marks=pytest.mark.nightly)])
 def test_delta_intervals_cover_on_the_published_design(discount):
     rng = np.random.default_rng(0)
     model = environments.truncated_normal(discount=discount, rng=rng)
