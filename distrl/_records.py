@@ -42,7 +42,7 @@ _MODULES = (
     *(f"models.{name}" for name in ("empirical_mdp", "empirical_mrp", "generative", "mdp", "mrp", "outcomes")),
     *(f"models.{name}" for name in ("process", "samples", "stages")),
     *(f"returns.brackets.{name}" for name in ("convex", "stochastic")),
-    *(f"returns.functionals.{name}" for name in ("averages", "levels", "points")),
+    *(f"returns.functionals.{name}" for name in ("averages", "evar", "levels", "objectives", "points")),
     *(f"returns.{name}" for name in ("categorical", "expectile", "finite", "grid", "lattice", "moments")),
     *(f"returns.{name}" for name in ("quantile", "sketch")),
     *(

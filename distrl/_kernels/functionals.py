@@ -152,6 +152,85 @@ def entropic_risk(values: FloatArray, weights: FloatArray, betas: FloatArray, ou
 
 
 @kernel
+def _tilted(
+    values: FloatArray, weights: FloatArray, low: float, gap: float, centre: float, b: float
+) -> tuple[float, float, float]:
+    """Of T = (Z - low) / gap in [0, 1] under exp(-b T): the divergence b K'(b) - K(b), the variance, and -K(b) / b.
+
+    K is the logarithm of E exp(-b T). About the centre while b is small, where the divergence is a difference of nearly
+    equal numbers; about the smallest value beyond.
+    """
+    small = b < 1.0
+    about = centre if small else 0.0
+    mass, total, change, first, second = 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(values.size):
+        if weights[i] > 0:
+            t = (values[i] - low) / gap - about
+            factor = math.exp(-b * t)
+            mass += weights[i]
+            total += weights[i] * factor
+            change += weights[i] * (math.expm1(-b * t) if small else 0.0)
+            first += weights[i] * t * factor
+            second += weights[i] * t * t * factor
+    logarithm = math.log1p(change / mass) if small else math.log(total / mass)
+    mean = first / total
+    return -b * mean - logarithm, max(second / total - mean * mean, 0.0), about - logarithm / b
+
+
+@kernel
+def evar(values: FloatArray, weights: FloatArray, levels: FloatArray, out: FloatArray, best: FloatArray) -> None:
+    """sup over b > 0 of (log(level) - log E exp(-b Z)) / b, and the b that takes it: 0 at level 1, inf for the limit.
+
+    The tilted law's divergence rises in b from 0 to -log P(Z = min), and is -log(level) at the best b: a bracketed
+    Newton search. There the derivative is 0, so that what is left of the search counts in second order.
+    """
+    for r in range(out.shape[0]):
+        row, w = _row(values, r), _row(weights, r)
+        start, stop = _ends(w, 0.0)
+        part = _part(row, start, stop, 0.0)
+        v, mean = part * row, part * _mean(row, w)
+        low, gap = float(v[start]), float(v[stop] - v[start])
+        mass, least, centre = 0.0, 0.0, 0.0
+        for i in range(v.size):
+            if w[i] > 0:
+                mass += w[i]
+                least += w[i] * (v[i] <= low)
+                centre += w[i] * ((v[i] - low) / gap if gap > 0.0 else 0.0)
+        centre /= mass
+        for k in range(levels.size):
+            if levels[k] >= 1.0:
+                out[r, k], best[r, k] = mean / part, 0.0
+                continue
+            if gap == 0.0 or levels[k] * mass <= least:
+                out[r, k], best[r, k] = low / part, np.inf
+                continue
+            loss = -math.log(levels[k])
+            below, above = 0.0, np.inf
+            spread = _tilted(v, w, low, gap, centre, 1e-9)[1]
+            b = math.sqrt(2.0 * loss / spread) if spread > 0.0 else 1.0
+            for turn in range(200):
+                divergence, spread, _ = _tilted(v, w, low, gap, centre, b)
+                if divergence < loss:
+                    below = b
+                else:
+                    above = b
+                step = (loss - divergence) / (b * spread) if spread > 0.0 else np.inf
+                if abs(step) <= 1e-9 * b or above - below <= 4e-16 * b or below > 1e30:
+                    break
+                following = b + step
+                closed = below > 0.0 and above < np.inf
+                if not below < following < above or (closed and turn % 4 == 3):
+                    if closed:
+                        following = math.sqrt(below) * math.sqrt(above)
+                    else:
+                        following = 8.0 * below if below > 0.0 else above / 8.0
+                b = following
+            value = _tilted(v, w, low, gap, centre, b)[2] - loss / b
+            out[r, k] = min(max(low + gap * value, low), mean) / part
+            best[r, k] = b / gap * part
+
+
+@kernel
 def expectile(values: FloatArray, weights: FloatArray, taus: FloatArray, out: FloatArray) -> None:
     """Root e of tau E(Z - e)+ = (1 - tau) E(e - Z)+, by a scan of its linear pieces from the end nearer to it."""
     n = values.shape[1]

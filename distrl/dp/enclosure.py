@@ -12,7 +12,7 @@ from distrl.dp.certificate import Certificate
 from distrl.returns.arrays import StateIndex
 from distrl.returns.base import Returns
 from distrl.returns.finite import FiniteReturns, ParticleReturns, as_finite, each
-from distrl.returns.functionals import Enclosing, Ends
+from distrl.returns.functionals import Enclosing, Ends, Shortfall
 
 _WIDER = "certificate-martingale-coupling"  # the certified law is the true one and martingale errors
 _NARROWER = "particles-martingale"  # the true law is the certified one and martingale errors
@@ -102,6 +102,13 @@ class CertifiedLaw(Enclosing):
         value = np.asarray(self.law.stop_loss(points))
         values, _ = as_finite(self.law).support_weights()
         reading = (values.shape[-1] + 16.0) * EPS * value  # a sum of terms of one sign, large far below the law
+        return value - above[..., None] - reading, value + below[..., None] + reading
+
+    def put_ends(self, points: FloatArray) -> Ends:
+        above, below, _ = self._parts  # puts move as stop-loss transforms do
+        value = Shortfall(tuple(points.tolist())).value(self.law)
+        values, _ = as_finite(self.law).support_weights()
+        reading = (values.shape[-1] + 16.0) * EPS * value
         return value - above[..., None] - reading, value + below[..., None] + reading
 
     def cvar_ends(self, levels: FloatArray, tail: str) -> Ends:

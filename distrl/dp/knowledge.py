@@ -23,7 +23,16 @@ from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
 from distrl.returns.categorical import as_categorical
 from distrl.returns.finite import FiniteReturns
-from distrl.returns.functionals import Enclosing, EntropicRisk, Functional, Mean, Std, Variance, intersection
+from distrl.returns.functionals import (
+    Enclosing,
+    EntropicRisk,
+    Functional,
+    Mean,
+    MeanVariance,
+    Std,
+    Variance,
+    intersection,
+)
 from distrl.returns.grid import Grid
 from distrl.theory import dkw_halfwidth
 
@@ -120,7 +129,7 @@ class Knowledge:
             sources.append(self.returns)
         else:
             sources += [] if self.law is None else [self.law]
-            if self.asks_model and not isinstance(functional, Mean | Variance | Std | EntropicRisk):
+            if self.asks_model and not isinstance(functional, Mean | Variance | Std | MeanVariance | EntropicRisk):
                 sources += [] if self.brackets is None else [self.brackets]
         if self.asks_model and isinstance(functional, EntropicRisk):
             sources.append(self.entropic(functional))

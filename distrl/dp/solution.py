@@ -115,10 +115,10 @@ class Solution(Exports[R]):
         Parameters
         ----------
         functional : a `Functional` such as `distrl.CVaR(0.1)`, or "mean", "variance", "std", "stop_loss", "cvar",
-            "cdf", "quantile", "expectile" or "entropic_risk"
+            "cdf", "quantile", "expectile", "entropic_risk", "shortfall", "evar", "mean_variance" or "probability_above"
         at : scalar or (K,)
-            For a short form: the level of "cvar", "quantile" and "expectile", the point of "cdf" and "stop_loss", the
-            beta of "entropic_risk".
+            For a short form: the level of "cvar", "evar", "quantile" and "expectile", the point
+            of "cdf", "stop_loss" and "shortfall", the beta of "entropic_risk".
         tail : "lower" or "upper", for "cvar"
 
         Returns

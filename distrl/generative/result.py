@@ -89,12 +89,13 @@ class Estimate(SampledSolution[R]):
         Parameters
         ----------
         functional : a `Functional`, the short form of one ("mean", "variance", "std", "cvar", "quantile", "cdf",
-            "stop_loss", "expectile", "entropic_risk"), "w1" or "ks"
+            "stop_loss", "expectile", "entropic_risk", "shortfall", "evar", "mean_variance", "probability_above"),
+            "w1" or "ks"
             w1 and ks (Kolmogorov) are distances from the estimated law to the true one: the interval [0, r] says that
             the true law is within r of `returns[x]`.
         at : float, or (K,)
-            For a short form: the level of "cvar", "quantile" and "expectile", the point of "cdf" and "stop_loss", the
-            beta of "entropic_risk".
+            For a short form: the level of "cvar", "evar", "quantile" and "expectile", the point of "cdf", "stop_loss"
+            and "shortfall", the beta of "entropic_risk".
         level, confidence : float in (0, 1)
             Of the interval; two names of one number.
         tail : "lower" or "upper", for "cvar"

@@ -6,7 +6,24 @@ import numpy as np
 import pytest
 
 import distrl
-from distrl import CDF, CategoricalReturns, CVaR, EntropicRisk, Expectile, Grid, Mean, Quantile, Std, StopLoss, Variance
+from distrl import (
+    CDF,
+    CategoricalReturns,
+    CVaR,
+    EntropicRisk,
+    EVaR,
+    Expectile,
+    Grid,
+    Mean,
+    MeanCVaR,
+    MeanVariance,
+    ProbabilityAbove,
+    Quantile,
+    Shortfall,
+    Std,
+    StopLoss,
+    Variance,
+)
 from distrl.returns.functionals import NAMES, parse
 
 pytestmark = pytest.mark.fast
@@ -23,7 +40,12 @@ SHORT = [
     (StopLoss(0.7), "stop_loss", 0.7, {}),
     (Expectile(0.8), "expectile", 0.8, {}),
     (EntropicRisk(-0.5), "entropic_risk", -0.5, {}),
+    (Shortfall(0.7), "shortfall", 0.7, {}),
+    (EVaR(0.3), "evar", 0.3, {}),
+    (MeanVariance(0.7), "mean_variance", 0.7, {}),
+    (ProbabilityAbove(0.7), "probability_above", 0.7, {}),
 ]
+NO_MODULUS = ("quantile", "cdf", "evar", "probability_above")
 
 
 @pytest.mark.parametrize(("functional", "name", "at", "options"), SHORT)
@@ -71,7 +93,7 @@ def test_values_lie_in_the_natural_range(functional, name, at, options):
     assert below.shape == above.shape == (2,) and below[0] == low and above[0] == high
 
 
-@pytest.mark.parametrize(("functional", "name", "at", "options"), [c for c in SHORT if c[1] not in ("quantile", "cdf")])
+@pytest.mark.parametrize(("functional", "name", "at", "options"), [c for c in SHORT if c[1] not in NO_MODULUS])
 def test_w1_moves_a_functional_by_no_more_than_it_says(functional, name, at, options):
     radius = np.atleast_1d(distrl.wasserstein(LAWS[[0]], LAWS[[1]]))
     value = functional.value(LAWS[[0]])
@@ -97,6 +119,12 @@ def test_w1_moves_a_functional_by_no_more_than_it_says(functional, name, at, opt
         (lambda: parse(CVaR(0.1), 0.2), "leave `at` and `tail` out"),
         (lambda: CVaR(2.0), "level must lie in"),
         (lambda: CVaR(0.1, "both"), "tail must be"),
+        (lambda: parse("evar", 0.0), "at must lie in"),
+        (lambda: parse("mean_variance"), "mean_variance needs a weight"),
+        (lambda: parse("mean_variance", -1.0), "at must be at least 0, got -1; variance is a cost"),
+        (lambda: parse("mean_cvar", 0.1), "functional must be one of"),
+        (lambda: MeanCVaR(0.0, 0.5), "level must lie in"),
+        (lambda: MeanCVaR(0.1, 1.5), r"weight must lie in \[0, 1\], got 1.5"),
     ],
 )
 def test_wrong_questions_are_refused_with_the_mend(make, message):

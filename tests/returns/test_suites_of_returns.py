@@ -123,3 +123,36 @@ class TestStopLoss(FunctionalLaws):
 class TestEntropicRisk(FunctionalLaws):
     def functional(self) -> distrl.Functional:
         return distrl.EntropicRisk(-0.5)
+
+
+class TestMeanCVaR(FunctionalLaws):
+    translates = True
+
+    def functional(self) -> distrl.Functional:
+        return distrl.MeanCVaR(0.3, 0.25)
+
+
+class TestShortfall(FunctionalLaws):
+    def functional(self) -> distrl.Functional:
+        return distrl.Shortfall(0.1)
+
+
+class TestMeanVariance(FunctionalLaws):
+    def functional(self) -> distrl.Functional:
+        return distrl.MeanVariance(0.7)
+
+
+class TestProbabilityAbove(FunctionalLaws):
+    def functional(self) -> distrl.Functional:
+        return distrl.ProbabilityAbove(0.5)
+
+
+class TestEVaR(FunctionalLaws):
+    translates = True
+
+    @pytest.fixture(params=[0.1, 0.7, 1.0], autouse=True)
+    def options(self, request):
+        self._level = request.param
+
+    def functional(self) -> distrl.Functional:
+        return distrl.EVaR(self._level)

@@ -86,11 +86,11 @@ class BracketReturns(Returns, Enclosing):
 
         Parameters
         ----------
-        functional : a `Functional`, or "mean", "variance", "std", "stop_loss", "cvar", "cdf", "quantile", "expectile"
-            or "entropic_risk"
+        functional : a `Functional`, or "mean", "variance", "std", "stop_loss", "cvar", "cdf", "quantile", "expectile",
+            "entropic_risk", "shortfall", "evar", "mean_variance" or "probability_above"
         at : scalar or (K,)
-            The point of "stop_loss" and "cdf", the level of "cvar", "quantile" and "expectile", the beta of
-            "entropic_risk"; none for the others.
+            The point of "stop_loss", "shortfall", "probability_above" and "cdf", the level of "cvar", "evar",
+            "quantile" and "expectile", the beta of "entropic_risk", the weight of "mean_variance"; none for the others.
         tail : "lower" or "upper", for "cvar"
 
         Returns
@@ -154,6 +154,14 @@ class BracketReturns(Returns, Enclosing):
         room = self._mean_error[..., None] + 2.0 * EPS * (np.abs(self._mean)[..., None] + np.abs(points))
         high = np.where(points <= least, np.minimum(high, np.maximum(forward, 0.0) + room), high)
         return np.maximum(low, np.maximum(forward - room, 0.0)), np.where(points >= most, 0.0, high)
+
+    def _known_put(self, points: FloatArray, low: FloatArray, high: FloatArray) -> Ends:
+        """E(k - G)+ is at least 0 and k - E G, and that is what it is beyond the returns."""
+        least, most = self.least[..., None], self.most[..., None]
+        ahead = points - self._mean[..., None]
+        room = self._mean_error[..., None] + 2.0 * EPS * (np.abs(self._mean)[..., None] + np.abs(points))
+        high = np.where(points >= most, np.minimum(high, np.maximum(ahead, 0.0) + room), high)
+        return np.maximum(low, np.maximum(ahead - room, 0.0)), np.where(points <= least, 0.0, high)
 
 
 def hull(law: FiniteReturns) -> Ends:

@@ -45,6 +45,9 @@ class ConvexBrackets(BracketReturns):
     def stop_loss_ends(self, points: FloatArray) -> Ends:
         return self._known_stop_loss(points, *self._transforms(points, put=False))
 
+    def put_ends(self, points: FloatArray) -> Ends:
+        return self._known_put(points, *self._transforms(points, put=True))
+
     @cached_property
     def _sides(self) -> dict[bool, list[tuple[FloatArray, FloatArray, FloatArray]]]:
         """For the stop-loss transform, and for the put as that of mirrored laws: values, weights, relative errors."""

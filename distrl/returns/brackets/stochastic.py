@@ -9,6 +9,7 @@ from distrl.returns.brackets.base import BracketReturns, relative_error
 from distrl.returns.categorical import CategoricalReturns
 from distrl.returns.finite import each
 from distrl.returns.functionals.enclosing import Ends
+from distrl.returns.functionals.objectives import Shortfall
 
 
 class StochasticBrackets(BracketReturns):
@@ -68,6 +69,13 @@ class StochasticBrackets(BracketReturns):
         high = self.upper.stop_loss(points) * (1.0 + relative_error(self.upper)[..., None]) + above[..., None]
         return self._known_stop_loss(points, low, high)
 
+    def put_ends(self, points: FloatArray) -> Ends:
+        below, above = self._shift  # it falls where the law rises
+        put = Shortfall(tuple(points.tolist())).value
+        low = put(self.upper) * (1.0 - relative_error(self.upper)[..., None]) - above[..., None]
+        high = put(self.lower) * (1.0 + relative_error(self.lower)[..., None]) + below[..., None]
+        return self._known_put(points, low, high)
+
     def cvar_ends(self, levels: FloatArray, tail: str) -> Ends:
         size = max(abs(self.upper.grid.low), abs(self.upper.grid.high))
         moved = (
@@ -81,6 +89,14 @@ class StochasticBrackets(BracketReturns):
         low = each(self.upper, enclosure.cdf_each, points - self.slack_upper[..., None]) - self.slack_mass[..., None]
         high = each(self.lower, enclosure.cdf_each, points + self.slack_lower[..., None]) + self.slack_mass[..., None]
         return self._known_cdf(points, low, high)
+
+    def below_ends(self, points: FloatArray) -> Ends:
+        x = points - self.slack_upper[..., None], points + self.slack_lower[..., None]
+        below, above = (np.nextafter(end, -np.inf) for end in x)
+        low = each(self.upper, enclosure.cdf_each, below) - self.slack_mass[..., None]
+        high = each(self.lower, enclosure.cdf_each, above) + self.slack_mass[..., None]
+        low = np.where((points > self.most[..., None]) | (points == np.inf), 1.0, np.maximum(low, 0.0))
+        return low, np.where((points <= self.least[..., None]) | (points == -np.inf), 0.0, np.minimum(high, 1.0))
 
     def quantile_ends(self, levels: FloatArray) -> Ends:
         mass, atoms = self.slack_mass[..., None], self.upper.grid.points

@@ -6,8 +6,10 @@
 from distrl.returns.functionals.averages import EntropicRisk, Mean, Std, Variance
 from distrl.returns.functionals.base import Functional, Pointed, Points
 from distrl.returns.functionals.enclosing import Enclosing, Ends
+from distrl.returns.functionals.evar import EVaR
 from distrl.returns.functionals.intervals import CrossedEnds, as_interval, intersection
 from distrl.returns.functionals.levels import CVaR, Expectile, Quantile
+from distrl.returns.functionals.objectives import MeanCVaR, MeanVariance, ProbabilityAbove, Shortfall
 from distrl.returns.functionals.parsing import NAMES, parse
 from distrl.returns.functionals.points import CDF, StopLoss
 
@@ -16,15 +18,20 @@ __all__ = [
     "NAMES",
     "CVaR",
     "CrossedEnds",
+    "EVaR",
     "Enclosing",
     "Ends",
     "EntropicRisk",
     "Expectile",
     "Functional",
     "Mean",
+    "MeanCVaR",
+    "MeanVariance",
     "Pointed",
     "Points",
+    "ProbabilityAbove",
     "Quantile",
+    "Shortfall",
     "Std",
     "StopLoss",
     "Variance",

@@ -52,7 +52,7 @@ class Functional(ABC):
     name: ClassVar[str]
     """The short form, in errors and tables."""
     argument: ClassVar[str] = ""
-    """What `at` is called for the short form: "level", "point"; empty where it takes none."""
+    """What `at` is called for the short form: "level", "point", "weight"; empty where it takes none."""
     minimised: ClassVar[bool] = False
     """Whether small values are the good ones, for `optimize`."""
 

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 
 #: Lower and upper ends.
@@ -41,6 +42,16 @@ class Enclosing(ABC):
         """Of E (G - k)+ at each k of `points`."""
         return self.nothing(len(points))
 
+    def put_ends(self, points: FloatArray) -> Ends:
+        """Of E (k - G)+ at each k of `points`; by default k - E G more than E (G - k)+."""
+        low, high = self.stop_loss_ends(points)
+        most, least = (points - end[..., None] for end in self.mean_ends())
+        ends = []
+        for loss, ahead, side in ((low, least, -1.0), (high, most, 1.0)):
+            room = 4.0 * EPS * (np.abs(loss) + np.abs(ahead) + np.abs(points))
+            ends.append(loss + ahead + side * room)
+        return ends[0], ends[1]
+
     def cvar_ends(self, levels: FloatArray, tail: str) -> Ends:
         """Of the mean of the lowest, or highest, mass, as `tail` says, at each of `levels`."""
         return self.nothing(len(levels))
@@ -48,6 +59,10 @@ class Enclosing(ABC):
     def cdf_ends(self, points: FloatArray) -> Ends:
         """Of P(G <= x) at each x of `points`."""
         return self.nothing(len(points))
+
+    def below_ends(self, points: FloatArray) -> Ends:
+        """Of P(G < x) at each x of `points`; by default from P(G <= x) there and at the next smaller float."""
+        return self.cdf_ends(np.nextafter(points, -np.inf))[0], self.cdf_ends(points)[1]
 
     def quantile_ends(self, levels: FloatArray) -> Ends:
         """Of inf{x : P(G <= x) >= level} at each of `levels`."""

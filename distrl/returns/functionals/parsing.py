@@ -7,12 +7,18 @@ from numpy.typing import ArrayLike
 
 from distrl.returns.functionals.averages import EntropicRisk, Mean, Std, Variance
 from distrl.returns.functionals.base import Functional
+from distrl.returns.functionals.evar import EVaR
 from distrl.returns.functionals.levels import CVaR, Expectile, Quantile
+from distrl.returns.functionals.objectives import MeanVariance, ProbabilityAbove, Shortfall
 from distrl.returns.functionals.points import CDF, StopLoss
 
 #: The short forms.
 NAMES: dict[str, type[Functional]] = {
-    kind.name: kind for kind in (Mean, Variance, Std, StopLoss, CVaR, CDF, Quantile, Expectile, EntropicRisk)
+    kind.name: kind
+    for kind in (
+        *(Mean, Variance, Std, StopLoss, CVaR, CDF, Quantile, Expectile, EntropicRisk),
+        *(Shortfall, EVaR, MeanVariance, ProbabilityAbove),
+    )
 }
 
 
@@ -21,11 +27,11 @@ def parse(functional: Functional | str | None, at: ArrayLike | None = None, tail
 
     Parameters
     ----------
-    functional : Functional, or "mean", "variance", "std", "stop_loss", "cvar", "cdf", "quantile", "expectile" or
-        "entropic_risk"
+    functional : Functional, or "mean", "variance", "std", "stop_loss", "cvar", "cdf", "quantile", "expectile",
+        "entropic_risk", "shortfall", "evar", "mean_variance" or "probability_above"
     at : scalar or (K,), for a short form
-        The level of "cvar", "quantile" and "expectile", the point of "cdf" and "stop_loss", the beta of
-        "entropic_risk".
+        The level of "cvar", "evar", "quantile" and "expectile", the point of "cdf", "stop_loss", "shortfall" and
+        "probability_above", the beta of "entropic_risk", the weight of "mean_variance".
     tail : "lower" or "upper", for "cvar"
 
     Raises
