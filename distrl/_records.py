@@ -37,7 +37,7 @@ _MODULES = (
     *(f"dp.{name}" for name in ("solution", "status")),
     *(f"dp.solvers.{name}" for name in ("aggregation", "banded", "direct", "gauss_seidel", "krylov")),
     *(f"dp.solvers.{name}" for name in ("shifted_coarse", "sweeps", "two_grid")),
-    *(f"control.{name}" for name in ("policy", "policy_iteration", "solution")),
+    *(f"control.{name}" for name in ("policy", "policy_iteration", "solution", "value_iteration")),
     "generative.result",
     *(f"models.{name}" for name in ("empirical_mdp", "empirical_mrp", "generative", "mdp", "mrp", "outcomes")),
     *(f"models.{name}" for name in ("process", "samples", "stages")),

@@ -6,8 +6,10 @@ from distrl.control.optimize import optimize
 from distrl.control.policy import MarkovPolicy, RunnablePolicy
 from distrl.control.policy_iteration import PolicyIteration
 from distrl.control.solution import ControlSolution
+from distrl.control.value_iteration import CategoricalValueIteration, QuantileValueIteration, ValueIteration
 
 __all__ = [
+    "CategoricalValueIteration",
     "ControlMethod",
     "ControlSolution",
     "Family",
@@ -16,6 +18,8 @@ __all__ = [
     "OptimizationError",
     "OptimizationInterrupted",
     "PolicyIteration",
+    "QuantileValueIteration",
     "RunnablePolicy",
+    "ValueIteration",
     "optimize",
 ]

@@ -81,7 +81,7 @@ class PolicyIteration(ControlMethod):
         return _by_policies(Pairs(with_silent_ends(mdp) if mdp.discount == 1.0 else mdp), call)
 
 
-class _Evaluated(NamedTuple):
+class Evaluated(NamedTuple):
     """A policy, one pair a state, its process, its values and the bound on their error."""
 
     policy: IntArray
@@ -91,23 +91,25 @@ class _Evaluated(NamedTuple):
     error: FloatArray
 
 
-def _evaluated(pairs: Pairs, policy: IntArray) -> _Evaluated:
+def evaluated(pairs: Pairs, policy: IntArray) -> Evaluated:
+    """A policy, one pair a state, by its linear system."""
     process = step_under(pairs.mdp, pairs.actions(policy)).whole()
     linear = Resolvent.of(process)
     values, error = enclosed_mean(process, linear)
-    return _Evaluated(policy, process, linear, values, np.where(np.isfinite(error), error, np.inf))
+    return Evaluated(policy, process, linear, values, np.where(np.isfinite(error), error, np.inf))
 
 
-def _found(
+def found_markov(
     pairs: Pairs, actions: IntArray, values: FloatArray, ends: tuple[FloatArray, FloatArray], better: bool, reason: str
 ) -> Found:
+    """What is found where the policy is one action for each state, or for each step and state."""
     policy = MarkovPolicy(actions, pairs.mdp.n_actions)
     return Found(policy, values, *ends, better, reason, largest_size(values, pairs.largest_reward))
 
 
 def _by_policies(pairs: Pairs, call: Call) -> Found:
     call.enter("looking for a first policy")
-    now = _evaluated(pairs, _first_policy(pairs))
+    now = evaluated(pairs, _first_policy(pairs))
     limit = _LONGEST if call.max_iterations is None else call.max_iterations
     better = True
     call.enter("improving the policy")
@@ -118,12 +120,12 @@ def _by_policies(pairs: Pairs, call: Call) -> Found:
             better = policy is not None
             if policy is not None:
                 _refuse_endless(pairs, policy)
-                now = _evaluated(pairs, policy)
+                now = evaluated(pairs, policy)
             call.advance(1.0 - 1.0 / (call.iterations + 1.0), float(now.error.max()))
     call.enter("bounding what any policy can reach")
-    upper, how = _upper(pairs, now)
+    upper, how = upper_bound(pairs, now)
     reason = f"{call.iterations} policies, values by {now.linear.how}, the upper bound by {how}"
-    return _found(pairs, pairs.actions(now.policy), now.values, (now.values - now.error, upper), better, reason)
+    return found_markov(pairs, pairs.actions(now.policy), now.values, (now.values - now.error, upper), better, reason)
 
 
 def _first_policy(pairs: Pairs) -> IntArray:
@@ -142,7 +144,7 @@ def _first_policy(pairs: Pairs) -> IntArray:
     return made_ending(pairs, policy) if pairs.g == 1.0 else policy
 
 
-def _improved(pairs: Pairs, now: _Evaluated) -> IntArray | None:
+def _improved(pairs: Pairs, now: Evaluated) -> IntArray | None:
     """The policy with every action exchanged that another one beats for certain; None where there is none."""
     advantage = pairs.advantage(now.values)
     with np.errstate(invalid="ignore"):
@@ -173,7 +175,7 @@ def _refuse_endless(pairs: Pairs, policy: IntArray) -> None:
 # -- upper bounds -----------------------------------------------------------------------------------------------------
 
 
-def _upper(pairs: Pairs, now: _Evaluated) -> tuple[FloatArray, str]:
+def upper_bound(pairs: Pairs, now: Evaluated) -> tuple[FloatArray, str]:
     """(S,) what no policy goes beyond, and how it was found; inf where it was not."""
     if not np.isfinite(now.values).all():
         return np.full(len(now.values), np.inf), "nothing: values are beyond float64"
@@ -208,7 +210,7 @@ def _raised(pairs: Pairs, values: FloatArray, excess: FloatArray, steps: FloatAr
     return values + c * steps * (1.0 + 4.0 * EPS)
 
 
-def _upper_undiscounted(pairs: Pairs, now: _Evaluated) -> tuple[FloatArray, str]:
+def _upper_undiscounted(pairs: Pairs, now: Evaluated) -> tuple[FloatArray, str]:
     component = free_components(pairs)
     small, number = merged(pairs, component)
     inner = Pairs(small)
@@ -261,9 +263,11 @@ def _by_steps(pairs: Pairs, call: Call) -> Found:
     if done < horizon:  # what was found are the last steps; the first ones play anything
         chosen[: horizon - done] = pairs.actions(pairs.choices.indptr[:-1])
         reach = 2.0 * pairs.largest_reward * _discounted(pairs.g, horizon) + np.abs(values) + error
-        return _found(pairs, chosen, values, (-reach, reach), True, f"{done} of {horizon} steps back from the horizon")
+        return found_markov(
+            pairs, chosen, values, (-reach, reach), True, f"{done} of {horizon} steps back from the horizon"
+        )
     ends = (values - error, values + error)
-    return _found(pairs, chosen, values, ends, False, f"{done} steps back from the horizon")
+    return found_markov(pairs, chosen, values, ends, False, f"{done} steps back from the horizon")
 
 
 def _discounted(g: float, steps: int) -> float:
