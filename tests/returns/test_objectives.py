@@ -126,6 +126,10 @@ def test_ends_from_a_ladder_hold_the_value_and_are_near():
         some = slice(0, None, 7)  # a coarse ladder is as certain
         low, high = evar_ends(betas[some], (risks[:, some], risks[:, some]), laws.mean(), level)
         assert (low <= value + 1e-13).all() and (value <= high + 1e-13).all()
+        for room in (0.01, 1.0):  # ends of risks that are far from them, on one side or both
+            off = room * rng.random((2, *risks.shape))
+            low, high = evar_ends(betas, (risks - off[0], risks + off[1]), laws.mean() + room, level)
+            assert (low <= value).all() and (value <= high).all()
         low, high = evar_ends(betas[:1], (risks[:, :1], risks[:, :1]), laws.mean(), level)
         assert (low <= value + 1e-13).all() and (value <= high + 1e-13).all()
 
@@ -144,6 +148,7 @@ ASKED = [
 METHODS = [
     distrl.CategoricalFixedPoint(101),
     distrl.QuantileDP(60),
+    distrl.ParticleDP(50),
     distrl.Brackets(101),
     distrl.Brackets(101, order="stochastic"),
 ]
