@@ -18,7 +18,11 @@ SHORT = {"HYPOTHESIS_PROFILE": "short"}  # fewer examples of each property than 
 PASSES = [
     ("the whole suite", {}, []),
     ("the fast part with NUMBA_BOUNDSCHECK=1", {"NUMBA_BOUNDSCHECK": "1", **SHORT}, ["-m", "fast"]),
-    ("the fast part with NUMBA_DISABLE_JIT=1", {"NUMBA_DISABLE_JIT": "1", **SHORT}, ["-m", "fast"]),
+    (
+        "the fast part with NUMBA_DISABLE_JIT=1",
+        {"NUMBA_DISABLE_JIT": "1", **SHORT},
+        ["-m", "fast and not slow_without_jit"],
+    ),
 ]
 NOTHING_COLLECTED = 5  # pytest's status where no test of those asked for is in the fast part
 

@@ -36,6 +36,7 @@ def test_the_bound_covers_what_the_residuals_add_up_to_and_is_within_the_toleran
 
 
 @pytest.mark.fast
+@pytest.mark.slow_without_jit
 def test_the_bound_is_shown_wherever_a_result_is():
     sol = evaluate(MRP(*SHORT_VISIT), CategoricalFixedPoint(201), tol=1e-3)
     shown = distrl._display.at_most(sol.bound)

@@ -79,7 +79,7 @@ def test_the_bar_says_which_phase_it_is(capsys):
 
 
 @pytest.mark.fast
-@pytest.mark.skipif("numba" in sys.modules and bool(__import__("numba").config.DISABLE_JIT), reason="slow without JIT")
+@pytest.mark.slow_without_jit
 def test_a_loop_with_several_rewards_on_many_atoms_is_no_matter_of_minutes():
     """Passes over the loop's own cells stop helping long before the last of 500; what is left is for another solver."""
     model = MRP([[1.0]], [FiniteLaw([0.0, 1.0])], 0.9)

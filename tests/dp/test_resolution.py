@@ -35,6 +35,7 @@ def deviations(model):
 
 
 @pytest.mark.fast
+@pytest.mark.slow_without_jit
 @pytest.mark.parametrize("name", MODELS)
 def test_rounding_is_a_hundredth_of_the_standard_deviation_or_the_atoms_are_the_most(name):
     model = MODELS[name]()

@@ -41,7 +41,7 @@ def test_bicgstab_needs_few_iterations_on_random_graphs(discount):
     assert discount == 0.0 or not bicgstab(pointers, columns, matrix.data, rhs, 1e-10, 1, found)
 
 
-@pytest.mark.parametrize("n", [100, 400, 2000])
+@pytest.mark.parametrize("n", [100, 400, pytest.param(2000, marks=pytest.mark.slow_without_jit)])
 @pytest.mark.parametrize("kind", ["random", "shuffled line", "forward"])
 @pytest.mark.parametrize("discount", [0.9, 0.999])
 def test_every_way_of_solving_is_exact_to_rounding(n, kind, discount):

@@ -285,6 +285,7 @@ def test_a_target_that_clipping_keeps_out_of_reach_is_refused():
 
 
 @pytest.mark.fast
+@pytest.mark.slow_without_jit
 def test_what_cannot_fit_is_refused_before_it_is_allocated(monkeypatch):
     monkeypatch.setattr("distrl._memory.available_memory", lambda: 1e6)
     model = random_walk(100, 0.9)
@@ -432,6 +433,7 @@ def test_another_solver_is_tried_before_a_call_gives_up(solver, monkeypatch):
 
 
 @pytest.mark.fast
+@pytest.mark.slow_without_jit
 @pytest.mark.parametrize("discount", [0.999, 0.99999, 1 - 1e-9])
 @pytest.mark.parametrize("rows", [[[1.0]], [[1.0, 0.0], [0.5, 0.5]], [[1, 0, 0], [0, 1, 0], [0.4, 0.4, 0.2]]])
 def test_looping_states_are_solved_at_any_discount(rows, discount):

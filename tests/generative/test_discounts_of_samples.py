@@ -18,6 +18,7 @@ G = RNG.choice([0.25, 0.5, 0.75], (3, 3))
 MODEL = MRP(P, R, G)
 
 
+@pytest.mark.slow_without_jit
 @pytest.mark.parametrize("interval", ["delta", "bootstrap", "finite-sample"])
 def test_arrays_of_one_number_give_the_bits_of_the_number(interval):
     rewards = [1.0, FiniteLaw([-1.0, 0.5, 2.0]), stats.norm(0, 1)] if interval != "finite-sample" else [1.0, 0.0, -1.0]

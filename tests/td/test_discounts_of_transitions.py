@@ -15,6 +15,7 @@ G = RNG.uniform(0.2, 0.9, (4, 4))
 V = np.linalg.solve(np.eye(4) - P * G, (P * R).sum(axis=1))
 
 
+@pytest.mark.slow_without_jit
 @pytest.mark.parametrize("sampling", ["synchronous", "generative", "trajectory"])
 @pytest.mark.parametrize("method", [TD(), TD(steps=3), TD(steps=None), CategoricalTD(11), QuantileTD(5)], ids=repr)
 def test_arrays_of_one_number_give_the_bits_of_the_number(method, sampling):
