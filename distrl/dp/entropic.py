@@ -87,19 +87,19 @@ def entropic_of_steps(stages: Stages, functional: EntropicRisk, moments: Certifi
 
     Where that is too much work, what mean, variance and range of H steps say, `moments`.
     """
-    steps_of = ForProcess(Steps)
+    steps_of, g = ForProcess(Steps), stages.uniform_discount
     outcomes = max(len(model.outcomes.probs) for model in stages.models)
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         ends = []
         for beta in map(float, np.atleast_1d(functional.points)):
             if beta == 0.0:
                 ends.append(moments.mean_ends())
-            elif (outcomes + _OVERHEAD) * stages.horizon > _WORK_OF_STEPS:
+            elif g is None or (outcomes + _OVERHEAD) * stages.horizon > _WORK_OF_STEPS:
                 ends.append(_bounded_ends(beta, moments))
             else:
                 low = high = np.zeros(stages.n_states)
                 for step in range(stages.horizon - 1, -1, -1):
-                    b = math.copysign(max(abs(beta) * stages.discount**step, _NO_BETA), beta)
+                    b = math.copysign(max(abs(beta) * g**step, _NO_BETA), beta)
                     low, high = steps_of(stages.process(step)).back(b, low, high)
                 ends.append(_with_jensen(beta, low, high, moments))
     low, high = (np.stack(side, axis=-1) for side in zip(*ends, strict=True))

@@ -181,7 +181,7 @@ def stochastic_of_steps(stages: Stages, span: Span, grid: Grid, call: Call) -> S
 def onward_undiscounted(process: MRP, vector: FloatArray) -> FloatArray:
     """(S,) P v for v >= 0, rounded up; nothing where nothing of the next return counts."""
     room = 1.0 + (np.diff(process.outcomes.indptr) + 4.0) * EPS
-    return np.asarray((process.discount > 0.0) * (process.continuation @ vector) * room)
+    return np.asarray((process.largest_discount > 0.0) * (process.continuation @ vector) * room)
 
 
 def _rounded_zero(stages: Stages, grid: Grid, span: Span) -> RoundedLayer:

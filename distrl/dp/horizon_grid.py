@@ -50,7 +50,8 @@ class Span(NamedTuple):
             ends[1] = max(ends[1], float(facts.high.max()))
 
         facts = facts_of_steps(stages, widen)
-        plain = stages.discount in (0.0, 1.0) or stages.horizon <= 1  # sums of whole rewards, or one reward alone
+        # sums of whole rewards, or one reward alone
+        plain = stages.uniform_discount in (0.0, 1.0) or stages.horizon <= 1
         step = _common_step(stages) if plain else 0.0
         return cls(stages, facts, ends[0], ends[1], step)
 

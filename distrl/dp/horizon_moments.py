@@ -4,8 +4,9 @@ With V_h the mean of the return of h steps and d = r + g V_{h-1}(y) - V_h(x) the
 
     V_h(x) = E[r + g V_{h-1}(y)],      c_{k,h}(x) = sum_j (k over j) E[d^(k-j) g^j c_{j,h-1}(y)]:
 
-no system to solve. Errors follow the same recursion: what is off by e at the next states is off by g P e here, and the
-rounding of the step is added. Rows that did not sum to 1 count as mass that may lead anywhere.
+g the discount, or that of the outcome: no system to solve. Errors follow the same recursion: what is off by e at the
+next states is off by g P e here, and the rounding of the step is added. Rows that did not sum to 1 count as mass that
+may lead anywhere.
 """
 
 import math
@@ -77,9 +78,8 @@ def _mean_step(
     stages: Stages, process: MRP, mean: FloatArray, error: FloatArray, steps: int
 ) -> tuple[FloatArray, FloatArray]:
     """The means of one step more, and a bound on their error."""
-    table, g = process.outcomes, process.discount
-    later = g * (process.continuation @ mean)
-    size = absolute_rewards(process, of_laws=True) + g * (process.continuation @ np.abs(mean))
+    table, later = process.outcomes, process.onward(mean)
+    size = absolute_rewards(process, of_laws=True) + process.onward(np.abs(mean))
     floats = (np.diff(table.indptr) + 6.0) * EPS * size + np.where(size > 0.0, 4.0 * TINY, 0.0)
     unknown = table.law_errors + unknown_mass(stages, process, steps + 1)
     return process.expected_rewards + later, floats + unknown + onward(process, error)
@@ -93,7 +93,7 @@ class Facts(NamedTuple):
     heavy : 1 where a law of infinite variance may be met, else 0
     blur : how far reward laws' stated means can move the mean
     low, high : ends that no return goes beyond, rounding included
-    gains : sum of discount^(2 t) P(the step t is made), rounded up
+    gains : sum of discount^(2 t) P(the step t is made), or of mean squares of products of factors, rounded up
     """
 
     steps: int
@@ -125,8 +125,8 @@ class _Rows:
 
     def __init__(self, process: MRP) -> None:
         table = process.outcomes
-        self.table, self.starts, self.g = table, table.indptr[:-1], process.discount
-        self.going_on = ~table.terminals & (process.discount > 0.0)
+        self.table, self.starts, self.g = table, table.indptr[:-1], process.factors
+        self.going_on = ~table.terminals & (self.g > 0.0)
         own = np.array([0.0, *(law.variance for law in table.reward_laws)])[table.laws + 1]
         self.own = np.where(np.isfinite(own), own, 0.0)
         self.heavy = self.sum(np.where(np.isfinite(own), 0.0, 1.0))
@@ -176,12 +176,12 @@ def facts_of_steps(stages: Stages, each: Callable[[Facts], None] | None = None) 
         wrong = rows.sum(2.0 * shift * off + off**2 + lost + rows.blurred) + rows.terms * EPS * local
         if table.defects.any():
             wrong = wrong + 2.0 * table.defects * (2.0 * stages.reach(steps)) ** 2
-        variance = local + process.discount**2 * (process.continuation @ below.variance)
+        variance = local + process.onward(below.variance, 2)
         wrong = wrong + onward(process, below.variance_error, 2) + rows.terms * EPS * variance
         mean, moved = held(mean, below.mean)
         variance, changed = held(variance, below.variance)
         low, high = 0.0 - rows.best(-rows.lows, -below.low), rows.best(rows.highs, below.high)
-        heavy = np.minimum(rows.heavy + (process.discount > 0.0) * (process.continuation @ below.heavy), 1.0)
+        heavy = np.minimum(rows.heavy + (process.largest_discount > 0.0) * (process.continuation @ below.heavy), 1.0)
         return Facts(
             steps=steps,
             mean=mean,

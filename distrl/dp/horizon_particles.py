@@ -96,7 +96,7 @@ def quantiles_of_steps(
         inversion = operator.apply(below.values, operator.empty_choices(), values)
         values, inversion = _held_values(stages, below, values, inversion)
         step, floats = _bounds(stages, process, operator.targets, below, values, weights)
-        moved = inversion + _POSITION * EPS * float(np.abs(values).max()) + stages.discount * below.moved
+        moved = inversion + _POSITION * EPS * float(np.abs(values).max()) + process.largest_discount * below.moved
         reached = ParticleLayer(below.steps + 1, values, weights, nothing, nothing, step, floats, moved)
         return below if _at_rest(reached, below) else reached
 
@@ -118,7 +118,7 @@ def expectiles_of_steps(stages: Stages, expectiles: int, threads: int | None, ca
     """Laws imputed from n expectiles and the exact means of every state."""
     check_memory(stages.n_states, expectiles, 12.0, "use fewer expectiles")
     taus = midpoint_levels(expectiles)
-    targets_of = ForProcess(lambda process: ParticleTargets(process.outcomes, process.discount, threads))
+    targets_of = ForProcess(lambda process: ParticleTargets(process.outcomes, process.uniform_discount, threads))
     n, nothing = max(expectiles, 2), np.zeros(stages.n_states)
 
     def layer(steps: int, data: FloatArray, mean: FloatArray) -> ParticleLayer:
@@ -129,7 +129,7 @@ def expectiles_of_steps(stages: Stages, expectiles: int, threads: int | None, ca
     def back(below: ParticleLayer, process: MRP) -> ParticleLayer:
         targets, data = targets_of(process), np.empty_like(below.data)
         read_expectiles(targets, below.values, below.weights, below.data, taus, data)
-        mean = process.expected_rewards + process.discount * (process.continuation @ below.mean)
+        mean = process.expected_rewards + process.onward(below.mean)
         data, mean = held(data, below.data)[0], held(mean, below.mean)[0]  # what they move is counted below
         reached = layer(below.steps + 1, data, mean)
         step, floats = _bounds(stages, process, targets, below, reached.values, reached.weights)
@@ -144,7 +144,7 @@ def sketches_of_steps(stages: Stages, features: Features, grid: Grid, call: Call
     check_memory(stages.n_states, grid.atoms, 8.0, "use fewer anchors")
     nothing = np.zeros(stages.n_states)
     operator_of = ForProcess(partial(SketchBellman, features=features, grid=grid))
-    targets_of = ForProcess(lambda process: ParticleTargets(process.outcomes, process.discount))
+    targets_of = ForProcess(lambda process: ParticleTargets(process.outcomes, process.uniform_discount))
 
     def layer(steps: int, data: FloatArray) -> ParticleLayer:
         values, weights = SketchReturns(features, grid, data).rows()
@@ -168,7 +168,7 @@ class _Merge:
 
     def __init__(self, process: MRP, grid: Grid) -> None:
         self.table, self.law_errors = with_merged_laws(process.outcomes, grid)
-        self.plan, _ = build_plan(self.table, process.discount, grid, all_as_reads=True)
+        self.plan, _ = build_plan(self.table, process.uniform_discount, grid, all_as_reads=True)
         # what merging the reward laws themselves takes from the variance
         own, kept = (
             np.array([0.0, *(law.variance for law in laws)])[process.outcomes.laws + 1]

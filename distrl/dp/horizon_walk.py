@@ -11,9 +11,10 @@ Certificates follow the same recursion. With the coupling of `distrl.dp.certific
 
     variance_h = local_h + g^2 P variance_{h-1},    w_h = local_h + g P w_{h-1}  for all that adds in absolute value,
 
-the sums that (I - g^2 P)^{-1} and (I - g P)^{-1} are for infinitely many steps, broken off: the claims are the same, on
-the process in which a state is a step and a state (`Stages.unrolled`), which ends after H steps (claim
-`horizon-certificates`).
+g P the sums of p g over outcomes and g^2 P those of p g^2 where these have discounts of their own (claim
+`discounts-by-outcome-certificate`): products of the factors along the steps. They are the sums that (I - g^2 P)^{-1}
+and (I - g P)^{-1} are for infinitely many steps, broken off: the claims are the same, on the process in which a state
+is a step and a state (`Stages.unrolled`), which ends after H steps (claim `horizon-certificates`).
 """
 
 import math
@@ -34,6 +35,7 @@ from distrl.returns.base import Returns
 
 #: A relative change up to this is rounding.
 HELD = 8.0 * EPS
+_WEIGHED = 1000  # steps whose factors are multiplied state by state where a walk was broken off
 
 Layer = TypeVar("Layer")
 Made = TypeVar("Made")
@@ -91,14 +93,25 @@ class ForProcess(Generic[Made]):
 def left_out(stages: Stages, done: int) -> float:
     """A bound on W1 between the law after `done` steps of a walk that was to go on, and that of all steps.
 
-    The first steps are those of the whole return where all steps do the same: what is left is discounted^done. Else
-    both laws are small.
+    The first steps are those of the whole return where all steps do the same: what is left is discounted^done, or the
+    mean product of as many factors. Else both laws are small.
     """
     if done >= stages.horizon:
         return 0.0
     if stages.stationary:
-        return stages.discount**done * stages.reach(stages.horizon - done) * (1.0 + 4.0 * EPS)
+        return _weight_after(stages, done) * stages.reach(stages.horizon - done) * (1.0 + 4.0 * EPS)
     return stages.reach(done) + stages.reach(stages.horizon)
+
+
+def _weight_after(stages: Stages, done: int) -> float:
+    """What returns count after so many steps that all do the same: at most discount^done, or E[g_0 ... g_{done-1}]."""
+    if stages.uniform_discount is not None:
+        return stages.uniform_discount**done
+    process, weight = stages.process(0), np.ones(stages.n_states)
+    few = min(done, _WEIGHED)
+    for _ in range(few):
+        weight = onward(process, weight)
+    return float(weight.max()) * stages.largest_discount ** (done - few)
 
 
 def ended(stages: Stages, call: Call, done: int, bounds: FloatArray | None = None) -> tuple[Status, float]:
@@ -138,10 +151,13 @@ def held(new: FloatArray, old: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def onward(process: MRP, vector: FloatArray, power: int = 1) -> FloatArray:
-    """(S,) discount^power P v for v >= 0, rounded up."""
+    """(S,) discount^power P v for v >= 0, rounded up; the sums of p g^power v where outcomes have discounts g."""
     table = process.outcomes
     room = 1.0 + (np.diff(table.indptr) + 4.0) * EPS
-    return np.asarray(process.discount**power * (process.continuation @ vector) * room)
+    if process.uniform_discount is None:  # by outcome: a matrix would be made anew at every call
+        counted = process.next_values(vector) * process.discounts ** (power - 1)
+        return np.asarray(np.add.reduceat(table.probs * counted, table.indptr[:-1]) * room)
+    return np.asarray(process.uniform_discount**power * (process.continuation @ vector) * room)
 
 
 def later_of(
@@ -161,5 +177,5 @@ def steps_in_words(stages: Stages, done: int) -> str:
 
 
 def total_steps(stages: Stages) -> float:
-    """1 + discount + ... + discount^(H - 1), rounded up: what a unit error in every step adds up to."""
-    return discounted_steps(stages.discount, stages.horizon)
+    """1 + g + ... + g^(H - 1), g the largest discount, rounded up: what a unit error in every step adds up to."""
+    return discounted_steps(stages.largest_discount, stages.horizon)

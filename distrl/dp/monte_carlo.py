@@ -145,7 +145,7 @@ class MonteCarlo:
         status = Status.SAMPLED if drawn.done == stages.horizon else Status.MAX_ITERATIONS
         if status is Status.SAMPLED and not np.isfinite(sampling + drawn.unknown).all():
             status = Status.UNCERTIFIED
-        cut = drawn.left * (stages.discount**drawn.done * stages.reach(stages.horizon - drawn.done))
+        cut = drawn.left * (drawn.weight * stages.reach(stages.horizon - drawn.done))
         truncation = cut + drawn.unknown
         bounds = cut + 2.0 * (drawn.done + 1) * EPS * stages.reach(stages.horizon)
         certificate = Certificate(

@@ -1,8 +1,9 @@
 """The steps that a finite horizon consists of: which process is at work in each of them.
 
 A return of H steps is the discounted sum of H rewards, or of fewer where it ends before. Model and policy may change
-from step to step. What step t does is the process of one policy on one model, made when it is asked for: H of them
-need not fit in memory, and two steps that do the same share theirs.
+from step to step, and where outcomes have discounts of their own, a step's factors are those of its process. What step
+t does is the process of one policy on one model, made when it is asked for: H of them need not fit in memory, and two
+steps that do the same share theirs.
 """
 
 from __future__ import annotations
@@ -60,13 +61,7 @@ class Stages:
         """
         steps = whole_number(horizon, "horizon")
         models = models_of(model, steps)
-        first = models[0]
-        if any(each.uniform_discount is None for each in models):
-            raise ValueError(
-                "a horizon needs one discount for all outcomes, and this model has one for each: leave horizon out, or "
-                "take model.with_discount(number)"
-            )
-        if isinstance(first, MRP):
+        if isinstance(models[0], MRP):
             if policy is not None:
                 raise ValueError("an MRP has no actions; leave policy out")
             return cls(steps, models)
@@ -85,9 +80,15 @@ class Stages:
         return self.models[0].n_states
 
     @property
-    def discount(self) -> float:
-        """The discount, which is the same in every step."""
-        return self.models[0].discount
+    def uniform_discount(self) -> float | None:
+        """The discount of every outcome of every step; None where a model has one for each outcome."""
+        numbers = {model.uniform_discount for model in self.models}
+        return numbers.pop() if len(numbers) == 1 else None
+
+    @cached_property
+    def largest_discount(self) -> float:
+        """The largest discount of an outcome in any step, whatever the policy."""
+        return max(model.largest_discount for model in self.models)
 
     @property
     def states(self) -> Sequence[Hashable]:
@@ -109,8 +110,9 @@ class Stages:
         return largest * (1.0 + 4.0 * EPS)
 
     def reach(self, steps: int) -> float:
-        """A bound on E|G| of returns of so many steps: `largest_reward` times 1 + discount + ..., rounded up."""
-        return self.largest_reward * discounted_steps(self.discount, steps)
+        """A bound on E|G| of returns of so many steps: `largest_reward` times 1 + g + ..., g the largest discount,
+        rounded up."""
+        return self.largest_reward * discounted_steps(self.largest_discount, steps)
 
     def process(self, step: int) -> MRP:
         """What step `step` does, as a process whose rows sum to 1. Time O(outcomes) where it is another one than
@@ -160,30 +162,34 @@ class Stages:
         sizes = np.concatenate([np.diff(table.indptr) for table in tables])
         numbers = [np.array([*(place[law] for law in table.reward_laws), -1])[table.laws] for table in tables]
         lacking = any(table.known_defects is not None for table in tables)
+        number, factors = self.uniform_discount, None
+        if number is None:  # the factors of each step's process, none after the last step
+            ended = [np.zeros(len(table.probs)) for table in tables[-1:]]
+            factors = np.concatenate([*(self.process(t).discounts for t in range(h - 1)), *ended])
         table = OutcomeTable(
             n_states=n * max(h, 1),
             indptr=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
             laws=np.concatenate(numbers).astype(np.int64),
             reward_laws=laws,
             known_defects=np.concatenate([table.defects for table in tables]) if lacking else None,
+            discounts=factors,
             **columns,
         )
-        return MRP.from_table(table, self.discount)
+        return MRP.from_table(table, number)
 
 
 def step_under(model: MDP, policy: Policy) -> Step:
     """One step of a decision process under a policy, which need not end at discount 1."""
     mixed = mixed_table(model.outcomes, model.policy_matrix(policy), model.choices, model.states)
-    made = Step(mixed, None, model.discount, initial=model.initial, layout=model.layout, states=model.states)
+    made = Step(mixed, None, model.uniform_discount, initial=model.initial, layout=model.layout, states=model.states)
     made.sampled = of_samples(model)
     return made
 
 
 def _last(process: MRP) -> Step:
     """A step after which nothing comes."""
-    table = process.outcomes
-    ended = replace(table, terminals=np.ones_like(table.terminals))
-    made = Step(ended, None, process.discount, initial=process.initial, states=process.states)
+    ended = _all_ending(process.outcomes)
+    made = Step(ended, None, process.uniform_discount, initial=process.initial, states=process.states)
     made.sampled = process.sampled
     return made
 
@@ -204,8 +210,14 @@ def discounted_steps(discount: float, steps: int) -> float:
 def _layer(table: OutcomeTable, step: int, n: int, horizon: int) -> OutcomeTable:
     """The table of a step among all: it leads to the states of the next one, and ends after the last."""
     if step == horizon - 1:
-        return replace(table, next_states=table.next_states + step * n, terminals=np.ones_like(table.terminals))
+        return _all_ending(replace(table, next_states=table.next_states + step * n))
     return replace(table, next_states=table.next_states + np.where(table.terminals, step, step + 1) * n)
+
+
+def _all_ending(table: OutcomeTable) -> OutcomeTable:
+    """The table with every outcome ending the return; nothing of a next return counts then."""
+    factors = None if table.discounts is None else np.zeros_like(table.discounts)
+    return replace(table, terminals=np.ones_like(table.terminals), discounts=factors)
 
 
 def _ended(n: int) -> OutcomeTable:

@@ -26,16 +26,19 @@ def models_of(given: Model | Sequence[Model], horizon: int) -> tuple[Model, ...]
     if len(given) != horizon or not given:
         raise ValueError(f"{len(given)} models for {horizon} steps: give one for each step, or one for all")
     first = given[0]
+    one: tuple[float | None, int] = None, 0  # the first discount that is one number, and its step
     for step, model in enumerate(given):
         if isinstance(model, MDP) != isinstance(first, MDP):
             raise TypeError(f"the model of step {step} is {model!r}, that of step 0 {first!r}: give all of one kind")
         if model.n_states != first.n_states or list(model.states) != list(first.states):
             raise ValueError(f"the model of step {step} has other states than that of step 0; give all the same")
-        if model.discount != first.discount:
+        number = model.uniform_discount
+        if number is not None and one[0] is not None and number != one[0]:
             raise ValueError(
-                f"the model of step {step} has the discount {model.discount:g}, that of step 0 {first.discount:g}; "
+                f"the model of step {step} has the discount {number:g}, that of step {one[1]} {one[0]:g}; "
                 "give all the same"
             )
+        one = one if number is None or one[0] is not None else (number, step)
         if isinstance(model, MDP) and isinstance(first, MDP) and list(model.actions) != list(first.actions):
             raise ValueError(f"the model of step {step} has other actions than that of step 0; give all the same")
     return tuple(given)

@@ -531,9 +531,3 @@ def test_particles_of_any_kind_are_certified():
     )
     mean = raw_moments(model, 1)[1]
     assert (np.abs(values.mean(axis=1) - mean) <= certificate.w1).all()
-
-
-def test_a_horizon_needs_one_discount_and_says_so():
-    model = MRP([[0.0, 1.0], [1.0, 0.0]], [1.0, 2.0], [0.5, 0.9])
-    with pytest.raises(ValueError, match="a horizon needs one discount for all outcomes"):
-        evaluate(model, CategoricalFixedPoint(11), horizon=3)
