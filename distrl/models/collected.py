@@ -104,11 +104,11 @@ def collected_mdp(
 def ended(mdp: MDP, absorbing: str | None) -> MDP:
     """`mdp` as it is, or with returns that end in its absorbing states; `absorbing` as for `MDP.from_outcomes`."""
     describe = mdp.choices.described(mdp.states, mdp.actions)
-    table = end_absorbing(mdp.outcomes, absorbing, mdp.discount, mdp.choices.states, describe)
+    table = end_absorbing(mdp.outcomes, absorbing, mdp.uniform_discount, mdp.choices.states, describe)
     if table is mdp.outcomes:
         return mdp
     named: dict[str, Any] = {"states": mdp.states, "actions": mdp.actions, "labels": mdp.labels}
-    return MDP.from_table(table, mdp.discount, mdp.initial, mdp.layout, available=mdp.choices, **named)
+    return MDP.from_table(table, mdp.uniform_discount, mdp.initial, mdp.layout, available=mdp.choices, **named)
 
 
 def _with_ends(rows: Collected, ends: BoolArray, n_actions: int) -> Collected:

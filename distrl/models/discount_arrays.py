@@ -33,7 +33,7 @@ def rows_of_states(rows: Rows, given: ArrayLike | None, n: int) -> tuple[Rows, f
     ValueError, TypeError
         On another shape, or a number beyond [0, 1], naming its place.
     """
-    if not _is_array(given):
+    if not is_array(given):
         return rows, one_number(given)
     array = _checked(given, (1, 2))
     if array.shape == (n,):
@@ -55,7 +55,7 @@ def rows_of_pairs(rows: Rows, given: ArrayLike | None, choices: Choices, axes: s
     axes : "ass", "sas" or None
         As for `MDP`.
     """
-    if not _is_array(given):
+    if not is_array(given):
         return rows, one_number(given)
     array = _checked(given, (1, 2, 3))
     n, n_actions = choices.n_states, choices.n_actions
@@ -125,7 +125,8 @@ def _shared(rows: Rows, factors: FloatArray) -> tuple[Rows, float | None]:
     return rows._replace(discounts=factors), None
 
 
-def _is_array(given: object) -> TypeGuard[ArrayLike]:
+def is_array(given: object) -> TypeGuard[ArrayLike]:
+    """Whether discounts are given as an array; refused where as a sparse one."""
     if sparse.issparse(given):
         raise TypeError("discount must be a number or a dense array: what a sparse matrix does not store would be 0")
     return isinstance(given, list | tuple) or getattr(given, "ndim", 0) > 0

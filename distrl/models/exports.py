@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
+from distrl._lazy import sparse
 from distrl._memory import check_memory
 from distrl._validation import BoolArray, whole_number
 from distrl.models.choices import Choices
 from distrl.models.model import TabularModel
-from distrl.models.to_arrays import Arrays, ending_states, table_to_sparse, terminal_sources
+from distrl.models.to_arrays import Arrays, dense_discount, terminal_sources, written
 from distrl.models.to_quantecon import DiscreteDP, discrete_dp
 
 if TYPE_CHECKING:
@@ -32,20 +33,28 @@ class Exports(TabularModel):
     def to_sparse(self) -> Arrays:
         """(P, R, terminal): two lists of A CSR arrays (S, S) and a mask; see `MRP.to_sparse`.
 
-        The rows of an action where it is not available are zero; with `available=mdp.available` they build this model.
+        Discounts that differ are an array (S, A) where state and action say them, else (A, S, S). The rows of an action
+        where it is not available are zero; with `available=mdp.available` they build this model.
         """
-        terminal = ending_states(self.outcomes, self.terminal)
-        stacked = table_to_sparse(self.outcomes, terminal, self.choices.described(self.states, self.actions))
-        p, r = ([self.choices.of_action(a, matrix) for a in range(self.choices.n_actions)] for matrix in stacked)
-        return Arrays(p, r, terminal)
+        known = self.outcomes, self.uniform_discount, self.terminal, self.choices.states
+        made = written(*known, self.choices.described(self.states, self.actions), self.states)
+        p, r = ([self.choices.of_action(a, matrix) for a in range(self.choices.n_actions)] for matrix in made[:2])
+        discount = dense_discount(made.discount, self.n_states)
+        if isinstance(discount, np.ndarray) and discount.ndim == 2:
+            by_pair = sparse.csr_array(discount)
+            discount = np.stack([self.choices.of_action(a, by_pair).toarray() for a in range(self.choices.n_actions)])
+        elif isinstance(discount, np.ndarray):
+            discount = np.asarray(self.choices.matrix(discount, 0.0))
+        return Arrays(p, r, made.terminal, discount)
 
     def to_dense(self) -> Arrays:
         """(P, R, terminal) as arrays of shape (A, S, S), (A, S, S), (S,); see `to_sparse`. Memory O(A S^2)."""
-        p, r, terminal = self.to_sparse()
-        return Arrays(np.stack([m.toarray() for m in p]), np.stack([m.toarray() for m in r]), terminal)
+        given = self.to_sparse()
+        p, r = (np.stack([matrix.toarray() for matrix in stack]) for stack in given[:2])
+        return Arrays(p, r, given.terminal, given.discount)
 
     def to_arrays(self, axes: str = "ass") -> Arrays:
-        """(P, R, terminal) as dense arrays, from which `from_arrays` makes the model again.
+        """(P, R, terminal) as dense arrays, and `.discount` beside them, of which `from_arrays` makes the model again.
 
         Parameters
         ----------
@@ -60,14 +69,17 @@ class Exports(TabularModel):
 
         Examples
         --------
-        `P, R, terminal = mdp.to_arrays("sas")`, and back by
-        `distrl.from_arrays(P, R, mdp.discount, "sas", terminal=terminal)`.
+        `arrays = mdp.to_arrays("sas")`, and back by
+        `distrl.from_arrays(arrays.P, arrays.R, arrays.discount, "sas", terminal=arrays.terminal)`.
         """
         if axes not in ("ass", "sas"):
             raise ValueError(f"axes must be 'ass' or 'sas', got {axes!r}")
         check_memory(self.n_states, self.choices.n_actions * self.n_states, 4.0, "take to_sparse() instead")
-        p, r, terminal = self.to_dense()
-        return Arrays(p, r, terminal) if axes == "ass" else Arrays(p.transpose(1, 0, 2), r.transpose(1, 0, 2), terminal)
+        given = self.to_dense()
+        if axes == "ass":
+            return given
+        p, r, discount = (np.swapaxes(x, 0, 1) if np.ndim(x) == 3 else x for x in (*given[:2], given.discount))
+        return Arrays(p, r, given.terminal, discount)
 
     def to_quantecon(self, sparse: bool = True) -> DiscreteDP:
         """A `quantecon.markov.DiscreteDP` with the same values; `from_quantecon` makes the model again.

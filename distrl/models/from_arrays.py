@@ -13,6 +13,7 @@ from distrl._validation import BoolArray, FloatArray, bool_array, float_array, r
 from distrl.models.arrays import actions_first, check_axes
 from distrl.models.choices import available_mask, end_absorbing
 from distrl.models.collected import ended
+from distrl.models.discount_arrays import is_array
 from distrl.models.given import Matrices, Rewards
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP, names_of
@@ -21,7 +22,7 @@ from distrl.models.mrp import MRP, names_of
 def from_arrays(
     P: Matrices,
     R: Rewards,
-    discount: float,
+    discount: ArrayLike,
     axes: str | None = None,
     *,
     terminal: ArrayLike | None = None,
@@ -44,7 +45,8 @@ def from_arrays(
     R : (S,) | (S, A) | an array shaped like P | list of A sparse (S, S), or laws as for `MDP`
         -inf says that an action is not available: at (s, a), or at all that P reaches from there. Where a row of `P`
         is zero a reward may be NaN or 0; another number there is refused, since it would be lost.
-    discount : float in [0, 1]
+    discount : float in [0, 1], or (S,) | (S, A) | an array shaped like P of such
+        As for `MDP`, or `MRP` where `P` is one matrix.
     axes : "ass", "sas" or None
         Order of the axes of arrays with three: (action, state, next state) or (state, action, next state). None: as
         the shape tells; where it does not tell, the order is asked for.
@@ -72,22 +74,24 @@ def from_arrays(
     array([[ True,  True],
            [ True, False]])
     """
-    number = real_number(discount, "discount", low=0.0, high=1.0)
+    given: Any = discount if is_array(discount) else real_number(discount, "discount", low=0.0, high=1.0)
     described: dict[str, Any] = {"initial": initial, "layout": layout, "states": states}
     if _is_matrix(P):
         for name, value in (("axes", axes), ("available", available), ("actions", actions)):
             if value is not None:
                 raise ValueError(f"P is one matrix (S, S), which makes an MRP; leave {name} out")
-        chain = MRP(P, R, 0.0, terminal, normalise=normalise, **described)  # whether all ends is seen below
-        each = np.arange(chain.n_states)
+        # of a number: whether all ends is seen below
+        chain = MRP(P, R, given if is_array(given) else 0.0, terminal, normalise=normalise, **described)
+        number, each = chain.uniform_discount if is_array(given) else given, np.arange(chain.n_states)
         table = end_absorbing(chain.outcomes, absorbing, number, each, names_of(chain.states))
         return MRP.from_table(table, number, **described)
     check_axes(axes)
     matrices: Any = actions_first(P, "P", axes)
     rewards: Any = actions_first(R, "R", axes, finite=False)
     mask, rewards = _available(matrices, rewards, available, terminal)
+    given = actions_first(given, "discount", axes) if np.ndim(given) == 3 else given
     described |= {"axes": None if _listed(matrices) else "ass", "available": mask, "actions": actions}
-    return ended(MDP(matrices, rewards, number, terminal, normalise=normalise, **described), absorbing)
+    return ended(MDP(matrices, rewards, given, terminal, normalise=normalise, **described), absorbing)
 
 
 def _listed(P: Any) -> bool:

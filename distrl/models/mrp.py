@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy
 from typing import Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._lazy import sparse
@@ -26,7 +27,7 @@ from distrl.models.model import TabularModel
 from distrl.models.outcomes import OutcomeTable, build_table
 from distrl.models.reading import outcome_rows
 from distrl.models.tables.export import ToFrame
-from distrl.models.to_arrays import Arrays, ending_states, table_to_sparse, terminal_sources
+from distrl.models.to_arrays import Arrays, dense_discount, terminal_sources, written
 
 
 class MRP(TabularModel, ToFrame):
@@ -232,22 +233,27 @@ class MRP(TabularModel, ToFrame):
         Raises
         ------
         ValueError
-            If the model does not fit them: several rewards or a law on one transition, discounts that differ, or an
-            outcome that ends in a state whose own return is not 0.
+            If the model does not fit them, naming the place: several rewards or a law on one transition; an outcome
+            that ends in a state whose own return is not 0; where discounts differ, several of them on one transition.
+
+        Notes
+        -----
+        `.discount` is the number, or the outcomes' own discounts as an array: (S,) where the state says them, else
+        (S, S), in which 0 stands for an end, so that outcomes may end anywhere.
         """
-        ends = ending_states(self.outcomes, self.terminal)
-        p, r = table_to_sparse(self.outcomes, ends, names_of(self.states))
-        return Arrays(p, r, ends)
+        known = self.outcomes, self.uniform_discount, self.terminal, np.arange(self.n_states)
+        made = written(*known, names_of(self.states), self.states)
+        return Arrays(*made[:3], dense_discount(made.discount, self.n_states))
 
     def to_arrays(self) -> Arrays:
-        """As `to_dense`; `distrl.from_arrays(P, R, discount, terminal=terminal)` makes the model again."""
+        """As `to_dense`; of arrays `a`, `from_arrays(a.P, a.R, a.discount, terminal=a.terminal)` is the model again."""
         check_memory(self.n_states, self.n_states, 4.0, "take to_sparse() instead")
         return self.to_dense()
 
     def to_dense(self) -> Arrays:
         """(P, R, terminal) as arrays of shape (S, S), (S, S), (S,); see `to_sparse`. Memory O(S^2)."""
-        p, r, terminal = self.to_sparse()
-        return Arrays(p.toarray(), r.toarray(), terminal)
+        given = self.to_sparse()
+        return Arrays(given.P.toarray(), given.R.toarray(), given.terminal, given.discount)
 
 
 def names_of(states: Sequence[Hashable]) -> Callable[[int], str]:

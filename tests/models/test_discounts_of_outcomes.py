@@ -1,5 +1,8 @@
 """A discount for each outcome: how it comes in, what becomes of 0 and of numbers that are all the same, errors."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -132,6 +135,86 @@ def test_models_are_saved_and_read_bit_for_bit(tmp_path):
         assert "discount" not in fields  # an older version must not take it for a model of one discount
 
 
+G = np.array([[0.5, 0.25, 1.0], [0.0, 0.75, 0.5], [0.5, 0.5, 0.0]])  # two ends where the walk would go on
+
+
+def test_chains_come_back_from_arrays():
+    """Factors by transition, by state alone, ends on the way, and terminal states."""
+    rows = [
+        (0, 0.5, 1, 2.0, True, 0.0),
+        (0, 0.5, 2, 1.0, False, 0.5),
+        (1, 1.0, 2, 1.0, False, 0.25),
+        (2, 1.0, 2, 0.0, True, 0.0),
+    ]
+    into = [
+        (0, 0.5, 1, 0.0, True, 0.0),
+        (0, 0.5, 2, 0.0, False, 0.5),
+        (1, 1.0, 2, 0.0, True, 0.0),
+        (2, 1.0, 0, 1.0, False, 0.25),
+    ]
+    chains = [
+        (MRP(P, R, G), 2),
+        (MRP(P, R, [0.5, 1.0, 0.25]), 1),
+        (MRP(P, [1.0, 2.0, 0.0], [0.5, 0.75, 0.0], terminal=[False, False, True]), 1),
+        (MRP.from_outcomes(rows, None), 2),
+        (MRP.from_outcomes(into, None), 2),  # a state of return 0 that another one only passes through
+    ]
+    for model, ndim in chains:
+        for arrays in (model.to_arrays(), model.to_sparse()):
+            assert np.ndim(arrays.discount) == ndim
+            same(MRP(arrays.P, arrays.R, arrays.discount, arrays.terminal), model)
+        same(distrl.from_arrays(*arrays[:2], arrays.discount, terminal=arrays.terminal), model)
+    assert MRP(P, R, 0.9).to_arrays().discount == 0.9
+
+
+@pytest.mark.parametrize("axes", ["ass", "sas"])
+def test_decision_processes_come_back_from_arrays(axes):
+    p, available = np.stack([P, P[::-1]]), np.array([[True, True], [True, False], [False, True]])
+    by_pair = np.array([[0.5, 0.25], [0.75, 0.0], [0.0, 0.5]])
+    for given, ndim in ((by_pair, 2), (np.stack([G, G.T]), 3), ([0.5, 0.75, 0.25], 2)):
+        for mask in (None, available):
+            model = MDP(p, R, given, axes="ass", available=mask)
+            arrays = model.to_arrays(axes)
+            assert np.ndim(arrays.discount) == ndim
+            again = MDP(arrays.P, arrays.R, arrays.discount, arrays.terminal, axes=axes, available=model.available)
+            same(again, model)
+            same(distrl.from_arrays(arrays.P, arrays.R, arrays.discount, axes, terminal=arrays.terminal), model)
+            parts = model.to_sparse()
+            same(MDP(parts.P, parts.R, parts.discount, parts.terminal, available=model.available), model)
+
+
+def test_arrays_are_copied_and_pickled_with_their_discount():
+    arrays = pickle.loads(pickle.dumps(copy.copy(MRP(P, R, G).to_arrays())))
+    np.testing.assert_array_equal(arrays.discount, G)
+    first, second, third = arrays
+    assert first is arrays.P and second is arrays.R and third is arrays.terminal and "discount=" in repr(arrays)
+
+
+def test_several_factors_of_one_transition_are_refused_by_name_and_kept_by_frames():
+    rows = [("a", "x", 0.5, "b", 1.0, False, 0.5), ("a", "x", 0.5, "b", 1.0, False, 0.25)]
+    ends = [("a", "x", 0.5, "b", 1.0, False, 0.5), ("a", "x", 0.5, "b", 1.0, True, 0.0)]
+    rest = [("b", "x", 1.0, "a", 0.0, False, 0.75)]
+    for given, said in ((rows, r"0\.25 and 0\.5"), (ends, r"0 and 0\.5")):
+        model = MDP.from_outcomes(given + rest, None)
+        for ask in (model.to_arrays, model.to_sparse, model.to_dense):
+            with pytest.raises(ValueError, match=rf"state 'a', action 'x' reaches state 'b' with the discounts {said}"):
+                ask()
+        with pytest.raises(ValueError, match=rf"state 'a' reaches state 'b' with the discounts {said}"):
+            model.under([0, 0]).to_arrays()
+        pytest.importorskip("pandas")
+        same(MDP.from_outcomes(model.to_frame(), None, absorbing="keep"), model)
+    two_rewards = MRP.from_outcomes(
+        [(0, 0.5, 0, 1.0, False, 0.5), (0, 0.5, 0, 2.0, False, 0.5), (1, 1.0, 0, 0.0, False, 0.25)], None
+    )
+    with pytest.raises(ValueError, match="reaches state 0 with different rewards"):
+        two_rewards.to_arrays()
+
+
+def test_files_without_discounts_refuse_them(tmp_path):
+    with pytest.raises(ValueError, match=r"discounts of their own, which such files do not hold"):
+        distrl.write_drn(MRP(P, R, G), tmp_path / "model.drn")
+
+
 def test_absorbing_loops_end_where_a_factor_of_one_would_never_let_them():
     rows = [(0, 1.0, 1, 1.0, False, 0.5), (1, 1.0, 1, 0.0, False, 1.0)]
     model = MRP.from_outcomes(rows, None)
@@ -173,7 +256,6 @@ def test_a_factor_of_one_is_taken_where_something_ends_or_discounts():
         ),
         (lambda: MRP(P, R, [0.9, 0.5, 0.9]).with_discount([0.5, 0.5, 0.6]), ValueError, "one number is needed"),
         (lambda: MRP(MRP(P, R, [0.9, 0.5, 0.9]).outcomes, None, 0.9), ValueError, "have discounts of their own"),
-        (lambda: MRP(P, R, [0.9, 0.5, 0.9]).to_sparse(), ValueError, "arrays do not hold"),
         (
             lambda: distrl.EmpiricalMRP([(0, 1.0, 0, False, 2.0)], None),
             ValueError,

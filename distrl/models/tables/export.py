@@ -21,6 +21,7 @@ class ToFrame:
     def to_frame(self, backend: str = "pandas") -> NativeFrame:
         """The model's outcomes as a frame: state, action (of an MDP), probability, next_state, reward, terminal.
 
+        Where outcomes have discounts of their own there is a column `discount`, and None is the `discount` below.
         `from_outcomes(frame, discount, absorbing="keep", states=model.states, actions=model.actions)` gives the model
         back bit for bit, what is no outcome (initial law, layout) aside. The names alone do so too, where they come in
         the order of their positions and every action is available somewhere.
@@ -48,6 +49,7 @@ class ToFrame:
             "next_state": named_column(self.states, table.next_states),
             "reward": _rewards(table),
             "terminal": table.terminals,
+            **({} if table.discounts is None else {"discount": table.discounts}),
         }
         return frame_of(columns, backend)
 
