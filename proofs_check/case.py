@@ -46,7 +46,7 @@ class Case:
         """Whether the rows make a model: moved ones can be beyond what a model may be."""
         try:
             if self.rows:
-                _ = self.model if len(self.rows[0]) == 5 else self.mdp
+                (self.model if len(self.rows[0]) == 5 else self.mdp).check_ends()
         except ValueError:
             return False
         return True

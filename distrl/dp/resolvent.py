@@ -90,7 +90,14 @@ class Resolvent:
 
     @classmethod
     def of(cls, model: MRP, power: int = 1) -> Resolvent:
-        """(I - g^power P)^{-1} of a model, ending probabilities summed over its outcomes."""
+        """(I - g^power P)^{-1} of a model, ending probabilities summed over its outcomes.
+
+        Raises
+        ------
+        ValueError
+            If its returns need not end: see `MRP.check_ends`.
+        """
+        model.check_ends()
         table = model.outcomes
         outcomes = np.diff(table.indptr).astype(np.float64)
         if model.uniform_discount is None:  # rows count as divided by their sums, which err by more than their entries

@@ -164,6 +164,7 @@ def under(model: Empirical, policy: FloatArray | None) -> MRP:
     if isinstance(model, EmpiricalMDP):
         assert policy is not None
         return model.under(policy)
+    model.check_ends()
     return model
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from distrl._lazy import csgraph, sparse
 from distrl._tolerances import MIXED_ROW_SUM
 from distrl._validation import BoolArray, IntArray
+from distrl.models.discounts import Discounted
 from distrl.models.outcomes import OutcomeTable, build_table
 
 _NAMED = 5  # states that an error names
@@ -19,21 +20,15 @@ def with_ends(table: OutcomeTable, states: Sequence[Hashable]) -> OutcomeTable:
     """`table` of an MRP, in which a closed class of states whose every reward is 0 is an end.
 
     From such a class the return is 0, however long it goes on: a move into it ends the return after the move's reward.
-    The law of the return is the same, and every state then ends surely. Found by graph search: O(number of outcomes).
-
-    Raises
-    ------
-    ValueError
-        If there is a closed class that never ends and that pays something, naming its states.
+    The law of the return is the same. A class that pays stays as it is: `refuse_endless` says so where returns have to
+    end. Found by graph search: O(number of outcomes).
     """
     if table.never_ending_source() is None:
         return table
     classes = closed_classes(table)
-    pays = (table.rewards != 0.0) | (table.laws >= 0)
-    paying = classes[table.sources[pays]]
-    if paying.any():
-        _refuse(table, states, classes == paying[np.argmax(paying > 0)], pays)
-    endless = classes > 0
+    endless = (classes > 0) & ~np.isin(classes, classes[table.sources[_pays(table)]])
+    if not endless.any():
+        return table
     rows = table.rows._replace(terminals=table.terminals | endless[table.next_states])
     ended = build_table(
         rows,
@@ -43,6 +38,43 @@ def with_ends(table: OutcomeTable, states: Sequence[Hashable]) -> OutcomeTable:
         tolerance=MIXED_ROW_SUM,
     )
     return ended if table.known_defects is None else replace(ended, known_defects=table.known_defects)
+
+
+def refuse_endless(model: Discounted, states: Sequence[Hashable]) -> None:
+    """Refuse a reward process whose returns need not end, naming states. O(number of outcomes), once a table.
+
+    Parameters
+    ----------
+    model : whose outcome table is that of an MRP
+    states : their names
+
+    Raises
+    ------
+    ValueError
+        At discount 1 where no terminal outcome can be reached; where outcomes have discounts of their own, where none
+        that ends or has one below 1 can be.
+    """
+    table = model.outcomes
+    loop = table.never_ending_source() if model.largest_discount == 1.0 else None
+    if loop is None:
+        return
+    if model.uniform_discount is None:
+        raise ValueError(
+            f"no outcome that ends or has a discount below 1 can be reached from state {states[loop]!r}; mark its end "
+            "as terminal, change the policy or use a discount below 1"
+        )
+    classes, pays = closed_classes(table), _pays(table)
+    paying = classes[table.sources[pays]]
+    if paying.any():
+        _refuse(table, states, classes == paying[np.argmax(paying > 0)], pays)
+    raise ValueError(
+        f"discount 1 needs every return to end, but no terminal outcome can be reached from state {states[loop]!r}, "
+        "which never pays: mark its end as terminal (terminal=mask), or use a discount below 1"
+    )
+
+
+def _pays(table: OutcomeTable) -> BoolArray:
+    return np.asarray((table.rewards != 0.0) | (table.laws >= 0))
 
 
 def closed_classes(table: OutcomeTable) -> IntArray:

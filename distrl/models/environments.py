@@ -124,7 +124,7 @@ def cycle(states: int = 2, rewards: Rewards | None = None, discount: float = 0.9
     rewards : (S,) numbers or laws, optional
         Paid on leaving each state; 1 in state 0 and 0 elsewhere when left out.
     discount : float in [0, 1)
-        A cycle never ends, so discount 1 is refused.
+        A cycle never ends, so that at 1 only finite horizons can be asked for.
     """
     n = whole_number(states, "states", low=1)
     here = np.arange(n)

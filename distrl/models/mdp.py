@@ -262,7 +262,9 @@ class MDP(Exports, ToFrame):
         """
         mixed = mixed_table(self.outcomes, self.policy_matrix(policy), self.choices, self.states)
         known: dict[str, Any] = {"states": self.states, "labels": self.labels}
-        return MRP.from_table(mixed, self.uniform_discount, self.initial, self.layout, **known)
+        process = MRP.from_table(mixed, self.uniform_discount, self.initial, self.layout, **known)
+        process.check_ends()
+        return process
 
     def _source_columns(self) -> dict[str, Any]:
         state, action = self.pairs[self.outcomes.sources].T

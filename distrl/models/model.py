@@ -37,6 +37,9 @@ class TabularModel(Discounted):
         """Keep the table and the discount of all its rows, None where they have their own."""
         self.outcomes, self.uniform_discount = table, discount
 
+    def check_ends(self) -> None:
+        """Refuse returns that need not end where something needs them to; of decision processes, a policy decides."""
+
     def with_discount(self, discount: float) -> Self:
         """The same model with another discount, one number for all outcomes; those of factor 0 end as before."""
         model = copy(self)

@@ -20,7 +20,7 @@ from distrl.models.arrays import rows_of_mrp
 from distrl.models.choices import end_absorbing
 from distrl.models.discount_arrays import rows_of_states
 from distrl.models.discounts import said_discount, settled
-from distrl.models.endings import with_ends
+from distrl.models.endings import refuse_endless, with_ends
 from distrl.models.given import Matrices, Names, Rewards, TableLike
 from distrl.models.labels import labels_of
 from distrl.models.model import TabularModel
@@ -44,10 +44,11 @@ class MRP(TabularModel, ToFrame):
     rewards : (S,) or (S, S) array or scipy.sparse, or a sequence of S numbers or laws
         Reward on leaving a state, or on each transition; a law is a `FiniteLaw` or a frozen `scipy.stats` law.
     discount : float in [0, 1], or (S,) or (S, S) array of such
-        1 is accepted when every state surely ends. A class of states that is never left and never pays is an end then:
-        the return from it is 0. An array gives each transition a factor of its own: what multiplies the return of the
-        next state. A factor of 0 ends the return; where there are others, some outcome that ends or has a factor below
-        1 has to be reached from every state. None for a table with factors.
+        At 1 every state has to end surely, or be asked for a finite horizon: `check_ends` refuses it elsewhere. A class
+        of states that is never left and never pays is an end then: the return from it is 0. An array gives each
+        transition a factor of its own: what multiplies the return of the next state. A factor of 0 ends the return;
+        where there are others, some outcome that ends or has a factor below 1 has to be reached from every state,
+        likewise. None for a table with factors.
     terminal : (S,) mask, optional
         The return from these states is 0; moving into one ends the return after the move's reward. Their rows of `P`
         may be zero or a distribution and are not used; a reward there would be lost, so one that is not 0 is refused.
@@ -80,7 +81,7 @@ class MRP(TabularModel, ToFrame):
     Raises
     ------
     ValueError, TypeError
-        Naming the state and the number; at discount 1, the states that never end and pay.
+        Naming the state and the number.
 
     Notes
     -----
@@ -184,20 +185,21 @@ class MRP(TabularModel, ToFrame):
         return MRP.from_table(table, number, initial, layout, states=ids.states)
 
     def settle(self, table: OutcomeTable, discount: float | None) -> None:
-        """Keep the table and the discount, and at discount 1 refuse returns that do not end, naming states.
-
-        Closed classes of reward 0 become ends at discount 1, see `distrl.models.endings.with_ends`.
-        """
+        """Keep the table and the discount; at discount 1 closed classes of reward 0 become ends: see `with_ends`."""
         super().settle(table, discount)
         if discount == 1.0:
             self.outcomes = with_ends(table, self.states)
-        elif discount is None and self.largest_discount == 1.0:
-            loop = table.never_ending_source()
-            if loop is not None:
-                raise ValueError(
-                    "no outcome that ends or has a discount below 1 can be reached from state"
-                    f" {self.states[loop]!r}; mark its end as terminal, change the policy or use a discount below 1"
-                )
+
+    def check_ends(self) -> None:
+        """Refuse returns that need not end: whatever is asked of returns without a horizon asks this first.
+
+        Raises
+        ------
+        ValueError
+            At discount 1, naming the states that never end and pay; where discounts differ by outcome, a state from
+            which none is reached that ends or has one below 1.
+        """
+        refuse_endless(self, self.states)
 
     def __repr__(self) -> str:
         table = self.outcomes

@@ -157,7 +157,11 @@ class OutcomeTable:
         return low, high
 
     def never_ending_source(self) -> int | None:
-        """A state from which no outcome is reached that ends or discounts, or None (MRP tables only). Cost O(n)."""
+        """A state from which no outcome is reached that ends or discounts, or None (MRP tables only). O(n), once."""
+        return self._never_ending_source
+
+    @cached_property
+    def _never_ending_source(self) -> int | None:
         going_on = ~self.terminals
         ending = np.unique(self.sources[self.terminals if self.discounts is None else self.discounts < 1.0])
         end = self.n_states

@@ -28,7 +28,7 @@ def as_mrp(model: Model | Sequence[Model], policy: Policy | Sequence[Policy] | N
     Raises
     ------
     ValueError, TypeError
-        If it is no model, or a policy is missing or has no place.
+        If it is no model, a policy is missing or has no place, or returns need not end.
     """
     if isinstance(model, MDP):
         if policy is None:
@@ -40,4 +40,5 @@ def as_mrp(model: Model | Sequence[Model], policy: Policy | Sequence[Policy] | N
         raise TypeError(f"model must be a distrl.MRP or a distrl.MDP, got {model!r}")
     if policy is not None:
         raise ValueError("an MRP has no actions; leave policy out")
+    model.check_ends()
     return model

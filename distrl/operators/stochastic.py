@@ -65,7 +65,8 @@ class StochasticCDFBellman:
     Raises
     ------
     ValueError
-        From variations, if a reward law is not a `FiniteLaw`: they sum over its values. Drawing takes any law.
+        If returns need not end: see `MRP.check_ends`. From variations, if a reward law is not a `FiniteLaw`: they sum
+        over its values. Drawing takes any law.
 
     Notes
     -----
@@ -84,6 +85,7 @@ class StochasticCDFBellman:
 
     def __init__(self, model: MRP, grid: Grid) -> None:
         self.operator = CategoricalBellman(model, grid)
+        model.check_ends()
         self.model, self.grid, self.discount = model, grid, model.discount
         self._sampler = OutcomeSampler(model.outcomes)
 

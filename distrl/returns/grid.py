@@ -116,7 +116,7 @@ class Grid:
         Raises
         ------
         ValueError
-            Where the range is not finite and no `tail` is given.
+            Where the range is not finite and no `tail` is given, or the returns of an MRP need not end.
 
         Notes
         -----
@@ -126,6 +126,7 @@ class Grid:
         steps can make that longer ones have probability `tail`.
         """
         _check_model(model)
+        model.check_ends()
         lows, highs = _reward_ranges(model, tail)
         if model.uniform_discount == 1.0:
             low, high = _range_undiscounted(model, lows, highs, tail)

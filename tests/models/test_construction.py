@@ -261,7 +261,6 @@ BAD = {
     "a discount above 1": (mrp(discount=1.1), r"discount must lie in \[0, 1\], got 1.1"),
     "a negative discount": (mdp(discount=-0.1), r"discount must lie in \[0, 1\], got -0.1"),
     "a NaN discount": (mrp(discount=np.nan), "discount must be finite"),
-    "discount 1 without an end": (mrp(discount=1), "no terminal outcome can be reached from state 0"),
     "P not square": (mrp([[1.0, 0.0]]), r"square .* got shape \(1, 2\)"),
     "P of one dimension": (mrp([1.0]), "P must have 2 dimension"),
     "P of an MDP flat": (mdp(COIN), "P must have 3 dimension"),

@@ -220,7 +220,7 @@ def test_absorbing_loops_end_where_a_factor_of_one_would_never_let_them():
     model = MRP.from_outcomes(rows, None)
     assert model.outcomes.terminals.all()
     with pytest.raises(ValueError, match="no outcome that ends or has a discount below 1 can be reached from state 1"):
-        MRP.from_outcomes(rows, None, absorbing="keep")
+        MRP.from_outcomes(rows, None, absorbing="keep").check_ends()
     assert not MRP.from_outcomes([rows[0], (*rows[1][:5], 0.75)], None).outcomes.terminals.any()
 
 
@@ -228,7 +228,7 @@ def test_a_factor_of_one_is_taken_where_something_ends_or_discounts():
     circle = [[0.0, 1.0], [1.0, 0.0]]
     assert MRP(circle, [1.0, 1.0], [1.0, 0.5]).largest_discount == 1.0
     with pytest.raises(ValueError, match="state 1"):
-        MRP([[0.0, 1.0], [0.0, 1.0]], [1.0, 1.0], [0.5, 1.0])
+        MRP([[0.0, 1.0], [0.0, 1.0]], [1.0, 1.0], [0.5, 1.0]).check_ends()
 
 
 @pytest.mark.parametrize(

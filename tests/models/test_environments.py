@@ -278,10 +278,10 @@ def test_every_environment_is_a_model_by_default_and_takes_a_discount():
 BAD = {
     "no states": (lambda: environments.chain(0), "states must be at least 1"),
     "slip": (lambda: environments.chain(3, 1.5), r"slip must lie in \[0, 1\]"),
-    "a chain that never ends": (lambda: environments.chain(3, 1.0, 1.0, step_reward=-1.0), "discount 1"),
+    "a chain that never ends": (lambda: environments.chain(3, 1.0, 1.0, step_reward=-1.0).check_ends(), "discount 1"),
     "switch": (lambda: environments.two_state((0.5, 2)), "switch must lie"),
     "switches": (lambda: environments.two_state((0.5, 0.5, 0.5)), "one probability or two"),
-    "a cycle at discount 1": (lambda: environments.cycle(3, discount=1.0), "discount 1"),
+    "a cycle at discount 1": (lambda: environments.cycle(3, discount=1.0).check_ends(), "discount 1"),
     "branching": (lambda: environments.garnet(3, 1, 4), "branching=4"),
     "rewards": (lambda: environments.garnet(rewards="gamma"), "'gamma' is not known"),
     "rng": (lambda: environments.garnet(rng="seed"), "rng must be"),

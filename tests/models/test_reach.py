@@ -127,7 +127,7 @@ def test_steps_that_may_never_end_are_refused_with_the_state():
 
 
 @pytest.mark.fast
-def test_classes_that_never_pay_are_ends_and_those_that_pay_are_refused():
+def test_classes_that_never_pay_are_ends_and_those_that_pay_are_refused_where_returns_have_to_end():
     ring = [(1, 1.0, 2, 0.0, False), (2, 1.0, 1, 0.0, False)]
     rows = [(0, 0.5, 1, 3.0, False), (0, 0.5, 0, 1.0, False), *ring]
     model = MRP.from_outcomes(rows, 1.0)
@@ -140,6 +140,6 @@ def test_classes_that_never_pay_are_ends_and_those_that_pay_are_refused():
     for pay in (1.0, -1.0, distrl.FiniteLaw([-1.0, 1.0])):
         said = r"closed class of states 1, 2 is never left and pays, as state 2 does .*0\.99"
         with pytest.raises(ValueError, match=said):
-            MRP.from_outcomes([*rows[:-1], (2, 1.0, 1, pay, False)], 1.0)
+            evaluate(MRP.from_outcomes([*rows[:-1], (2, 1.0, 1, pay, False)], 1.0))
     mdp = MDP.from_outcomes([(s, 0, *rest) for s, *rest in rows], 1.0)
     assert evaluate(mdp, policy=[0, 0, 0]).values[0] == pytest.approx(4.0)

@@ -276,5 +276,5 @@ def test_only_a_state_whose_every_action_loops_for_nothing_is_absorbing():
 
 def test_a_never_ending_chain_that_pays_is_still_refused():
     with pytest.raises(ValueError, match="no terminal outcome can be reached from state 0"):
-        MRP.from_outcomes([(0, 1.0, 1, 0.0, False), (1, 1.0, 0, 2.0, False)], 1.0)
+        MRP.from_outcomes([(0, 1.0, 1, 0.0, False), (1, 1.0, 0, 2.0, False)], 1.0).check_ends()
     assert MRP.from_outcomes([(0, 1.0, 1, 0.0, False), (1, 1.0, 0, 0.0, False)], 1.0).terminal.all()

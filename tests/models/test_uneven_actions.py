@@ -529,4 +529,4 @@ def test_another_discount_keeps_everything_else():
     with pytest.raises(ValueError, match="discount must lie"):
         mdp.with_discount(2)
     with pytest.raises(ValueError, match="needs every return to end"):
-        distrl.MRP(np.eye(1), [1], 0.5).with_discount(1)
+        distrl.MRP(np.eye(1), [1], 0.5).with_discount(1).check_ends()
