@@ -155,6 +155,52 @@ def levels(
 
 
 @kernel
+def step_back(
+    at: IntArray,
+    to: IntArray,
+    paid: IntArray,
+    probs: FloatArray,
+    zero: int,
+    below: FloatArray,
+    reach: IntArray,
+    masses: FloatArray,
+    reached: IntArray,
+) -> None:
+    """Add the masses (S, levels) of one step more to `masses`, zeros: those `below`, moved by what moves pay.
+
+    Column `zero` is level 0; what would lie beyond an end is put onto it. The move j of x leads to state `to[j]`, -1
+    where it ends. State y has masses in columns reach[y, 0]..reach[y, 1] alone; `reached` (S, 2) is that of the next.
+    """
+    width = masses.shape[1]
+    last = width - 1
+    for x in range(len(masses)):
+        low, high = last, 0
+        for j in range(at[x], at[x + 1]):
+            r, p, y = paid[j], probs[j], to[j]
+            if y < 0:
+                k = min(max(zero + r, 0), last)
+                masses[x, k] += p
+                low, high = min(low, k), max(high, k)
+                continue
+            first, end = max(reach[y, 0], -r), min(reach[y, 1], last - r)  # what stays inside
+            for k in range(first, end + 1):
+                masses[x, k + r] += p * below[y, k]
+            for k in range(reach[y, 0], min(first, reach[y, 1] + 1)):
+                masses[x, 0] += p * below[y, k]
+            for k in range(max(end + 1, reach[y, 0]), reach[y, 1] + 1):
+                masses[x, last] += p * below[y, k]
+            low = min(low, min(max(reach[y, 0] + r, 0), last))
+            high = max(high, min(max(reach[y, 1] + r, 0), last))
+        while low < high and masses[x, low] < _NOTHING:
+            masses[x, low] = 0.0
+            low += 1
+        while low < high and masses[x, high] < _NOTHING:
+            masses[x, high] = 0.0
+            high -= 1
+        reached[x, 0], reached[x, 1] = low, high
+
+
+@kernel
 def merge_sums(values: FloatArray, weights: FloatArray, near: float) -> int:
     """Merge sorted values that are within `near` of the first of them, in place; returns how many are left."""
     count = 0

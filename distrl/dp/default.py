@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 from distrl.dp.call import Call
 from distrl.dp.categorical import CategoricalFixedPoint
-from distrl.dp.lattice import Lattice, TooManyLevels
+from distrl.dp.lattice import Lattice
+from distrl.dp.lattice_rows import TooManyLevels
 from distrl.dp.solution import Solution
 from distrl.models.mrp import MRP
 from distrl.models.stages import Stages

@@ -18,17 +18,20 @@ from distrl.dp.resolvent import Resolvent
 from distrl.dp.scales import unknown_mass
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status, settle
-from distrl.models.graph import Components, components
+from distrl.models.graph import components
 from distrl.models.laws import FiniteLaw
 from distrl.models.mrp import MRP
 from distrl.returns.base import Returns
 from distrl.returns.finite import ParticleReturns
 
+#: Sums that the walk from a state can make, ascending, and their masses.
+Sums = tuple[FloatArray, FloatArray]
+
 
 def moves(model: MRP) -> tuple[IntArray, IntArray]:
     """Tails and heads of the outcomes after which something may follow."""
     table = model.outcomes
-    on = np.flatnonzero(~table.terminals & (model.discount > 0.0))
+    on = np.flatnonzero(~table.terminals & (model.factors > 0.0))
     return table.sources[on], table.next_states[on]
 
 
@@ -50,13 +53,13 @@ def distinct_sums(model: MRP, method: Method[Returns], most: int, call: Call) ->
     """
     table, n = model.outcomes, model.n_states
     found = components(*moves(model), n)
-    done: list[tuple[FloatArray, FloatArray]] = [(np.zeros(1), np.ones(1))] * n
+    done: list[Sums] = [(np.zeros(1), np.ones(1))] * n
     near, mass_error = np.zeros(n), np.zeros(n)
     call.enter("merging sums")
     with call.interruptible():
         order = np.argsort(found.height[found.part], kind="stable")
         for count, x in enumerate(order.tolist()):
-            done[x], near[x], mass_error[x] = _law_of(model, found, done, x, most)
+            done[x], near[x], mass_error[x] = merged_sums(model, done, x, int(found.height[found.part[x]]) + 1, most)
             if count % 1024 == 0:
                 call.advance(count / n)
         call.count()
@@ -93,11 +96,19 @@ def distinct_sums(model: MRP, method: Method[Returns], most: int, call: Call) ->
     )
 
 
-def _law_of(
-    model: MRP, found: Components, done: list[tuple[FloatArray, FloatArray]], x: int, most: int
-) -> tuple[tuple[FloatArray, FloatArray], float, float]:
-    """The sums of a state and their masses, how far masses were moved, and the relative error of a mass."""
-    table, g = model.outcomes, model.discount
+def merged_sums(
+    model: MRP, done: list[Sums], x: int, steps: int, most: int, whose: str = "the return"
+) -> tuple[Sums, float, float]:
+    """The sums of a state and their masses, how far masses were moved, and the relative error of a mass.
+
+    `done` are those of the next states, `steps` the most that a sum is made of; `whose` is for errors.
+
+    Raises
+    ------
+    ValueError
+        If there are more than `most`, naming the state and the number.
+    """
+    table, factors = model.outcomes, np.broadcast_to(model.factors, model.outcomes.probs.shape)
     values, weights = [], []
     for row in range(int(table.indptr[x]), int(table.indptr[x + 1])):
         number = table.laws[row]
@@ -105,17 +116,17 @@ def _law_of(
         rewards = law.values if isinstance(law, FiniteLaw) else table.rewards[row : row + 1]
         shares = table.probs[row] * (law.probs if isinstance(law, FiniteLaw) else np.ones(1))
         onward = (np.zeros(1), np.ones(1)) if table.terminals[row] else done[table.next_states[row]]
-        values.append(np.add.outer(rewards, g * onward[0]).ravel())
+        values.append(np.add.outer(rewards, factors[row] * onward[0]).ravel())
         weights.append(np.multiply.outer(shares, onward[1]).ravel())
     sums, masses = np.concatenate(values), np.concatenate(weights)
     order = np.argsort(sums, kind="stable")
     sums, masses, before = sums[order], masses[order], len(sums)
     reach = float(np.abs(sums).max()) + float(np.abs(table.rewards[table.indptr[x] : table.indptr[x + 1]]).max())
-    near = 4.0 * EPS * (int(found.height[found.part[x]]) + 1.0) * reach
+    near = 4.0 * EPS * steps * reach
     kept = merge_sums(sums, masses, near)
     if kept > most:
         raise ValueError(
-            f"the return from state {model.states[x]!r} has {kept} distinct sums, more than max_values={most}; raise "
+            f"{whose} from state {model.states[x]!r} has {kept} distinct sums, more than max_values={most}; raise "
             "max_values, or use distrl.CategoricalFixedPoint(), which works on a grid"
         )
     error = (before - kept + len(values) + 4.0) * EPS

@@ -29,25 +29,23 @@ from distrl.dp.categorical import CategoricalFixedPoint
 from distrl.dp.certificate import Certificate
 from distrl.dp.distinct_sums import distinct_sums, never_returns
 from distrl.dp.enclosure import CertifiedMoments
+from distrl.dp.horizon_lattice import StepLattice, levels_of_steps
+from distrl.dp.horizon_sums import sums_of_steps
 from distrl.dp.lattice_certificate import certified_levels, levels_enclosed
-from distrl.dp.lattice_rows import LatticeRows, OffLattice
+from distrl.dp.lattice_rows import GENERAL, INSTEAD, LatticeRows, TooManyLevels, rows_or_why
 from distrl.dp.level_recursion import MEND, LevelRecursion, Reached
 from distrl.dp.moment_systems import absolute_rewards
 from distrl.dp.resolvent import Resolvent
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status, settle
 from distrl.dp.undiscounted import lattice_grid
-from distrl.models.discounts import said_discount
 from distrl.models.mrp import MRP
+from distrl.models.stages import Stages
 from distrl.returns.base import Returns
 from distrl.returns.categorical import as_categorical
 from distrl.returns.functionals import Enclosing
 from distrl.returns.grid import Grid
 from distrl.returns.lattice import LatticeReturns
-
-
-class TooManyLevels(ValueError):
-    """The laws have more levels than were allowed; the message says how many, and what to use instead."""
 
 
 class StateLaws(NamedTuple):
@@ -114,7 +112,7 @@ class Lattice:
 
     def solve(self, model: MRP, call: Call) -> Solution[Returns]:
         """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
-        rows = _rows_of(model)
+        rows = rows_or_why(model)
         if not isinstance(rows, str) and rows.sign:
             return self._levels(model, rows, call)
         if not isinstance(rows, str):
@@ -129,11 +127,22 @@ class Lattice:
         if never_returns(model):
             return distinct_sums(model, self, self.max_values, call)
         if isinstance(rows, str):
-            raise ValueError(f"{rows}, and some state can be met again, so that sums have no end; {_INSTEAD}")
+            raise ValueError(f"{rows}, and some state can be met again, so that sums have no end; {INSTEAD}")
         raise ValueError(
             f"rewards of both signs reach over more than {self.max_values} multiples of {rows.step:g}; raise "
-            f"max_values, or use a coarser grid: {_INSTEAD}"
+            f"max_values, or use a coarser grid: {INSTEAD}"
         )
+
+    def solve_horizon(self, stages: Stages, call: Call) -> Solution[Returns]:
+        """The laws of H steps, one sweep over the levels, or over the distinct sums, for each of them.
+
+        `stages` and `call` are as `HorizonMethod` says. Rewards of both signs lie on levels, too: there are finitely
+        many. Memory is that of three layers, S laws each.
+        """
+        lattice = StepLattice.of(stages)
+        if isinstance(lattice, StepLattice) and (lattice.sign or lattice.levels <= self.max_values):
+            return levels_of_steps(lattice, self.tail, self.max_values, self, call)
+        return sums_of_steps(stages, self, self.max_values, call)
 
     def by_levels(self, model: MRP, call: Call) -> Solution[LatticeReturns]:
         """`solve` by the recursion over levels and by nothing else.
@@ -149,14 +158,14 @@ class Lattice:
         TooManyLevels, ValueError
             As from `evaluate`.
         """
-        rows = _rows_of(model)
+        rows = rows_or_why(model)
         if isinstance(rows, str) or not rows.sign:
-            raise ValueError(f"the recursion over levels does not apply: {self.applies_to(model)}; {_INSTEAD}")
+            raise ValueError(f"the recursion over levels does not apply: {self.applies_to(model)}; {INSTEAD}")
         return self._levels(model, rows, call)
 
     def applies_to(self, model: MRP) -> str:
         """Why the recursion over levels does not solve `model`; empty if it does."""
-        rows = _rows_of(model)
+        rows = rows_or_why(model)
         if isinstance(rows, str):
             return rows
         return "" if rows.sign else "there are rewards of both signs"
@@ -197,9 +206,9 @@ class Lattice:
             As from `evaluate`, and for a model to which the recursion does not apply.
         """
         chosen, whole, call = int_array(states, "states", low=0, high=model.n_states), model.whole(), Call()
-        rows = _rows_of(whole)
+        rows = rows_or_why(whole)
         if isinstance(rows, str) or not rows.sign:
-            raise ValueError(f"laws_of is by levels, but {self.applies_to(whole)}; {_INSTEAD}")
+            raise ValueError(f"laws_of is by levels, but {self.applies_to(whole)}; {INSTEAD}")
         found = self._run(whole, rows, call, chosen)
         if call.interrupted:
             raise KeyboardInterrupt
@@ -243,7 +252,7 @@ class Lattice:
         if at_least > self.max_values:
             raise TooManyLevels(
                 f"the largest mean return is {at_least:.4g} times the step {rows.step:g} of the rewards, so that more "
-                f"than {self.max_values} levels are needed; raise max_values, or use {_GENERAL}"
+                f"than {self.max_values} levels are needed; raise max_values, or use {GENERAL}"
             )
         check_memory(len(states), int(at_least) + 2, 1.0, MEND)
         recursion = LevelRecursion(rows, model.n_states, states, rows.reach(model))
@@ -259,7 +268,7 @@ class Lattice:
             state = int(np.argmax(reached.beyond))
             raise TooManyLevels(
                 f"after {self.max_values} levels the return from state {model.states[state]!r} still goes beyond with "
-                f"probability {left:.3g}, more than tail={enough:g}; raise max_values or tail, or use {_GENERAL}"
+                f"probability {left:.3g}, more than tail={enough:g}; raise max_values or tail, or use {GENERAL}"
             )
         certificate, cut = certified_levels(model, rows, linear, recursion, reached, mean)
         end = reached.last * rows.step
@@ -280,17 +289,3 @@ class _Found(NamedTuple):
     cut: FloatArray
     stopped: bool
     how: str
-
-
-def _rows_of(model: MRP) -> LatticeRows | str:
-    """The model's outcomes on a lattice, or why they are on none."""
-    if model.uniform_discount != 1.0:
-        return f"discounted returns (discount {said_discount(model)}) are on no lattice"
-    try:
-        return LatticeRows.of(model)
-    except OffLattice as error:
-        return str(error)
-
-
-_GENERAL = "distrl.CategoricalFixedPoint(), which works on a coarser grid"
-_INSTEAD = "use distrl.CategoricalFixedPoint() or distrl.Brackets(), which need no lattice"

@@ -14,6 +14,7 @@ import numpy as np
 
 from distrl._tolerances import EPS
 from distrl._validation import BoolArray, FloatArray, IntArray
+from distrl.models.discounts import said_discount
 from distrl.models.laws import FiniteLaw
 from distrl.models.mrp import MRP
 from distrl.returns.spans import largest_sums
@@ -22,6 +23,15 @@ _DENOMINATOR = 10_000  # of a reward's ratio to the smallest one
 _ROUNDINGS = 8.0  # of a reward that somebody computed, in units of its last digit
 _FINEST = 2.0**40  # levels of the largest reward: beyond, a float says nothing of multiples any more
 _SPLIT = 134_217_729.0  # 2^27 + 1
+
+
+#: What errors offer in place of a lattice with fewer levels, and of any.
+GENERAL = "distrl.CategoricalFixedPoint(), which works on a coarser grid"
+INSTEAD = "use distrl.CategoricalFixedPoint() or distrl.Brackets(), which need no lattice"
+
+
+class TooManyLevels(ValueError):
+    """The laws have more levels than were allowed; the message says how many, and what to use instead."""
 
 
 class OffLattice(ValueError):
@@ -68,8 +78,8 @@ class LatticeRows:
         return least.astype(np.int64), most.astype(np.int64)
 
     @classmethod
-    def of(cls, model: MRP) -> LatticeRows:
-        """The outcomes of a model.
+    def of(cls, model: MRP, step: float | None = None) -> LatticeRows:
+        """The outcomes of a model; `step` is that of its rewards, by default their largest.
 
         Raises
         ------
@@ -77,9 +87,8 @@ class LatticeRows:
             If a reward law is not finite, or the rewards have no common step.
         """
         table = model.outcomes
-        for law in table.reward_laws:
-            if not isinstance(law, FiniteLaw):
-                raise OffLattice(f"the reward law {law!r} has infinitely many values, so no step divides them all")
+        if step is None:
+            step = common_step(distinct_rewards(model))
         constant = np.flatnonzero(table.laws < 0)
         picked, values, probs = [constant], [table.rewards[constant]], [table.probs[constant]]
         for index, law in enumerate(table.reward_laws):
@@ -89,7 +98,6 @@ class LatticeRows:
             values.append(np.tile(law.values, len(rows)))
             probs.append(np.multiply.outer(table.probs[rows], law.probs).ravel())
         row, rewards, masses = np.concatenate(picked), np.concatenate(values), np.concatenate(probs)
-        step = common_step(np.unique(rewards))
         levels = np.rint(rewards / step)
         off = masses * _difference(rewards, levels, step)
         return cls(
@@ -101,6 +109,33 @@ class LatticeRows:
             terminals=table.terminals[row],
             error=np.asarray(np.bincount(table.sources[row], weights=off, minlength=table.n_states), dtype=np.float64),
         )
+
+
+def distinct_rewards(model: MRP) -> FloatArray:
+    """All rewards of a model, each once.
+
+    Raises
+    ------
+    OffLattice
+        If a reward law is not finite.
+    """
+    table = model.outcomes
+    values = [table.rewards[table.laws < 0]]
+    for index, law in enumerate(table.reward_laws):
+        if not isinstance(law, FiniteLaw):
+            raise OffLattice(f"the reward law {law!r} has infinitely many values, so no step divides them all")
+        values += [law.values] if (table.laws == index).any() else []
+    return np.unique(np.concatenate(values))
+
+
+def rows_or_why(model: MRP) -> LatticeRows | str:
+    """A model's outcomes on a lattice, or why they are on none."""
+    if model.uniform_discount != 1.0:
+        return f"discounted returns (discount {said_discount(model)}) are on no lattice"
+    try:
+        return LatticeRows.of(model)
+    except OffLattice as error:
+        return str(error)
 
 
 def common_step(values: FloatArray) -> float:

@@ -37,7 +37,7 @@ def with_ends(table: OutcomeTable, states: Sequence[Hashable]) -> OutcomeTable:
         describe=lambda source: f"state {states[source]!r}",
         tolerance=MIXED_ROW_SUM,
     )
-    return ended if table.known_defects is None else replace(ended, known_defects=table.known_defects)
+    return replace(ended, known_defects=table.known_defects, before_ends=table)
 
 
 def refuse_endless(model: Discounted, states: Sequence[Hashable]) -> None:

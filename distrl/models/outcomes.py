@@ -67,6 +67,9 @@ class OutcomeTable:
         The `defects` of the rows that `probs` was made from, where it no longer shows them.
     discounts : (n,) float or None
         What multiplies the return of the next state, 0 where the return ends; None where the model has one number.
+    before_ends : OutcomeTable or None
+        Where closed classes of reward 0 were made ends (`distrl.models.endings.with_ends`), the table with their loops:
+        what one of several steps does, after which these classes may pay.
     """
 
     n_states: int
@@ -79,6 +82,7 @@ class OutcomeTable:
     reward_laws: tuple[Law, ...]
     known_defects: FloatArray | None = None
     discounts: FloatArray | None = None
+    before_ends: OutcomeTable | None = None
 
     @property
     def n_sources(self) -> int:

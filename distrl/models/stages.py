@@ -64,7 +64,7 @@ class Stages:
         if isinstance(models[0], MRP):
             if policy is not None:
                 raise ValueError("an MRP has no actions; leave policy out")
-            return cls(steps, models)
+            return cls(steps, models if len(models) == 1 else tuple(_as_given(model) for model in models))
         if policy is None:
             raise ValueError(
                 "an MDP needs a policy: (S,) actions, (S, A) probabilities or 'uniform', or one for each step, "
@@ -183,6 +183,17 @@ def step_under(model: MDP, policy: Policy) -> Step:
     mixed = mixed_table(model.outcomes, model.policy_matrix(policy), model.choices, model.states)
     made = Step(mixed, None, model.uniform_discount, initial=model.initial, layout=model.layout, states=model.states)
     made.sampled = of_samples(model)
+    return made
+
+
+def _as_given(model: Model) -> Model:
+    """A reward process as one of several steps: what is a loop of reward 0 here may pay in another one."""
+    table = model.outcomes.before_ends
+    if table is None or not isinstance(model, MRP):
+        return model
+    known: dict[str, Any] = {"initial": model.initial, "layout": model.layout, "states": model.states}
+    made = Step(table, None, model.uniform_discount, labels=model.labels, **known)
+    made.sampled = model.sampled
     return made
 
 

@@ -59,8 +59,8 @@ def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:
 
 
 def fields_of(model: MRP | MDP) -> Fields:
-    """The fields of a file."""
-    table = model.outcomes
+    """The fields of a file; an MRP's loops of reward 0 are made ends again when it is read."""
+    table = model.outcomes if model.outcomes.before_ends is None else model.outcomes.before_ends
     finite = [law for law in table.reward_laws if isinstance(law, FiniteLaw) and not isinstance(law, LatticeLaw)]
     fields: dict[str, Any] = {
         "format": np.array(FORMAT),

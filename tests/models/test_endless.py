@@ -103,6 +103,22 @@ def test_a_class_that_pays_is_kept_beside_one_that_ends(tmp_path):
     assert evaluate(model.reach([2]), Lattice()).values.tolist() == pytest.approx([0.5, 0.0, 1.0])
 
 
+def test_a_loop_of_one_step_that_pays_in_the_next_is_no_end(tmp_path):
+    """Each model by itself ends in its loop of reward 0; one after the other they go on, saved and read ones too."""
+    silent = MRP([[0.0, 1.0], [0.0, 1.0]], [3.0, 0.0], 1.0)
+    assert silent.outcomes.terminals.all()
+    distrl.save(silent, tmp_path / "silent.npz")
+    read = distrl.load(tmp_path / "silent.npz")
+    np.testing.assert_array_equal(read.outcomes.terminals, silent.outcomes.terminals)
+    paying = MRP([[1.0, 0.0], [0.0, 1.0]], [0.0, 5.0], 1.0)
+    for first in (silent, read):
+        sol = evaluate([first, paying], Lattice(), horizon=2)
+        assert sol.values.tolist() == [8.0, 5.0]
+        sol.save(tmp_path / "sol.npz")
+        assert distrl.load(tmp_path / "sol.npz").interval("mean")[:, 0].tolist() == pytest.approx([8.0, 5.0])
+    assert evaluate(silent, Lattice(), horizon=2).values.tolist() == [3.0, 0.0]
+
+
 def test_factors_of_one_without_an_end_likewise():
     model = MRP([[0.5, 0.5], [0.0, 1.0]], [1.0, 2.0], [0.5, 1.0])
     np.testing.assert_allclose(evaluate(model, Moments(1), horizon=2).values, [1.75, 4.0])
