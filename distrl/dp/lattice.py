@@ -88,6 +88,9 @@ class Lattice:
     - *distinct sums*: any rewards and any discount, where no state is met twice: every sum that a walk can make, equal
       ones merged. The result is `ParticleReturns`. Time and memory O(sums) for each outcome.
 
+    With a horizon: H sweeps over the *levels*, of both signs too, or else over the *distinct sums*; three layers of S
+    laws in memory (`distrl.dp.horizon_lattice`).
+
     Guarantee: the certificate (claim `lattice-levels`), which bounds W1 to the true law with the tail and all rounding;
     `tol` bounds the same, and more levels are made for a smaller one. Source: block triangular elimination of a Markov
     reward process by its reward; Ummels and Baier 2013, "Computing Quantiles in Markov Reward Models", for the levels.

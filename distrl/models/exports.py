@@ -9,7 +9,7 @@ import numpy as np
 
 from distrl._lazy import sparse
 from distrl._memory import check_memory
-from distrl._validation import BoolArray, whole_number
+from distrl._validation import BoolArray, FloatArray, whole_number
 from distrl.models.choices import Choices
 from distrl.models.model import TabularModel
 from distrl.models.to_arrays import Arrays, dense_discount, terminal_sources, written
@@ -30,7 +30,7 @@ class Exports(TabularModel):
         """(S,) mask of the states whose return is surely 0 under every action."""
         return np.asarray(self.choices.matrix(terminal_sources(self.outcomes), True).all(axis=1), dtype=np.bool_)
 
-    def to_sparse(self) -> Arrays:
+    def to_sparse(self) -> Arrays[list[sparse.csr_array]]:
         """(P, R, terminal): two lists of A CSR arrays (S, S) and a mask; see `MRP.to_sparse`.
 
         Discounts that differ are an array (S, A) where state and action say them, else (A, S, S). The rows of an action
@@ -47,13 +47,13 @@ class Exports(TabularModel):
             discount = np.asarray(self.choices.matrix(discount, 0.0))
         return Arrays(p, r, made.terminal, discount)
 
-    def to_dense(self) -> Arrays:
+    def to_dense(self) -> Arrays[FloatArray]:
         """(P, R, terminal) as arrays of shape (A, S, S), (A, S, S), (S,); see `to_sparse`. Memory O(A S^2)."""
         given = self.to_sparse()
-        p, r = (np.stack([matrix.toarray() for matrix in stack]) for stack in given[:2])
+        p, r = (np.stack([matrix.toarray() for matrix in stack]) for stack in (given.P, given.R))
         return Arrays(p, r, given.terminal, given.discount)
 
-    def to_arrays(self, axes: str = "ass") -> Arrays:
+    def to_arrays(self, axes: str = "ass") -> Arrays[FloatArray]:
         """(P, R, terminal) as dense arrays, and `.discount` beside them, of which `from_arrays` makes the model again.
 
         Parameters
@@ -78,7 +78,10 @@ class Exports(TabularModel):
         given = self.to_dense()
         if axes == "ass":
             return given
-        p, r, discount = (np.swapaxes(x, 0, 1) if np.ndim(x) == 3 else x for x in (*given[:2], given.discount))
+        discount = given.discount
+        if isinstance(discount, np.ndarray) and discount.ndim == 3:
+            discount = discount.swapaxes(0, 1)
+        p, r = given.P.swapaxes(0, 1), given.R.swapaxes(0, 1)
         return Arrays(p, r, given.terminal, discount)
 
     def to_quantecon(self, sparse: bool = True) -> DiscreteDP:

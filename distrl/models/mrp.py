@@ -229,7 +229,7 @@ class MRP(TabularModel, ToFrame):
         """(S,) mask of the states whose return is surely 0 (a lone terminal outcome of reward 0)."""
         return terminal_sources(self.outcomes)
 
-    def to_sparse(self) -> Arrays:
+    def to_sparse(self) -> Arrays[sparse.csr_array]:
         """(P, R, terminal) with CSR arrays: the arguments that build this model.
 
         Raises
@@ -247,12 +247,12 @@ class MRP(TabularModel, ToFrame):
         made = written(*known, names_of(self.states), self.states)
         return Arrays(*made[:3], dense_discount(made.discount, self.n_states))
 
-    def to_arrays(self) -> Arrays:
+    def to_arrays(self) -> Arrays[FloatArray]:
         """As `to_dense`; of arrays `a`, `from_arrays(a.P, a.R, a.discount, terminal=a.terminal)` is the model again."""
         check_memory(self.n_states, self.n_states, 4.0, "take to_sparse() instead")
         return self.to_dense()
 
-    def to_dense(self) -> Arrays:
+    def to_dense(self) -> Arrays[FloatArray]:
         """(P, R, terminal) as arrays of shape (S, S), (S, S), (S,); see `to_sparse`. Memory O(S^2)."""
         given = self.to_sparse()
         return Arrays(given.P.toarray(), given.R.toarray(), given.terminal, given.discount)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -12,13 +13,17 @@ from distrl._memory import check_memory
 from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.models.outcomes import OutcomeTable
 
+M = TypeVar("M")
 
-class Arrays(tuple[Any, Any, BoolArray]):
+
+@dataclass(frozen=True, eq=False)
+class Arrays(Generic[M]):
     """A model as (P, R, terminal), and its discount beside them: what `MRP` or `MDP(..., axes="ass")` makes it of.
 
-    Where an MDP has an action that is not available, its row is zero, and `available=mdp.available` has to be given.
+    `P, R, terminal = arrays` takes it apart. Where an MDP has an action that is not available, its row is zero, and
+    `available=mdp.available` has to be given.
 
-    Parameters
+    Attributes
     ----------
     P, R : arrays, sparse matrices or lists of these
     terminal : (S,) mask
@@ -27,33 +32,13 @@ class Arrays(tuple[Any, Any, BoolArray]):
         ends, and where `P` is 0.
     """
 
+    P: M
+    R: M
+    terminal: BoolArray
     discount: float | FloatArray
 
-    def __new__(cls, P: Any, R: Any, terminal: BoolArray, discount: float | FloatArray) -> Arrays:
-        made = super().__new__(cls, (P, R, terminal))
-        made.discount = discount
-        return made
-
-    def __getnewargs__(self) -> tuple[Any, ...]:  # for copies and pickles
-        return (*self, self.discount)
-
-    def __repr__(self) -> str:
-        return f"Arrays(P={self.P!r}, R={self.R!r}, terminal={self.terminal!r}, discount={self.discount!r})"
-
-    @property
-    def P(self) -> Any:
-        """The transition probabilities."""
-        return self[0]
-
-    @property
-    def R(self) -> Any:
-        """The rewards."""
-        return self[1]
-
-    @property
-    def terminal(self) -> BoolArray:
-        """(S,) mask of the states in which returns end."""
-        return self[2]
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.P, self.R, self.terminal))
 
 
 def terminal_sources(table: OutcomeTable) -> BoolArray:

@@ -163,7 +163,7 @@ def test_chains_come_back_from_arrays():
         for arrays in (model.to_arrays(), model.to_sparse()):
             assert np.ndim(arrays.discount) == ndim
             same(MRP(arrays.P, arrays.R, arrays.discount, arrays.terminal), model)
-        same(distrl.from_arrays(*arrays[:2], arrays.discount, terminal=arrays.terminal), model)
+        same(distrl.from_arrays(arrays.P, arrays.R, arrays.discount, terminal=arrays.terminal), model)
     assert MRP(P, R, 0.9).to_arrays().discount == 0.9
 
 
