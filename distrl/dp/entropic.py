@@ -26,6 +26,7 @@ from distrl._lazy import linalg, sparse
 from distrl._tolerances import EPS, TINY
 from distrl._validation import FloatArray
 from distrl.dp.enclosure import CertifiedMoments
+from distrl.dp.entropic_factors import MEMBERS, Family, Members, members_of_steps, settled_members
 from distrl.dp.entropic_steps import Steps
 from distrl.dp.exponents import bennett
 from distrl.dp.horizon_walk import ForProcess
@@ -37,6 +38,9 @@ from distrl.returns.functionals import Enclosing, Ends, EntropicRisk
 _WORK = 5e7  # outcomes that are passed over, all steps together
 _WORK_OF_STEPS = 5e8  # the same of the steps of a horizon
 _NO_BETA = 1e-290  # a smaller one is none: the risk is the mean up to less than float64 can tell
+_WORK_OF_FAMILY = 1e7  # the same where discounts differ, of all steps and members together
+_FEWEST = 8  # members of a family that say more than mean, variance and range
+_LEAST = 1e-2  # of the range of returns: where these say enough of an exponent
 _OVERHEAD = 2000  # outcomes that a pass costs anyhow
 _LONGEST = 10_000  # steps up to which a longest episode is looked for
 _NEAR = 200  # steps of the recursion that bring the scale of the undiscounted system near the answer
@@ -69,8 +73,9 @@ def entropic_ends(model: MRP, functional: EntropicRisk, moments: CertifiedMoment
     or has too much, may lead to any state with any of the model's rewards, at discount 1 for ever, so that nothing is
     known there. Floating point is counted.
 
-    Where outcomes have discounts of their own the recursion would need h at every product of discounts, so that only
-    mean, variance and range are used: an interval, but a wide one.
+    Where outcomes have discounts of their own h is kept at a family of exponents and enclosed between them, see
+    `distrl.dp.entropic_factors`: to rounding where all discounts are powers of one number, else to about a
+    hundredth of h - E G, and wider where discounts are near 1.
 
     Time O(outcomes) a step and beta; about log(1e13) / (2 (1 - discount)) steps, fewer where that is too much work,
     which leaves the interval wider.
@@ -94,7 +99,9 @@ def entropic_of_steps(stages: Stages, functional: EntropicRisk, moments: Certifi
         for beta in map(float, np.atleast_1d(functional.points)):
             if beta == 0.0:
                 ends.append(moments.mean_ends())
-            elif g is None or (outcomes + _OVERHEAD) * stages.horizon > _WORK_OF_STEPS:
+            elif g is None:
+                ends.append(_steps_of_factors(stages, beta, moments))
+            elif (outcomes + _OVERHEAD) * stages.horizon > _WORK_OF_STEPS:
                 ends.append(_bounded_ends(beta, moments))
             else:
                 low = high = np.zeros(stages.n_states)
@@ -126,7 +133,7 @@ def _at(steps: Steps, beta: float, moments: CertifiedMoments) -> Ends:
         return moments.mean_ends()
     g = steps.model.uniform_discount
     if g is None:
-        low, high = _far_ends(steps, beta, moments)
+        low, high = _of_factors(steps, beta, moments)
     elif g == 1.0:
         low, high = _undiscounted(steps, beta, moments)
     else:
@@ -135,6 +142,35 @@ def _at(steps: Steps, beta: float, moments: CertifiedMoments) -> Ends:
         for step in range(count - 1, -1, -1):
             low, high = steps.back(beta * g**step, low, high)
     return _with_jensen(beta, low, high, moments)
+
+
+def _of_factors(steps: Steps, beta: float, moments: CertifiedMoments) -> Ends:
+    """Ends by the recursion of a family of exponents, from what mean, variance and range say of each of them."""
+    width = moments.high - moments.low
+    passes = int(_WORK / (len(steps.probs) + _OVERHEAD))
+    least = _LEAST / max(abs(beta) * float(width.max()), 1.0) if np.isfinite(width).all() else _LEAST**2
+    family = Family.of(beta, steps.model.discounts, max(least, 1e-12), max(min(passes // 2, MEMBERS), 1))
+    sides = []
+    for c in (family.exponents * family.sign).tolist():
+        low, high = _with_jensen(c, *_far_ends(steps, c, moments), moments)
+        sides.append((low, high) if c > 0.0 else (-high, -low))
+    low, high = (np.stack(side) for side in zip(*sides, strict=True))
+    mean = moments.mean_ends() if beta > 0.0 else tuple(-end for end in reversed(moments.mean_ends()))
+    found = settled_members(steps, family, Members(low, high, (mean[0], mean[1]), width), passes)
+    return (found.low[0], found.high[0]) if beta > 0.0 else (-found.high[0], -found.low[0])
+
+
+def _steps_of_factors(stages: Stages, beta: float, moments: CertifiedMoments) -> Ends:
+    """The same of H steps, together with what mean, variance and range of H steps say."""
+    low, high = _bounded_ends(beta, moments)
+    outcomes = max(len(model.outcomes.probs) for model in stages.models)
+    members = int(_WORK_OF_FAMILY / ((outcomes + _OVERHEAD) * max(stages.horizon, 1)))
+    if members < _FEWEST:
+        return low, high
+    factors = np.unique(np.concatenate([model.discounts for model in stages.models]))
+    found = members_of_steps(stages, Family.of(beta, factors, _LEAST**3, min(members, MEMBERS)))
+    ends = (found.low[0], found.high[0]) if beta > 0.0 else (-found.high[0], -found.low[0])
+    return np.fmax(low, ends[0]), np.fmin(high, ends[1])
 
 
 def _steps_needed(steps: Steps, beta: float, moments: CertifiedMoments) -> int:

@@ -32,25 +32,28 @@ class Steps:
     def farthest(self, b: float) -> float:
         """What bounds h_b from above for b > 0, from below for b < 0: the farthest end over outcomes, in every step, or
         in one alone where returns may end and that is farther."""
-        g = self.model.uniform_discount
-        if g is None:  # recursions with several discounts need more numbers b than there are steps
+        g, differ = self.model.largest_discount, self.model.uniform_discount is None
+        if g == 1.0 and differ:
             return np.inf if b > 0.0 else -np.inf
         low, high = self.exponents(b)
         end = float(high.max()) if b > 0.0 else float(low.min())
         for_ever = end / (1.0 - g)
-        if self.going_on.all():
+        if self.going_on.all() and not differ:
             return for_ever
         return max(end, for_ever) if b > 0.0 else min(end, for_ever)
 
     def back(self, b: float, low: FloatArray, high: FloatArray) -> Ends:
         """Ends of h_b from those of h_{bg}."""
         table, g = self.model.outcomes, self.model.discount
+        below = np.where(self.going_on, g * low[table.next_states], 0.0)
+        above = np.where(self.going_on, g * high[table.next_states], 0.0)
+        return self.ends(b, below, above, (min(g * low.min(), 0.0), max(g * high.max(), 0.0)))
+
+    def ends(self, b: float, low: FloatArray, high: FloatArray, far: tuple[float, float]) -> Ends:
+        """Ends of h_b from those of what follows each outcome, (outcomes,); `far`: of what follows any, and 0."""
         reward_low, reward_high = self.exponents(b)
-        below = reward_low + np.where(self.going_on, g * low[table.next_states], 0.0)
-        above = reward_high + np.where(self.going_on, g * high[table.next_states], 0.0)
-        lowest = float(reward_low.min() + min(g * low.min(), 0.0))
-        highest = float(reward_high.max() + max(g * high.max(), 0.0))
-        return self._mixed(b, below, -1.0, lowest), self._mixed(b, above, 1.0, highest)
+        lowest, highest = float(reward_low.min() + far[0]), float(reward_high.max() + far[1])
+        return self._mixed(b, reward_low + low, -1.0, lowest), self._mixed(b, reward_high + high, 1.0, highest)
 
     def _mixed(self, b: float, values: FloatArray, side: float, farthest: float) -> FloatArray:
         """(S,) (1/b) log sum p exp(b value), moved to the given side by what floating point can have cost.
