@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class Arrays(Generic[M]):
     terminal: BoolArray
     discount: float | FloatArray
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[M | BoolArray]:
         return iter((self.P, self.R, self.terminal))
 
 
