@@ -39,6 +39,7 @@ from distrl.dp.status import Status, settle
 from distrl.dp.undiscounted import lattice_grid
 from distrl.models.discounts import said_discount
 from distrl.models.mrp import MRP
+from distrl.models.process import as_mrp
 from distrl.returns.base import Returns
 from distrl.returns.categorical import as_categorical
 from distrl.returns.functionals import Enclosing
@@ -196,7 +197,8 @@ class Lattice:
         ValueError
             As from `evaluate`, and for a model to which the recursion does not apply.
         """
-        chosen, whole, call = int_array(states, "states", low=0, high=model.n_states), model.whole(), Call()
+        whole, call = as_mrp(model, None).whole(), Call()
+        chosen = int_array(states, "states", low=0, high=whole.n_states)
         rows = _rows_of(whole)
         if isinstance(rows, str) or not rows.sign:
             raise ValueError(f"laws_of is by levels, but {self.applies_to(whole)}; {_INSTEAD}")

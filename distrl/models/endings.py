@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from distrl._lazy import csgraph, sparse
+from distrl._lazy import csgraph, linalg, sparse
 from distrl._tolerances import MIXED_ROW_SUM
-from distrl._validation import BoolArray, IntArray
+from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.models.outcomes import OutcomeTable, build_table
 
 _NAMED = 5  # states that an error names
@@ -56,6 +56,49 @@ def closed_classes(table: OutcomeTable) -> IntArray:
     open_[part[table.sources[table.terminals]]] = True
     number = np.where(open_, 0, np.cumsum(~open_))
     return np.asarray(number[part], dtype=np.int64)
+
+
+def never_ending(table: OutcomeTable, lost: BoolArray | None = None) -> FloatArray:
+    """(S,) the probability that a walk of an MRP's table comes to a closed class, or makes a move that is `lost`.
+
+    u = 1 in closed classes, else u(x) = sum_y P(y | x) u(y), a lost move counting 1: one sparse solve, for people to
+    read.
+    """
+    n, gained = table.n_states, np.zeros(len(table.probs), dtype=np.bool_) if lost is None else lost
+    endless = closed_classes(table) > 0
+    going_on = ~table.terminals
+    good = gained | (going_on & endless[table.next_states])
+    known = np.bincount(table.sources, weights=table.probs * good, minlength=n)
+    on = going_on & ~endless[table.next_states] & ~endless[table.sources]
+    edges = table.sources[on], table.next_states[on]
+    starts = np.flatnonzero(known > 0.0)  # what never meets any of them has u = 0, and is left out of the solve
+    tails, heads = np.concatenate([edges[1], np.full(len(starts), n)]), np.concatenate([edges[0], starts])
+    backwards = sparse.coo_array((np.ones(len(tails)), (tails, heads)), shape=(n + 1, n + 1)).tocsr()
+    inside = np.zeros(n + 1, dtype=np.bool_)
+    inside[csgraph.breadth_first_order(backwards, n, return_predecessors=False)] = True
+    open_ = np.flatnonzero(inside[:n] & ~endless)
+    system = sparse.eye_array(n, format="csr") - sparse.csr_array((table.probs[on], edges), shape=(n, n))
+    chances = endless.astype(np.float64)
+    if open_.size:
+        chances[open_] = linalg.spsolve(system[open_][:, open_].tocsc(), known[open_])
+    return np.clip(chances, 0.0, 1.0)
+
+
+def refuse_endless(table: OutcomeTable, states: Sequence[Hashable], initial: FloatArray | None) -> None:
+    """Refuse an MRP's table some of whose returns never end, naming a state, the probability, and where it stays."""
+    trap = table.never_ending_source()
+    if trap is None:
+        return
+    chances = never_ending(table)
+    first = (chances > 0.0) & (True if initial is None else initial > 0.0)
+    state = int(np.argmax(first if first.any() else chances > 0.0))
+    way = "" if chances[trap] == chances[state] else f" (it may come to state {states[trap]!r}, where it never ends)"
+    raise ValueError(
+        f"at discount 1 a return has to end, but from state {states[state]!r} it never does with probability "
+        f"{chances[state]:.3g}{way}; give horizon=H, the number of steps that are looked at, or use a discount below "
+        "1. Of a model made by until(..., reward='steps'), whose return is the number of steps: reward='reach' says "
+        "whether the target is reached, and `allowed` may leave out such states"
+    )
 
 
 def _refuse(table: OutcomeTable, states: Sequence[Hashable], inside: BoolArray, pays: BoolArray) -> None:

@@ -94,6 +94,8 @@ class MRP(TabularModel, ToFrame):
 
     #: Whether the probabilities are frequencies of samples: results are about the samples' own law then, and say so.
     sampled: bool = False
+    #: Whether some return never ends at discount 1, so that only finitely many of its steps may be asked for.
+    needs_horizon: bool = False
 
     def __init__(
         self,
@@ -185,9 +187,12 @@ class MRP(TabularModel, ToFrame):
     def settle(self, table: OutcomeTable, discount: float | None) -> None:
         """Keep the table and the discount, and at discount 1 refuse returns that do not end, naming states.
 
-        Closed classes of reward 0 become ends at discount 1, see `distrl.models.endings.with_ends`.
+        Closed classes of reward 0 become ends at discount 1, see `distrl.models.endings.with_ends`. With
+        `needs_horizon` nothing is changed or refused here; the verbs do that, in `as_mrp`.
         """
         super().settle(table, discount)
+        if self.needs_horizon:
+            return
         if discount == 1.0:
             self.outcomes = with_ends(table, self.states)
         elif discount is None and self.largest_discount == 1.0:

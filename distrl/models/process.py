@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from distrl.models.endings import refuse_endless
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.models.outcomes import OutcomeTable
 from distrl.models.policies import Policy
 
 #: What the verbs take.
@@ -17,9 +17,7 @@ class Step(MRP):
     The arguments are those of `MRP`. Nothing but a finite number of steps is to be asked of it.
     """
 
-    def settle(self, table: OutcomeTable, discount: float | None) -> None:
-        """Keep the table and the discount."""
-        self.outcomes, self.uniform_discount = table, discount
+    needs_horizon = True
 
 
 def as_mrp(model: Model | Sequence[Model], policy: Policy | Sequence[Policy] | None) -> MRP:
@@ -28,7 +26,7 @@ def as_mrp(model: Model | Sequence[Model], policy: Policy | Sequence[Policy] | N
     Raises
     ------
     ValueError, TypeError
-        If it is no model, or a policy is missing or has no place.
+        If it is no model, or a policy is missing or has no place; if returns need a horizon and never end.
     """
     if isinstance(model, MDP):
         if policy is None:
@@ -40,4 +38,6 @@ def as_mrp(model: Model | Sequence[Model], policy: Policy | Sequence[Policy] | N
         raise TypeError(f"model must be a distrl.MRP or a distrl.MDP, got {model!r}")
     if policy is not None:
         raise ValueError("an MRP has no actions; leave policy out")
+    if model.needs_horizon and model.uniform_discount == 1.0:
+        refuse_endless(model.outcomes, model.states, model.initial)
     return model

@@ -88,7 +88,7 @@ def fields_of(model: MRP | MDP) -> Fields:
         fields["layout"] = np.array(model.layout)
     if isinstance(model, MRP) and model.sampled:
         fields["sampled"] = np.array(True)
-    if isinstance(model, Step):
+    if isinstance(model, MRP) and model.needs_horizon:
         fields["step"] = np.array(True)
     if isinstance(model, MDP) and not model.choices.even:
         fields["n_actions"] = np.array(model.n_actions)
