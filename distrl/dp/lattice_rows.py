@@ -15,6 +15,7 @@ import numpy as np
 from distrl._tolerances import EPS
 from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.models.laws import FiniteLaw
+from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.returns.spans import largest_sums
 
@@ -68,7 +69,7 @@ class LatticeRows:
         return least.astype(np.int64), most.astype(np.int64)
 
     @classmethod
-    def of(cls, model: MRP) -> LatticeRows:
+    def of(cls, model: MRP | MDP) -> LatticeRows:
         """The outcomes of a model.
 
         Raises
