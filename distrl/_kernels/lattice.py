@@ -179,6 +179,25 @@ def transpose(rows: FloatArray, count: int, block: FloatArray, begin: int) -> No
 
 
 @kernel
+def gather(rows: FloatArray, count: int, first: int, times: int, block: FloatArray, spread: FloatArray) -> None:
+    """Split the masses rows[k, i] of levels first + k between the atoms around them, `times` levels apart.
+
+    block[i, j] is the mass at level j * times, and spread[i] adds up mass times the variance of where it goes.
+    """
+    for i in range(len(block)):
+        for k in range(count):
+            mass = rows[k, i]
+            if mass > 0.0:
+                atom = (first + k) // times
+                over = first + k - atom * times
+                share = mass * over / times
+                block[i, atom] += mass - share
+                if over > 0:
+                    block[i, atom + 1] += share
+                    spread[i] += share * times * (times - over)
+
+
+@kernel
 def close_up(flat: FloatArray, rows: int, room: int, length: int) -> None:
     """Move rows of `length` numbers, `room` apart, next to each other, in place."""
     for i in range(1, rows):
