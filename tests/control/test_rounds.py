@@ -7,8 +7,6 @@ from scipy.optimize import linprog
 import distrl
 from distrl import MDP, FiniteLaw, Mean, Status, optimize
 
-pytestmark = pytest.mark.fast
-
 
 def random_rows(rng, n, shaped):
     """Moves to one place or to two with a half each, some of which end; rewards -1, 0 and 1, or rounds of sum 0."""
