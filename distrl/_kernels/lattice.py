@@ -225,6 +225,28 @@ def transpose(rows: FloatArray, count: int, block: FloatArray, begin: int) -> No
 
 
 @kernel
+def gather(rows: FloatArray, count: int, first: int, times: int, block: FloatArray, spread: FloatArray) -> None:
+    """Split the masses rows[k, i] of levels first + k between the atoms around them, `times` levels apart.
+
+    block[i, j] is the mass at level j * times, and spread[i] adds up mass times the variance of where it goes.
+    """
+    n = len(block)
+    for begin in range(0, n, 64):  # some columns at a time, for the cache
+        for k in range(count):
+            atom = (first + k) // times
+            over = first + k - atom * times
+            part, variance = over / times, float(over * (times - over))
+            for i in range(begin, min(begin + 64, n)):
+                mass = rows[k, i]
+                if mass > 0.0:
+                    share = mass * part
+                    block[i, atom] += mass - share
+                    if over > 0:
+                        block[i, atom + 1] += share
+                        spread[i] += mass * variance
+
+
+@kernel
 def close_up(flat: FloatArray, rows: int, room: int, length: int) -> None:
     """Move rows of `length` numbers, `room` apart, next to each other, in place."""
     for i in range(1, rows):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -103,37 +104,68 @@ def made_ending(pairs: Pairs, policy: IntArray) -> IntArray:
     return np.where(lost, nearer_end(pairs), policy) if lost.any() else policy
 
 
-def free_components(pairs: Pairs) -> IntArray:
-    """(S,) the number of each state's component: states between which one can move surely and for nothing share one.
+class Components(NamedTuple):
+    """Maximal end components: sets of states within which pairs lead from everywhere to everywhere, and never out.
 
-    They are the maximal end components of the pairs whose every outcome goes on with reward 0. All their states have
-    one optimal value, and staying in them for ever is no way to end.
+    Attributes
+    ----------
+    number : (S,) that of each state's component; a state may be one alone
+    staying : (pairs,) mask of the pairs that never leave theirs
     """
+
+    number: IntArray
+    staying: BoolArray
+
+
+def components_of(pairs: Pairs, allowed: BoolArray) -> Components:
+    """The maximal end components of the `allowed` pairs that never end; a few graph searches."""
     table, n = pairs.table, pairs.mdp.n_states
-    paying = (table.rewards != 0.0) | (table.laws >= 0) | table.terminals
-    free = np.bincount(table.sources, weights=paying, minlength=table.n_sources) == 0
+    inside = allowed & (np.bincount(table.sources, weights=table.terminals, minlength=table.n_sources) == 0)
     while True:
-        rows = np.flatnonzero(free[table.sources])
+        rows = np.flatnonzero(inside[table.sources])
         here = pairs.states[table.sources[rows]]
         graph = sparse.csr_array((np.ones(len(rows)), (here, table.next_states[rows])), shape=(n, n))
         _, component = csgraph.connected_components(graph, directed=True, connection="strong")
         leaving = component[here] != component[table.next_states[rows]]
         left = np.unique(table.sources[rows][leaving])
         if not left.size:
-            return np.asarray(component, dtype=np.int64)
-        free[left] = False
+            return Components(np.asarray(component, dtype=np.int64), inside)
+        inside[left] = False
 
 
-def merged(pairs: Pairs, component: IntArray) -> tuple[MDP, IntArray]:
-    """The process whose states are the components, without the pairs that stay in one for nothing; and the component of
-    each of its states in the order of its states.
+def free_components(pairs: Pairs) -> Components:
+    """The components of the pairs whose every outcome goes on with reward 0: one moves about in them for nothing.
+
+    All their states have one optimal value, and staying in them for ever is no way to end.
+    """
+    table = pairs.table
+    paying = (table.rewards != 0.0) | (table.laws >= 0)
+    return components_of(pairs, np.bincount(table.sources, weights=paying, minlength=table.n_sources) == 0)
+
+
+class Merged(NamedTuple):
+    """A process whose states are components.
+
+    Attributes
+    ----------
+    mdp : MDP
+    number : (S,) its state for each one that was merged
+    kept : (its pairs,) the pairs that its own stand for
+    """
+
+    mdp: MDP
+    number: IntArray
+    kept: IntArray
+
+
+def merged(pairs: Pairs, components: Components) -> Merged:
+    """The process whose states are the components, without the pairs that stay in one; each state's pairs in the order
+    of its states.
 
     A component without another pair cannot be left: `nearer_end` has refused that before.
     """
-    table = pairs.table
-    paying = (table.rewards != 0.0) | (table.laws >= 0) | table.terminals
-    moves = paying | (component[pairs.states[table.sources]] != component[table.next_states])
-    kept = np.bincount(table.sources, weights=moves, minlength=table.n_sources) > 0
+    table, component = pairs.table, components.number
+    kept = ~components.staying
     sources = np.flatnonzero(kept)
     home = component[pairs.states[sources]]
     order = np.argsort(home, kind="stable")
@@ -164,4 +196,4 @@ def merged(pairs: Pairs, component: IntArray) -> tuple[MDP, IntArray]:
     if table.known_defects is not None:
         built = replace(built, known_defects=table.known_defects[sources])
     choices = Choices(int(actions.max()) + 1, indptr, actions.astype(np.int64))
-    return MDP.from_table(built, 1.0, available=choices), number[component]
+    return Merged(MDP.from_table(built, 1.0, available=choices), number[component], sources)

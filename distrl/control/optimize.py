@@ -83,7 +83,8 @@ def optimize(
     pessimism, rng : None
         For objectives and models that come later; refused if given.
     throw : bool
-        Raise `OptimizationError` if the tolerance is not met (its `.solution` holds what there is).
+        Raise `OptimizationError` if the tolerance is not met (its `.solution` holds what there is). Where nothing can
+        be certified at discount 1 and no `tol` was given, `status` is UNCERTIFIED, and `reason` says why.
     progress : bool or callable
         As for `evaluate`.
 
@@ -139,7 +140,7 @@ def optimize(
     solution = _solution(found, mdp, objective, chosen, call)
     if throw and solution.status is Status.INTERRUPTED:
         raise OptimizationInterrupted(solution)
-    if throw and not solution.converged:
+    if throw and not solution.converged and (call.given or solution.status is not Status.UNCERTIFIED):
         raise OptimizationError(solution)
     return solution
 

@@ -1,48 +1,40 @@
 """Policy iteration for the mean, and certain bounds on what any policy can reach.
 
-Definitions. V_p is the mean return of a policy p, V* the largest of any policy; at discount 1 of any that surely ends.
-T V(x) = max_a r(x, a) + g sum_y P(y | x, a) V(y) is the optimality operator.
+Definitions. V_p is the mean return of a policy p, V* the largest of any policy; at discount 1 of any that surely ends,
+within a number of steps that has a finite mean.
 
 Algorithm. A policy is evaluated by the states' linear system, with a certain bound on the error (`enclosed_mean`), and
 an action is exchanged where another one is better for certain, rounding and that bound counted (Howard 1960). Values
 then rise strictly, so that no policy comes twice. At discount 1 the first policy surely ends, and so do all others: one
 that does not would have gained more than 0 on the average round of where it stays, and then no policy is the best.
 
-Bounds. `lower` is V_p less its error. U is an upper bound where T U <= U (and, at discount 1, for every policy that
-ends). With V what was computed and d(x, a) how far the backup of (x, a) exceeds it, rounding included,
-
-    U = V + c h,    c [h(x) - g sum_y P(y | x, a) h(y)] >= d(x, a) for every pair,
-
-h = 1, or the expected number of steps of a policy, which is tighter. At discount 1 h is the largest expected number of
-steps under the pairs that may improve, found by policy iteration as well; states between which one can move for nothing
-are one state for that, since their optimal values are equal.
+Bounds. `lower` is V_p less its error; `upper` is that of `distrl.control.upper`.
 
 Sources: Howard 1960, "Dynamic Programming and Markov Processes"; Bertsekas and Tsitsiklis 1991, "An Analysis of
 Stochastic Shortest Path Problems"; the certificate is this library's.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 from distrl.control.bellman import Pairs
-from distrl.control.ends import free_components, made_ending, merged, nearer_end, never_ending, with_silent_ends
+from distrl.control.ends import made_ending, nearer_end, never_ending, with_silent_ends
 from distrl.control.method import ControlMethod, Found, largest_size
 from distrl.control.policy import MarkovPolicy
+from distrl.control.upper import Evaluated, upper_bound
 from distrl.dp.call import Call
 from distrl.dp.moment_systems import enclosed_mean
 from distrl.dp.resolvent import Resolvent
 from distrl.models.mdp import MDP
-from distrl.models.mrp import MRP
 from distrl.models.stages import step_under
 from distrl.returns import Functional, Mean
 
 _WARM = 100  # sweeps of value iteration that the first policy comes from
 _LONGEST = 10_000  # policies: values rise strictly, so that there is an end
-_ROUNDS = 100  # policies tried for the largest expected number of steps
 
 
 @dataclass(frozen=True)
@@ -81,22 +73,12 @@ class PolicyIteration(ControlMethod):
         return _by_policies(Pairs(with_silent_ends(mdp) if mdp.discount == 1.0 else mdp), call)
 
 
-class Evaluated(NamedTuple):
-    """A policy, one pair a state, its process, its values and the bound on their error."""
-
-    policy: IntArray
-    process: MRP
-    linear: Resolvent
-    values: FloatArray
-    error: FloatArray
-
-
 def evaluated(pairs: Pairs, policy: IntArray) -> Evaluated:
     """A policy, one pair a state, by its linear system."""
     process = step_under(pairs.mdp, pairs.actions(policy)).whole()
     linear = Resolvent.of(process)
     values, error = enclosed_mean(process, linear)
-    return Evaluated(policy, process, linear, values, np.where(np.isfinite(error), error, np.inf))
+    return Evaluated(policy, linear, values, np.where(np.isfinite(error), error, np.inf))
 
 
 def found_markov(
@@ -170,76 +152,6 @@ def _refuse_endless(pairs: Pairs, policy: IntArray) -> None:
             "reward above 0 a step for as long as one likes; use a discount below 1, give horizon=, or check the "
             "rewards of that round"
         )
-
-
-# -- upper bounds -----------------------------------------------------------------------------------------------------
-
-
-def upper_bound(pairs: Pairs, now: Evaluated) -> tuple[FloatArray, str]:
-    """(S,) what no policy goes beyond, and how it was found; inf where it was not."""
-    if not np.isfinite(now.values).all():
-        return np.full(len(now.values), np.inf), "nothing: values are beyond float64"
-    if pairs.g == 1.0:
-        return _upper_undiscounted(pairs, now)
-    excess = _excess(pairs, now.values)
-    flat = (1.0 + 8.0 * EPS) / (1.0 - pairs.g)
-    found = now.values + max(float(excess.max()), 0.0) * flat
-    own = _raised(pairs, now.values, excess, now.linear.gains)
-    upper = found if own is None else np.minimum(found, own)
-    return upper + 4.0 * EPS * np.abs(upper), "one backup"
-
-
-def _excess(pairs: Pairs, values: FloatArray) -> FloatArray:
-    """(pairs,) how far the backup of values may exceed them."""
-    advantage = pairs.advantage(values)
-    return np.asarray(advantage.values + advantage.error)
-
-
-def _raised(pairs: Pairs, values: FloatArray, excess: FloatArray, steps: FloatArray) -> FloatArray | None:
-    """values + c * steps with the smallest c that makes it an upper bound; None where no c does."""
-    if not np.isfinite(steps).all():
-        return None
-    margin = steps[pairs.states] * (1.0 - 4.0 * EPS) - pairs.spread(steps)
-    needed = excess > 0.0
-    if (margin[needed] <= 0.0).any():
-        return None
-    c = float((excess[needed] / margin[needed]).max(initial=0.0)) * (1.0 + 8.0 * EPS)
-    against = ~needed & (margin < 0.0)
-    if (c * -margin[against] > -excess[against]).any():
-        return None
-    return values + c * steps * (1.0 + 4.0 * EPS)
-
-
-def _upper_undiscounted(pairs: Pairs, now: Evaluated) -> tuple[FloatArray, str]:
-    component = free_components(pairs)
-    small, number = merged(pairs, component)
-    inner = Pairs(small)
-    values = np.full(small.n_states, -np.inf)
-    np.maximum.at(values, number, now.values)
-    excess = _excess(inner, values)
-    # a policy of the merged process that ends, to start from: that of `nearer_end` where nothing is nearer
-    policy = _best_pairs(inner, values)
-    for _ in range(_ROUNDS):
-        process = step_under(small, inner.actions(policy)).whole()
-        steps = Resolvent.of(process).gains
-        upper = _raised(inner, values, excess, steps)
-        if upper is not None:
-            upper = upper + 4.0 * EPS * np.abs(upper)
-            return upper[number], "the largest expected number of steps"
-        longer = np.where(excess > 0.0, 1.0 + inner.spread(steps), -np.inf)
-        better = inner.largest(longer) > steps * (1.0 + 1e-9)
-        if not better.any() or not np.isfinite(steps).all():
-            break
-        policy = np.where(better, inner.first_best(longer), policy)
-        if never_ending(inner, policy).any():
-            break
-    unknown = np.full(pairs.mdp.n_states, np.inf)
-    return unknown, "nothing: actions that may be as good need not end, see docs/control.md"
-
-
-def _best_pairs(inner: Pairs, values: FloatArray) -> IntArray:
-    """The greedy policy of the merged process, made to end."""
-    return made_ending(inner, inner.first_best(inner.backup(values).values))
 
 
 # -- finite horizons --------------------------------------------------------------------------------------------------

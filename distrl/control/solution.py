@@ -36,8 +36,8 @@ class ControlSolution(Generic[P]):
         The objective's value under the policy, as computed.
     lower, upper : (S,)
         The policy's value is at least `lower`, and no policy's is above `upper`, numerical error included (where the
-        objective is to be small: at most `upper`, and none below `lower`). At discount 1 policies that surely end are
-        meant.
+        objective is to be small: at most `upper`, and none below `lower`). At discount 1 policies are meant whose
+        number of steps has a finite mean, as it has for all that look at the state alone and surely end.
     status : Status
         CONVERGED if and only if `gap` is at most `tol` at every state.
     iterations : int

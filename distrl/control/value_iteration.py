@@ -21,7 +21,8 @@ import numpy as np
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.control.bellman import Pairs
 from distrl.control.method import ControlMethod, Found, largest_size
-from distrl.control.policy_iteration import evaluated, found_markov, upper_bound
+from distrl.control.policy_iteration import evaluated, found_markov
+from distrl.control.upper import upper_bound
 from distrl.dp.call import Call
 from distrl.dp.on_grid import check_atoms_and_grid
 from distrl.models.mdp import MDP

@@ -22,8 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distrl._memory import check_memory
-from distrl._validation import FloatArray, int_array, real_number, whole_number
+from distrl._validation import IntArray, int_array, real_number, whole_number
 from distrl.dp.call import Call
 from distrl.dp.categorical import CategoricalFixedPoint
 from distrl.dp.certificate import Certificate
@@ -31,20 +30,18 @@ from distrl.dp.distinct_sums import distinct_sums, never_returns
 from distrl.dp.enclosure import CertifiedMoments
 from distrl.dp.horizon_lattice import StepLattice, levels_of_steps
 from distrl.dp.horizon_sums import sums_of_steps
-from distrl.dp.lattice_certificate import certified_levels, levels_enclosed
-from distrl.dp.lattice_rows import GENERAL, INSTEAD, LatticeRows, TooManyLevels, rows_or_why
-from distrl.dp.level_recursion import MEND, LevelRecursion, Reached
-from distrl.dp.moment_systems import absolute_rewards
-from distrl.dp.resolvent import Resolvent
+from distrl.dp.lattice_certificate import levels_enclosed
+from distrl.dp.lattice_rows import INSTEAD, LatticeRows, rows_or_why
+from distrl.dp.levels import Wanted, run_levels
 from distrl.dp.solution import Solution
 from distrl.dp.status import Status, settle
 from distrl.dp.undiscounted import lattice_grid
 from distrl.models.mrp import MRP
+from distrl.models.process import as_mrp
 from distrl.models.stages import Stages
 from distrl.returns.base import Returns
 from distrl.returns.categorical import as_categorical
 from distrl.returns.functionals import Enclosing
-from distrl.returns.grid import Grid
 from distrl.returns.lattice import LatticeReturns
 
 
@@ -64,7 +61,11 @@ class Lattice:
     tail : float in (0, 1)
         The recursion stops at the first level that leaves at most this probability beyond it, at every state.
     max_values : int
-        Limit on the number of levels, or of the distinct sums of one state.
+        Limit on the number of levels that are made, or of the distinct sums of one state.
+    atoms : int, optional
+        For rewards of one sign: keep the masses of so many levels at most, equally many steps apart, and split the
+        others between them. By default every level is kept. With fewer atoms laws take less memory, and the certificate
+        counts at most half their distance more; a tail that falls geometrically is not made level by level.
 
     Raises
     ------
@@ -79,7 +80,8 @@ class Lattice:
 
     - *levels*: discount 1, rewards of one sign that are multiples of one step d, finite reward laws included. The
       recursion over levels: time O(levels * outcomes), where moves without reward make no cycle; else a solve with
-      their elimination a level. Memory 8 * S * levels bytes; `laws_of` keeps some states' masses alone. The result is a
+      their elimination a level. Memory 8 * S * levels bytes; `laws_of` keeps some states' masses alone, `atoms` some of
+      the levels. The result is a
       `LatticeReturns` on 0, d, 2 d, ... (on ..., -2 d, -d, 0 where no reward is positive), its `.tail` (S,) the mass
       beyond the last level, which is put onto it.
     - *fixed point on the lattice*: rewards of both signs. The general solver, `CategoricalFixedPoint`, on a grid with
@@ -106,18 +108,23 @@ class Lattice:
 
     tail: float = 1e-12
     max_values: int = 100_000
+    atoms: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tail", real_number(self.tail, "tail", low=0.0, high=1.0))
         if self.tail in (0.0, 1.0):
             raise ValueError(f"tail must lie in (0, 1), got {self.tail:g}")
         object.__setattr__(self, "max_values", whole_number(self.max_values, "max_values", low=2))
+        if self.atoms is not None:
+            object.__setattr__(self, "atoms", whole_number(self.atoms, "atoms", low=2))
 
     def solve(self, model: MRP, call: Call) -> Solution[Returns]:
         """The return laws of `model`, as `call` asks for them; see `Method.solve`."""
         rows = rows_or_why(model)
         if not isinstance(rows, str) and rows.sign:
             return self._levels(model, rows, call)
+        if self.atoms is not None:
+            raise ValueError(f"atoms is for laws made by levels, but {self.applies_to(model)}; leave it out")
         if not isinstance(rows, str):
             grid = lattice_grid(model, rows.step, self.tail, self.max_values)
             if grid is not None:
@@ -146,6 +153,9 @@ class Lattice:
         if isinstance(lattice, StepLattice) and (lattice.sign or lattice.levels <= self.max_values):
             return levels_of_steps(lattice, self.tail, self.max_values, self, call)
         return sums_of_steps(stages, self, self.max_values, call)
+
+    def _wanted(self, states: IntArray) -> Wanted:
+        return Wanted(states, self.tail, self.max_values, self.atoms)
 
     def by_levels(self, model: MRP, call: Call) -> Solution[LatticeReturns]:
         """`solve` by the recursion over levels and by nothing else.
@@ -184,7 +194,9 @@ class Lattice:
         moments : of the model, certified
         """
         laws, table = as_categorical(returns), model.outcomes
-        if laws is None or certificate.rounding.any() or table.law_errors.any() or table.defects.any():
+        if laws is None or table.law_errors.any() or table.defects.any():
+            return None
+        if certificate.rounding.any() and self.applies_to(model):
             return None
         return levels_enclosed(model, laws, certificate, moments)
 
@@ -208,11 +220,12 @@ class Lattice:
         ValueError
             As from `evaluate`, and for a model to which the recursion does not apply.
         """
-        chosen, whole, call = int_array(states, "states", low=0, high=model.n_states), model.whole(), Call()
+        whole, call = as_mrp(model, None).whole(), Call()
+        chosen = int_array(states, "states", low=0, high=whole.n_states)
         rows = rows_or_why(whole)
         if isinstance(rows, str) or not rows.sign:
             raise ValueError(f"laws_of is by levels, but {self.applies_to(whole)}; {INSTEAD}")
-        found = self._run(whole, rows, call, chosen)
+        found = run_levels(whole, rows, call, self._wanted(chosen))
         if call.interrupted:
             raise KeyboardInterrupt
         tail = found.reached.beyond[chosen]
@@ -222,7 +235,7 @@ class Lattice:
     # -- by levels --------------------------------------------------------------------------------------------------
 
     def _levels(self, model: MRP, rows: LatticeRows, call: Call) -> Solution[LatticeReturns]:
-        found = self._run(model, rows, call, np.arange(model.n_states))
+        found = run_levels(model, rows, call, self._wanted(np.arange(model.n_states)))
         reached, certificate = found.reached, found.certificate
         bounds = found.cut + certificate.residual
         worst, width = float(bounds.max()), found.grid.width
@@ -246,49 +259,3 @@ class Lattice:
             solver="levels",
             reason=f"rewards of one sign, multiples of {rows.step:g}; {reached.last + 1} levels; {found.how}",
         )
-
-    def _run(self, model: MRP, rows: LatticeRows, call: Call, states: np.ndarray) -> "_Found":
-        call.enter("bounding what errors add up to")
-        linear = Resolvent.of(model)
-        mean = float(linear.upper(absolute_rewards(model, of_laws=True)).max())
-        at_least = mean / rows.step
-        if at_least > self.max_values:
-            raise TooManyLevels(
-                f"the largest mean return is {at_least:.4g} times the step {rows.step:g} of the rewards, so that more "
-                f"than {self.max_values} levels are needed; raise max_values, or use {GENERAL}"
-            )
-        check_memory(len(states), int(at_least) + 2, 1.0, MEND)
-        recursion = LevelRecursion(rows, model.n_states, states, rows.reach(model))
-        reach = recursion.largest * rows.step + mean
-        enough = self.tail if call.tol is None else min(self.tail, 0.5 * call.tol / max(reach, 1e-300))
-        limit = self.max_values if call.max_iterations is None else min(call.max_iterations, self.max_values)
-        call.enter("solving level after level")
-        likely = int(1.1 * at_least + 12.0 * at_least**0.5) + 64  # a law that is nearly normal, of a walk forward
-        reached = recursion.run(call, max(enough, 1e-290), limit, likely)
-        left = float(reached.beyond.max())
-        stopped = left > enough and not call.interrupted
-        if stopped and limit == self.max_values:
-            state = int(np.argmax(reached.beyond))
-            raise TooManyLevels(
-                f"after {self.max_values} levels the return from state {model.states[state]!r} still goes beyond with "
-                f"probability {left:.3g}, more than tail={enough:g}; raise max_values or tail, or use {GENERAL}"
-            )
-        certificate, cut = certified_levels(model, rows, linear, recursion, reached, mean)
-        end = reached.last * rows.step
-        if rows.sign > 0:
-            grid, masses = Grid(0.0, end, reached.last + 1), reached.masses
-        else:
-            grid, masses = Grid(-end, 0.0, reached.last + 1), np.ascontiguousarray(reached.masses[:, ::-1])
-        return _Found(grid, masses, reached, certificate, cut, stopped, recursion.how)
-
-
-class _Found(NamedTuple):
-    """What the recursion reached, with signs as they were; `cut` is what the tail may cost."""
-
-    grid: Grid
-    masses: FloatArray
-    reached: Reached
-    certificate: Certificate
-    cut: FloatArray
-    stopped: bool
-    how: str

@@ -16,6 +16,7 @@ from distrl._tolerances import EPS
 from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.models.discounts import said_discount
 from distrl.models.laws import FiniteLaw
+from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.returns.spans import largest_sums
 
@@ -78,7 +79,7 @@ class LatticeRows:
         return least.astype(np.int64), most.astype(np.int64)
 
     @classmethod
-    def of(cls, model: MRP, step: float | None = None) -> LatticeRows:
+    def of(cls, model: MRP | MDP, step: float | None = None) -> LatticeRows:
         """The outcomes of a model; `step` is that of its rewards, by default their largest.
 
         Raises
@@ -111,7 +112,7 @@ class LatticeRows:
         )
 
 
-def distinct_rewards(model: MRP) -> FloatArray:
+def distinct_rewards(model: MRP | MDP) -> FloatArray:
     """All rewards of a model, each once.
 
     Raises

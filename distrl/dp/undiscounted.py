@@ -9,6 +9,7 @@ import math
 
 from distrl.dp.lattice_rows import LatticeRows, OffLattice
 from distrl.dp.resolution import ENTRIES, MOST
+from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.returns.grid import Grid
 
@@ -17,8 +18,10 @@ TAIL = 1e-10
 _WIDER = 1.1  # times the range that returns reach, which a grid may have to stand on multiples of the step
 
 
-def default_grid(model: MRP, atoms: int) -> Grid:
+def default_grid(model: MRP | MDP, atoms: int) -> Grid:
     """A grid of so many atoms that suits the model: `Grid.covering` below discount 1, at 1 on what returns reach.
+
+    Of a decision process at discount 1 the returns under all policies, where these have ends.
 
     Raises
     ------
@@ -62,7 +65,7 @@ def words_of(grid: Grid | None) -> str:
     )
 
 
-def step_of(model: MRP) -> float | None:
+def step_of(model: MRP | MDP) -> float | None:
     """The step of the rewards' lattice; None where they are on none."""
     try:
         return LatticeRows.of(model).step

@@ -102,12 +102,15 @@ class TabularModel(Discounted):
         Returns
         -------
         MRP or MDP, as this one
+            With "steps", where a walk may go on for ever before it enters `target` or leaves `allowed`, the number of
+            moves is infinite with a positive probability. `evaluate(..., horizon=H)` then has the law of the smaller of
+            it and H; without a horizon the verbs refuse the model, with a state and that probability.
 
         Raises
         ------
         ValueError, TypeError
-            For states that are none, or an unknown `reward`; for "steps" if a walk may go on for ever, or end, before
-            it enters `target` or leaves `allowed`, naming a state.
+            For states that are none, or an unknown `reward`; for "steps" if a walk may end before it enters `target` or
+            leaves `allowed`, naming a state and the probability.
 
         Notes
         -----
@@ -115,6 +118,7 @@ class TabularModel(Discounted):
         """
         goal, inside = states_of(self, target), states_of(self, allowed, "allowed")
         sources = np.searchsorted(self.state_rows, self.outcomes.indptr[:-1], side="right") - 1
+        table = until_table(self.outcomes, sources, inside, goal, reward, self.states)
         model = copy(self)
-        model.settle(until_table(self.outcomes, sources, inside, goal, reward, self.states), 1.0)
+        model.settle(table, 1.0)
         return model

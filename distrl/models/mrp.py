@@ -199,7 +199,7 @@ class MRP(TabularModel, ToFrame):
             At discount 1, naming the states that never end and pay; where discounts differ by outcome, a state from
             which none is reached that ends or has one below 1.
         """
-        refuse_endless(self, self.states)
+        refuse_endless(self, self.states, self.initial)
 
     def __repr__(self) -> str:
         table = self.outcomes

@@ -18,6 +18,7 @@ import numpy as np
 from distrl._lazy import csgraph, sparse
 from distrl._tolerances import MIXED_ROW_SUM
 from distrl._validation import BoolArray, IntArray
+from distrl.models.endings import never_ending
 from distrl.models.outcomes import OutcomeTable, Rows, build_table
 
 _KINDS = ("reach", "steps")
@@ -47,7 +48,8 @@ def until_table(
     Raises
     ------
     ValueError
-        For an unknown `reward`; for "steps", if a walk may end before it enters `target` or leaves `allowed`.
+        For an unknown `reward`; for "steps", if a walk may end before it enters `target` or leaves `allowed`, naming a
+        state, and of an MRP the probability.
 
     Notes
     -----
@@ -64,15 +66,7 @@ def until_table(
     if reward == "reach":
         ends, paid = table.terminals[keep] | decided[at] | ~hopeful[at], entered.astype(np.float64)
     else:
-        lost = table.terminals[keep] & ~decided[at]
-        if lost.any():
-            state = states[int(here[keep[np.argmax(lost)]])]
-            raise ValueError(
-                f"reward='steps' counts the moves until the target is reached, but from state {state!r} a walk may end "
-                "without reaching it, after which it never does; use reward='reach', whose return is whether it is "
-                "reached, or let `allowed` leave out the states in which walks end"
-            )
-        ends, paid = decided[at], np.ones(len(keep))
+        ends, paid = decided[at] | table.terminals[keep], np.ones(len(keep))
     still = np.unique(table.sources[~moving])
     value = target[sources[still]].astype(np.float64) if reward == "reach" else np.zeros(len(still))
     rows = Rows(
@@ -92,20 +86,23 @@ def until_table(
         tolerance=MIXED_ROW_SUM,
     )
     told = told if table.known_defects is None else replace(told, known_defects=table.known_defects)
-    if reward == "steps" and told.n_sources == told.n_states:
-        _refuse_endless(told, states)
+    if reward == "steps":
+        _refuse_lost(told, sources, told.terminals & ~decided[told.next_states], states)
     return told
 
 
-def _refuse_endless(told: OutcomeTable, states: Sequence[Hashable]) -> None:
-    """Without choices, a class that is never left and never decided makes the number of steps infinite."""
-    state = told.never_ending_source()
-    if state is not None:
-        raise ValueError(
-            f"reward='steps' counts the moves until the target is reached, but from state {states[state]!r} it is "
-            "never reached, and the walk goes on for ever; use reward='reach', whose return is whether it is reached, "
-            "or let `allowed` leave out such states"
-        )
+def _refuse_lost(told: OutcomeTable, sources: IntArray, lost: BoolArray, states: Sequence[Hashable]) -> None:
+    """A walk that ends undecided never gets anywhere, so that no number of steps is its own."""
+    if not lost.any():
+        return
+    source = int(told.sources[np.argmax(lost)])
+    chance = f", with probability {never_ending(told, lost)[source]:.3g}" if told.n_sources == told.n_states else ""
+    raise ValueError(
+        f"reward='steps' counts the moves until the target is reached, but from state {states[int(sources[source])]!r} "
+        f"a walk may end without reaching it, after which it never does{chance}; use reward='reach', whose return is "
+        "whether it is reached (with horizon=H: within H moves), or let `allowed` leave out the states in which walks "
+        "end"
+    )
 
 
 def can_reach(table: OutcomeTable, sources: IntArray, allowed: BoolArray, target: BoolArray) -> BoolArray:

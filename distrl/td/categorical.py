@@ -21,6 +21,7 @@ import numpy as np
 
 from distrl._kernels import td as kernels
 from distrl._validation import FloatArray, IntArray, whole_number
+from distrl.dp.undiscounted import default_grid
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.returns.arrays import check_weights
@@ -64,7 +65,8 @@ class CategoricalTD(TDMethod[CategoricalReturns]):
     ----------
     atoms : int
     grid : Grid, optional
-        By default `Grid.covering(model, atoms)`.
+        By default that of `CategoricalDP(atoms)`: `Grid.covering(model, atoms)`, at discount 1 on what returns reach
+        (`distrl.dp.undiscounted`).
     variant : None, "speedy" or VarianceReduced
         speedy: p_{k+1} = p_k + a (T p_{k-1} - p_k) + (1 - a) (T p_k - T p_{k-1}) with a = 1/(k+1), that is
         `step_size=Harmonic(offset=1)`; recalled from Böck and Heitzinger 2022, not checked against the paper. Both
@@ -116,7 +118,7 @@ class CategoricalTD(TDMethod[CategoricalReturns]):
             raise ValueError(
                 "without a model the grid must be given: CategoricalTD(grid=distrl.Grid(low, high, atoms))"
             )
-        return replace(self, grid=Grid.covering(model, self.atoms))
+        return replace(self, grid=default_grid(model, self.atoms))
 
     @property
     def _grid(self) -> Grid:

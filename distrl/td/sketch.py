@@ -17,6 +17,7 @@ from typing import Self
 import numpy as np
 
 from distrl._validation import FloatArray, IntArray, whole_number
+from distrl.dp.undiscounted import default_grid
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.operators.sketch import inverse_of
@@ -37,7 +38,8 @@ class SketchTD(TDMethod[SketchReturns]):
     atoms : int
         The number m of anchors.
     grid : Grid, optional
-        The anchors; by default `Grid.covering(model, atoms)`.
+        The anchors; by default those of `SketchDP`: `Grid.covering(model, atoms)`, at discount 1 on what returns reach
+        (`distrl.dp.undiscounted`).
 
     Raises
     ------
@@ -73,7 +75,7 @@ class SketchTD(TDMethod[SketchReturns]):
             return self if self.atoms == self.grid.atoms else replace(self, atoms=self.grid.atoms)
         if model is None:
             raise ValueError("without a model the anchors must be given: SketchTD(grid=distrl.Grid(low, high, atoms))")
-        return replace(self, grid=Grid.covering(model, self.atoms))
+        return replace(self, grid=default_grid(model, self.atoms))
 
     @property
     def anchors(self) -> Grid:

@@ -171,19 +171,6 @@ def test_a_round_that_gains_is_refused():
     assert optimize(model_of(table, F(1)), Mean(), horizon=4).values.tolist() == [2.0, 2.0]
 
 
-def test_a_round_of_sum_0_leaves_nothing_certified():
-    table = {
-        0: {0: [(F(1), 1, F(1), False)], 1: [(F(1), 0, F(-1), True)]},
-        1: {0: [(F(1), 0, F(-1), False)], 1: [(F(1), 1, F(0), True)]},
-    }
-    ctl = optimize(model_of(table, F(1)), Mean(), throw=False)
-    assert ctl.values.tolist() == [1.0, 0.0] and ctl.policy.tolist() == [0, 1]
-    assert ctl.status is Status.UNCERTIFIED and np.isinf(ctl.upper).all()
-    with pytest.raises(distrl.OptimizationError) as caught:
-        optimize(model_of(table, F(1)), Mean())
-    assert caught.value.solution.values.tolist() == [1.0, 0.0]
-
-
 def by_linear_program(mdp):
     """min sum V, V(x) >= r(x, a) + g P V: the textbook's linear program."""
     rows = mdp.discount * mdp.outcomes.continuation.toarray()

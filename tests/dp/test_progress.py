@@ -1,6 +1,5 @@
 """Nobody waits in silence: what the work is at is told, and Ctrl-C ends it soon."""
 
-import sys
 import time
 
 import numpy as np

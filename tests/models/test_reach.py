@@ -1,6 +1,7 @@
 """Reaching a set of states: against dense solves, matrix powers and brute force over policies."""
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -118,12 +119,54 @@ def test_labels_masks_and_positions_say_the_same():
 def test_steps_that_may_never_end_are_refused_with_the_state():
     lost = MRP([[0.0, 0.5, 0.5], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [0.0] * 3, 0.9, states=["start", "trap", "goal"])
     assert evaluate(lost.reach([2])).values.tolist() == [0.5, 0.0, 1.0]
-    with pytest.raises(ValueError, match=r"from state 'trap' it is never reached.*use reward='reach'"):
-        lost.until([0, 1, 2], [2], "steps")
+    said = r"'trap' is never left.*from state 'start' a return never ends with probability 0.5.*horizon=H.*'reach'"
+    steps = lost.until([0, 1, 2], [2], "steps")
+    for verb in (
+        lambda: evaluate(steps),
+        lambda: distrl.learn(steps, distrl.TD()),
+        lambda: Lattice().laws_of(steps, [0]),
+    ):
+        with pytest.raises(ValueError, match=said):
+            verb()
+    with pytest.raises(ValueError, match="from state 'trap' a return never ends with probability 1"):
+        evaluate(
+            MRP(lost.to_dense().P, [0.0] * 3, 0.9, initial=[0, 1, 0], states=lost.states).until([0, 1, 2], [2], "steps")
+        )
     assert evaluate(lost.until([0, 2], [2], "steps")).values.tolist() == pytest.approx([1.0, 0.0, 0.0])
     ends = MRP([[0.0, 0.5, 0.5], [0.0] * 3, [0.0] * 3], [0.0] * 3, 0.9, terminal=[False, True, True])
-    with pytest.raises(ValueError, match="from state 0 a walk may end without reaching it"):
+    with pytest.raises(ValueError, match=r"from state 0 a walk may end without reaching it.*probability 0.5; use"):
         ends.until([0, 1, 2], [2], "steps")
+
+
+@pytest.mark.fast
+def test_a_horizon_counts_the_steps_of_walks_that_are_never_decided(tmp_path):
+    """min(steps, H) over the rationals, whatever a walk does in the trap; and the probability of coming there."""
+    third, half = Fraction(1, 3), Fraction(1, 2)
+    moves = {0: {0: third, 1: third, 2: third}, 1: {0: half, 1: half}, 2: {2: half, 3: half}, 3: {2: Fraction(1)}}
+    moves[4] = {4: Fraction(1)}
+    moves[1] = {0: half, 4: half}
+    p = np.array([[float(moves[x].get(y, 0)) for y in range(5)] for x in range(5)])
+    walk = MRP(p, np.zeros(5), 0.9, states=["a", "b", "ring", "round", "goal"])
+    steps = walk.until(np.ones(5, bool), [4], "steps")
+    still = [{x: Fraction(int(x != 4)) for x in range(5)}]  # P(more than k steps), k = 0, 1, ...
+    for _ in range(12):
+        last = still[-1]
+        still.append({x: sum(q * last[y] for y, q in moves[x].items()) * (x != 4) for x in range(5)})
+    distrl.save(steps, tmp_path / "steps.npz")
+    for model in (steps, distrl.load(tmp_path / "steps.npz")):
+        for horizon in (1, 5, 12):
+            sol = evaluate(model, horizon=horizon)
+            for k in range(horizon):
+                expected = [1.0 - float(still[k][x]) for x in range(5)]
+                np.testing.assert_allclose(sol.returns.cdf([k])[:, 0], expected, rtol=0, atol=1e-14)
+            means = [float(sum(still[k][x] for k in range(horizon))) for x in range(5)]
+            assert (np.abs(sol.values - means) <= sol.certificate.w1 + 1e-13).all()
+        # from a: u = (u + (u / 2) + 1) / 3, as b leads back or to the goal
+        with pytest.raises(ValueError, match=r"from state 'a' a return never ends with probability 0.667"):
+            evaluate(model)
+    within = evaluate(walk.reach([4]), horizon=7).values  # the other way to P(at most 7 steps)
+    np.testing.assert_allclose(within, evaluate(steps, horizon=8).returns.cdf([7])[:, 0], atol=1e-14)
+    assert evaluate(steps.with_discount(0.5)).values[2] == pytest.approx(2.0)
 
 
 @pytest.mark.fast

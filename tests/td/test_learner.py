@@ -101,6 +101,28 @@ def test_a_model_gives_states_discount_and_grid():
     assert "states=2" in repr(learner)
 
 
+@pytest.mark.parametrize(
+    ("rule", "method"),
+    [(distrl.CategoricalTD(), distrl.CategoricalDP(51, sweeps=1)), (distrl.SketchTD(), distrl.SketchDP())],
+    ids=["categorical", "sketch"],
+)
+def test_grids_at_discount_1_are_those_of_evaluate(rule, method):
+    """FrozenLake's returns are 0 or 1; those of the coin have no largest value, and its grid ends in the tail."""
+    pytest.importorskip("gymnasium")
+    lake = distrl.from_gymnasium("FrozenLake-v1", discount=1.0)
+    coin = distrl.MRP.from_outcomes([(0, 0.5, 0, 1.0, False), (0, 0.5, 0, 0.0, True)], 1.0)
+    for model in (lake.under("uniform"), coin):
+        grid = distrl.evaluate(model, method, throw=False, max_iterations=1).returns.grid
+        run = distrl.learn(model, rule, updates=20, rng=0)
+        assert run.method.grid == grid and rule.learner(model).method.grid == grid
+        if isinstance(rule, distrl.CategoricalTD) and model is not coin:  # where nothing is clipped means are TD's
+            start = np.full(model.n_states, 0.5 * (grid.low + grid.high))
+            plain = distrl.learn(model, distrl.TD(), updates=20, rng=0, start=start)
+            np.testing.assert_allclose(run.values, plain.values, rtol=0, atol=1e-13)
+    low, high = (getattr(rule.learner(lake).method.grid, end) for end in ("low", "high"))
+    assert low <= 0.0 and high >= 1.0  # of a decision process, whatever the policy
+
+
 def test_returns_already_given_do_not_change():
     learner = distrl.QuantileTD(3).learner(1, 0.9)
     before = learner.returns

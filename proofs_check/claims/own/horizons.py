@@ -132,7 +132,7 @@ def _best(case: Case) -> list[Fraction]:
     latex=r"\underline{V}(x)\le\max_\pi V_\pi(x)\le\overline{V}(x)",
     source="own result: docs/control.md",
     evidence="derived",
-    assumes="at discount 1, policies that end",
+    assumes="at discount 1, policies whose number of steps has a finite mean",
     measured="the best mean over all deterministic policies, over the rationals",
     bound="ControlSolution.upper; lower is bounded by it in turn",
     family=DECISIONS,

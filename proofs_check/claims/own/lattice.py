@@ -70,6 +70,15 @@ def _cut(case: Case) -> tuple[distrl.Solution, FloatArray, float] | None:
     return sol, found[0], found[1]
 
 
+def _levels_apart(sol: distrl.Solution, masses: FloatArray) -> FloatArray:
+    """(S,) W1 of laws on whole numbers to the true masses."""
+    step, own = sol.returns.spacing, np.asarray(sol.returns.probs)
+    own = own[:, ::-1] if sol.returns.grid.low < 0.0 else own
+    spread = np.zeros_like(masses)
+    spread[:, np.rint(np.arange(own.shape[1]) * step).astype(int)] = own
+    return np.asarray(np.abs(_tails(masses) - _tails(spread)).sum(axis=1))
+
+
 def _tails(masses: FloatArray) -> FloatArray:
     """(S, levels) P(more than level k), small numbers first."""
     return np.cumsum(masses[:, ::-1], axis=1)[:, ::-1] - masses
@@ -95,14 +104,11 @@ def lattice_levels(case: Case) -> Iterator[Reading]:
     if found is None:
         return
     sol, masses, lacking = found
-    step, own = sol.returns.spacing, np.asarray(sol.returns.probs)
-    own = own[:, ::-1] if sol.returns.grid.low < 0.0 else own
-    spread = np.zeros_like(masses)
-    spread[:, np.rint(np.arange(own.shape[1]) * step).astype(int)] = own
-    gaps = np.abs(_tails(masses) - _tails(spread)).sum(axis=1)
     slack = 1e-15 * _LEVELS + _LEVELS * lacking
-    yield Reading(gaps, sol.certificate.w1, slack)
-    beyond = _tails(masses)[:, round(step * (own.shape[1] - 1))]
+    yield Reading(_levels_apart(sol, masses), sol.certificate.w1, slack)
+    few = distrl.evaluate(case.model, distrl.Lattice(case.numbers["tail"], atoms=7))  # levels split between atoms
+    yield Reading(_levels_apart(few, masses), few.certificate.w1, slack)
+    beyond = _tails(masses)[:, round(sol.returns.spacing * (sol.returns.grid.atoms - 1))]
     yield Reading(sol.returns.tail, beyond, slack, equal=True, counts=False)
 
 
