@@ -48,6 +48,10 @@ _MODULES = (
     *(
         f"td.{name}"
         for name in (
+            "acting.environment",
+            "acting.exploration",
+            "acting.methods",
+            "acting.run",
             "base",
             "categorical",
             "expectile",

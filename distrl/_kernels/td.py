@@ -11,9 +11,12 @@ are compared with all targets, in vector instructions. More are kept sorted, wit
 estimates) beside them: targets are then sorted too, and merging the two lists gives every rank at once.
 
 Kernels take `targets` apart before their loops: to reach into the tuple costs two atomic updates each time.
+
+Learning to act is the same renewals, of (state, action) pairs: at the end of the file, `draw` makes the next block of
+targets from what the estimates say is best, and `play_...` draws and renews in turn.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +24,94 @@ from distrl._numba import kernel
 from distrl._validation import FloatArray, IntArray
 
 FEW = 64  # up to so many quantiles comparing all pairs is faster than merging
+SYNCHRONOUS, GENERATIVE, TRAJECTORY = 0, 1, 2  # how `draw` samples
+
+
+class Transitions(NamedTuple):
+    """Transitions in the order in which they are learnt: the target is the law of reward + weight * G(next state).
+
+    Attributes
+    ----------
+    states, next_states : (N,) int
+        Those of a path of n steps, its first and its last one, for n-step targets. Where one learns to act they are
+        (state, action) pairs.
+    rewards : (N,) float
+        Discounted sums of the path's rewards.
+    weights : (N,) float
+        discount^n, or the product of the path's own discounts; 0 where the episode ended.
+    updates : (N,) int
+        The update, counted from 1, that completed each.
+    """
+
+    states: IntArray
+    rewards: FloatArray
+    next_states: IntArray
+    weights: FloatArray
+    updates: IntArray
+
+
+class World(NamedTuple):
+    """The outcomes of (state, action) pairs, in few arrays: what one acts in.
+
+    Attributes
+    ----------
+    pairs : (S + 1,) int
+        The pairs `pairs[s]:pairs[s + 1]` are those of state s, by ascending action.
+    indptr : (pairs + 1,) int
+        The rows of each pair.
+    places : (rows, 3) int
+        Next state, family of the reward's law (-1: it is a number), whether the episode ends.
+    amounts : (rows, 4) float
+        Cumulative probability within the pair, reward or location of its law, scale of its law, discount (0 at ends).
+    initial : (S, 1) float
+        Cumulative probabilities of the state in which episodes start.
+    """
+
+    pairs: IntArray
+    indptr: IntArray
+    places: IntArray
+    amounts: FloatArray
+    initial: FloatArray
+
+
+class Stride(NamedTuple):
+    """Some updates of one who acts: U updates of B transitions each.
+
+    Attributes
+    ----------
+    sampling : int
+        `SYNCHRONOUS`, `GENERATIVE` or `TRAJECTORY`.
+    sarsa : bool
+        Whether a target takes the action that is played next, not the best one.
+    block : int
+        B: the number of pairs with synchronous sampling, else 1.
+    first : int
+        Updates that were made before.
+    numbers : (U B, 4) float
+        Uniform random numbers: of the outcome, the action after it, the action, and where an episode starts.
+    explorations : (U,) float
+        How likely a random action is.
+    noise : (families, U B) float
+        Draws of the families of reward laws.
+    sizes : (K,) float
+        The steps a_1, a_2, ...; or none, and they are scale / (offset + k)^exponent.
+    scale, exponent, offset : float
+    by_visits : bool
+        Whether k counts a pair's renewals, not the updates.
+    """
+
+    sampling: int
+    sarsa: bool
+    block: int
+    first: int
+    numbers: FloatArray
+    explorations: FloatArray
+    noise: FloatArray
+    sizes: FloatArray
+    scale: float
+    exponent: float
+    offset: float
+    by_visits: bool
 
 
 @kernel
@@ -362,3 +453,189 @@ def renew_quantiles(
                 for i in range(m):
                     by_label[labels[state, i]] = values[state, i]
                 _average(by_label, averages[state], counts[start + k], burn_in)
+
+
+# -- acting
+
+
+@kernel
+def _chosen(means: FloatArray, first: int, last: int, exploration: float, number: float) -> int:
+    """One of the pairs first..last-1: any with probability `exploration`, else the best, the first where some tie."""
+    if number < exploration:
+        return first + min(int(number / exploration * (last - first)), last - first - 1)
+    best = first
+    for pair in range(first + 1, last):
+        if means[pair] > means[best]:
+            best = pair
+    return best
+
+
+@kernel
+def choose(means: FloatArray, first: int, last: int, exploration: float, number: float) -> int:
+    """As `_chosen`; for Python."""
+    return _chosen(means, first, last, exploration, number)
+
+
+@kernel
+def _below(amounts: FloatArray, start: int, stop: int, number: float) -> int:
+    """First row in start..stop-1 whose cumulative probability (column 0) exceeds the number; the last if none does."""
+    stop -= 1
+    while start < stop:
+        middle = (start + stop) // 2
+        if amounts[middle, 0] > number:
+            stop = middle
+        else:
+            start = middle + 1
+    return start
+
+
+@kernel
+def draw(
+    world: Any,
+    means: FloatArray,
+    sampling: int,
+    sarsa: bool,
+    numbers: FloatArray,
+    exploration: float,
+    noise: FloatArray,
+    at: int,
+    place: IntArray,
+    out: Any,
+) -> None:
+    """A transition for each entry of `out`, from (state, action) pairs to the pair that its target bootstraps from.
+
+    That is the best pair of the next state by `means`, or with `sarsa` the one that is played there. Transition k takes
+    row at + k of `numbers` and column at + k of `noise`. `place` says where a trajectory stands: its state (-1: at the
+    start of an episode) and, with `sarsa`, the pair that is played next (-1: not chosen yet).
+    """
+    pairs, indptr, places, amounts, initial = world
+    states, rewards, next_states, weights = out.states, out.rewards, out.next_states, out.weights
+    for k in range(len(states)):
+        t = at + k
+        if sampling == SYNCHRONOUS:
+            pair = k
+        elif sampling == GENERATIVE:
+            pair = min(int(numbers[t, 3] * len(means)), len(means) - 1)
+        else:
+            if place[0] < 0:
+                place[0], place[1] = _below(initial, 0, len(initial), numbers[t, 3]), -1
+            pair = place[1]
+            if pair < 0:
+                pair = _chosen(means, pairs[place[0]], pairs[place[0] + 1], exploration, numbers[t, 2])
+        row = _below(amounts, indptr[pair], indptr[pair + 1], numbers[t, 0])
+        state, family = places[row, 0], places[row, 1]
+        rewards[k] = amounts[row, 1]
+        if family >= 0:
+            rewards[k] += amounts[row, 2] * noise[family, t]
+        following = _chosen(means, pairs[state], pairs[state + 1], exploration if sarsa else 0.0, numbers[t, 1])
+        states[k], next_states[k], weights[k] = pair, following, amounts[row, 3]
+        if sampling == TRAJECTORY:
+            ended = places[row, 2] != 0
+            place[0] = -1 if ended else state
+            place[1] = following if sarsa and not ended else -1
+
+
+@kernel
+def renew_means(rows: FloatArray, pairs: IntArray, weights: FloatArray, means: FloatArray) -> None:
+    """means[p] = sum_j rows[p, j] weights[j] for every p in `pairs`."""
+    for k in range(len(pairs)):
+        pair = pairs[k]
+        total = 0.0
+        for j in range(len(weights)):
+            total += rows[pair, j] * weights[j]
+        means[pair] = total
+
+
+@kernel
+def _next_block(
+    world: Any,
+    stride: Any,
+    update: int,
+    place: IntArray,
+    means: FloatArray,
+    visits: IntArray,
+    out: Any,
+    counts: IntArray,
+    steps: FloatArray,
+) -> None:
+    """Draw the transitions of an update, count them, and find their step sizes."""
+    at = update * stride.block
+    exploration = stride.explorations[update]
+    draw(world, means, stride.sampling, stride.sarsa, stride.numbers, exploration, stride.noise, at, place, out)
+    for k in range(stride.block):
+        pair = out.states[k]
+        visits[pair] += 1
+        counts[k] = visits[pair]
+        clock = counts[k] if stride.by_visits else stride.first + update + 1
+        if len(stride.sizes) > 0:
+            steps[k] = stride.sizes[clock - 1]
+        else:
+            steps[k] = stride.scale / (stride.offset + clock) ** stride.exponent
+
+
+@kernel
+def _blank(size: int) -> Any:
+    """Room for a block of targets, their counts and their steps."""
+    ints, floats = np.zeros((4, size), np.int64), np.zeros((3, size))
+    return Transitions(ints[0], floats[0], ints[1], floats[1], ints[2]), ints[3], floats[2]
+
+
+@kernel
+def play_values(
+    world: Any,
+    stride: Any,
+    place: IntArray,
+    means: FloatArray,
+    weights: FloatArray,
+    visits: IntArray,
+    values: FloatArray,
+    averages: FloatArray,
+) -> None:
+    """Draw and `renew_values` in turn; the means of what was renewed follow."""
+    out, counts, steps = _blank(stride.block)
+    for update in range(len(stride.explorations)):
+        _next_block(world, stride, update, place, means, visits, out, counts, steps)
+        renew_values(values, averages, 0, out, counts, steps, stride.block)
+        renew_means(values, out.states, weights, means)
+
+
+@kernel
+def play_categorical(
+    world: Any,
+    stride: Any,
+    place: IntArray,
+    means: FloatArray,
+    weights: FloatArray,
+    visits: IntArray,
+    probs: FloatArray,
+    averages: FloatArray,
+    low: float,
+    spacing: float,
+) -> None:
+    """The same with `renew_categorical`."""
+    out, counts, steps = _blank(stride.block)
+    for update in range(len(stride.explorations)):
+        _next_block(world, stride, update, place, means, visits, out, counts, steps)
+        renew_categorical(probs, averages, 0, out, counts, steps, stride.block, low, spacing)
+        renew_means(probs, out.states, weights, means)
+
+
+@kernel
+def play_quantiles(
+    world: Any,
+    stride: Any,
+    place: IntArray,
+    means: FloatArray,
+    weights: FloatArray,
+    visits: IntArray,
+    values: FloatArray,
+    averages: FloatArray,
+    labels: IntArray,
+    levels: FloatArray,
+) -> None:
+    """The same with `renew_quantiles`."""
+    out, counts, steps = _blank(stride.block)
+    for update in range(len(stride.explorations)):
+        _next_block(world, stride, update, place, means, visits, out, counts, steps)
+        renew_quantiles(values, labels, averages, 0, out, counts, steps, stride.block, levels)
+        renew_means(values, out.states, weights, means)

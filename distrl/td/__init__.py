@@ -16,10 +16,19 @@ finite run is worth is measured: `LearningRun.errors` and `interval` compare rep
 Source: Bellemare, Dabney, Rowland 2023, "Distributional Reinforcement Learning", chapters 3 and 6; each method's
 docstring names its own.
 
+Learning to act, by the same rules on (state, action) pairs, is `distrl.td.acting`: `MeanQ`, `CategoricalQ`,
+`QuantileQ`, `ExpectileQ` and, for any rule, `QLearning`.
+
 To write a method of your own, see `LearningRule` and, for what most share, `TDMethod`.
 """
 
 from distrl.returns.moments import ValueEstimates
+from distrl.td.acting.exploration import Exploration, LinearDecay
+from distrl.td.acting.learner import ControlLearner
+from distrl.td.acting.method import ActingMethod
+from distrl.td.acting.methods import CategoricalQ, ExpectileQ, MeanQ, QLearning, QuantileQ
+from distrl.td.acting.q import QMethod
+from distrl.td.acting.run import ControlRun
 from distrl.td.base import TDMethod
 from distrl.td.categorical import CategoricalTD, VarianceReduced
 from distrl.td.expectile import ExpectileTD
@@ -36,18 +45,29 @@ from distrl.td.values import TD, MonteCarloTD
 
 __all__ = [
     "TD",
+    "ActingMethod",
+    "CategoricalQ",
     "CategoricalTD",
     "Constant",
+    "ControlLearner",
+    "ControlRun",
+    "ExpectileQ",
     "ExpectileTD",
+    "Exploration",
     "Harmonic",
     "Learner",
     "LearningRule",
     "LearningRun",
     "LearningStatus",
+    "LinearDecay",
     "Listed",
+    "MeanQ",
     "Memory",
     "MonteCarloTD",
     "Polynomial",
+    "QLearning",
+    "QMethod",
+    "QuantileQ",
     "QuantileTD",
     "SketchTD",
     "StepSize",

@@ -1,5 +1,6 @@
 """What a run of `learn` has recorded, as data: arrays, return laws, and an `xarray` data set."""
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -88,16 +89,34 @@ class Recorded(Generic[R]):
         ValueError
             If that count was not recorded, naming those that were.
         """
+        return self._returns(self.record(updates))
+
+    def record(self, updates: int) -> FloatArray:
+        """(R, S, width) the numbers recorded after `updates` updates; see `at`."""
         place = np.flatnonzero(self.updates == whole_number(updates, "updates"))
         if not place.size:
             raise ValueError(f"nothing was recorded at update {updates}, but at {self.updates.tolist()}; see records=")
-        return self.method.returns(self.estimates[place[0]])
+        return np.asarray(self.estimates[place[0]])
 
     @cached_property
     @steady
     def final(self) -> R:
         """The estimates after all updates that were made, as `at` gives them."""
-        return self.method.returns(np.stack([self.method.estimates(each.memory) for each in self.checkpoints]))
+        return self._returns(self._last)
+
+    @property
+    def _last(self) -> FloatArray:
+        """(R, S, width) the numbers after all updates."""
+        return np.stack([self.method.estimates(each.memory) for each in self.checkpoints])
+
+    def _returns(self, record: FloatArray) -> R:
+        """A record (R, S, width) as what a user works with."""
+        return self.method.returns(record)
+
+    @property
+    def _axes(self) -> dict[str, Sequence[Hashable]]:
+        """The names of what is learnt, by axis."""
+        return {"state": self.model.states}
 
     @property
     def visits(self) -> IntArray:
@@ -137,8 +156,8 @@ class Recorded(Generic[R]):
         >>> run = distrl.learn(mrp, distrl.TD(), updates=100, records=4, replications=3, rng=0)
         >>> run.to_xarray()["mean"].sel(update=50, state=1).std("replication")  # doctest: +SKIP
         """
-        axes = {"replication": range(self.replications), "state": self.model.states}
-        laws = [self.method.returns(record) for record in self.estimates] or [self.final]
+        axes = {"replication": range(self.replications), **self._axes}
+        laws = [self._returns(record) for record in self.estimates] or [self.final]
         records = [each.to_xarray(**axes) for each in laws]
 
         import xarray  # optional; `Returns.to_xarray` has said so where it is missing
@@ -146,7 +165,8 @@ class Recorded(Generic[R]):
         joined = {"data_vars": "all", "coords": "minimal", "compat": "override", "join": "override"}
         found = xarray.concat(records, dim="update", **joined).isel(update=slice(len(self.estimates)))
         found = found.assign_coords(update=self.updates)
-        found = found.assign(visits=(("replication", "state"), self.visits))
+        counts = np.stack([each.visits for each in self.checkpoints]).reshape([len(axis) for axis in axes.values()])
+        found = found.assign(visits=(tuple(axes), counts))
         found.attrs.update(
             status=self.status.name,
             method=repr(self.method),

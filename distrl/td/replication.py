@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -88,6 +88,22 @@ class Replication:
         return self.recipe.rule.estimates(self.checkpoint.memory)
 
 
+class Working(Protocol):
+    """A replication at work, whatever it does."""
+
+    checkpoint: Checkpoint
+
+    @property
+    def done(self) -> int:
+        """Updates made."""
+
+    def advance(self, updates: int) -> None:
+        """Do `updates` updates."""
+
+    def estimates(self) -> FloatArray:
+        """(S, width) the estimates to report."""
+
+
 class Replications:
     """All replications of a run at work, side by side and in step.
 
@@ -96,7 +112,7 @@ class Replications:
     recorded : list of (update count, (R, S, width) estimates)
     """
 
-    def __init__(self, replications: Sequence[Replication], call: Call, threads: int | None) -> None:
+    def __init__(self, replications: Sequence[Working], call: Call, threads: int | None) -> None:
         self._all = replications
         self._call = call
         self._threads = threads

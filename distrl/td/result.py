@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike
 from distrl._files import path_of
 from distrl._records import write_result
 from distrl._steady import steady
-from distrl._validation import FloatArray, RandomSource
+from distrl._validation import FloatArray, IntArray, RandomSource
 from distrl.returns.metrics import wasserstein
 from distrl.td.recorded import Recorded
 from distrl.td.rule import R
@@ -37,7 +38,7 @@ class LearningRun(Recorded[R]):
 
     def __repr__(self) -> str:
         return (
-            f"LearningRun({self.status.name}, {self.method!r}, replications={self.replications}, "
+            f"{type(self).__name__}({self.status.name}, {self.method!r}, replications={self.replications}, "
             f"states={self.model.n_states}, updates={self.done}, records={len(self.updates)})"
         )
 
@@ -69,8 +70,11 @@ class LearningRun(Recorded[R]):
             raise ValueError(f'over must be "max", "mean" or None, got {over!r}')
         if self.final.moments_alone:
             return over_states(mean_errors(self.values, truth), over)
-        learnt = (self.method.returns(row) for record in self.estimates for row in record)
-        return over_states(distances(self.values, learnt, truth, metric), over)
+        return over_states(distances(self.values, self._learnt(), truth, metric), over)
+
+    def _learnt(self) -> Iterator[R]:
+        """The laws of the states, record by record and replication by replication."""
+        return (self.method.returns(row) for record in self.estimates for row in record)
 
     @steady
     def interval(
@@ -123,9 +127,7 @@ class LearningRun(Recorded[R]):
         IndexError
             If there is no such state.
         """
-        lines = [f"{self.method!r} on {self.model!r}", self.status.value]
-        count = f"{self.replications} replication{'s' if self.replications != 1 else ''}"
-        lines.append(f"{count} of {self.done} {self.sampling} updates, {self.elapsed:.3g} s, steps {self.step_size!r}")
+        lines = self._head()
         seen = self.visits.min(axis=0)
         if (seen == 0).any():
             lines.append(
@@ -146,6 +148,12 @@ class LearningRun(Recorded[R]):
                 f"... and {self.model.n_states - len(shown)} more state(s); summary(states=...) shows any of them"
             )
         return "\n".join(lines)
+
+    def _head(self) -> list[str]:
+        """The first lines of a summary."""
+        count = f"{self.replications} replication{'s' if self.replications != 1 else ''}"
+        done = f"{count} of {self.done} {self.sampling} updates, {self.elapsed:.3g} s, steps {self.step_size!r}"
+        return [f"{self.method!r} on {self.model!r}", self.status.value, done]
 
     def plot(self, truth: Truth, metric: Metric = wasserstein, **options: object) -> "Axes":
         """Draw the mean error over replications against updates, with its interval; needs the extra `plot`.
@@ -205,8 +213,13 @@ class LearningRun(Recorded[R]):
             "values": self.values,
             "visits": self.visits,
             "settings": np.array(json.dumps(settings)),
+            **self._shown_arrays(),
         }
         if self.estimates:
             arrays["estimates"] = np.stack(self.estimates)
             arrays.update(self.method.axis())
         write_result(target, self, arrays, {"estimates": self.estimates})
+
+    def _shown_arrays(self) -> dict[str, FloatArray | IntArray]:
+        """What a file shows to people beyond that."""
+        return {}

@@ -159,6 +159,8 @@ def check_rule(method: object) -> None:
     hint = ""
     if isinstance(method, type):
         hint = f"; create it: {method.__name__}(...)"
+    elif hasattr(method, "play"):
+        hint = "; it chooses actions, which is for distrl.learn(mdp, method) and method.learner(mdp)"
     elif "renew" not in (lacking := _lacking(method)):
         hint = f"; it lacks {', '.join(lacking)} of a distrl.td.LearningRule"
     raise TypeError(f"method must be a method such as distrl.CategoricalTD(), got {method!r}{hint}")

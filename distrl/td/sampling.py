@@ -1,10 +1,8 @@
 """The transitions that a replication learns from.
 
 Replication k has one stream of numbers, `numpy.random.default_rng(child k of SeedSequence(rng))`, for states and
-outcomes, and one for each family of reward laws (those that differ in location and scale only), drawn in blocks. Block
-b of family f is drawn from the same generator moved (1 + f + families * b) golden-ratio strides of its period ahead, so
-the positions of the streams, a few counts, say all about where sampling stands: nothing depends on how many updates
-were asked for at a time.
+outcomes, and one for each family of reward laws, drawn in blocks (`distrl.td.noise`). The positions of the streams, a
+few counts, say all about where sampling stands: nothing depends on how many updates were asked for at a time.
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,41 +11,16 @@ from typing import NamedTuple
 import numpy as np
 
 from distrl._kernels import transitions as kernels
+from distrl._kernels.td import Transitions as Transitions  # where kernels that act make them
 from distrl._validation import BoolArray, FloatArray, IntArray, RandomSource, generator
-from distrl.models.laws import Law
 from distrl.models.mrp import MRP
 from distrl.models.sampling import cumulative_marks
+from distrl.td.noise import Blocks, Noise
 
 #: Single steps as columns: states, rewards, next states, terminals, discounts.
 Columns = tuple[IntArray, FloatArray, IntArray, BoolArray, FloatArray]
 
 SAMPLINGS = ("synchronous", "generative", "trajectory")
-_PERIOD = 2**128
-_STRIDE = 0x9E3779B97F4A7C15F39CC0605CEDC835  # the period over the golden ratio: multiples of it stay far apart
-_BLOCK_NUMBERS = 2**14  # of all families' blocks of one replication together, unless they are many
-_LARGEST_BLOCK = 2048  # draws: SciPy's overhead a call is then a few nanoseconds a draw
-
-
-class Transitions(NamedTuple):
-    """Transitions in the order in which they are learnt: the target is the law of reward + weight * G(next state).
-
-    Attributes
-    ----------
-    states, next_states : (N,) int
-        Those of a path of n steps, its first and its last one, for n-step targets.
-    rewards : (N,) float
-        Discounted sums of the path's rewards.
-    weights : (N,) float
-        discount^n, or the product of the path's own discounts; 0 where the episode ended.
-    updates : (N,) int
-        The update, counted from 1, that completed each.
-    """
-
-    states: IntArray
-    rewards: FloatArray
-    next_states: IntArray
-    weights: FloatArray
-    updates: IntArray
 
 
 class Table(NamedTuple):
@@ -61,30 +34,6 @@ class Table(NamedTuple):
     terminals: BoolArray
     laws: IntArray
     discounts: FloatArray
-
-
-class Noise(NamedTuple):
-    """Reward law l is locations[l] + scales[l] * Z, Z ~ families[family_of[l]]; `block` draws of Z are made at once."""
-
-    families: tuple[Law, ...]
-    family_of: IntArray
-    locations: FloatArray
-    scales: FloatArray
-    block: int
-
-    @classmethod
-    def of(cls, laws: tuple[Law, ...]) -> "Noise":
-        """The families of reward `laws`, and each law as a location and a scale of its family."""
-        forms = [law.standard_form() for law in laws]
-        families = {family.key: family for family, _, _ in forms}
-        index = {key: f for f, key in enumerate(families)}
-        return cls(
-            tuple(families.values()),
-            np.array([index[family.key] for family, _, _ in forms], dtype=np.int64),
-            np.array([location for _, location, _ in forms], dtype=np.float64),
-            np.array([scale for _, _, scale in forms], dtype=np.float64),
-            int(np.clip(_BLOCK_NUMBERS // max(len(families), 1), 32, _LARGEST_BLOCK)),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,12 +120,8 @@ class Stream:
             discounts = np.full(len(self.position.waiting[0]), sampler.table.discounts.max())
             self.position.waiting = (*self.position.waiting, discounts)
         bits = np.random.PCG64(seed)
-        self._origin = bits.state
+        self._blocks = Blocks(sampler.noise, bits)
         self._rng = np.random.Generator(bits.advance(self.position.drawn))
-        self._noise_bits = np.random.PCG64(0)
-        self._noise_rng = np.random.Generator(self._noise_bits)
-        self._blocks = np.empty((families, sampler.noise.block))
-        self._loaded = np.full(families, -1, dtype=np.int64)
 
     def take(self, updates: int) -> Transitions:
         """The transitions of the next `updates` updates."""
@@ -220,29 +165,22 @@ class Stream:
     def _draw_rewards(self, laws: IntArray, rewards: FloatArray) -> None:
         """Draw the rewards that have a law."""
         noise, at = self.sampler.noise, 0
-        while len(self._loaded):
+        while len(noise.families):
             at = kernels.fill_rewards(
                 laws,
                 rewards,
                 noise.family_of,
                 noise.locations,
                 noise.scales,
-                self._blocks,
-                self._loaded,
+                self._blocks.draws,
+                self._blocks.loaded,
                 self.position.used,
                 at,
             )
             if at == len(laws):
                 return
             family = int(noise.family_of[laws[at]])
-            self._load(family, int(self.position.used[family]) // noise.block)
-
-    def _load(self, family: int, block: int) -> None:
-        self._noise_bits.state = self._origin
-        self._noise_bits.advance(_STRIDE * (1 + family + len(self._loaded) * block) % _PERIOD)
-        noise = self.sampler.noise
-        self._blocks[family] = noise.families[family].sample(noise.block, self._noise_rng)
-        self._loaded[family] = block
+            self._blocks.load(family, int(self.position.used[family]) // noise.block)
 
 
 def windowed(waiting: Columns, steps: Columns, n: int, first: int) -> tuple[Transitions, Columns]:

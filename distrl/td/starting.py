@@ -6,12 +6,15 @@ import numpy as np
 
 from distrl._memory import check_memory
 from distrl._validation import RandomSource, whole_number
+from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
+from distrl.returns.base import Returns
+from distrl.td.noise import Noise
 from distrl.td.recorded import LearningStatus
 from distrl.td.replication import Checkpoint
 from distrl.td.result import LearningRun
 from distrl.td.rule import LearningRule, R, Start
-from distrl.td.sampling import SAMPLINGS, Noise, Position, seed_root
+from distrl.td.sampling import SAMPLINGS, Position, seed_root
 from distrl.td.step_sizes import Constant, StepSize
 
 
@@ -21,7 +24,7 @@ class Options(NamedTuple):
     step_size: StepSize
     replications: int
     start: Start
-    sampling: str
+    sampling: str | None
     rng: RandomSource
 
 
@@ -33,7 +36,8 @@ def new_run(model: MRP, rule: LearningRule[R], options: Options) -> LearningRun[
     ValueError, TypeError
         If an option does not fit the model or the rule, naming it, and if the estimates do not fit into memory.
     """
-    count, sampling = whole_number(options.replications, "replications", low=1), options.sampling
+    count = whole_number(options.replications, "replications", low=1)
+    sampling = "synchronous" if options.sampling is None else options.sampling
     if sampling not in SAMPLINGS:
         raise ValueError(f"sampling must be one of {', '.join(SAMPLINGS)}; got {sampling!r}")
     if rule.all_at_once and sampling != "synchronous":
@@ -75,12 +79,24 @@ def resumed_options(run: LearningRun[R], model: MRP, rule: LearningRule[R], opti
     ValueError, TypeError
         If one is not, naming it.
     """
+    check_resumed(run, model, rule, options)
+    return run
+
+
+def check_resumed(run: LearningRun[Returns], model: object, method: object, options: Options) -> None:
+    """Refuse to resume a run with what is not its own.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming it.
+    """
     if not isinstance(run, LearningRun):
         raise TypeError(f"resume must be a LearningRun, got {run!r}")
     if model is not run.model and not _same_model(model, run.model):
         raise ValueError("resume is a run on another model (or policy)")
-    if rule != run.method:
-        raise ValueError(f"resume is a run of {run.method!r}, not of {rule!r}")
+    if method != run.method:
+        raise ValueError(f"resume is a run of {run.method!r}, not of {method!r}")
     if options.start is not None:
         raise ValueError("a resumed run goes on with its own estimates; leave start out")
     if options.rng is not None:
@@ -91,12 +107,17 @@ def resumed_options(run: LearningRun[R], model: MRP, rule: LearningRule[R], opti
         raise ValueError(f"resume took steps {run.step_size!r}, not {options.step_size!r}; leave step_size out")
     if options.replications not in (1, run.replications):
         raise ValueError(f"resume has {run.replications} replications, not {options.replications}; leave them out")
-    if options.sampling not in ("synchronous", run.sampling):
+    if options.sampling not in (None, run.sampling):
         raise ValueError(f"resume has {run.sampling} sampling, not {options.sampling}; leave it out")
-    return run
 
 
-def _same_model(a: MRP, b: MRP) -> bool:
+def _same_model(a: object, b: object) -> bool:
+    if not isinstance(a, MRP | MDP) or not isinstance(b, MRP | MDP):
+        return a == b
+    if isinstance(a, MDP) or isinstance(b, MDP):
+        mdps = isinstance(a, MDP) and isinstance(b, MDP)
+        if not (mdps and np.array_equal(a.available, b.available)):  # type: ignore[union-attr]
+            return False
     x, y = a.outcomes, b.outcomes
     return (
         np.array_equal(a.discounts, b.discounts)

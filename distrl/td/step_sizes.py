@@ -7,14 +7,12 @@ asynchronous learning ask for (each state needs sum a = inf), and what a state t
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._validation import FloatArray, IntArray, float_array, real_number
-from distrl.returns.base import Returns
-from distrl.td.rule import LearningRule
 
 _CLOCKS = ("visits", "updates")
 
@@ -243,7 +241,15 @@ def as_step_size(value: StepSize | ArrayLike) -> StepSize:
     return Constant(real_number(value, "step_size"))
 
 
-def check_step_size(step_size: StepSize, rule: LearningRule[Returns], updates: int) -> None:
+class Stepping(Protocol):
+    """What takes steps."""
+
+    @property
+    def largest_step(self) -> float:
+        """The largest step size that makes sense."""
+
+
+def check_step_size(step_size: StepSize, rule: Stepping, updates: int) -> None:
     """Refuse steps that overshoot the targets of a rule, and lists that are too short for so many updates.
 
     Raises
