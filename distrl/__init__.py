@@ -103,6 +103,7 @@ from distrl.td import (
     QuantileQ,
     QuantileTD,
     SketchTD,
+    TargetQ,
     learn,
 )
 
@@ -174,6 +175,7 @@ __all__ = [
     "Status",
     "Std",
     "StopLoss",
+    "TargetQ",
     "Variance",
     "cdf_band",
     "control",

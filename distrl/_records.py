@@ -52,6 +52,7 @@ _MODULES = (
             "acting.exploration",
             "acting.methods",
             "acting.run",
+            "acting.target",
             "base",
             "categorical",
             "expectile",

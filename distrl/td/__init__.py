@@ -25,10 +25,12 @@ To write a method of your own, see `LearningRule` and, for what most share, `TDM
 from distrl.returns.moments import ValueEstimates
 from distrl.td.acting.exploration import Exploration, LinearDecay
 from distrl.td.acting.learner import ControlLearner
+from distrl.td.acting.losses import TargetLosses, TargetPolicy
 from distrl.td.acting.method import ActingMethod
 from distrl.td.acting.methods import CategoricalQ, ExpectileQ, MeanQ, QLearning, QuantileQ
 from distrl.td.acting.q import QMethod
 from distrl.td.acting.run import ControlRun
+from distrl.td.acting.target import TargetQ
 from distrl.td.base import TDMethod
 from distrl.td.categorical import CategoricalTD, VarianceReduced
 from distrl.td.expectile import ExpectileTD
@@ -72,6 +74,9 @@ __all__ = [
     "SketchTD",
     "StepSize",
     "TDMethod",
+    "TargetLosses",
+    "TargetPolicy",
+    "TargetQ",
     "Transitions",
     "ValueEstimates",
     "VarianceReduced",

@@ -16,14 +16,14 @@ pytestmark = pytest.mark.fast
 SAMPLINGS = ("synchronous", "generative", "trajectory")
 
 
-GRID = distrl.Grid(-12.0, 20.0, 33)
+GRID = distrl.Grid(-12.0, 20.0, 17)
 METHODS = [
     MeanQ(),
     MeanQ(update="sarsa"),
     CategoricalQ(grid=GRID),
     CategoricalQ(grid=GRID, update="sarsa"),
     QuantileQ(5),
-    QuantileQ(70, update="sarsa"),
+    QuantileQ(4, update="sarsa"),
     ExpectileQ(4),
     ExpectileQ(3, update="sarsa"),
     QLearning(distrl.TD(average_from=3)),
@@ -163,9 +163,11 @@ def test_it_does_what_a_program_of_thirty_lines_does(sampling, update):
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-@pytest.mark.parametrize("method", [*METHODS[:6:3], METHODS[4], METHODS[5]], ids=repr)
+@pytest.mark.parametrize(
+    "method", [MeanQ(), CategoricalQ(grid=GRID, update="sarsa"), QuantileQ(5), QuantileQ(70, "sarsa")], ids=repr
+)
 def test_kernels_and_python_do_the_same(method, sampling):
-    common = {"updates": 150, "sampling": sampling, "replications": 2, "rng": 3, "step_size": 0.3, "exploration": 0.5}
+    common = {"updates": 50, "sampling": sampling, "replications": 2, "rng": 3, "step_size": 0.3, "exploration": 0.5}
     fast = distrl.learn(noisy(), method, **common)
     slow = distrl.learn(noisy(), QLearning(method.rule, method.update), **common)
     np.testing.assert_array_equal(fast.visits, slow.visits)
@@ -219,8 +221,6 @@ def test_means_of_categorical_laws_and_the_middle_expectile_are_those_of_q_learn
     np.testing.assert_allclose(laws.action_values, mean.action_values, atol=1e-11)
     few = distrl.learn(mdp, ExpectileQ(4), start=np.repeat(start[:, None], 5, axis=1), **common)
     np.testing.assert_allclose(few.action_values, mean.action_values, atol=1e-11)
-    greedy = laws.errors(distrl.optimize(mdp, distrl.Mean()).returns, over=None)
-    assert greedy.shape == (10, 1, 4) and (greedy > 0.0).all()
 
 
 # -- what it may not depend on

@@ -76,3 +76,18 @@ def test_values_come_to_those_of_optimize(method, sampling, updates):
         lost = truth.values - distrl.evaluate(mdp, distrl.Moments(2), policy=policy).values
         assert lost.max() <= 2.0 * np.abs(gaps).max()
     np.testing.assert_array_equal(run.errors(truth.values, over=None), np.abs(gaps)[None])
+
+
+def test_laws_of_greedy_actions_come_to_the_fixed_point_of_the_best_policy():
+    mdp, grid = finite(), distrl.Grid.covering(finite(), 51)
+    best = distrl.optimize(mdp, distrl.Mean()).policy
+    truth = distrl.evaluate(mdp, distrl.CategoricalFixedPoint(grid=grid), policy=best).returns
+    run = distrl.learn(
+        mdp, CategoricalQ(51), step_size=Harmonic(8.0, 8.0), updates=4000, replications=3, rng=0, records=[1, 4000]
+    )
+    errors = run.errors(truth, over=None)
+    assert errors.shape == (2, 3, 4)
+    assert errors[1].max() < 0.1 < errors[0].min()
+    for k, policy in enumerate(run.policy()):
+        greedy = [int(mdp.choices.sources(np.array([s]), policy[s : s + 1])[0]) for s in range(4)]
+        np.testing.assert_array_equal(errors[1, k], distrl.wasserstein(run.final[k][greedy], truth))

@@ -207,7 +207,7 @@ class ControlLearner(Generic[R, K]):
     @property
     def policy(self) -> K:
         """As `ControlRun.policy` gives it, of one replication."""
-        return self.method.policies(self._estimates[None], self.choices)
+        return self.method.policies(self._estimates[None], self.choices, self._discount)
 
     @property
     def visits(self) -> IntArray:

@@ -88,7 +88,6 @@ class ActingMethod(ABC, Generic[R, K]):
         step_size: StepSize,
         player: Player,
         stride: Stride,
-        paced: bool,
     ) -> None:
         """Make the updates of a stride: act, learn and count.
 
@@ -99,8 +98,6 @@ class ActingMethod(ABC, Generic[R, K]):
         step_size : StepSize
         player : Player
         stride : Stride
-        paced : bool
-            Whether the stride knows the steps, so that a kernel can find them.
         """
 
     @abstractmethod
@@ -158,13 +155,15 @@ class ActingMethod(ABC, Generic[R, K]):
         """What the last axis of estimates stands for, by name; for files."""
 
     @abstractmethod
-    def policies(self, estimates: FloatArray, choices: Choices) -> K:
+    def policies(self, estimates: FloatArray, choices: Choices, discount: float | None) -> K:
         """The policies of estimates (R, pairs, width), one for each replication.
 
         Parameters
         ----------
         estimates : (R, pairs, width)
         choices : Choices
+        discount : float or None
+            None where transitions have their own.
         """
 
 

@@ -112,10 +112,9 @@ class QMethod(ActingMethod[R, IntArray]):
         step_size: StepSize,
         player: Player,
         stride: Stride,
-        paced: bool,
     ) -> None:
         compiled, linear = self.compiled(memory), self.linear(memory)
-        if paced and player.world is not None and compiled is not None and linear is not None:
+        if player.world is not None and compiled is not None and linear is not None:
             kernel, own = compiled
             kernel(player.world, stride, memory[PLACE], memory[MEANS], linear[1], visits, *own)
             return
@@ -150,7 +149,7 @@ class QMethod(ActingMethod[R, IntArray]):
     def axis(self) -> dict[str, FloatArray]:
         return self.rule.axis()
 
-    def policies(self, estimates: FloatArray, choices: Choices) -> IntArray:
+    def policies(self, estimates: FloatArray, choices: Choices, discount: float | None) -> IntArray:
         """(R, S) the greedy actions, the first where some tie."""
         return choices.actions[best_pairs(self.means(estimates), choices)]
 

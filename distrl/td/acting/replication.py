@@ -73,6 +73,7 @@ class ActingReplication:
         self._blocks = Blocks(player.noise, bits)
         self._rng = np.random.Generator(bits.advance(_NUMBERS * player.block * self.done))
         self._pace = pace_of(recipe.step_size)
+        self._steps, self._known = np.empty(0), 0
 
     @property
     def done(self) -> int:
@@ -87,12 +88,12 @@ class ActingReplication:
         while self.done < stop:
             count = min(chunk, stop - self.done)
             stride = self._stride(self.done, count)
-            method.play(memory, visits, step_size, self.player, stride, self._pace is not None)
+            method.play(memory, visits, step_size, self.player, stride)
             position.updates += count
 
     def _stride(self, first: int, count: int) -> Stride:
         """The next `count` updates, after `first`."""
-        block, pace = self.player.block, self._pace or Pace(np.empty(0), 0.0, 0.0, 0.0)
+        block, pace = self.player.block, self._pace or Pace(self._listed(first + count), 0.0, 0.0, 0.0)
         return Stride(
             sampling=number_of(self.player.sampling),
             sarsa=self.recipe.method.update == "sarsa",
@@ -107,6 +108,17 @@ class ActingReplication:
             offset=pace.offset,
             by_visits=self.recipe.step_size.clock == "visits",
         )
+
+    def _listed(self, last: int) -> FloatArray:
+        """(last,) the steps a_1, a_2, ... of somebody's own step sizes."""
+        if last > len(self._steps):
+            steps = np.empty(max(last, 2 * len(self._steps)))
+            steps[: self._known] = self._steps[: self._known]
+            self._steps = steps
+        if last > self._known:
+            self._steps[self._known : last] = self.recipe.step_size(np.arange(self._known + 1, last + 1))
+            self._known = last
+        return self._steps[:last]
 
     def estimates(self) -> FloatArray:
         """(pairs, width) the estimates to report."""

@@ -82,14 +82,17 @@ class ControlRun(LearningRun[R], Generic[R, K]):
 
         Returns
         -------
-        array (R, S) of actions, the first where some tie; row k is a policy for `evaluate`. Or what the method gives.
+        array (R, S) of actions, the first where some tie; row k is a policy for `evaluate`. From `TargetQ`: R policies
+        with a memory.
 
         Raises
         ------
         ValueError
             If that count was not recorded, naming those that were.
         """
-        return self.method.policies(self._last if updates is None else self.record(updates), self.choices)
+        record = self._last if updates is None else self.record(updates)
+        discount = self.model.uniform_discount if isinstance(self.model, MDP) else self.model.discount
+        return self.method.policies(record, self.choices, discount)
 
     @property
     def _last(self) -> FloatArray:
