@@ -23,7 +23,19 @@ from distrl.dp import (
 from distrl.generative import estimate
 from distrl.models import MRP, FiniteLaw, environments
 from distrl.returns import Grid, cramer, kolmogorov, wasserstein
-from distrl.td import TD, CategoricalTD, ExpectileTD, MonteCarloTD, QuantileTD, learn
+from distrl.td import (
+    TD,
+    CategoricalQ,
+    CategoricalTD,
+    ExpectileQ,
+    ExpectileTD,
+    MeanQ,
+    MonteCarloTD,
+    QuantileQ,
+    QuantileTD,
+    TargetQ,
+    learn,
+)
 
 VERBS = ("evaluate", "estimate", "learn")
 Steps = list[tuple[str, Callable[[], object]]]
@@ -164,6 +176,13 @@ def _learn() -> Steps:
                 learn(model, method, updates=5, sampling=sampling, rng=0)
 
         steps.append((repr(method).split("(")[0], call))
+    choices = environments.garnet(6, 2, 3, rng=0, discount=0.9)
+    for acting in (MeanQ(), CategoricalQ(11), QuantileQ(11), ExpectileQ(5), TargetQ(8)):
+
+        def play(method: Any = acting) -> None:
+            learn(choices, method, updates=2, rng=0).policy()
+
+        steps.append((repr(acting).split("(")[0], play))
     steps.append(("MonteCarloTD", lambda: learn(ending, MonteCarloTD(), updates=5, sampling="generative", rng=0)))
     return steps
 

@@ -98,7 +98,7 @@ def learn(
         It is sampled from and nothing else; rewards with a law are drawn from it. Every replication steps through a
         copy of an environment, or one that it makes; observations and actions have to be `Discrete`.
     method : TD, CategoricalTD, QuantileTD, ExpectileTD or MonteCarloTD
-        Or a rule of your own; see `distrl.td.LearningRule`. MeanQ, CategoricalQ, QuantileQ, ExpectileQ or
+        Or a rule of your own; see `distrl.td.LearningRule`. MeanQ, CategoricalQ, QuantileQ, ExpectileQ, TargetQ or
         QLearning(rule) learn to act.
     policy : (S,) ints, (S, A) probabilities or "uniform", for an MDP; not where one learns to act
     step_size : float, array or step-size object of `distrl.td`

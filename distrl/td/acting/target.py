@@ -47,10 +47,9 @@ class TargetQ(ActingMethod[TargetLosses, tuple[TargetPolicy, ...]]):
     -----
     CVaR_level = max_b {b - E(b - G)+ / level}, and the policy that is best for a target has what is left of it as its
     memory (Bäuerle and Ott 2011): `run.final.cvar(level)` is the best CVaR after every action, its largest entry the
-    state's. Time O(actions * cells) an update, memory 8 cells bytes a pair. Between knots losses are interpolated. On a
-    covering grid of spacing s, under Robbins-Monro steps that renew every pair for ever, the estimates go to the losses
-    of a policy whose target is rounded at random with mean zero, and those are within s g / (4 sqrt(1 - g^2)) of the
-    least at the knots, g the discount; on neither side for certain, since losses are not convex in the target.
+    state's. Time O(actions * cells) an update, memory 8 cells bytes a pair. Between knots losses are interpolated: they
+    come near the least ones, and lie on neither side of them for certain, since these are not convex in the target. An
+    error of a loss counts 1 / level times in the CVaR: small levels want many cells.
     `run.values` are the largest means: at the last knot the update is that of `MeanQ`. Steps must be at most 1.
 
     Raises
