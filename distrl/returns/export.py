@@ -29,6 +29,8 @@ _NAMES = {
     "expectiles": ("expectile", "tau"),
     "anchors": ("anchor", "anchor"),
     "embeddings": ("embedding", "feature"),
+    "targets": ("target", "target"),
+    "losses": ("loss", "target"),
     "values": ("mean", ""),
     "central_moments": ("central_moment", "order"),
     "moment_errors": ("moment_error", "order"),

@@ -47,6 +47,24 @@ def test_with_steps_of_1_on_a_deterministic_process_it_is_value_iteration():
     np.testing.assert_array_equal(run.values, np.nanmax(run.action_values, axis=-1))
 
 
+def test_discounts_of_outcomes_are_each_transitions_own():
+    rows = [(0, 0, 1.0, 1, 1.0, False, 0.5), (0, 1, 1.0, 0, 1.0, False, 0.25), (1, 0, 1.0, 0, 2.0, False, 0.0)]
+    mdp = distrl.MDP.from_outcomes(rows, None)
+    for sampling in SAMPLINGS:
+        run = distrl.learn(mdp, MeanQ(), step_size=1.0, updates=40, sampling=sampling, exploration=0.5, rng=0)
+        np.testing.assert_array_equal(run.action_values[-1, 0], [[2.0, 1.5], [2.0, np.nan]])
+    learner = MeanQ().learner(mdp, step_size=1.0)
+    learner.update(1, 0, 2.0, 0, True)
+    learner.update(0, 0, 1.0, 1, False, discount=0.5)
+    assert learner.action_values[0, 0] == 2.0
+    with pytest.raises(ValueError, match="differs by outcome"):
+        learner.update(0, 0, 1.0, 1, False)
+    policy = distrl.learn(mdp, distrl.TargetQ(grid=distrl.Grid(0.0, 4.0, 9)), step_size=1.0, updates=20).policy()[0]
+    assert policy.observe(0, 2.0, 1.0, 1, discount=0.5) == 2.0
+    with pytest.raises(ValueError, match="differs by outcome"):
+        policy.observe(0, 2.0, 1.0, 1)
+
+
 @pytest.mark.parametrize("grid", [None, distrl.Grid(-1.0, 7.0, 9)], ids=["covering", "clipping"])
 def test_with_steps_of_1_it_is_the_distributional_optimality_backup(grid):
     mdp = deterministic()

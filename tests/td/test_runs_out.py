@@ -46,3 +46,22 @@ def test_a_run_that_recorded_nothing_is_an_empty_data_set():
 
 
 NOTHING = {"updates": np.empty(0, dtype=int), "estimates": ()}
+
+
+@pytest.mark.parametrize("even", [True, False])
+def test_a_run_that_learnt_to_act_has_an_axis_of_actions_or_pairs(even):
+    rows = [(0, 0, 1.0, 1, 2.0, False), (0, 1, 1.0, 0, -1.0, False), (1, 0, 1.0, 0, 3.0, False)]
+    rows += [(1, 1, 1.0, 1, 1.0, False)] if even else []
+    mdp = distrl.MDP.from_outcomes(rows, 0.5)
+    batch = ("state", "action") if even else ("pair",)
+    for method, name, axis in (
+        (distrl.MeanQ(), "mean", []),
+        (distrl.CategoricalQ(5), "probability", ["atom"]),
+        (distrl.TargetQ(4), "loss", ["target"]),
+    ):
+        run = distrl.learn(mdp, method, updates=6, records=[2, 6], replications=2, rng=1)
+        found = run.to_xarray()
+        assert found[name].dims == ("update", "replication", *batch, *axis)
+        assert found["visits"].dims == ("replication", *batch) and (found["visits"] == 6).all()
+        stated = run.at(6).arrays()[{"mean": "values", "probability": "probs", "loss": "losses"}[name]]
+        np.testing.assert_array_equal(found[name].sel(update=6), stated)

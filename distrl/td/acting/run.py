@@ -1,6 +1,6 @@
 """What `learn` gives back where it learns to act."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic
@@ -25,7 +25,8 @@ class ControlRun(LearningRun[R], Generic[R, K]):
     """R independent replications of a method that learns to act, recorded at T update counts.
 
     What is said of `LearningRun` holds with (state, action) pairs in place of states, but for `values`: those are of
-    states. It is saved and resumed alike.
+    states. `at` and `final` have the batch axes (R, S, A), or (R, pairs) in the order of `mdp.pairs` where not every
+    state has every action. It is saved and resumed alike.
 
     Attributes
     ----------
@@ -94,30 +95,14 @@ class ControlRun(LearningRun[R], Generic[R, K]):
         discount = self.model.uniform_discount if isinstance(self.model, MDP) else self.model.discount
         return self.method.policies(record, self.choices, discount)
 
-    @property
-    def _last(self) -> FloatArray:
-        return np.stack([self.method.estimates(each.memory) for each in self.checkpoints])
-
-    def at(self, updates: int) -> R:
-        """The estimates recorded after `updates` updates, batch axes (R, S, A).
-
-        Where not every state has every action they are (R, pairs), in the order of `mdp.pairs`.
-
-        Raises
-        ------
-        ValueError
-            If that count was not recorded, naming those that were.
-        """
-        return self._returns(self.record(updates))
-
-    @cached_property
-    @steady
-    def final(self) -> R:
-        """The estimates after all updates that were made, as `at` gives them."""
-        return self._returns(self._last)
-
     def _returns(self, record: FloatArray) -> R:
         return self.method.returns(record.reshape(len(record), *self.choices.shape, record.shape[-1]))
+
+    @property
+    def _axes(self) -> dict[str, Sequence[Hashable]]:
+        if self.choices.even:
+            return {"state": self.model.states, "action": self.model.actions}
+        return {"pair": range(len(self.choices.actions))}
 
     def _learnt(self) -> Iterator[R]:
         """The laws of the greedy actions, (S,), record by record and replication by replication."""
