@@ -50,6 +50,7 @@ def test_losses_and_cvar_are_the_best_of_all_policies(g):
     mdp = distrl.MDP.from_outcomes(MEMORY, float(g), initial=[1.0, 0.0])
     grid, band = distrl.Grid(0.0, 8.0, 65), 5.0 * 2.0 / np.sqrt(20_000)  # targets stay on the knots
     run = distrl.learn(mdp, TargetQ(grid=grid), step_size=Harmonic(), updates=20_000, rng=0, records=1)
+    assert g < 1 or TargetQ(8).on(mdp).grid == distrl.Grid(0.0, 8.0, 9)  # at discount 1 on the lattice of the returns
     laws = laws_of_all_policies(g)
     losses = run.final.losses[0, 0]
     for k, b in enumerate(grid.points.tolist()):

@@ -71,7 +71,8 @@ class CategoricalQ(QMethod[CategoricalReturns]):
     ----------
     atoms : int
     grid : Grid, optional
-        By default `Grid.covering(mdp, atoms)`, on which the means are those of `MeanQ`, update by update.
+        By default that of `CategoricalTD`. Where it clips nothing, as `Grid.covering(mdp, atoms)`, the means are those
+        of `MeanQ`, update by update.
     update : "q" or "sarsa"
         As for `MeanQ`; the best action is that of the largest mean.
 

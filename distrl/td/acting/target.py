@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from distrl._kernels import target_learning as kernels
 from distrl._kernels.td import Stride
 from distrl._validation import FloatArray, IntArray, whole_number
+from distrl.dp.undiscounted import default_grid
 from distrl.models.choices import Choices
 from distrl.models.mdp import MDP
 from distrl.returns.grid import Grid
@@ -41,7 +42,7 @@ class TargetQ(ActingMethod[TargetLosses, tuple[TargetPolicy, ...]]):
         The policies are for the CVaR of this level, and so is what is played along a trajectory; the table is for all
         (`TargetPolicy.at`).
     grid : Grid, optional
-        The knots; by default `Grid.covering(mdp, cells + 1)`.
+        The knots; by default the grid of `CategoricalTD(cells + 1)`.
 
     Notes
     -----
@@ -104,7 +105,7 @@ class TargetQ(ActingMethod[TargetLosses, tuple[TargetPolicy, ...]]):
             return self
         if model is None:
             raise ValueError("without a model the grid must be given: TargetQ(grid=distrl.Grid(low, high, knots))")
-        return replace(self, grid=Grid.covering(model, self.cells + 1))
+        return replace(self, grid=default_grid(model, self.cells + 1))
 
     @property
     def _knots(self) -> Grid:
