@@ -477,7 +477,7 @@ def test_names_come_back_in_tables_files_and_errors(tmp_path):
     with pytest.raises(ValueError, match=r"rows: next_state\[0\] is None, which names nothing"):
         MDP.from_outcomes([("a", 0, 1.0, None, 0.0, True)], 0.9)
     with pytest.raises(ValueError, match="from state 'a'"):
-        distrl.MRP.from_outcomes([("a", 1.0, "a", 1.0, False)], 1.0)
+        distrl.MRP.from_outcomes([("a", 1.0, "a", 1.0, False)], 1.0).check_ends()
 
 
 def test_arrays_take_names_too():
