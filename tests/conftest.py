@@ -25,7 +25,7 @@ _COMMON = {
 }
 settings.register_profile("default", max_examples=50, derandomize=True, **_COMMON)
 settings.register_profile("short", max_examples=20, derandomize=True, **_COMMON)
-settings.register_profile("nightly", max_examples=1000, **_COMMON)
+settings.register_profile("nightly", max_examples=300, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 if not NIGHTLY and hasattr(providers, "_local_constants"):  # tests/test_suite.py fails where this is no longer the way
     providers._get_local_constants = lambda: providers._local_constants  # none, whatever is loaded
