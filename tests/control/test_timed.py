@@ -14,6 +14,7 @@ import distrl
 from distrl import MDP, EntropicRisk, EVaR, FiniteLaw, Mean, Status, TimedDP, evaluate, optimize
 from distrl.control.timed import policy as policies
 from distrl.control.timed import product
+from distrl.control.timed.bracket import highest_between
 
 pytestmark = pytest.mark.fast
 getcontext().prec = 50
@@ -168,6 +169,15 @@ def test_normal_rewards_have_a_closed_form():
         assert ctl.gap.max() < 1e-6
 
 
+def test_evar_of_normal_returns_has_a_closed_form():
+    """m / (1 - g) - s sqrt(-2 log(level) / (1 - g^2)), where returns have no bounds."""
+    mdp = MDP.from_outcomes([(0, 0, 1.0, 0, stats.norm(1.0, 0.5), False)], 0.9)
+    for level in (0.1, 0.5):
+        ctl = optimize(mdp, EVaR(level))
+        value = 10.0 - 0.5 * math.sqrt(-2.0 * math.log(level) / 0.19)
+        assert ctl.lower[0] <= value <= ctl.upper[0] and ctl.gap[0] < 0.05
+
+
 def test_values_of_a_law_are_outcomes():
     law, rest = FiniteLaw([-1.0, 3.0], [0.25, 0.75]), [(0, 1, 1.0, 0, 0.5, False), (1, 0, 1.0, 1, 2.0, True)]
     drawn = MDP.from_outcomes([(0, 0, 0.5, 1, law, False), (0, 0, 0.5, 0, law, False), *rest], 0.5)
@@ -185,6 +195,8 @@ def test_without_an_exponential_moment_a_bound_is_infinite():
     ctl = optimize(mdp, EntropicRisk(-1.0), throw=False)
     assert ctl.policy.act(0, ctl.policy.start(0)) == 1  # the one action whose moment is finite
     assert ctl.lower[0] <= -100.0 <= ctl.upper[0] and not ctl.converged
+    ctl = optimize(mdp.with_discount(0.0), EntropicRisk(-1.0), horizon=3, throw=False)
+    assert ctl.lower[0] <= -50.0 <= ctl.upper[0]
 
 
 def test_rows_that_lack_a_little_are_counted():
@@ -352,6 +364,31 @@ def test_evar_of_returns_without_a_horizon(discount, words):
         law = ctl.evaluated(distrl.Lattice() if discount == 1 else distrl.CategoricalFixedPoint(401))
         own = EVaR(level).value(law.returns)
         assert (own >= ctl.lower - 0.02).all() and (own <= ctl.upper + 0.02).all()
+
+
+def test_no_beta_between_two_exceeds_the_bound_between_them():
+    """Of two laws at a time, the better one at each beta. Slope and curvature are each the sharper one somewhere, and
+    the larger end of the two alone is no bound."""
+    rng = np.random.default_rng(13)
+    higher, used = 0, set()
+    for _ in range(300):
+        z = np.sort(rng.permuted(np.tile(np.arange(-3.0, 4.0), (2, 1)), axis=1)[:, :3], axis=1)
+        p = rng.dirichlet(np.full(3, 0.5), size=2)
+        loss, b1, ratio = rng.exponential(2.0), 10.0 ** rng.uniform(-2, 2), 1.0 + rng.uniform(0.01, 3.0)
+        betas = np.geomspace(b1, b1 * ratio, 41)
+        low, high = z.min(), z.max()
+        moments = np.log((p[:, :, None] * np.exp(-betas * (z[:, :, None] - low))).sum(axis=1))
+        risks = (low - moments / betas).max(axis=0)
+        known = (b1, float(betas[-1])), (risks[:1], risks[-1:])
+        bound = highest_between(*known, np.array([low]), np.array([high - low]), loss)[0]
+        wide = highest_between(*known, np.array([-np.inf]), np.array([np.inf]), loss)[0]
+        best = (risks - loss / betas).max()
+        ends = max(risks[0] - loss / b1, risks[-1] - loss / betas[-1])
+        assert best <= bound + 1e-12 and bound <= wide + 1e-12 and wide < np.inf
+        higher += best > ends + 1e-9
+        curved = ends + (high - low) ** 2 * (betas[-1] - b1) ** 2 / (32.0 * b1)
+        used.add(bool(bound < curved - 1e-9))
+    assert higher and used == {True, False}
 
 
 def test_a_ladder_has_all_levels():

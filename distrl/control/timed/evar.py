@@ -173,6 +173,7 @@ def by_betas(
             state = _look(level, known, solved)
             fresh = _wanted(solved, state, goal, middle)
             call.advance(min(len(solved) / 40.0, 0.99), float((state.upper - state.lower).max()))
+    state = _look(level, known, solved)  # Ctrl-C may have come after a beta was added
     return _found(mdp, known, solved, state, stationary, bool(fresh))
 
 

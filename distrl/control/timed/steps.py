@@ -51,7 +51,8 @@ class EntropicSteps:
         self.discount, self.indptr = mdp.discount, mdp.choices.indptr.astype(np.int64)
         self.rows = table.indptr.astype(np.int64)
         self.probs = table.probs / np.add.reduceat(table.probs, table.indptr[:-1])[table.sources]
-        self.next_states, self.going_on = table.next_states.astype(np.int64), ~table.terminals
+        self.next_states = table.next_states.astype(np.int64)
+        self.going_on = ~table.terminals & (self.discount > 0.0)  # 0 times an infinite end is nothing
         self.defects = np.ascontiguousarray(table.defects)
         self._lacking = bool(self.defects.any())
         self.rewards = RewardExponents(table)
