@@ -46,27 +46,9 @@ _MODULES = (
     *(f"returns.functionals.{name}" for name in ("averages", "evar", "levels", "objectives", "points")),
     *(f"returns.{name}" for name in ("categorical", "expectile", "finite", "grid", "lattice", "moments")),
     *(f"returns.{name}" for name in ("quantile", "sketch")),
-    *(
-        f"td.{name}"
-        for name in (
-            "acting.environment",
-            "acting.exploration",
-            "acting.methods",
-            "acting.run",
-            "acting.target",
-            "base",
-            "categorical",
-            "expectile",
-            "quantile",
-            "recorded",
-            "replication",
-            "result",
-            "sampling",
-            "sketch",
-            "step_sizes",
-            "values",
-        )
-    ),
+    *(f"td.acting.{name}" for name in ("environment", "exploration", "methods", "run", "target")),
+    *(f"td.{name}" for name in ("base", "categorical", "expectile", "quantile", "recorded", "replication", "result")),
+    *(f"td.{name}" for name in ("sampling", "sketch", "step_sizes", "values")),
 )
 
 

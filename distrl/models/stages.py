@@ -189,7 +189,7 @@ class Opening(Stages):
 
     def reach(self, steps: int) -> float:
         """A bound on E|G| of returns that never end, rounded up."""
-        return self.largest_reward / (1.0 - self.discount) * (1.0 + 4.0 * EPS)
+        return self.largest_reward / (1.0 - self.largest_discount) * (1.0 + 4.0 * EPS)
 
     def backwards(self) -> Iterator[MRP]:
         """The processes of all steps, the last step first; none of them ends the return by itself."""

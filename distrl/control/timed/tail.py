@@ -95,7 +95,7 @@ class Tail:
             more = c * self.width**2 / 8.0 * (1.0 + 8.0 * EPS)
             high = self.upper + more + 4.0 * EPS * np.abs(self.upper)
             if not np.isfinite(high).all():
-                high = np.minimum(high, RewardExponents(self.mdp.outcomes).farthest(c, self.mdp.discount))
+                high = np.minimum(high, RewardExponents(self.mdp.outcomes).farthest(c, self.mdp.discount, surely=True))
             return low, high
 
     def steps_for(self, beta: float, share: float, most: int) -> int:
