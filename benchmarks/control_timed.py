@@ -1,15 +1,14 @@
 """Entropic risk, EVaR, nested CVaR on maps and random graphs: `python -m benchmarks.control_timed [room|garnet|law]`.
 
-Times are those of the process, compiling left out; the gap is a share of the range of the values. `law` is the law of
-the executed policy on the map, by `ctl.evaluated()`.
+Times are those of the process, compiling left out; the gap is a share of the widest range of the returns from a state.
+`law` is the law of the executed policy on the map, by `ctl.evaluated()`.
 """
 
 import sys
 import time
 
-import numpy as np
-
 from distrl import CategoricalFixedPoint, EntropicRisk, EVaR, NestedCVaR, environments, optimize
+from distrl.returns.grid import return_ranges
 
 
 def room(discount=0.99):
@@ -29,7 +28,8 @@ def measured(mdp, objective):
 
 def line(name, mdp, objective):
     seconds, ctl = measured(mdp, objective)
-    share = ctl.gap.max() / np.ptp(ctl.values)
+    low, high = return_ranges(mdp.under("uniform"))
+    share = ctl.gap.max() / (high - low).max()
     print(f"{name:14} {objective!r:24} {seconds:7.2f} s  gap {share:.2e}  {ctl.reason}", flush=True)
     return ctl
 
