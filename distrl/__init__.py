@@ -10,9 +10,13 @@ from distrl._warm_up import warm_up
 from distrl.control import (
     ControlSolution,
     MarkovPolicy,
+    NestedCVaR,
+    NestedIteration,
     OptimizationError,
     OptimizationInterrupted,
     PolicyIteration,
+    TimedDP,
+    TimedPolicy,
     optimize,
 )
 from distrl.dp import (
@@ -154,6 +158,8 @@ __all__ = [
     "Moments",
     "MonteCarlo",
     "MonteCarloTD",
+    "NestedCVaR",
+    "NestedIteration",
     "NotKnown",
     "OptimizationError",
     "OptimizationInterrupted",
@@ -176,6 +182,8 @@ __all__ = [
     "Std",
     "StopLoss",
     "TargetQ",
+    "TimedDP",
+    "TimedPolicy",
     "Variance",
     "cdf_band",
     "control",

@@ -37,7 +37,8 @@ _MODULES = (
     *(f"dp.{name}" for name in ("solution", "status")),
     *(f"dp.solvers.{name}" for name in ("aggregation", "banded", "direct", "gauss_seidel", "krylov")),
     *(f"dp.solvers.{name}" for name in ("shifted_coarse", "sweeps", "two_grid")),
-    *(f"control.{name}" for name in ("policy", "policy_iteration", "solution", "value_iteration")),
+    *(f"control.{name}" for name in ("executed", "nested", "objectives", "policy", "policy_iteration", "solution")),
+    *(f"control.{name}" for name in ("timed.family", "timed.method", "timed.policy", "value_iteration")),
     "generative.result",
     *(f"models.{name}" for name in ("empirical_mdp", "empirical_mrp", "generative", "mdp", "mrp", "outcomes")),
     *(f"models.{name}" for name in ("process", "samples", "stages")),
@@ -45,27 +46,9 @@ _MODULES = (
     *(f"returns.functionals.{name}" for name in ("averages", "evar", "levels", "objectives", "points")),
     *(f"returns.{name}" for name in ("categorical", "expectile", "finite", "grid", "lattice", "moments")),
     *(f"returns.{name}" for name in ("quantile", "sketch")),
-    *(
-        f"td.{name}"
-        for name in (
-            "acting.environment",
-            "acting.exploration",
-            "acting.methods",
-            "acting.run",
-            "acting.target",
-            "base",
-            "categorical",
-            "expectile",
-            "quantile",
-            "recorded",
-            "replication",
-            "result",
-            "sampling",
-            "sketch",
-            "step_sizes",
-            "values",
-        )
-    ),
+    *(f"td.acting.{name}" for name in ("environment", "exploration", "methods", "run", "target")),
+    *(f"td.{name}" for name in ("base", "categorical", "expectile", "quantile", "recorded", "replication", "result")),
+    *(f"td.{name}" for name in ("sampling", "sketch", "step_sizes", "values")),
 )
 
 

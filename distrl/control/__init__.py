@@ -2,10 +2,13 @@
 
 from distrl.control.errors import OptimizationError, OptimizationInterrupted
 from distrl.control.method import ControlMethod, Family, Found
+from distrl.control.nested import NestedIteration
+from distrl.control.objectives import NestedCVaR
 from distrl.control.optimize import optimize
 from distrl.control.policy import MarkovPolicy, RunnablePolicy
 from distrl.control.policy_iteration import PolicyIteration
 from distrl.control.solution import ControlSolution
+from distrl.control.timed import TimedDP, TimedPolicy
 from distrl.control.value_iteration import CategoricalValueIteration, QuantileValueIteration, ValueIteration
 
 __all__ = [
@@ -15,11 +18,15 @@ __all__ = [
     "Family",
     "Found",
     "MarkovPolicy",
+    "NestedCVaR",
+    "NestedIteration",
     "OptimizationError",
     "OptimizationInterrupted",
     "PolicyIteration",
     "QuantileValueIteration",
     "RunnablePolicy",
+    "TimedDP",
+    "TimedPolicy",
     "ValueIteration",
     "optimize",
 ]

@@ -197,3 +197,19 @@ def merged(pairs: Pairs, components: Components) -> Merged:
         built = replace(built, known_defects=table.known_defects[sources])
     choices = Choices(int(actions.max()) + 1, indptr, actions.astype(np.int64))
     return Merged(MDP.from_table(built, 1.0, available=choices), number[component], sources)
+
+
+def spread_out(pairs: Pairs, small: Merged, policy: IntArray) -> IntArray:
+    """(S,) the pairs that a policy of the merged process means, one pair a state: go to where its pair is without
+    leaving the component, and play it."""
+    table, n = pairs.table, pairs.mdp.n_states
+    chosen = np.full(n, -1, dtype=np.int64)
+    played = small.kept[policy]
+    chosen[pairs.states[played]] = played
+    staying = np.ones(table.n_sources, dtype=np.bool_)
+    staying[small.kept] = False
+    rows = np.flatnonzero(staying[table.sources])
+    while (chosen < 0).any():
+        nearer = rows[chosen[table.next_states[rows]] >= 0]
+        _first_of_state(pairs, np.unique(table.sources[nearer]), chosen)
+    return chosen

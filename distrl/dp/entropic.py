@@ -117,7 +117,7 @@ def _bounded_ends(beta: float, moments: CertifiedMoments) -> Ends:
     """Ends from mean, variance and range alone; infinite on a side that has no end."""
     bounded = np.isfinite(moments.low) & np.isfinite(moments.high)
     sides = (np.where(bounded, end, 0.0) for end in (moments.low, moments.high))
-    low, high = _far_ends(None, beta, replace(moments, low=next(sides), high=next(sides)))
+    low, high = far_ends(None, beta, replace(moments, low=next(sides), high=next(sides)))
     low, high = np.where(bounded, low, -np.inf), np.where(bounded, high, np.inf)
     return _with_jensen(beta, low, high, moments)
 
@@ -138,7 +138,7 @@ def _at(steps: Steps, beta: float, moments: CertifiedMoments) -> Ends:
         low, high = _undiscounted(steps, beta, moments)
     else:
         count = _steps_needed(steps, beta, moments)
-        low, high = _far_ends(steps, beta * g**count, moments)
+        low, high = far_ends(steps, beta * g**count, moments)
         for step in range(count - 1, -1, -1):
             low, high = steps.back(beta * g**step, low, high)
     return _with_jensen(beta, low, high, moments)
@@ -152,7 +152,7 @@ def _of_factors(steps: Steps, beta: float, moments: CertifiedMoments) -> Ends:
     family = Family.of(beta, steps.model.discounts, max(least, 1e-12), max(min(passes // 2, MEMBERS), 1))
     sides = []
     for c in (family.exponents * family.sign).tolist():
-        low, high = _with_jensen(c, *_far_ends(steps, c, moments), moments)
+        low, high = _with_jensen(c, *far_ends(steps, c, moments), moments)
         sides.append((low, high) if c > 0.0 else (-high, -low))
     low, high = (np.stack(side) for side in zip(*sides, strict=True))
     mean = moments.mean_ends() if beta > 0.0 else tuple(-end for end in reversed(moments.mean_ends()))
@@ -182,7 +182,7 @@ def _steps_needed(steps: Steps, beta: float, moments: CertifiedMoments) -> int:
     )
 
     def left(count: int) -> float:
-        low, high = _far_ends(steps, beta * g**count, moments)
+        low, high = far_ends(steps, beta * g**count, moments)
         return float(g**count * (high - low).max())
 
     count = 1
@@ -196,7 +196,7 @@ def _steps_needed(steps: Steps, beta: float, moments: CertifiedMoments) -> int:
     return count
 
 
-def _far_ends(steps: Steps | None, c: float, moments: CertifiedMoments) -> Ends:
+def far_ends(steps: Steps | None, c: float, moments: CertifiedMoments) -> Ends:
     """Ends of h_c for small |c|, from mean, variance and range."""
     low, high = moments.mean_ends()
     if c == 0.0:

@@ -6,7 +6,33 @@ from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.dp.exponents import EnclosedExponent, log_mean_exp
 from distrl.models.mrp import MRP
+from distrl.models.outcomes import OutcomeTable
 from distrl.returns.functionals import Ends
+
+
+class RewardExponents:
+    """Ends of (1/b) log E exp(b R) of the reward R of every outcome of a table."""
+
+    def __init__(self, table: OutcomeTable) -> None:
+        self.table = table
+        self.laws = [EnclosedExponent(law) for law in table.reward_laws]
+
+    def ends(self, b: float) -> Ends:
+        """(outcomes,) each."""
+        ends = [(0.0, 0.0), *(law.exponent(b) for law in self.laws)]
+        low, high = (np.array(side)[self.table.laws + 1] for side in zip(*ends, strict=True))
+        return self.table.rewards + low, self.table.rewards + high
+
+    def farthest(self, b: float, discount: float, surely: bool) -> float:
+        """What bounds (1/b) log E exp(b G) from above for b > 0, from below for b < 0, whatever is done, for returns of
+        discounts up to `discount`, that of every outcome if `surely`: the farthest end over outcomes, in every step, or
+        in one alone where returns may end and that is farther."""
+        low, high = self.ends(b)
+        end = float(high.max()) if b > 0.0 else float(low.min())
+        for_ever = end / (1.0 - discount)
+        if surely and not self.table.terminals.any():
+            return for_ever
+        return max(end, for_ever) if b > 0.0 else min(end, for_ever)
 
 
 class Steps:
@@ -20,27 +46,18 @@ class Steps:
         self.going_on = ~table.terminals
         self.count = np.diff(table.indptr)
         self.defects = table.defects
-        self.laws = [EnclosedExponent(law) for law in table.reward_laws]
+        self.rewards = RewardExponents(table)
 
     def exponents(self, b: float) -> Ends:
         """(outcomes,) ends of (1/b) log E exp(b R)."""
-        table = self.model.outcomes
-        ends = [(0.0, 0.0), *(law.exponent(b) for law in self.laws)]
-        low, high = (np.array(side)[table.laws + 1] for side in zip(*ends, strict=True))
-        return table.rewards + low, table.rewards + high
+        return self.rewards.ends(b)
 
     def farthest(self, b: float) -> float:
-        """What bounds h_b from above for b > 0, from below for b < 0: the farthest end over outcomes, in every step, or
-        in one alone where returns may end and that is farther."""
+        """What bounds h_b from above for b > 0, from below for b < 0; infinite where nothing is known."""
         g, differ = self.model.largest_discount, self.model.uniform_discount is None
         if g == 1.0 and differ:
             return np.inf if b > 0.0 else -np.inf
-        low, high = self.exponents(b)
-        end = float(high.max()) if b > 0.0 else float(low.min())
-        for_ever = end / (1.0 - g)
-        if self.going_on.all() and not differ:
-            return for_ever
-        return max(end, for_ever) if b > 0.0 else min(end, for_ever)
+        return self.rewards.farthest(b, g, surely=not differ)
 
     def back(self, b: float, low: FloatArray, high: FloatArray) -> Ends:
         """Ends of h_b from those of h_{bg}."""

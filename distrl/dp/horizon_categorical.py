@@ -89,6 +89,16 @@ def walk_on(
     stages: Stages, grid: Grid, call: Call, threads: int | None, each: Callable[[GridLayer], None] | None = None
 ) -> Walked[GridLayer]:
     """Back over the steps on a grid; `each` is told of the laws of 0, 1, ... steps."""
+    back, start = back_on(stages, grid, threads, each), start_on(grid, stages.n_states)
+    if each is not None:
+        each(start)
+    return walk(stages, call, start, back)
+
+
+def back_on(
+    stages: Stages, grid: Grid, threads: int | None, each: Callable[[GridLayer], None] | None = None
+) -> Callable[[GridLayer, MRP], GridLayer]:
+    """What takes laws on a grid back over one step; it gives back the same layer where nothing changes any more."""
     check_memory(stages.n_states, grid.atoms, ARRAYS, "use fewer atoms")
     tools_of = ForProcess(partial(_Tools, grid=grid))
     near, count = _NEAR * grid.spacing**2, [0]
@@ -117,10 +127,7 @@ def walk_on(
             each(reached)
         return reached
 
-    start = start_on(grid, stages.n_states)
-    if each is not None:
-        each(start)
-    return walk(stages, call, start, back)
+    return back
 
 
 class Reached(NamedTuple):

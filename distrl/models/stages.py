@@ -178,6 +178,24 @@ class Stages:
         return MRP.from_table(table, number)
 
 
+@dataclass(frozen=True, eq=False)
+class Opening(Stages):
+    """The first H steps of returns that go on after them, below discount 1."""
+
+    @property
+    def stationary(self) -> bool:
+        """What comes after them is another thing."""
+        return False
+
+    def reach(self, steps: int) -> float:
+        """A bound on E|G| of returns that never end, rounded up."""
+        return self.largest_reward / (1.0 - self.largest_discount) * (1.0 + 4.0 * EPS)
+
+    def backwards(self) -> Iterator[MRP]:
+        """The processes of all steps, the last step first; none of them ends the return by itself."""
+        return (self.process(step) for step in range(self.horizon - 1, -1, -1))
+
+
 def step_under(model: MDP, policy: Policy) -> Step:
     """One step of a decision process under a policy, which need not end at discount 1."""
     mixed = mixed_table(model.outcomes, model.policy_matrix(policy), model.choices, model.states)
