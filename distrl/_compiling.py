@@ -10,6 +10,8 @@ from typing import Any
 
 from numba.core import event
 
+from distrl._threads import in_pool
+
 NOTE = (
     "compiling for this call, which takes some seconds once; later calls and sessions find it done "
     "(distrl.warm_up() compiles ahead)"
@@ -39,7 +41,7 @@ class _Watch(event.Listener):  # type: ignore[misc]
         self._own.depth = self._depth - 1
         if self._depth == 0:
             taken = time.perf_counter() - self._own.since
-            if threading.current_thread().name.startswith("distrl"):
+            if in_pool():
                 self._pool += taken
             else:
                 self._own.seconds = getattr(self._own, "seconds", 0.0) + taken

@@ -7,15 +7,21 @@ The pool outlives a call, so three things are seen to. A fork copies the pool bu
 with none. A task that itself asks for threads does its work alone: if every thread waited for another one, none would
 ever be free. And where no thread can be started (a limit on processes, the end of the interpreter), the caller does
 all of the work.
+
+The caller takes no lock that is made of Python: Ctrl-C may come between taking such a lock and what would give it back,
+and then whoever needs it waits for ever. `concurrent.futures` and `threading.Thread` are full of them, so that one
+Ctrl-C in some thousands left a program that never ended. What two threads share here are single operations of deques,
+dicts, sets and a `SimpleQueue`, which are whole or not done; and what was interrupted can be done again.
 """
 
+import _thread
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
+from queue import SimpleQueue
 
 from distrl._validation import whole_number
 
@@ -26,25 +32,50 @@ _TASKS = 4  # tasks a thread, to even out uneven rows
 
 _starting = threading.Lock()
 _inside = threading.local()
-_executor: ThreadPoolExecutor | None = None
+_pool: "_Pool | None" = None
 
 
-def _mark_thread() -> None:
-    _inside.pool = True
+class _Pool:
+    """Threads that wait for work, started where none is free, at most `_MOST`, and never ended."""
+
+    def __init__(self) -> None:
+        self._work: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._free: deque[None] = deque()  # one entry for each thread that waits
+        self._started = 0
+
+    def ask(self, work: Callable[[], None]) -> None:
+        """Let a thread call `work`, which raises nothing. RuntimeError if there is none and none can be started."""
+        if len(self._free) <= self._work.qsize() and self._started < _MOST:
+            try:
+                _thread.start_new_thread(self._serve, ())
+                self._started += 1
+            except RuntimeError:
+                if self._started == 0:
+                    raise
+        self._work.put(work)
+
+    def _serve(self) -> None:
+        _inside.pool = True
+        while True:
+            self._free.append(None)
+            work = self._work.get()
+            self._free.pop()
+            work()
+            del work  # and with it the caller's arrays
 
 
-def _pool() -> ThreadPoolExecutor:
-    global _executor
+def _the_pool() -> _Pool:
+    global _pool
     with _starting:
-        if _executor is None:
-            _executor = ThreadPoolExecutor(_MOST, thread_name_prefix="distrl", initializer=_mark_thread)
-        return _executor
+        if _pool is None:
+            _pool = _Pool()
+        return _pool
 
 
 def _forget() -> None:
     """In a forked child: no thread of the parent is here, and no lock is held by anybody."""
-    global _executor, _starting, _inside
-    _executor, _starting, _inside = None, threading.Lock(), threading.local()
+    global _pool, _starting, _inside
+    _pool, _starting, _inside = None, threading.Lock(), threading.local()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
@@ -69,21 +100,37 @@ class _Tasks:
     """Tasks that several threads take from one list, in its order; after a failure no other task is begun."""
 
     def __init__(self, tasks: Iterable[Callable[[], object]]) -> None:
-        self._left = deque(enumerate(tasks))  # to take from a deque is atomic
-        self._failed: dict[int, Exception] = {}
+        self._tasks = list(tasks)
+        self._left = deque(range(len(self._tasks)))
+        self._owners: dict[int, object] = {}  # who has begun a task; None: nobody, and nobody will
+        self._over: set[int] = set()
+        self._failed: dict[int, BaseException] = {}
+        self._news: SimpleQueue[None] = SimpleQueue()  # an entry for each task of a helper that is over
+        self._caller = object()
 
     def work(self) -> None:
-        """Do tasks until none is left."""
+        """Do tasks until none is left, on the caller's thread."""
+        self._do(self._caller, Exception)
+
+    def help(self) -> None:
+        """Do tasks until none is left, on a thread of the pool."""
+        self._do(object(), BaseException)
+
+    def _do(self, owner: object, caught: type[BaseException]) -> None:
         while True:
             try:
-                place, task = self._left.popleft()
+                place = self._left.popleft()
             except IndexError:
                 return
+            if self._owners.setdefault(place, owner) is not owner:
+                return  # they were all taken back
             try:
-                task()
-            except Exception as error:
+                self._tasks[place]()
+            except caught as error:
                 self._failed[place] = error
                 self._left.clear()
+            self._over.add(place)
+            self._news.put(None)
 
     def run(self, helpers: int, *, join: bool) -> None:
         """Do all tasks on `helpers` threads of the pool, and on the caller's with `join`.
@@ -91,35 +138,41 @@ class _Tasks:
         Raises the first failure in the order of the tasks, whatever the number of threads. Whatever happens, nothing is
         at work any more afterwards: what the caller does next with its arrays does not race.
         """
-        futures: list[Future[None]] = []
+        asked = False
         try:
             if not in_pool():
                 with suppress(RuntimeError):  # no thread can be started
                     for _ in range(helpers):
-                        futures.append(_pool().submit(self.work))
-            if futures and not join:
-                wait(futures)
+                        _the_pool().ask(self.help)
+                        asked = True
+            if asked and not join:
+                while len(self._over) < len(self._tasks) and not self._failed:
+                    self._news.get()
             else:
                 self.work()
-        except BaseException:
-            self._left.clear()
-            raise
         finally:
-            _finish(futures)
+            self._finish()
         if self._failed:
             raise self._failed[min(self._failed)]
 
+    def _finish(self) -> None:
+        """Take back what has not begun and wait for the rest, however often Ctrl-C is pressed meanwhile."""
+        interrupt: KeyboardInterrupt | None = None
+        while True:
+            try:
+                self._left.clear()
+                begun = [place for place in range(len(self._tasks)) if self._begun_by_a_helper(place)]
+                while not self._over.issuperset(begun):
+                    self._news.get()
+                break
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
 
-def _finish(futures: Sequence[Future[None]]) -> None:
-    """Take back what has not begun and wait for the rest, however often Ctrl-C is pressed meanwhile."""
-    interrupt: KeyboardInterrupt | None = None
-    while running := [future for future in futures if not future.cancel() and not future.done()]:
-        try:
-            wait(running)
-        except KeyboardInterrupt as error:
-            interrupt = error
-    if interrupt is not None:
-        raise interrupt
+    def _begun_by_a_helper(self, place: int) -> bool:
+        owner = self._owners.setdefault(place, None)
+        return owner is not None and owner is not self._caller
 
 
 def in_pool() -> bool:

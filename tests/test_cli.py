@@ -309,7 +309,10 @@ def test_interrupted_run_shows_what_there_is(tmp_path):
             seen += letter
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()  # one that hangs is not waited for
     assert process.returncode == 130, err
     assert distrl.Status.INTERRUPTED.value in out
     assert (tmp_path / "x.csv").exists()
