@@ -1,16 +1,17 @@
 """Returns drawn under a policy with a memory, and what they say of it with confidence."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from distrl._steady import steady
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 from distrl.control.bellman import Pairs
 from distrl.control.ends import with_silent_ends
+from distrl.control.policy import MarkovPolicy, Memory, RunnablePolicy
 from distrl.dp import Certificate, cdf_band
 from distrl.dp.enclosure import CertifiedLaw
 from distrl.models.mdp import MDP
@@ -20,6 +21,9 @@ from distrl.returns import Functional, Grid, ParticleReturns
 from distrl.returns.functionals import intersection, parse
 from distrl.theory import dkw_halfwidth
 
+#: What many episodes remember: numbers, or whatever a policy does.
+Memories: TypeAlias = NDArray[Any]
+
 _CUT = 1e-6  # of the largest size of a return, where discounted episodes are cut
 
 
@@ -27,14 +31,68 @@ _CUT = 1e-6  # of the largest size of a return, where discounted episodes are cu
 class Playable(Protocol):
     """A policy that acts in many episodes at once."""
 
-    def memories(self, states: IntArray) -> FloatArray:
+    def memories(self, states: IntArray) -> Memories:
         """(n,) the memories at the start."""
 
-    def actions(self, step: int, states: IntArray, memories: FloatArray) -> IntArray:
+    def acting(self, step: int, states: IntArray, memories: Memories) -> IntArray:
         """(n,) the actions of step `step`."""
 
-    def after(self, step: int, memories: FloatArray, rewards: FloatArray, next_states: IntArray) -> FloatArray:
+    def after(self, step: int, memories: Memories, rewards: FloatArray, next_states: IntArray) -> Memories:
         """(n,) the memories after it."""
+
+
+@dataclass(frozen=True)
+class _OneByOne:
+    """Any policy, an episode at a time."""
+
+    policy: RunnablePolicy
+
+    def memories(self, states: IntArray) -> Memories:
+        return self._held([self.policy.start(int(state)) for state in states])
+
+    def acting(self, step: int, states: IntArray, memories: Memories) -> IntArray:
+        act = self.policy.act
+        return np.array([act(int(s), memory) for s, memory in zip(states, memories, strict=True)], dtype=np.int64)
+
+    def after(self, step: int, memories: Memories, rewards: FloatArray, next_states: IntArray) -> Memories:
+        # what was seen of the state is in the memory
+        steps = zip(memories, rewards.tolist(), next_states.tolist(), strict=True)
+        return self._held([self.policy.observe(0, memory, reward, state) for memory, reward, state in steps])
+
+    @staticmethod
+    def _held(memories: list[Memory]) -> Memories:
+        held = np.empty(len(memories), dtype=np.object_)
+        held[:] = memories
+        return held
+
+
+@dataclass(frozen=True)
+class _Markov:
+    """A policy without a memory but of time."""
+
+    policy: MarkovPolicy
+
+    def memories(self, states: IntArray) -> Memories:
+        return np.zeros(len(states))
+
+    def acting(self, step: int, states: IntArray, memories: Memories) -> IntArray:
+        actions = self.policy.actions if self.policy.actions.ndim == 1 else self.policy.actions[step]
+        return np.asarray(actions[states])
+
+    def after(self, step: int, memories: Memories, rewards: FloatArray, next_states: IntArray) -> Memories:
+        return memories
+
+
+def playable(policy: RunnablePolicy) -> Playable:
+    """The policy itself if it acts in many episodes at once, else what makes it do so.
+
+    Parameters
+    ----------
+    policy : RunnablePolicy
+    """
+    if isinstance(policy, Playable):
+        return policy
+    return _Markov(policy) if isinstance(policy, MarkovPolicy) else _OneByOne(policy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +176,7 @@ def simulated(
     size = Pairs(mdp).largest_reward
     scale, step = 1.0, 0
     while active.size and step != horizon and (g == 1.0 or scale > _CUT):
-        action = policy.actions(step, state, memory)
+        action = policy.acting(step, state, memory)
         row = sampler.rows(np.searchsorted(keys, state * choices.n_actions + action), rng)
         reward = sampler.rewards(row, rng)
         total[active] += scale * reward

@@ -18,7 +18,7 @@ from distrl.control.frontier import CommonStart, Frontier
 from distrl.control.method import Family
 from distrl.control.policy import RunnablePolicy
 from distrl.control.result import ControlResult, P
-from distrl.control.simulation import Playable, Simulation, simulated
+from distrl.control.simulation import Simulation, playable, simulated
 from distrl.control.target import TargetPolicy
 from distrl.dp import Certificate, Method, Solution, Status
 from distrl.dp.certificate import SAMPLES_LAW
@@ -173,10 +173,8 @@ class ControlSolution(ControlResult[P]):
         Raises
         ------
         ValueError, TypeError
-            On bad arguments, and for a policy that acts in one episode at a time only.
+            On bad arguments.
         """
-        if not isinstance(self.policy, Playable):
-            raise TypeError(f"{type(self.policy).__name__} acts in one episode at a time: start, act, observe")
         n = self.model.n_states
         if states is None:
             chosen = np.arange(n) if self.model.initial is None else np.flatnonzero(self.model.initial)
@@ -186,14 +184,13 @@ class ControlSolution(ControlResult[P]):
         if confidence in (0.0, 1.0):
             raise ValueError(f"confidence must lie in (0, 1), got {confidence:g}")
         number = whole_number(episodes, "episodes", low=1)
-        return simulated(self.model, self.policy, chosen, number, self.horizon, confidence, generator(rng))
+        return simulated(self.model, playable(self.policy), chosen, number, self.horizon, confidence, generator(rng))
 
     # -- the law of the policy ----------------------------------------------------------------------------------------
 
     @steady
     def evaluated(self, method: Method[Returns] | None = None) -> Solution[Returns]:
-        """The law of the return under the policy, row s from state s; where it has a memory further rows may follow,
-        from pairs of state and memory that are met.
+        """The law of the return under the policy, row s from state s.
 
         Parameters
         ----------
@@ -213,17 +210,12 @@ class ControlSolution(ControlResult[P]):
         For policies with a target see `TargetPolicy.laws_from`: where targets have to be rounded the laws are those of
         the policy that rounds them, and `certificate.of` says so.
         """
-        found = self._evaluated.returns
-        if found.batch_shape == (self.model.n_states,):
-            return found
-        names = self.model.states
-        mine: Any = found[np.arange(self.model.n_states)]
-        return cast(Returns, mine if isinstance(names, range) else mine.named(names))
+        return self._evaluated.returns
 
     @property
     def certificate(self) -> Certificate:
         """How far `returns` can be from the true laws under the policy, or from those that `of` names."""
-        return self._evaluated.certificate[np.arange(self.model.n_states)]
+        return self._evaluated.certificate
 
     @steady
     def summary(self) -> str:

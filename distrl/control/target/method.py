@@ -10,8 +10,9 @@ from distrl._validation import whole_number
 from distrl.control.method import ControlMethod, Found
 from distrl.control.target.certify import certified
 from distrl.control.target.family import TargetFamily
+from distrl.control.target.free import FreeMoves
 from distrl.control.target.goals import Goal
-from distrl.control.target.knots import Curve
+from distrl.control.target.knots import Curve, Knots
 from distrl.control.target.layers import Layers
 from distrl.control.target.policy import TargetPolicy
 from distrl.control.target.problem import Known, Problem
@@ -94,19 +95,28 @@ class TargetDP(ControlMethod):
         goal, problem = Goal(objective), Problem.of(mdp, ends=call.horizon is None)
         if call.horizon is not None:
             return _by_steps(problem, goal, self.cells, call)
+        free = FreeMoves.of(problem.mdp) if problem.g == 1.0 else None
+        inner = problem if free is None else Problem.of(free.small.mdp, ends=False)
         call.enter("looking for a policy of the largest mean")
-        known = Known.of(problem)
-        search = Search(problem, known, goal, self.cells, call.tol)
+        search = Search(inner, Known.of(inner), goal, self.cells, call.tol)
         call.enter("enclosing the loss at every target")
         with call.interruptible():
             search.run(call)
         call.enter("bounding what the policy reaches")
         above, choice = _policy_of(search, call)
-        knots, choices = search.bracket.knots, problem.mdp.choices
-        actions = choices.actions[choices.indptr[:-1][knots.states] + choice].astype(np.int16)
-        table = ActionTable(knots.first, knots.ptr, actions)
-        policy = _started(problem, above, (table,), None)
-        return _family(goal, search.bracket.below, above, policy, known.width, search.stopped, call).at(objective)
+        below, width = search.bracket.below, search.known.width
+        if free is None:
+            actions = _actions(inner, above.knots, choice)
+        else:
+            actions = free.actions(choice, above.knots)
+            below, above = free.curve(below), free.curve(above)
+        policy = _started(problem, above, (ActionTable(above.knots.first, above.knots.ptr, actions),), None)
+        return _family(goal, below, above, policy, width, search.stopped, call).at(objective)
+
+
+def _actions(problem: Problem, knots: Knots, choice: Choice) -> Choice:
+    choices = problem.mdp.choices
+    return choices.actions[choices.indptr[:-1][knots.states] + choice].astype(np.int16)
 
 
 def _started(problem: Problem, above: Curve, tables: tuple[ActionTable, ...], horizon: int | None) -> TargetPolicy:

@@ -82,7 +82,7 @@ class TargetPolicy(RunnablePolicy):
         """(n,) the starting targets of `states` (n,)."""
         return np.asarray(self.targets[states])
 
-    def actions(self, step: int, states: IntArray, memories: FloatArray) -> IntArray:
+    def acting(self, step: int, states: IntArray, memories: FloatArray) -> IntArray:
         """(n,) the actions of step `step`, in `states` with the targets `memories`."""
         return self.rule.actions_at(step, states, memories)
 
@@ -128,7 +128,8 @@ class TargetPolicy(RunnablePolicy):
         Returns
         -------
         Solution
-            Row k for k < K is from `states[k]`; the rows behind are from the other pairs that are met.
+            Row k for k < K is from `states[k]`; where these are not all states, further rows are from other pairs that
+            are met.
 
         Raises
         ------

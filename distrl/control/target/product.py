@@ -13,6 +13,7 @@ import numpy as np
 
 from distrl._tolerances import MIXED_ROW_SUM
 from distrl._validation import BoolArray, FloatArray, IntArray
+from distrl.control.executed import evaluated_on
 from distrl.control.target.problem import Problem
 from distrl.control.target.rule import TargetRule
 from distrl.dp import Method, Solution, evaluate
@@ -29,7 +30,9 @@ _FINE = 2**20  # parts of a cell, within one of which two targets are one: what 
 def laws_of(
     mdp: MDP, rule: TargetRule, states: IntArray, targets: FloatArray, method: Method[Returns] | None
 ) -> Solution[Returns]:
-    """The laws of the returns under a rule, those from `states` with `targets` first.
+    """The laws of the returns under a rule, those from `states` with `targets` first, then those of other pairs.
+
+    Where all states are asked for, theirs alone: an `ExecutedSolution`.
 
     Parameters
     ----------
@@ -43,14 +46,17 @@ def laws_of(
     ValueError
         As `product`.
     """
+    chosen: Any = method
     if rule.horizon == 0:
-        nothing: Any = method
         stay = mdp.choices.actions[mdp.choices.indptr[:-1]]
-        whole: Solution[Returns] = evaluate(mdp, nothing, policy=stay, horizon=0)
+        whole: Solution[Returns] = evaluate(mdp, chosen, policy=stay, horizon=0)
         return whole
     found = product(Problem.of(mdp, ends=rule.horizon is None), rule, states, targets)
-    chosen: Any = method
-    solution: Solution[Returns] = evaluate(found.process, chosen)
+    solution: Solution[Returns]
+    if np.array_equal(states, np.arange(mdp.n_states)):
+        solution = evaluated_on(found.process, states, mdp, rule.actions_at(0, states, targets), method)
+    else:
+        solution = evaluate(found.process, chosen)
     if not found.rounded or solution.certificate is None:
         return solution
     of = f"the law of the policy that rounds its target to multiples of {rule.spacing:g}"

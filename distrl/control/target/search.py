@@ -19,6 +19,7 @@ from distrl.control.target.sweeps import Bracket, Marks, Sweeper, sweeper_for
 from distrl.dp.call import Call
 
 _COARSEST = 64  # cells of the range of returns, of the first lattice
+_CERTAIN = 1e-6  # of the range of returns: a standard deviation below that is none
 _NOISE = 2.5  # standard deviations of what one step adds to a return, of which the first spacing may be no more
 _SDS = 8.0  # of the mean-optimal policy's return, that first windows reach
 _SHARE = 1.0 / 20.0  # of the gap, in loss, that windows may leave out
@@ -48,11 +49,11 @@ class Search:
     def __init__(self, problem: Problem, known: Known, goal: Goal, cells: int, tol: float | None) -> None:
         self.problem, self.known, self.goal = problem, known, goal
         self.finest = known.width / cells
-        step, sd = problem.step, known.moments.sd
-        noise = _NOISE * float(np.median(sd[sd > 0.0])) / known.steps**0.5 if (sd > 0.0).any() else np.inf
-        coarse = max(min(known.width / _COARSEST, noise), self.finest)
+        step, sd = problem.step, known.moments.sd[known.moments.sd > _CERTAIN * known.width]
+        noise = _NOISE * float(np.median(sd)) / known.steps**0.5 if sd.size else np.inf
         self.unit = 1.0 if step is None or step < self.finest else step
-        spacing = self.unit * 2.0 ** np.floor(np.log2(coarse / self.unit))
+        coarse = np.floor(np.log2(min(known.width / _COARSEST, noise) / self.unit))
+        spacing = self.unit * 2.0 ** max(coarse, np.ceil(np.log2(self.finest / self.unit) - 1e-9))
         if step is not None:
             spacing = max(spacing, step)
         self.stays = step is not None and step >= self.finest
