@@ -8,6 +8,7 @@ from distrl.control.optimize import optimize
 from distrl.control.policy import MarkovPolicy, RunnablePolicy
 from distrl.control.policy_iteration import PolicyIteration
 from distrl.control.solution import ControlSolution
+from distrl.control.target import TargetDP, TargetPolicy
 from distrl.control.timed import TimedDP, TimedPolicy
 from distrl.control.value_iteration import CategoricalValueIteration, QuantileValueIteration, ValueIteration
 
@@ -25,6 +26,8 @@ __all__ = [
     "PolicyIteration",
     "QuantileValueIteration",
     "RunnablePolicy",
+    "TargetDP",
+    "TargetPolicy",
     "TimedDP",
     "TimedPolicy",
     "ValueIteration",

@@ -3,13 +3,17 @@
 from distrl.control.method import ControlMethod
 from distrl.control.nested import NestedIteration
 from distrl.control.policy_iteration import PolicyIteration
+from distrl.control.target import TargetDP
 from distrl.control.timed import TimedDP
 from distrl.returns import Functional
 
 #: Those that are tried, in this order; the first that serves the objective is taken.
-METHODS: tuple[type[ControlMethod], ...] = (PolicyIteration, TimedDP, NestedIteration)
+METHODS: tuple[type[ControlMethod], ...] = (PolicyIteration, TargetDP, TimedDP, NestedIteration)
 #: What can be optimised, for errors.
-OBJECTIVES = "distrl.Mean(), EntropicRisk(beta), EVaR(level), NestedCVaR(level)"
+OBJECTIVES = (
+    "distrl.Mean(), CVaR(level), MeanCVaR(level, weight), Shortfall(target), EntropicRisk(beta), EVaR(level), "
+    "NestedCVaR(level)"
+)
 
 
 def method_for(objective: Functional, method: ControlMethod | None) -> ControlMethod:

@@ -23,14 +23,14 @@ from distrl.models.mdp import MDP
 from distrl.returns import Returns
 from distrl.returns.arrays import StateIndex
 
-#: What a policy remembers: nothing, the number of steps made, or a target.
-Memory: TypeAlias = int | float | None
+#: What a policy remembers: nothing, the number of steps made, a target, or both.
+Memory: TypeAlias = int | float | tuple[int, float] | None
 #: What an index or a step of the iteration gives: an action, or those of a step.
 _Actions: TypeAlias = np.int64 | IntArray
 
 
 class RunnablePolicy(ABC):
-    """A policy that can be run, with a memory of one number at most."""
+    """A policy that can be run, with a memory of a number or two."""
 
     @abstractmethod
     def start(self, state: int) -> Memory:
@@ -159,7 +159,7 @@ class MarkovPolicy(RunnablePolicy):
 
     def observe(self, state: int, memory: Memory, reward: float, next_state: int) -> Memory:
         """The memory after a step: one step more."""
-        return None if memory is None else memory + 1
+        return None if memory is None else whole_number(memory, "memory") + 1
 
     def first_actions(self, n_states: int) -> IntArray:
         if self.actions.ndim == 1:

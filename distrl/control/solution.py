@@ -1,98 +1,192 @@
 """What `optimize` gives back."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from distrl._display import aligned, at_most, beside
+from distrl._display import aligned, beside
 from distrl._files import path_of
 from distrl._records import write_result
 from distrl._steady import steady
-from distrl._validation import FloatArray
-from distrl.control.method import ControlMethod, Family
+from distrl._tolerances import EPS
+from distrl._validation import RandomSource, generator, int_array, real_number, whole_number
+from distrl.control.frontier import CommonStart, Frontier
+from distrl.control.method import Family
 from distrl.control.policy import RunnablePolicy
+from distrl.control.result import ControlResult, P
+from distrl.control.simulation import Simulation, playable, simulated
+from distrl.control.target import TargetPolicy
 from distrl.dp import Certificate, Method, Solution, Status
 from distrl.dp.certificate import SAMPLES_LAW
-from distrl.models.mdp import MDP
 from distrl.models.stages import of_samples
-from distrl.returns import Functional, Returns
-
-#: The kind of its policy.
-P = TypeVar("P", bound=RunnablePolicy, covariant=True)
+from distrl.returns import Functional, Mean, Returns
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ControlSolution(Generic[P]):
+class ControlSolution(ControlResult[P]):
     """The best policy that was found, and certain bounds on what any policy reaches, from every state.
 
     Attributes
     ----------
-    policy : RunnablePolicy
-        A `MarkovPolicy` (an action for each state, or with a horizon for each step and state), or one with a memory.
-    values : (S,)
-        The objective's value under the policy, as computed.
-    lower, upper : (S,)
-        The policy's value is at least `lower`, and no policy's is above `upper`, numerical error included (where the
-        objective is to be small: at most `upper`, and none below `lower`). At discount 1 policies are meant whose
-        number of steps has a finite mean, as it has for all that look at the state alone and surely end.
-    status : Status
-        CONVERGED if and only if `gap` is at most `tol` at every state.
-    iterations : int
-        What `method.counts` says, or steps of a horizon.
-    elapsed, compiled : float
-        Seconds without those of compiling, and those.
-    tol : float
-        What the gap was to be at most, in units of the objective.
-    reason : str
-        How it was found.
-    model, objective, method : what was optimised, and how
-    horizon : int or None
-    targets : (S,) or None
-        The target with which the policy starts in every state, where it has one.
-    family : Family or None
-        The answers to other parameters of the objective, where one solve has them all; see `at` and `frontier`.
+    policy, values, lower, upper : the policy, the objective's value under it, and what is certain (S,)
+    status, converged, gap, tol : how the work ended, upper - lower, and what that was to be at most
+    iterations, elapsed, compiled, reason : what was done
+    model, objective, method, horizon : what was optimised, and how
+    targets, family : starting targets, and answers to other parameters
+        `ControlResult` says each in full.
     """
 
-    policy: P
-    values: FloatArray
-    lower: FloatArray
-    upper: FloatArray
-    status: Status
-    iterations: int
-    elapsed: float
-    tol: float
-    reason: str
-    model: MDP
-    objective: Functional
-    method: ControlMethod
-    horizon: int | None = None
-    compiled: float = 0.0
-    targets: FloatArray | None = None
-    family: Family | None = None
+    # -- other parameters ---------------------------------------------------------------------------------------------
 
-    def __repr__(self) -> str:
-        return (
-            f"ControlSolution({self.status.name}, states={self.model.n_states}, objective={self.objective!r}, "
-            f"iterations={self.iterations}, gap<={at_most(float(self.gap.max()))})"
+    def _asked(self, parameter: Functional | ArrayLike) -> Functional:
+        if isinstance(parameter, Functional):
+            return parameter
+        if self.objective.points is None:
+            raise ValueError(f"{self.objective!r} has no parameter")
+        asked = np.asarray(parameter, dtype=np.float64)
+        value = tuple(asked.tolist()) if asked.ndim else float(asked)
+        changed: Any = replace(self.objective, **{fields(self.objective)[0].name: value})
+        return cast(Functional, changed)
+
+    def _family(self) -> Family:
+        if self.family is None:
+            raise ValueError(f"{self.method!r} solves for one parameter of {self.objective!r} at a time")
+        return self.family
+
+    @steady
+    def at(self, parameter: Functional | float) -> "ControlSolution[RunnablePolicy]":
+        """The best policy for another level or target, without solving again.
+
+        Parameters
+        ----------
+        parameter : float or Functional
+            The level of CVaR or the target of a shortfall, or such an objective.
+
+        Returns
+        -------
+        ControlSolution
+            Certified as this one is; its gap may be wider.
+
+        Raises
+        ------
+        ValueError
+            If the solve says nothing of it.
+        """
+        objective = self._asked(parameter)
+        found = self._family().at(objective)
+        gap = float(np.max(found.upper - found.lower))
+        status = Status.CONVERGED if gap <= self.tol else Status.MAX_ITERATIONS
+        if self.status is Status.INTERRUPTED:
+            status = self.status
+        return replace(
+            cast("ControlSolution[RunnablePolicy]", self),
+            policy=found.policy,
+            values=found.values,
+            lower=found.lower,
+            upper=found.upper,
+            status=status,
+            targets=found.targets,
+            objective=objective,
+            reason=f"read from the solve for {self.objective.label}: {found.reason}",
         )
 
-    @property
-    def gap(self) -> FloatArray:
-        """(S,) upper - lower."""
-        return np.asarray(self.upper - self.lower)
+    @steady
+    def frontier(self, levels: ArrayLike) -> Frontier:
+        """The best values for many levels or targets at once, enclosed.
+
+        Parameters
+        ----------
+        levels : (K,)
+            Levels of CVaR, or targets of a shortfall.
+
+        Returns
+        -------
+        Frontier
+            Time O(knots + S K).
+
+        Raises
+        ------
+        ValueError
+            If the solve says nothing of them.
+        """
+        objective = self._asked(np.atleast_1d(np.asarray(levels, dtype=np.float64)))
+        lower, upper, targets = self._family().frontier(objective)
+        assert objective.points is not None
+        return Frontier(objective.points, lower, upper, targets, f"best {objective.name}")
 
     @property
-    def converged(self) -> bool:
-        """Whether what was asked for was reached."""
-        return self.status is Status.CONVERGED
+    @steady
+    def start(self) -> CommonStart:
+        """The best value, and the policy that reaches it, for a start that is drawn from the model's `initial`.
 
-    @property
-    def ended(self) -> str:
-        """The gap and the tolerance, in words."""
-        return f"gap <= {at_most(float(self.gap.max()))} (tol {self.tol:.3g})"
+        Risk from a random start is no mean of the states' values: the law is that of the return from the drawn state,
+        and one target is common to all.
+
+        Raises
+        ------
+        ValueError
+            If the model has no initial law, or the method does not say it.
+        """
+        initial = self.model.initial
+        if initial is None:
+            raise ValueError("the model has no initial law; give one with initial=, or look at single states")
+        if isinstance(self.objective, Mean):
+            room = 2.0 * EPS * self.model.n_states * float(np.abs(self.values).max())
+            return CommonStart(
+                float(initial @ self.lower) - room, float(initial @ self.upper) + room, None, self.policy
+            )
+        lower, upper, target = self._family().common(self.objective, initial)
+        policy: RunnablePolicy = self.policy
+        if isinstance(policy, TargetPolicy):
+            policy = policy.started(np.full(self.model.n_states, target))
+        return CommonStart(lower, upper, target, policy)
+
+    @steady
+    def simulate(
+        self,
+        episodes: int = 10_000,
+        rng: RandomSource = None,
+        *,
+        states: ArrayLike | None = None,
+        confidence: float = 0.95,
+    ) -> Simulation:
+        """Returns drawn under the policy, its exact memory and all.
+
+        Parameters
+        ----------
+        episodes : int
+            From each state.
+        rng : anything `numpy.random.default_rng` takes
+        states : (K,) positions, or one
+            None: those that the model starts in, all if it does not say.
+        confidence : float in (0, 1)
+            Of the band and of intervals, for one state.
+
+        Returns
+        -------
+        Simulation
+
+        Raises
+        ------
+        ValueError, TypeError
+            On bad arguments.
+        """
+        n = self.model.n_states
+        if states is None:
+            chosen = np.arange(n) if self.model.initial is None else np.flatnonzero(self.model.initial)
+        else:
+            chosen = int_array(np.atleast_1d(states), "states", low=0, high=n)
+        confidence = real_number(confidence, "confidence", low=0.0, high=1.0)
+        if confidence in (0.0, 1.0):
+            raise ValueError(f"confidence must lie in (0, 1), got {confidence:g}")
+        number = whole_number(episodes, "episodes", low=1)
+        return simulated(self.model, playable(self.policy), chosen, number, self.horizon, confidence, generator(rng))
+
+    # -- the law of the policy ----------------------------------------------------------------------------------------
 
     @steady
     def evaluated(self, method: Method[Returns] | None = None) -> Solution[Returns]:
@@ -111,12 +205,16 @@ class ControlSolution(Generic[P]):
 
     @property
     def returns(self) -> Returns:
-        """Row s: the law of the return from state s under the policy; found when first asked for, by `evaluated`."""
+        """Row s: the law of the return from state s under the policy; found when first asked for, by `evaluated`.
+
+        For policies with a target see `TargetPolicy.laws_from`: where targets have to be rounded the laws are those of
+        the policy that rounds them, and `certificate.of` says so.
+        """
         return self._evaluated.returns
 
     @property
     def certificate(self) -> Certificate:
-        """How far `returns` can be from the true laws under the policy."""
+        """How far `returns` can be from the true laws under the policy, or from those that `of` names."""
         return self._evaluated.certificate
 
     @steady

@@ -1,0 +1,88 @@
+"""What a search for the best policy gives back, as data."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from distrl._display import at_most
+from distrl._validation import FloatArray
+from distrl.control.method import ControlMethod, Family
+from distrl.control.policy import RunnablePolicy
+from distrl.dp import Status
+from distrl.models.mdp import MDP
+from distrl.returns import Functional
+
+#: The kind of its policy.
+P = TypeVar("P", bound=RunnablePolicy, covariant=True)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ControlResult(Generic[P]):
+    """The best policy that was found, and certain bounds; `ControlSolution` adds what can be asked of them.
+
+    Attributes
+    ----------
+    policy : RunnablePolicy
+        A `MarkovPolicy` (an action for each state, or with a horizon for each step and state), or one with a memory.
+    values : (S,)
+        The objective's value under the policy, as computed.
+    lower, upper : (S,)
+        The policy's value is at least `lower`, and no policy's is above `upper`, numerical error included (where the
+        objective is to be small: at most `upper`, and none below `lower`). At discount 1 policies are meant whose
+        number of steps has a finite mean, as it has for all that look at the state alone and surely end.
+    status : Status
+        CONVERGED if and only if `gap` is at most `tol` at every state.
+    iterations : int
+        What `method.counts` says, or steps of a horizon.
+    elapsed, compiled : float
+        Seconds without those of compiling, and those.
+    tol : float
+        What the gap was to be at most, in units of the objective.
+    reason : str
+        How it was found.
+    model, objective, method : what was optimised, and how
+    horizon : int or None
+    targets : (S,) or None
+        The target with which the policy starts in every state, where it has one.
+    family : Family or None
+        The answers to other parameters of the objective, where one solve has them all; see `at` and `frontier`.
+    """
+
+    policy: P
+    values: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    status: Status
+    iterations: int
+    elapsed: float
+    tol: float
+    reason: str
+    model: MDP
+    objective: Functional
+    method: ControlMethod
+    horizon: int | None = None
+    compiled: float = 0.0
+    targets: FloatArray | None = None
+    family: Family | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"ControlSolution({self.status.name}, states={self.model.n_states}, objective={self.objective!r}, "
+            f"iterations={self.iterations}, gap<={at_most(float(self.gap.max()))})"
+        )
+
+    @property
+    def gap(self) -> FloatArray:
+        """(S,) upper - lower."""
+        return np.asarray(self.upper - self.lower)
+
+    @property
+    def converged(self) -> bool:
+        """Whether what was asked for was reached."""
+        return self.status is Status.CONVERGED
+
+    @property
+    def ended(self) -> str:
+        """The gap and the tolerance, in words."""
+        return f"gap <= {at_most(float(self.gap.max()))} (tol {self.tol:.3g})"

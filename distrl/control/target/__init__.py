@@ -1,0 +1,6 @@
+"""The best policy for a target, or for the worst outcomes: the recursion over states and targets."""
+
+from distrl.control.target.method import TargetDP
+from distrl.control.target.policy import TargetPolicy
+
+__all__ = ["TargetDP", "TargetPolicy"]

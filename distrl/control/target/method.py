@@ -1,0 +1,160 @@
+"""Dynamic programming over states and targets."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from distrl._kernels.target import Choice
+from distrl._validation import whole_number
+from distrl.control.method import ControlMethod, Found
+from distrl.control.target.certify import certified
+from distrl.control.target.family import TargetFamily
+from distrl.control.target.free import FreeMoves
+from distrl.control.target.goals import Goal
+from distrl.control.target.knots import Curve, Knots
+from distrl.control.target.layers import Layers
+from distrl.control.target.policy import TargetPolicy
+from distrl.control.target.problem import Known, Problem
+from distrl.control.target.rule import ActionTable, TargetRule
+from distrl.control.target.search import Search
+from distrl.dp.call import Call
+from distrl.models.mdp import MDP
+from distrl.returns import Functional
+
+_SPARE = 0.03  # of the gap, that what is certified of the policy may be too cautious by
+
+
+@dataclass(frozen=True)
+class TargetDP(ControlMethod):
+    """Dynamic programming over states and targets: CVaR, its mixtures with the mean, and shortfalls.
+
+    With the loss l of `Goal` (the put (b - G)+ for CVaR), U(x, b) = min over policies of E_x l(b - G) satisfies
+
+        U(x, b) = min_a sum p [l(b - r) where the return ends, else g U(y, (b - r) / g)],
+
+    and the policy that takes the best a at the target b, and goes on with (b - r) / g, reaches it (Bauerle and Ott
+    2011). U is enclosed by piecewise linear functions of b: every kink of a backed-up function that comes to lie within
+    a cell lowers (raises) the knots beside it by what the chord is off at most, so that chords stay below (above). The
+    actions of the upper function, one for each cell, are the policy's; `lower` is what it reaches with its exact target
+    as memory. U is not convex, and interpolation alone bounds it on neither side.
+
+    At discount 1, where all rewards are multiples of one step, targets stay on a lattice, and nothing is lost but
+    rounding.
+
+    Parameters
+    ----------
+    cells : int
+        How many cells of the finest lattice the range of returns may have. The search begins with a coarse one, halves
+        its spacing while the gap is above `tol`, and stops there, or where memory ends.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `cells` is no whole number of at least 2.
+
+    Notes
+    -----
+    The gap is of second order in the spacing where returns have a density, else of first order. `ControlSolution.at`
+    and `frontier` read all levels, or all targets, from one solve. Time O(outcomes * knots) a sweep, a few ns each,
+    knots being those of a state's window, which is as wide as its returns are likely; memory 18 bytes a state and knot,
+    and up to 160 while a lattice is exchanged. Guarantee: `lower` <= value of the policy, and the best value <= `upper`
+    (for shortfalls the other way round), at every sweep, rounding counted. Rewards need finitely many values. Source:
+    Bauerle and Ott 2011, "Markov Decision Processes with Average-Value-at-Risk Criteria", for the recursion; the
+    enclosure is this library's, see docs/control.md.
+    """
+
+    cells: int = 4096
+
+    counts: ClassVar[str] = "sweeps"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cells", whole_number(self.cells, "cells", low=2))
+
+    def serves(self, objective: Functional) -> bool:
+        return Goal.serves(objective)
+
+    def optimal(self, mdp: MDP, objective: Functional, call: Call) -> Found:
+        """The policy of the best value, from every state.
+
+        Parameters
+        ----------
+        mdp : MDP
+        objective : CVaR of the lower tail, MeanCVaR or Shortfall
+            With one parameter; others follow from `ControlSolution.at`.
+        call : Call
+            Its `max_iterations` counts sweeps, of both functions at once.
+
+        Raises
+        ------
+        ValueError
+            As `PolicyIteration` does, whose bounds on means are where the search begins; for reward laws of infinitely
+            many values; and for several parameters.
+        """
+        objective.single()
+        goal, problem = Goal(objective), Problem.of(mdp, ends=call.horizon is None)
+        if call.horizon is not None:
+            return _by_steps(problem, goal, self.cells, call)
+        free = FreeMoves.of(problem.mdp) if problem.g == 1.0 else None
+        inner = problem if free is None else Problem.of(free.small.mdp, ends=False)
+        call.enter("looking for a policy of the largest mean")
+        search = Search(inner, Known.of(inner), goal, self.cells, call.tol)
+        call.enter("enclosing the loss at every target")
+        with call.interruptible():
+            search.run(call)
+        call.enter("bounding what the policy reaches")
+        above, choice = _policy_of(search, call)
+        below, width = search.bracket.below, search.known.width
+        if free is None:
+            actions = _actions(inner, above.knots, choice)
+        else:
+            actions = free.actions(choice, above.knots)
+            below, above = free.curve(below), free.curve(above)
+        policy = _started(problem, above, (ActionTable(above.knots.first, above.knots.ptr, actions),), None)
+        return _family(goal, below, above, policy, width, search.stopped, call).at(objective)
+
+
+def _actions(problem: Problem, knots: Knots, choice: Choice) -> Choice:
+    choices = problem.mdp.choices
+    return choices.actions[choices.indptr[:-1][knots.states] + choice].astype(np.int16)
+
+
+def _started(problem: Problem, above: Curve, tables: tuple[ActionTable, ...], horizon: int | None) -> TargetPolicy:
+    knots, n = above.knots, problem.mdp.n_states
+    rule = TargetRule(problem.g, knots.origin, knots.spacing, tables, above.exact, horizon)
+    return TargetPolicy(np.zeros(n), rule)
+
+
+def _family(
+    goal: Goal, below: Curve, above: Curve, policy: TargetPolicy, width: float, stopped: str, call: Call
+) -> TargetFamily:
+    knots = above.knots
+    lattice = "the lattice of all returns" if above.exact else "a lattice"
+    reason = f"{call.iterations} sweeps, at last on {lattice} of spacing {knots.spacing:g} with {knots.size} knots"
+    reason += f"; {stopped}" if stopped else ""
+    return TargetFamily(goal.objective, below, above, policy, width, bool(stopped), reason)
+
+
+def _by_steps(problem: Problem, goal: Goal, cells: int, call: Call) -> Found:
+    layers = Layers(problem, goal, call.horizon or 0, cells, call.tol)
+    call.enter("stepping back from the horizon")
+    with call.interruptible():
+        layers.run(call)
+    tables = layers.tables if layers.done else layers.anything
+    below, above = layers.first.below, layers.first.above
+    policy = _started(problem, above, tables, layers.horizon)
+    stopped = layers.stopped if layers.done else layers.stopped or "no lattice was gone through"
+    return _family(goal, below, above, policy, layers.width, stopped, call).at(goal.objective)
+
+
+def _policy_of(search: Search, call: Call) -> tuple[Curve, Choice]:
+    """A policy and a function above its loss: the search's, or the mean-optimal one where more is known of that."""
+    bracket, goal = search.bracket, search.goal
+    above = certified(bracket, search.known, search.order, search.toll, _SPARE * goal.scale * search.enough, call)
+    if above is None:
+        return search.mean_optimal
+    if not (search.stopped or call.interrupted):
+        return above, bracket.choice
+    other, mean_choice = search.mean_optimal
+    gaps = [float(np.ptp(goal.read(bracket.below, each)[:2], axis=0).max()) for each in (above, other)]
+    return (above, bracket.choice) if gaps[0] <= gaps[1] else (other, mean_choice)

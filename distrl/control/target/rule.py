@@ -1,0 +1,117 @@
+"""A table of actions over states and targets, and how targets move: what a target policy plays."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from distrl._kernels.target import Choice
+from distrl._validation import FloatArray, IntArray
+
+
+class ActionTable(NamedTuple):
+    """The action of every state in every cell of its targets, or at every knot.
+
+    Attributes
+    ----------
+    first : (S,) int
+        The first knot of every state: target origin + first * spacing.
+    ptr : (S + 1,) int
+        Those of state x are `ptr[x]:ptr[x + 1]`.
+    actions : (knots,) int
+        The action from a knot to the next one; that of the last knot belongs to it alone.
+    """
+
+    first: IntArray
+    ptr: IntArray
+    actions: Choice
+
+
+@dataclass(frozen=True, eq=False)
+class TargetRule:
+    """What is played at a target, and what becomes of it.
+
+    Attributes
+    ----------
+    discount, origin, spacing : float
+    tables : tuple of ActionTable
+        One, or one for each step of a horizon, step 0 first.
+    by_knot : bool
+        Whether targets stay on the knots: the nearest knot's action is taken, else that of the cell.
+    horizon : int or None
+    """
+
+    discount: float
+    origin: float
+    spacing: float
+    tables: tuple[ActionTable, ...]
+    by_knot: bool
+    horizon: int | None = None
+
+    def table(self, step: int) -> ActionTable:
+        """The table of a step.
+
+        Parameters
+        ----------
+        step : int
+            Makes a difference with a horizon only.
+
+        Raises
+        ------
+        ValueError
+            If the horizon is over.
+        """
+        if self.horizon is None:
+            return self.tables[0]
+        if step >= self.horizon:
+            raise ValueError(f"all {self.horizon} steps of the horizon were made; start again")
+        return self.tables[step]
+
+    def within(self, step: int, states: IntArray, targets: FloatArray) -> FloatArray:
+        """(n,) targets held within the windows of their states, beyond which nothing changes.
+
+        Parameters
+        ----------
+        step : int
+        states, targets : (n,)
+        """
+        if self.horizon is not None and step >= self.horizon:
+            return targets
+        table = self.table(step)
+        last = table.first[states] + np.diff(table.ptr)[states] - 1
+        low, high = (self.origin + self.spacing * end for end in (table.first[states], last))
+        return np.clip(targets, low, high)
+
+    def actions_at(self, step: int, states: IntArray, targets: FloatArray) -> IntArray:
+        """(n,) the actions at targets.
+
+        Parameters
+        ----------
+        step : int
+        states, targets : (n,)
+
+        Raises
+        ------
+        ValueError
+            If the horizon is over.
+        """
+        table = self.table(step)
+        position = (self.within(step, states, targets) - self.origin) / self.spacing
+        count = np.diff(table.ptr)[states]
+        if self.by_knot:
+            place, most = np.rint(position), count - 1
+        else:
+            place, most = np.floor(position), np.maximum(count - 2, 0)
+        place = np.clip(place.astype(np.int64) - table.first[states], 0, most)
+        return np.asarray(table.actions[table.ptr[:-1][states] + place], dtype=np.int64)
+
+    def targets_after(self, step: int, targets: FloatArray, rewards: FloatArray, next_states: IntArray) -> FloatArray:
+        """(n,) (target - reward) / discount, within the windows of the next states.
+
+        Parameters
+        ----------
+        step : int
+            The one that is made.
+        targets, rewards, next_states : (n,)
+        """
+        return self.within(step + 1, next_states, (targets - rewards) / (self.discount or 1.0))
