@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from distrl._compiling import watch
+from distrl.control import NestedCVaR, optimize
 from distrl.dp import (
     Brackets,
     CategoricalDP,
@@ -21,8 +22,8 @@ from distrl.dp import (
     evaluate,
 )
 from distrl.generative import estimate
-from distrl.models import MRP, FiniteLaw, environments
-from distrl.returns import Grid, cramer, kolmogorov, wasserstein
+from distrl.models import MDP, MRP, FiniteLaw, environments
+from distrl.returns import CVaR, EntropicRisk, EVaR, Functional, Grid, Shortfall, cramer, kolmogorov, wasserstein
 from distrl.td import (
     TD,
     CategoricalQ,
@@ -37,7 +38,7 @@ from distrl.td import (
     learn,
 )
 
-VERBS = ("evaluate", "estimate", "learn")
+VERBS = ("evaluate", "estimate", "learn", "optimize")
 Steps = list[tuple[str, Callable[[], object]]]
 
 
@@ -50,7 +51,7 @@ def warm_up(verbs: str | Iterable[str] | None = None, progress: bool = True) -> 
     Parameters
     ----------
     verbs : str or iterable of str, optional
-        Of "evaluate", "estimate", "learn"; None: all.
+        Of "evaluate", "estimate", "learn", "optimize"; None: all.
     progress : bool
         Say on stderr what is being compiled.
 
@@ -130,6 +131,8 @@ def _evaluate() -> Steps:
     tree = MRP.from_outcomes([(0, 0.5, 1, 1.0, False), (0, 0.5, 1, 0.5, False), (1, 1.0, 1, 1.0, True)], 0.5)
     for model in (walk, back, tree):
         add(model, Lattice())
+    add(walk, Lattice(atoms=5))
+    steps.append(("finite horizons", lambda: evaluate(walk, Lattice(), horizon=2)))
     add(walk, CategoricalFixedPoint(21), MonteCarlo(10))
     for method in (CategoricalFixedPoint(11), ParticleDP(11), Brackets(11, order="stochastic")):
         steps.append(("finite horizons", lambda method=method: evaluate(small, method, horizon=2)))  # type: ignore[misc]
@@ -148,6 +151,7 @@ def _laws(model: MRP, grid: Grid) -> None:
             kolmogorov(first, second)
         first.cdf([0.0]), first.quantile([0.5]), first.cvar([0.1]), first.cvar([0.1], tail="upper")
         first.entropic_risk([0.1]), first.expectile([0.3]), first.stop_loss([0.0]), first.sample(2, rng=0)
+        EVaR(0.1).value(first)
 
 
 def _estimate() -> Steps:
@@ -180,11 +184,34 @@ def _learn() -> Steps:
     for acting in (MeanQ(), CategoricalQ(11), QuantileQ(11), ExpectileQ(5), TargetQ(8)):
 
         def play(method: Any = acting) -> None:
-            learn(choices, method, updates=2, rng=0).policy()
+            for sampling in ("synchronous", "trajectory"):
+                learn(choices, method, updates=2, sampling=sampling, rng=0).policy()
 
         steps.append((repr(acting).split("(")[0], play))
     steps.append(("MonteCarloTD", lambda: learn(ending, MonteCarloTD(), updates=5, sampling="generative", rng=0)))
     return steps
 
 
-_STEPS: dict[str, Callable[[], Steps]] = {"evaluate": _evaluate, "estimate": _estimate, "learn": _learn}
+def _optimize() -> Steps:
+    model = environments.garnet(6, 2, 3, rng=0, discount=0.9)
+    rows = [(0, 0, 0.5, 0, -1.0, False), (0, 0, 0.5, 0, -1.0, True), (0, 1, 1.0, 0, -3.0, True)]
+    ending = MDP.from_outcomes(rows, 1.0)
+    steps: Steps = []
+    objectives: tuple[Functional, ...] = (CVaR(0.2), Shortfall(1.0), EntropicRisk(-0.5), EVaR(0.2), NestedCVaR(0.2))
+    for objective in objectives:
+
+        def call(objective: Functional = objective) -> None:
+            optimize(model, objective, throw=False, max_iterations=50)
+            optimize(model, objective, throw=False, horizon=2)
+
+        steps.append((repr(objective).split("(")[0], call))
+    steps.append(("CVaR", lambda: optimize(ending, CVaR(0.2), throw=False).simulate(10, rng=0)))
+    return steps
+
+
+_STEPS: dict[str, Callable[[], Steps]] = {
+    "evaluate": _evaluate,
+    "estimate": _estimate,
+    "learn": _learn,
+    "optimize": _optimize,
+}

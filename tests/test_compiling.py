@@ -37,6 +37,11 @@ NOT_OF_VERBS = {
     "stochastic.unroll",
     "table_sort.order_by_source",
     "table_sort.sort_within",
+    "target_learning.least",
+    "target_learning.left",
+    "target_learning.renew_losses",
+    "target_learning.start_target",
+    "td.choose",
     "td.renew_recentred",
     "td.renew_speedy",
     "text.more_names",
@@ -131,7 +136,7 @@ for found in pkgutil.iter_modules(distrl._kernels.__path__):
 
 
 def test_warming_up_names_what_it_does_not_know():
-    with pytest.raises(ValueError, match="evaluate, estimate, learn, got 'plan'"):
+    with pytest.raises(ValueError, match="evaluate, estimate, learn, optimize, got 'plan'"):
         distrl.warm_up("plan")
 
 

@@ -138,7 +138,7 @@ def evaluate(
 
 @app.command("warm-up")
 def warm_up(
-    verbs: Annotated[list[str] | None, typer.Argument(help="evaluate, estimate, learn; all by default.")] = None,
+    verbs: Annotated[list[str] | None, typer.Argument(help="evaluate, estimate, learn, optimize; all if none.")] = None,
 ) -> None:
     """Compile what the verbs need, so that nothing waits for it later: a minute or two, once on each machine."""
     with one_sentence():

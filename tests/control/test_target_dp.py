@@ -434,7 +434,7 @@ def test_drawn_returns_are_those_of_the_policy():
 def test_errors_name_the_place_and_the_mend():
     stats = pytest.importorskip("scipy.stats")
     mdp = distrl.MDP([np.eye(2)] * 2, [[stats.norm(), 0.0], [1.0, 0.0]], 0.5, states=["a", "b"])
-    with pytest.raises(ValueError, match="state 'a', action 0 .*FiniteLaw"):
+    with pytest.raises(ValueError, match=r"state 'a', action 0 .*FiniteLaw"):
         optimize(mdp, CVaR(0.5))
     gain = distrl.MDP.from_outcomes([(0, 0, 1.0, 0, 1.0, False), (0, 1, 1.0, 0, 0.0, True)], 1.0)
     with pytest.raises(ValueError, match="state 0"):
