@@ -434,7 +434,7 @@ def test_drawn_returns_are_those_of_the_policy():
 def test_errors_name_the_place_and_the_mend():
     stats = pytest.importorskip("scipy.stats")
     mdp = distrl.MDP([np.eye(2)] * 2, [[stats.norm(), 0.0], [1.0, 0.0]], 0.5, states=["a", "b"])
-    with pytest.raises(ValueError, match="state 'a', action 0 .*FiniteLaw"):
+    with pytest.raises(ValueError, match=r"state 'a', action 0 .*FiniteLaw"):
         optimize(mdp, CVaR(0.5))
     gain = distrl.MDP.from_outcomes([(0, 0, 1.0, 0, 1.0, False), (0, 1, 1.0, 0, 0.0, True)], 1.0)
     with pytest.raises(ValueError, match="state 0"):
@@ -452,6 +452,21 @@ def test_finite_reward_laws_are_outcomes_like_others():
     mdp = distrl.MDP([[[0.0, 0.5, 0.5], [0, 1, 0], [0, 0, 1]]] * 2, [[0.0, 0.0], [0.0, law], [1.0, 1.0]], 0.0)
     ctl = optimize(mdp, CVaR(0.5))
     in_ends(ctl, 1, max(F(0), cvar({F(-2): F(1, 4), F(2): F(3, 4)}, F(1, 2))))
+
+
+def test_one_moves_for_nothing_to_where_the_best_action_is():
+    rows = [(0, 0, 1.0, 1, 0.0, False), (1, 0, 0.5, 2, 0.0, False), (1, 0, 0.5, 1, 0.0, False)]
+    rows += [(2, 0, 1.0, 0, 0.0, False), (0, 1, 0.5, 0, -3.0, True), (0, 1, 0.5, 0, 1.0, True)]
+    rows += [(2, 1, 1.0, 2, -2.0, True), (3, 0, 0.5, 1, -1.0, False), (3, 0, 0.5, 2, 1.0, False)]
+    ctl = optimize(distrl.MDP.from_outcomes(rows, 1.0), CVaR(0.5))
+    assert ctl.lower == pytest.approx([-2.0, -2.0, -2.0, -2.5], abs=ROOM) and ctl.gap.max() <= ROOM
+    assert [ctl.policy.act(x, ctl.policy.start(x)) for x in (0, 1, 2)] == [0, 0, 1]
+    mean = ctl.at(1.0)
+    assert (
+        mean.lower == pytest.approx([-1.0, -1.0, -1.0, -1.0], abs=ROOM)
+        and mean.policy.act(0, mean.policy.start(0)) == 1
+    )
+    assert ctl.returns.cvar(0.5) == pytest.approx(ctl.lower, abs=1e-8)
 
 
 def test_waiting_for_nothing_is_no_way_to_end():
