@@ -454,6 +454,21 @@ def test_finite_reward_laws_are_outcomes_like_others():
     in_ends(ctl, 1, max(F(0), cvar({F(-2): F(1, 4), F(2): F(3, 4)}, F(1, 2))))
 
 
+def test_one_moves_for_nothing_to_where_the_best_action_is():
+    rows = [(0, 0, 1.0, 1, 0.0, False), (1, 0, 0.5, 2, 0.0, False), (1, 0, 0.5, 1, 0.0, False)]
+    rows += [(2, 0, 1.0, 0, 0.0, False), (0, 1, 0.5, 0, -3.0, True), (0, 1, 0.5, 0, 1.0, True)]
+    rows += [(2, 1, 1.0, 2, -2.0, True), (3, 0, 0.5, 1, -1.0, False), (3, 0, 0.5, 2, 1.0, False)]
+    ctl = optimize(distrl.MDP.from_outcomes(rows, 1.0), CVaR(0.5))
+    assert ctl.lower == pytest.approx([-2.0, -2.0, -2.0, -2.5], abs=ROOM) and ctl.gap.max() <= ROOM
+    assert [ctl.policy.act(x, ctl.policy.start(x)) for x in (0, 1, 2)] == [0, 0, 1]
+    mean = ctl.at(1.0)
+    assert (
+        mean.lower == pytest.approx([-1.0, -1.0, -1.0, -1.0], abs=ROOM)
+        and mean.policy.act(0, mean.policy.start(0)) == 1
+    )
+    assert ctl.returns.cvar(0.5) == pytest.approx(ctl.lower, abs=1e-8)
+
+
 def test_waiting_for_nothing_is_no_way_to_end():
     rows = [(0, 0, 1.0, 0, 0.0, False), (0, 1, 0.5, 0, -3.0, True), (0, 1, 0.5, 0, -1.0, True)]
     ctl = optimize(distrl.MDP.from_outcomes(rows, 1.0, absorbing="keep"), CVaR(0.5))

@@ -193,7 +193,11 @@ class Search:
         bracket = self.bracket
         if bracket.sweeper.layout.exact:
             before, self.widened = self.widened, float(np.ptp(self.ends[:2], axis=0).max())
-            return self.widened < _WORTH * before and self._moved(1)
+            if self.widened < _WORTH * before and self._moved(1):
+                return True
+            if not self.stopped and self.widened > self.enough:
+                self.stopped = "more sweeps and wider windows gain nothing"
+            return False
         half = bracket.knots.spacing / 2.0
         if half < self.finest * (1.0 - 1e-9):
             self.stopped = f"the finest lattice, of {self.finest:.3g} a cell, is not fine enough; raise cells"
