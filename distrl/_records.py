@@ -38,6 +38,7 @@ _MODULES = (
     *(f"dp.solvers.{name}" for name in ("aggregation", "banded", "direct", "gauss_seidel", "krylov")),
     *(f"dp.solvers.{name}" for name in ("shifted_coarse", "sweeps", "two_grid")),
     *(f"control.{name}" for name in ("executed", "nested", "objectives", "policy", "policy_iteration", "solution")),
+    "control.data.pessimism",
     *(f"control.target.{name}" for name in ("family", "knots", "method", "policy", "rule")),
     *(f"control.{name}" for name in ("timed.family", "timed.method", "timed.policy", "value_iteration")),
     "generative.result",

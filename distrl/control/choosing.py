@@ -1,5 +1,6 @@
 """Which method finds the best policy for an objective."""
 
+from distrl.control.data import PessimisticIteration
 from distrl.control.method import ControlMethod
 from distrl.control.nested import NestedIteration
 from distrl.control.policy_iteration import PolicyIteration
@@ -38,3 +39,23 @@ def method_for(objective: Functional, method: ControlMethod | None) -> ControlMe
         if kind().serves(objective):
             return kind()
     raise ValueError(f"objective {objective!r} cannot be optimised; there is {OBJECTIVES}")
+
+
+def pessimistic(objective: Functional, method: ControlMethod | None, level: float) -> ControlMethod:
+    """The method for a lower bound that holds with confidence `level`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what is no objective, for one that has no such bound, and beside another method.
+    """
+    method_for(objective, method)
+    if method is not None:
+        raise ValueError(f"pessimism has a method of its own, and is not for {method!r}; leave one of them out")
+    chosen = PessimisticIteration(level)
+    if not chosen.serves(objective):
+        raise ValueError(
+            f"pessimism is for the objective distrl.Mean(), and not for {objective!r}: no bound that holds for the "
+            "policy that the samples choose is known here; leave it out, and ask fresh samples with confirmed(fresh)"
+        )
+    return chosen

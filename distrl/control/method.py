@@ -13,6 +13,7 @@ import numpy as np
 from distrl._validation import FloatArray
 from distrl.control.policy import RunnablePolicy
 from distrl.dp.call import Call
+from distrl.dp.certificate import SAMPLES_LAW
 from distrl.models.mdp import MDP
 from distrl.returns import Functional
 
@@ -38,6 +39,9 @@ class Found:
         The target that the policy starts with in every state, for methods that have one.
     family : Family or None
         The answers to other parameters that the same work holds.
+    unsolved : float or None
+        How far float64 and unfinished work can have left the bounds from what they are meant to be, where that is not
+        upper - lower: bounds that hold with confidence stay apart. It is what `tol` is compared with then.
     """
 
     policy: RunnablePolicy
@@ -49,6 +53,7 @@ class Found:
     size: float
     targets: FloatArray | None = None
     family: "Family | None" = None
+    unsolved: float | None = None
 
 
 class Family(ABC):
@@ -117,6 +122,23 @@ class ControlMethod(ABC):
         ValueError
             For a model or an objective that cannot be treated, naming the state and the mend.
         """
+
+    def said(self, sampled: bool) -> tuple[str, str]:
+        """What values and intervals are, in words: a line for the head of a summary, if any, and one for its table.
+
+        Parameters
+        ----------
+        sampled : bool
+            Whether the model's probabilities are those of samples.
+        """
+        inside = "the policy's value and the best one are inside"
+        if not sampled:
+            return "", f"intervals are certified: {inside}"
+        return (
+            f"values and bounds are about {SAMPLES_LAW}",
+            f"intervals are certified, but to {SAMPLES_LAW}: {inside}; what the policy is worth on the process that "
+            "was sampled they do not say, and it is less as a rule: confirmed(fresh) does",
+        )
 
 
 def largest_size(values: FloatArray, reward: float) -> float:

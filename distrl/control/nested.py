@@ -1,23 +1,16 @@
 """Nested CVaR: a stationary policy that is the best for the worst part of every step, by Newton steps.
 
-Definitions. For a pair (x, a) and values V let Q(x, a) be CVaR at the level of r + g V(y) over the outcomes: the mean
-of the lowest mass `level`. T V(x) = max_a Q(x, a) is monotone, and T (V + c) <= T V + g c for c >= 0, so that T is a
-g-contraction in the sup norm, and its fixed point is the best nested CVaR of any policy (Ruszczynski 2010).
+Definitions. For a pair (x, a) and values V let Q(x, a; V) be CVaR at the level of r + g V(y) over the outcomes: the
+mean of the lowest mass `level`. T V(x) = max_a Q(x, a; V) is monotone and a g-contraction in the sup norm, and its
+fixed point is the best nested CVaR of any policy (Ruszczynski 2010).
 
-Algorithm. CVaR is the smallest mean under weights of the outcomes of at most 1 / level, so that T is the step of a game
-between two players who both see the state. Each one's choice at V makes a process without choices, whose values are
-solved for (Hoffman and Karp 1966): a Newton step for T V = V. Where one makes the residual larger, as it may, it is a
-sweep V <- T V instead.
-
-Bounds. Let d = T V - V, rounding included. With m = min(d, 0) and M = max(d, 0) over all states
-
-    T V(x) + g m / (1 - g) <= what the greedy policy reaches,    what no policy exceeds <= T V(x) + g M / (1 - g),
-
-valid for any V. Rewards from a FiniteLaw are outcomes of their own.
+CVaR is the smallest mean under weights of the outcomes of at most 1 / level, so that T is the step of a game between
+two players who both see the state: `distrl.control.games` has the steps and the bounds. Rewards from a FiniteLaw are
+outcomes of their own.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,6 +20,7 @@ from distrl._tolerances import EPS, TINY
 from distrl._validation import FloatArray, IntArray
 from distrl.control.bellman import Pairs
 from distrl.control.ends import with_silent_ends
+from distrl.control.games import Backup, by_newton
 from distrl.control.method import ControlMethod, Found, largest_size
 from distrl.control.objectives import NestedCVaR
 from distrl.control.policy import MarkovPolicy
@@ -38,7 +32,6 @@ from distrl.models.stages import discounted_steps
 from distrl.returns import Functional
 
 _SHARE = 1e-9  # of the values' size, that the gap is to be at most unless the call says otherwise
-_STEPS = 100_000  # at most
 
 
 @dataclass(frozen=True)
@@ -88,14 +81,6 @@ class NestedIteration(ControlMethod):
         return _by_newton(backups, call)
 
 
-class _Backup(NamedTuple):
-    """T of some values: of every pair, what float64 may be off by, and the share of the level that outcomes have."""
-
-    pairs: FloatArray
-    error: FloatArray
-    weights: FloatArray
-
-
 class _Backups:
     """The outcomes of a decision process, one row for each value of a random reward, and CVaR of them."""
 
@@ -125,8 +110,9 @@ class _Backups:
         self.widest = float(np.abs(self.rewards).max())
         self.bounds = np.append(self.starts, len(self.probs)).astype(np.int64)
         self.terms = np.diff(self.bounds) + 16.0
+        self._nothing = np.zeros(len(self.starts))
 
-    def backup(self, values: FloatArray) -> _Backup:
+    def backup(self, values: FloatArray) -> Backup:
         """One backup of `values` (S,)."""
         outcomes = self.rewards + np.where(self.going_on, self.g * values[self.next_states], 0.0)
         order = np.lexsort((outcomes, self.sources))  # sources come in order already
@@ -136,78 +122,33 @@ class _Backups:
         size = np.maximum.reduceat(np.abs(outcomes), self.starts)
         error = self.terms * EPS * (2.0 + 2.0 / self.level) * size + np.where(size > 0.0, 4.0 * TINY, 0.0)
         unknown = self.pairs.table.law_errors + self.pairs.lost(float(np.abs(values).max(initial=0.0)))
-        return _Backup(found, error + unknown / self.level, weights)
+        return Backup(found, error + unknown / self.level, weights, self._nothing)
 
-    def shortest(self, weights: FloatArray, pairs: IntArray) -> tuple[sparse.csr_array, FloatArray, FloatArray]:
-        """Of one pair a state: (S, S) the weights of going on, (S,) those of ending, and the weighted rewards."""
-        n = len(pairs)
+    def solved(self, backup: Backup, policy: IntArray) -> FloatArray:
+        """(S,) the values of the process that both choices make: `policy` one pair a state, and the worst outcomes."""
+        weights, n = backup.weights, len(policy)
         state = np.full(len(self.starts), -1, dtype=np.int64)
-        state[pairs] = np.arange(n)
+        state[policy] = np.arange(n)
         own = np.flatnonzero((state[self.sources] >= 0) & (weights > 0.0))
         here, on = state[self.sources[own]], self.going_on[own]
         entries = (weights[own][on], (here[on], self.next_states[own][on]))
         matrix = sparse.coo_array(entries, shape=(n, n)).tocsr()
         ending = np.bincount(here[~on], weights=weights[own][~on], minlength=n)
         rewards = np.bincount(here, weights=weights[own] * self.rewards[own], minlength=n)
-        return matrix, np.asarray(ending, dtype=np.float64), np.asarray(rewards, dtype=np.float64)
+        return Resolvent(matrix, self.g, np.asarray(ending, dtype=np.float64)).solve(np.asarray(rewards))
 
 
 def _by_newton(backups: _Backups, call: Call) -> Found:
-    pairs, g, n = backups.pairs, backups.g, backups.pairs.mdp.n_states
-    values, limit = np.zeros(n), _STEPS if call.max_iterations is None else call.max_iterations
-    best, steps, newton = _reached(backups, values, None), 0, 0
-    size = largest_size(best.values, pairs.largest_reward)
-    goal = _SHARE * size if call.tol is None else 0.5 * call.tol
+    pairs = backups.pairs
+
+    def goal(size: float) -> float:
+        return _SHARE * size if call.tol is None else 0.5 * call.tol
+
     call.enter("looking for values that a step leaves as they are")
-    with call.interruptible():
-        while steps < limit and best.gap > goal:
-            matrix, ending, rewards = backups.shortest(best.weights, best.policy)
-            try:
-                tried = _reached(backups, Resolvent(matrix, g, ending).solve(rewards), best)
-            except ValueError:  # beyond float64
-                tried = best
-            if tried.gap < 0.9 * best.gap:
-                found, newton = tried, newton + 1
-            else:
-                found = _reached(backups, best.values, best)
-            if not found.gap < best.gap and not tried.gap < best.gap:
-                break  # rounding is reached
-            best, steps = (found if found.gap < tried.gap else tried), steps + 1
-            size = largest_size(best.values, pairs.largest_reward)
-            goal = _SHARE * size if call.tol is None else 0.5 * call.tol
-            call.count()
-            call.report(best.gap, max(goal, TINY))
+    best, limited, reason = by_newton(backups, np.zeros(pairs.mdp.n_states), call, goal)
     policy = MarkovPolicy(pairs.actions(best.policy), pairs.mdp.n_actions)
-    reason = f"{newton} Newton steps and {steps - newton} sweeps"
-    return Found(policy, best.values, best.low, best.high, steps >= limit, reason, size)
-
-
-class _Reached(NamedTuple):
-    """T V of some V, the greedy pairs, the shares of outcomes, and ends of what these reach and none exceeds."""
-
-    values: FloatArray
-    policy: IntArray
-    weights: FloatArray
-    low: FloatArray
-    high: FloatArray
-
-    @property
-    def gap(self) -> float:
-        return float((self.high - self.low).max())
-
-
-def _reached(backups: _Backups, values: FloatArray, before: "_Reached | None") -> _Reached:
-    pairs, g = backups.pairs, backups.g
-    backup = backups.backup(values)
-    policy = pairs.first_best(backup.pairs)
-    image = backup.pairs[policy]
-    least, most = image - backup.error[policy], pairs.largest(backup.pairs + backup.error)
-    onward = g / (1.0 - g) * (1.0 + 8.0 * EPS)
-    low = least + onward * min(float((least - values).min()), 0.0)
-    high = most + onward * max(float((most - values).max()), 0.0)
-    room = 8.0 * EPS * (1.0 + onward) * float(np.abs(values).max() + np.abs(image).max())
-    high = high + room if before is None else np.minimum(high + room, before.high)
-    return _Reached(image, policy, backup.weights, low - room, high)
+    size = largest_size(best.values, pairs.largest_reward)
+    return Found(policy, best.values, best.low, best.high, limited, reason, size)
 
 
 def _by_steps(backups: _Backups, horizon: int, call: Call, stationary: bool) -> Found:

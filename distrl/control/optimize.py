@@ -10,7 +10,7 @@ import numpy as np
 
 from distrl._steady import steady
 from distrl._validation import RandomSource, real_number, whole_number
-from distrl.control.choosing import method_for
+from distrl.control.choosing import method_for, pessimistic
 from distrl.control.errors import OptimizationError, OptimizationInterrupted
 from distrl.control.method import ControlMethod, Found
 from distrl.control.policy import MarkovPolicy, RunnablePolicy
@@ -32,7 +32,7 @@ def optimize(
     horizon: int | None = None,
     tol: float | None = None,
     max_iterations: int | None = None,
-    pessimism: object = None,
+    pessimism: float | None = None,
     rng: RandomSource = None,
     throw: bool = True,
     progress: bool | ProgressHook = False,
@@ -45,7 +45,7 @@ def optimize(
     horizon: int | None = None,
     tol: float | None = None,
     max_iterations: int | None = None,
-    pessimism: object = None,
+    pessimism: float | None = None,
     rng: RandomSource = None,
     throw: bool = True,
     progress: bool | ProgressHook = False,
@@ -58,7 +58,7 @@ def optimize(
     horizon: int | None = None,
     tol: float | None = None,
     max_iterations: int | None = None,
-    pessimism: object = None,
+    pessimism: float | None = None,
     rng: RandomSource = None,
     throw: bool = True,
     progress: bool | ProgressHook = False,
@@ -80,8 +80,12 @@ def optimize(
         value, difference of values or reward.
     max_iterations : int, optional
         Limit on policies that are looked at, or on sweeps, as `method.counts` says; not for a horizon.
-    pessimism, rng : None
-        For objectives and models that come later; refused if given.
+    pessimism : float in [0.5, 1), optional
+        For an `EmpiricalMDP` and the mean: the policy with the largest lower confidence bound, and bounds on the true
+        process that hold with this probability at all states together; see `PessimisticIteration`. `tol` is about
+        float64 then. None: the policy is the best one of the samples' own process, and so are the bounds about that.
+    rng : None
+        For methods that come later; refused if given.
     throw : bool
         Raise `OptimizationError` if the tolerance is not met (its `.solution` holds what there is). Where nothing can
         be certified at discount 1 and no `tol` was given, `status` is UNCERTIFIED, and `reason` says why.
@@ -113,10 +117,9 @@ def optimize(
     >>> ctl.policy.tolist(), ctl.values.round(6).tolist()
     ([0], [10.0])
     """
-    chosen = method_for(objective, method)
-    for name, given in (("pessimism", pessimism), ("rng", rng)):
-        if given is not None:
-            raise ValueError(f"{name} is not for the objective {objective!r}; leave it out")
+    chosen = method_for(objective, method) if pessimism is None else pessimistic(objective, method, pessimism)
+    if rng is not None:
+        raise ValueError(f"rng is not for the objective {objective!r}; leave it out")
     if not isinstance(mdp, MDP):
         raise TypeError(f"mdp must be a distrl.MDP, got {mdp!r}; a Markov reward process has nothing to decide")
     if tol is not None:
@@ -148,7 +151,7 @@ def optimize(
 def _solution(
     found: Found, mdp: MDP, objective: Functional, method: ControlMethod, call: Call
 ) -> ControlSolution[RunnablePolicy]:
-    gap = float(np.max(found.upper - found.lower))
+    gap = float(np.max(found.upper - found.lower)) if found.unsolved is None else found.unsolved
     tol = _SHARE * found.size if call.tol is None else call.tol
     status = Status.CONVERGED if gap <= tol else Status.STALLED
     if call.interrupted:
@@ -174,4 +177,5 @@ def _solution(
         compiled=call.compiled,
         targets=found.targets,
         family=found.family,
+        unsolved=found.unsolved,
     )

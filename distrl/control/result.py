@@ -32,7 +32,7 @@ class ControlResult(Generic[P]):
         objective is to be small: at most `upper`, and none below `lower`). At discount 1 policies are meant whose
         number of steps has a finite mean, as it has for all that look at the state alone and surely end.
     status : Status
-        CONVERGED if and only if `gap` is at most `tol` at every state.
+        CONVERGED if and only if `gap` (or `unsolved`) is at most `tol` at every state.
     iterations : int
         What `method.counts` says, or steps of a horizon.
     elapsed, compiled : float
@@ -47,6 +47,8 @@ class ControlResult(Generic[P]):
         The target with which the policy starts in every state, where it has one.
     family : Family or None
         The answers to other parameters of the objective, where one solve has them all; see `at` and `frontier`.
+    unsolved : float or None
+        What `tol` is compared with in place of the gap, where bounds hold with confidence and stay apart: see `Found`.
     """
 
     policy: P
@@ -65,6 +67,7 @@ class ControlResult(Generic[P]):
     compiled: float = 0.0
     targets: FloatArray | None = None
     family: Family | None = None
+    unsolved: float | None = None
 
     def __repr__(self) -> str:
         return (
@@ -85,4 +88,7 @@ class ControlResult(Generic[P]):
     @property
     def ended(self) -> str:
         """The gap and the tolerance, in words."""
-        return f"gap <= {at_most(float(self.gap.max()))} (tol {self.tol:.3g})"
+        gap = f"gap <= {at_most(float(self.gap.max()))}"
+        if self.unsolved is None:
+            return f"{gap} (tol {self.tol:.3g})"
+        return f"{gap}, all but {at_most(self.unsolved)} of it (tol {self.tol:.3g}) what the samples leave open"

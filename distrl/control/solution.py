@@ -14,20 +14,20 @@ from distrl._records import write_result
 from distrl._steady import steady
 from distrl._tolerances import EPS
 from distrl._validation import RandomSource, generator, int_array, real_number, whole_number
+from distrl.control.data.decision import DecidedFromData
 from distrl.control.frontier import CommonStart, Frontier
 from distrl.control.method import Family
 from distrl.control.policy import RunnablePolicy
-from distrl.control.result import ControlResult, P
+from distrl.control.result import P
 from distrl.control.simulation import Simulation, playable, simulated
 from distrl.control.target import TargetPolicy
 from distrl.dp import Certificate, Method, Solution, Status
-from distrl.dp.certificate import SAMPLES_LAW
 from distrl.models.stages import of_samples
 from distrl.returns import Functional, Mean, Returns
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ControlSolution(ControlResult[P]):
+class ControlSolution(DecidedFromData[P]):
     """The best policy that was found, and certain bounds on what any policy reaches, from every state.
 
     Attributes
@@ -37,7 +37,7 @@ class ControlSolution(ControlResult[P]):
     iterations, elapsed, compiled, reason : what was done
     model, objective, method, horizon : what was optimised, and how
     targets, family : starting targets, and answers to other parameters
-        `ControlResult` says each in full.
+        `ControlResult` says each in full. `confirmed` and `next_samples` are those of `DecidedFromData`.
     """
 
     # -- other parameters ---------------------------------------------------------------------------------------------
@@ -222,8 +222,8 @@ class ControlSolution(ControlResult[P]):
         """What a person wants to read: how it ended, and the first states with action, value and bounds."""
         steps = "" if self.horizon is None else f", a horizon of {self.horizon}"
         lines = [f"{self.objective!r} by {self.method!r} on {self.model!r}{steps}", self.status.value]
-        if of_samples(self.model):
-            lines.append(f"values and bounds are about {SAMPLES_LAW}")
+        about, inside = self.method.said(of_samples(self.model))
+        lines += [about] if about else []
         lines.append(f"{self.ended}: {self.iterations} {self.method.counts}, {self.elapsed:.3g} s ({self.reason})")
         initial = self.model.initial
         shown = (np.arange(self.model.n_states) if initial is None else np.flatnonzero(initial))[:8]
@@ -234,7 +234,7 @@ class ControlSolution(ControlResult[P]):
         columns[self.objective.label] = [
             beside(float(self.values[s]), float(self.lower[s]), float(self.upper[s])) for s in shown
         ]
-        lines += ["", "intervals are certified: the policy's value and the best one are inside", *aligned(columns)]
+        lines += ["", inside, *aligned(columns)]
         left = self.model.n_states - len(shown)
         return "\n".join([*lines, *([f"... and {left} more state(s)"] if left > 0 else [])])
 

@@ -1,0 +1,5 @@
+"""Decisions from samples: what is sure of them, what fresh samples say, and what to sample next."""
+
+from distrl.control.data.pessimism import PessimisticIteration
+
+__all__ = ["PessimisticIteration"]
