@@ -285,7 +285,7 @@ MDP2 = distrl.environments.garnet(4, 2, 2, rng=0, discount=0.9)
 @pytest.mark.parametrize(
     ("arguments", "options", "words"),
     [
-        ((MDP2, distrl.CVaR(0.1)), {}, "cannot be optimised; there is distrl.Mean"),
+        ((MDP2, distrl.Std()), {}, "cannot be optimised; there is distrl.Mean"),
         ((MDP2, Mean), {}, "must be an object"),
         ((MDP2.under("uniform"), Mean()), {}, "must be a distrl.MDP"),
         ((MDP2, Mean()), {"pessimism": 0.1}, "pessimism is not for"),

@@ -370,6 +370,32 @@ def test_policies_come_back_from_files(tmp_path):
         assert loaded.objective == CVaR(0.5) and loaded.horizon == horizon
 
 
+@pytest.mark.parametrize("discount", [F(9, 10), F(1)], ids=str)
+def test_from_every_target_the_policy_keeps_below_its_function(discount):
+    rng = np.random.default_rng(17)
+    for _ in range(6):
+        table = random_table(rng, 4, True)
+        table[0][0][0] = (*table[0][0][0][:2], F(1, 3), table[0][0][0][3])
+        ctl = optimize(model_of(table, discount), CVaR(0.25), TargetDP(cells=64), throw=False)
+        targets = rng.uniform(-7.0, 7.0, 24)
+        if ctl.policy.rule.by_knot:
+            targets = ctl.family.above.knots.points[::3]
+        for target in targets:
+            own = played(table, ctl.policy, discount, 0, float(target), 10)
+            assert float(put(own, F(target))) <= ctl.family.above.at_most(target)[0] + ROOM
+
+
+def test_each_cell_has_its_own_action():
+    rule = optimize(distrl.environments.garnet(6, 4, 3, 0.8, rng=2), CVaR(0.1)).policy.rule
+    table, differ = rule.tables[0], 0
+    for x in range(6):
+        actions = table.actions[table.ptr[x] : table.ptr[x + 1] - 1]
+        middle = rule.origin + rule.spacing * (table.first[x] + np.arange(len(actions)) + 0.5)
+        assert np.array_equal(rule.actions_at(0, np.full(len(actions), x), middle), actions)
+        differ += len(np.unique(actions)) > 1
+    assert differ > 0
+
+
 def test_the_memory_is_the_exact_target():
     policy = optimize(model_of(LOOP, F(1, 2)), CVaR(0.5)).policy
     assert policy.observe(0, 0.25, 0.125, 1) == 0.25

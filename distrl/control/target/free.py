@@ -71,7 +71,7 @@ class FreeMoves:
         meant = small.kept[chosen]
         away = pairs.states[meant] != outer.states
         meant[away] = self._ways[self._rank[chosen[away]], outer.states[away]]
-        return pairs.mdp.choices.actions[meant].astype(np.int16)
+        return np.asarray(pairs.mdp.choices.actions[meant], dtype=np.int16)
 
     @cached_property
     def _rank(self) -> IntArray:

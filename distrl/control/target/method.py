@@ -116,7 +116,7 @@ class TargetDP(ControlMethod):
 
 def _actions(problem: Problem, knots: Knots, choice: Choice) -> Choice:
     choices = problem.mdp.choices
-    return choices.actions[choices.indptr[:-1][knots.states] + choice].astype(np.int16)
+    return np.asarray(choices.actions[choices.indptr[:-1][knots.states] + choice], dtype=np.int16)
 
 
 def _started(problem: Problem, above: Curve, tables: tuple[ActionTable, ...], horizon: int | None) -> TargetPolicy:
