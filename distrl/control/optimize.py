@@ -69,7 +69,8 @@ def optimize(
     ----------
     mdp : MDP
     objective : Functional
-        What is to be largest (or smallest, where `objective.minimised`): `distrl.Mean()`.
+        What is to be largest (or smallest, where `objective.minimised`): `distrl.Mean()`, `CVaR(level)`,
+        `MeanCVaR(level, weight)`, `Shortfall(target)`, `EntropicRisk(beta)`, `EVaR(level)`, `NestedCVaR(level)`.
     method : ControlMethod, optional
         By default the one for the objective; `ControlSolution.method` says which.
     horizon : int, optional
