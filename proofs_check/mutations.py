@@ -482,6 +482,12 @@ FAULTS = (
         ("monte-carlo-dkw",),
     ),
     Fault(
+        "likelihood-radius-without-the-mixture",
+        "a radius as if the best bet had been known beforehand",
+        _returned(theory, "likelihood_radius", lambda radius: radius / 3.0),
+        ("empirical-likelihood-coverage",),
+    ),
+    Fault(
         "lattice-tail-a-tenth-less",
         "nine tenths of what the mass beyond the last level costs",
         _returned(lattice_certificate, "lattice_tail_w1", lambda bound: 0.9 * bound),

@@ -1,5 +1,6 @@
 """`optimize`: the best policy of a decision process, with certain bounds on what any policy can reach."""
 
+from distrl.control.data import Confirmation, PessimisticIteration
 from distrl.control.errors import OptimizationError, OptimizationInterrupted
 from distrl.control.method import ControlMethod, Family, Found
 from distrl.control.nested import NestedIteration
@@ -14,6 +15,7 @@ from distrl.control.value_iteration import CategoricalValueIteration, QuantileVa
 
 __all__ = [
     "CategoricalValueIteration",
+    "Confirmation",
     "ControlMethod",
     "ControlSolution",
     "Family",
@@ -23,6 +25,7 @@ __all__ = [
     "NestedIteration",
     "OptimizationError",
     "OptimizationInterrupted",
+    "PessimisticIteration",
     "PolicyIteration",
     "QuantileValueIteration",
     "RunnablePolicy",

@@ -74,6 +74,7 @@ class Reached(NamedTuple):
 
     @property
     def gap(self) -> float:
+        """The largest distance of the ends."""
         return float((self.high - self.low).max())
 
 

@@ -24,7 +24,8 @@ from distrl.theory import dkw_halfwidth
 #: What many episodes remember: numbers, or whatever a policy does.
 Memories: TypeAlias = NDArray[Any]
 
-_CUT = 1e-6  # of the largest size of a return, where discounted episodes are cut
+#: The share of the largest size of a return at which discounted episodes are cut.
+CUT = 1e-6
 
 
 @runtime_checkable
@@ -143,8 +144,10 @@ class Simulation:
         """
         confidence = self.certificate.confidence
         assert confidence is not None
-        band = np.full(len(self.states), dkw_halfwidth(self.returns.values.shape[-1], confidence))
-        return intersection([CertifiedLaw(self.returns, self.certificate, band)], parse(functional, at, tail))
+        share, sure = dkw_halfwidth(self.returns.values.shape[-1], confidence), self.certificate
+        width = float(sure.residual.max()) / share + float(sure.overshoot.max())  # of the returns' range
+        law = CertifiedLaw(self.returns, sure, np.full(len(self.states), share), width)
+        return intersection([law], parse(functional, at, tail))
 
 
 def simulated(
@@ -175,7 +178,7 @@ def simulated(
     memory, active = policy.memories(state), np.arange(len(state))
     size = Pairs(mdp).largest_reward
     scale, step = 1.0, 0
-    while active.size and step != horizon and (g == 1.0 or scale > _CUT):
+    while active.size and step != horizon and (g == 1.0 or scale > CUT):
         action = policy.acting(step, state, memory)
         row = sampler.rows(np.searchsorted(keys, state * choices.n_actions + action), rng)
         reward = sampler.rewards(row, rng)
@@ -190,7 +193,7 @@ def simulated(
         active = active[:0]
     left = np.bincount(active // episodes, minlength=len(states)) / episodes
     cut = left * (scale * size / (1.0 - g)) if g < 1.0 else np.zeros(len(states))
-    width = _width(mdp, size, horizon) * dkw_halfwidth(episodes, confidence)
+    width = _width(mdp, horizon) * dkw_halfwidth(episodes, confidence)
     rounding = 2.0 * (step + 1) * EPS * size * discounted_steps(g, step)
     certificate = Certificate(
         w1=width + cut + rounding,
@@ -204,10 +207,11 @@ def simulated(
     return Simulation(ParticleReturns(total.reshape(len(states), episodes)), states, certificate, step)
 
 
-def _width(mdp: MDP, size: float, horizon: int | None) -> float:
+def _width(mdp: MDP, horizon: int | None) -> float:
     """Of an interval that holds all returns, whatever the policy; inf where none is known."""
     if horizon is not None:
-        return 2.0 * size * discounted_steps(mdp.discount, horizon)
+        lows, highs = mdp.outcomes.reward_ranges()
+        return float(max(highs.max(), 0.0) - min(lows.min(), 0.0)) * discounted_steps(mdp.discount, horizon)
     try:
         return Grid.tight(mdp, 2).width
     except ValueError:

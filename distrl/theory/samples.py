@@ -53,7 +53,8 @@ def likelihood_radius(samples: ArrayLike, delta: ArrayLike) -> float | FloatArra
 
     With probability 1 - delta the mean of the law is at least the smallest mean of a law Q with KL(samples, Q) at most
     this, where Q may have mass at the low end of an interval that is known to hold the law. Claim
-    `empirical-likelihood-coverage`.
+    `empirical-likelihood-coverage`. Source: derived here from Cover and Ordentlich 1996, "Universal Portfolios with
+    Side Information", and Honda and Takemura 2010.
 
     Parameters
     ----------
@@ -75,10 +76,10 @@ def likelihood_radius(samples: ArrayLike, delta: ArrayLike) -> float | FloatArra
     -----
     Proof. Let Y >= 0 have mean m > 0 and w lie in [0, 1]. The product of 1 - w + w Y_i / m over the samples has mean 1,
     and so has its mixture over w ~ Beta(1/2, 1/2), which is at least Gamma(n + 1/2) / (sqrt(pi) Gamma(n + 1)) >=
-    1 / sqrt(pi (n + 1/2)) of the largest product (Cover and Ordentlich 1996). By Markov's inequality n max_w (mean of
+    1 / sqrt(pi (n + 1/2)) of the largest product (Cover and Ordentlich). By Markov's inequality n max_w (mean of
     log(1 - w + w Y / m)) exceeds n times this radius with probability delta at most. Where it does not, m is no less
     than the smallest mean of such Q, since that maximum is the least KL(samples, Q) of a Q with mean m (Honda and
-    Takemura 2010). For Y = high - X the same is said of the largest mean.
+    Takemura). For Y = high - X the same is said of the largest mean.
     """
 
     def bound(samples: int, delta: float) -> float:

@@ -81,6 +81,7 @@ def test_closed_forms():
         (theory.quantile_w1, ([0.1, 1.0, 3.7], [1, 2, 50], [0.0, 0.9, 1.0])),
         (theory.quantile_w1_between, ([0.1, 1.0, 3.7], [1, 2, 50], [0.0, 0.9, 0.5], [0.0, 2.0, 5.0], [1.0, 2.0, 6.0])),
         (theory.dkw_halfwidth, ([1, 10, 1000], [0.5, 0.95, 1.0])),
+        (theory.likelihood_radius, ([1, 10, 1000], [0.5, 1e-9, 1.0])),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

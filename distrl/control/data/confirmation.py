@@ -4,8 +4,7 @@ The policy that is best on samples is one of those that the samples flatter: its
 the largest of many noisy values, and too high on average, and a confidence interval from the same samples, which takes
 the policy for given, misses the truth more often than it says. Fresh samples do not know what was chosen. So intervals
 are those that `estimate` has for a policy that was fixed beforehand; for a policy with a memory, which makes no
-empirical process of its states alone, episodes are played, and the band of Dvoretzky, Kiefer and Wolfowitz holds their
-law.
+empirical process of its states alone, episodes are played (`distrl.control.data.episodes`).
 """
 
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from numpy.typing import ArrayLike
 from distrl._display import aligned, beside
 from distrl._steady import steady
 from distrl._validation import FloatArray, IntArray, RandomSource, generator, int_array, real_number, whole_number
+from distrl.control.data.episodes import interval_of_episodes
 from distrl.control.objectives import NestedCVaR
 from distrl.control.policy import MarkovPolicy, RunnablePolicy
 from distrl.control.simulation import Simulation, playable, simulated
@@ -103,7 +103,7 @@ def confirmed(
             found = estimate(fresh, solver, policy=policy.actions, rng=source)
             how = f"estimated from {fresh.samples.totals.sum()} samples"
         else:  # its process has states alone, so that no sample is drawn of an action that it does not take
-            process = GenerativeModel(fresh.model.under(policy.actions), fresh.rewards)
+            process = GenerativeModel(model.under(policy.actions), fresh.rewards)
             found = estimate(process, solver, samples_per_state=number, rng=source)
             how = f"estimated from {number} samples in every state, of the action that the policy takes"
         ends = found.interval(objective, level=sure, method=method, states=places)
@@ -114,8 +114,9 @@ def confirmed(
             "distrl.GenerativeModel, in which episodes are played"
         )
     played = simulated(model, playable(policy), places, number, horizon, sure, source)
-    how = f"{number} episodes from each state, at most {played.steps} steps, and the band that holds their law"
-    return Confirmation(played.interval(objective), places, sure, objective, how, played, names)
+    ends, by = interval_of_episodes(played, objective, model, horizon, sure)
+    how = f"{number} episodes from each state, at most {played.steps} steps, and {by}"
+    return Confirmation(ends, places, sure, objective, how, played, names)
 
 
 def _checked(fresh: EmpiricalMDP | GenerativeModel, chosen_on: MDP) -> MDP:

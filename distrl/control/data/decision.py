@@ -46,7 +46,8 @@ class DecidedFromData(ControlResult[P]):
         level : float in (0, 1)
             The confidence, for one state.
         method : "delta", "bootstrap", "finite-sample" or an `IntervalMethod`
-            As for `Estimate.interval`. Episodes have the band of Dvoretzky, Kiefer and Wolfowitz.
+            As for `Estimate.interval`. Episodes have intervals that hold for every number of them: see
+            `distrl.control.data.episodes`.
         states : int, list or mask, optional
             Only these.
         evaluation : Method, optional

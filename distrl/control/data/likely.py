@@ -17,7 +17,8 @@ import numpy as np
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 
-_ROUNDS = 200  # halvings in logarithms at worst; some ten Newton steps as a rule
+_NEWTON = 40  # steps at most: some ten as a rule
+_ROUNDS = 200  # those, and halvings of what is between the ends, in logarithms
 _CLOSE = 1e-11  # relative, between the ends of u
 _LEAST = 1e-280  # u below which a value of 0 is all that counts
 
@@ -86,7 +87,7 @@ def _rooted(starts: IntArray, values: FloatArray, probs: FloatArray, radii: Floa
     spread = np.sqrt(np.add.reduceat(probs * (values - mean[row]) ** 2, starts) / (2.0 * radii))
     u = np.maximum(np.maximum(spread - mean, 1e-3 * spread), _LEAST)
     low, high = np.zeros(len(starts)), np.full(len(starts), np.inf)
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         now = _curve(starts, row, values, probs, u, terms)
         inside = now.divergence >= radii
         low, high = np.where(inside, u, low), np.where(inside, high, u)
@@ -95,12 +96,12 @@ def _rooted(starts: IntArray, values: FloatArray, probs: FloatArray, radii: Floa
             break
         with np.errstate(all="ignore"):
             step = -np.log(now.divergence / radii) * now.divergence / now.slope
-            wanted = u * np.exp(np.clip(step, -30.0, 30.0))
             # a step that hardly moves goes a little beyond the root, so that the other end comes near as well
-            wanted = np.where(np.abs(step) < 1e-9, u * (1.0 + np.where(inside, 0.5, -0.5) * _CLOSE), wanted)
+            beyond = np.where(np.abs(step) < 1e-6, np.where(inside, 0.5, -0.5) * _CLOSE, 0.0)
+            wanted = u * np.exp(np.clip(step, -30.0, 30.0)) * (1.0 + beyond)
             halved = np.where(low > 0.0, np.sqrt(low) * np.sqrt(high), 1e-4 * high)
             halved = np.where(np.isinf(high), 1e4 * low, halved)
-        good = (wanted > low) & (wanted < high)
+        good = (wanted > low) & (wanted < high) & (number < _NEWTON)
         u = np.where(done, u, np.maximum(np.where(good, wanted, halved), _LEAST))
     at_low = _curve(starts, row, values, probs, np.maximum(low, _LEAST), terms)
     at_high = _curve(starts, row, values, probs, np.where(np.isinf(high), 1.0, high), terms)

@@ -81,7 +81,7 @@ class _Decision:
 
     def __init__(self, mdp: EmpiricalMDP, actions: IntArray) -> None:
         self.pairs = Pairs(with_silent_ends(mdp) if mdp.discount == 1.0 else mdp)
-        self.unknown: BoolArray = np.asarray(mdp.choices.values(mdp.unknown))
+        self.unknown = mdp.unknown[mdp.choices.states, mdp.choices.actions]
         self.mdp, self.own = mdp, mdp.choices.sources(np.arange(mdp.n_states), actions)
         table, g = self.pairs.table, self.pairs.g
         onward = g * table.continuation
@@ -112,7 +112,7 @@ class _Decision:
         self.moves = (visits[states] - onward[self.others] @ visits) ** 2 * self.along
 
     def _variances(self, mdp: EmpiricalMDP) -> FloatArray:
-        """(pairs,) of r + g V(y) over the samples, those of few samples drawn towards the mean of all."""
+        """(pairs,) of r + g V(y) over the samples, few ones drawn towards the mean of all that may be reached."""
         samples = mdp.samples
         returns = samples.rewards + samples.factors(mdp.uniform_discount) * self.values[samples.next_states]
         totals = samples.totals
@@ -120,9 +120,22 @@ class _Decision:
         square = samples.counts * (returns - mean[samples.sources]) ** 2
         variance = np.bincount(samples.sources, square, len(totals)) / np.maximum(totals - 1, 1)
         drawn = totals > 0
-        common = float(variance[drawn].mean()) if drawn.any() else 1.0
+        near = drawn & self._reachable()[self.pairs.states]
+        common = (float(variance[near].mean()) if near.any() else 0.0) or 1.0  # all alike: it is few samples that count
         pooled = (totals * variance + _PRIOR * common) / (totals + _PRIOR)
         return np.where(drawn | self.unknown, pooled, 0.0)  # outcomes that are known do not move
+
+    def _reachable(self) -> BoolArray:
+        """(S,) the states that may be reached from the start, whatever is done."""
+        initial, table = self.mdp.initial, self.pairs.table
+        found = np.ones(self.mdp.n_states, dtype=np.bool_) if initial is None else initial > 0.0
+        here, on = self.pairs.states[table.sources], ~table.terminals
+        while True:
+            wider = found.copy()
+            wider[table.next_states[on & found[here]]] = True
+            if np.array_equal(wider, found):
+                return found
+            found = wider
 
     def _visits(self, spread: FloatArray) -> FloatArray:
         """(S,) discounted visits under the policy that takes what may be better as often as it may be."""

@@ -56,9 +56,10 @@ class PessimisticIteration(ControlMethod):
     Notes
     -----
     Guarantee, with that probability and under the premises above: the true value of the policy is at least `lower`, and
-    no policy's is above `upper` (claim `empirical-likelihood-coverage`). `values` are the policy's on the samples' own
-    process. Where a pair's r + g V(y) has the standard deviation s, one step costs some s sqrt(2 c) + O(c), c = log(2 K
-    n / delta) / n; so bounds are narrow where the samples agree, and not by the range of returns.
+    no policy's is above `upper` (claims `pessimistic-lower-bound` and `empirical-likelihood-coverage`). `values` are
+    the policy's on the samples' own process. Where a pair's r + g V(y) has the standard deviation s, one step costs
+    some s sqrt(2 c) + O(c), c = log(2 K n / delta) / n; so bounds are narrow where the samples agree, and not by the
+    range of returns.
 
     Time: some ten steps, each O(distinct samples) and a linear system over states. Sources: Owen 2001, "Empirical
     Likelihood"; Filippi, Cappe and Garivier 2010, "Optimism in Reinforcement Learning and Kullback-Leibler Divergence";
@@ -103,7 +104,7 @@ class PessimisticIteration(ControlMethod):
             raise TypeError(f"pessimism is about samples, and {mdp!r} is no EmpiricalMDP; leave pessimism out")
         low, high = _range(mdp)
         pairs, g = Pairs(mdp), mdp.discount
-        totals, unknown = mdp.samples.totals, mdp.choices.values(mdp.unknown)
+        totals, unknown = mdp.samples.totals, mdp.unknown[mdp.choices.states, mdp.choices.actions]
         drawn, half = totals > 0, 0.5 * (1.0 - self.level)
         count, n = int(drawn.sum()), np.maximum(totals, 1)
         fixed = np.where(unknown, np.inf, 0.0)

@@ -1,0 +1,149 @@
+"""Decisions from samples: what lower bounds of a mean, and of a policy's value, miss."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from scipy import stats
+
+import distrl
+from distrl import theory
+from distrl._validation import FloatArray
+from distrl.control.data.likely import least_means
+from proofs_check.case import Case
+from proofs_check.claim import Reading, claim, share_of_alarm
+from proofs_check.families import Family
+
+PLACE = 3
+DELTA = 0.2
+
+
+def _law(probs: tuple[float, ...], rewards: tuple[float, ...], n: int) -> Case:
+    rows = tuple((0, p, 0, r, True) for p, r in zip(probs, rewards, strict=True))
+    return Case(rows, 0.0, numbers={"samples": float(n)})
+
+
+@st.composite
+def _laws(draw: st.DrawFn) -> Case:
+    """Two or three rewards in [0, 1], up to 6 samples."""
+    k = draw(st.integers(2, 3))
+    weights = [draw(st.integers(1, 20)) for _ in range(k)]
+    rewards = tuple(draw(st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])) for _ in range(k))
+    return _law(tuple(weight / sum(weights) for weight in weights), rewards, draw(st.integers(1, 6)))
+
+
+LAWS = Family(_laws(), "laws on two or three points of [0, 1], one to six samples")
+RARE = [_law((0.08, 0.92), (1.0, 0.0), 1), _law((0.05, 0.95), (0.0, 1.0), 6), _law((0.3, 0.3, 0.4), (0.0, 0.5, 1.0), 6)]
+
+
+def _missed(case: Case, seen: bool) -> float:
+    """The probability that the lower bound of the mean is above it, by the multinomial law of the counts."""
+    rows, n = case.rows, int(case.numbers["samples"])
+    probs, values = np.array([row[1] for row in rows]), np.array([row[3] for row in rows])
+    counts = np.array([c for c in itertools.product(range(n + 1), repeat=len(rows)) if sum(c) == n])
+    radius = theory.likelihood_radius(n, DELTA)
+    missed, mean = 0.0, float(probs @ values)
+    for row in counts:
+        drawn = row > 0
+        low = float(values[drawn].min()) if seen else 0.0
+        shares: FloatArray = row[drawn] / n
+        found = least_means(np.array([0]), values[drawn] - low, shares, np.array([radius]))
+        if low + found.means[0] - found.errors[0] > mean + 1e-12:
+            missed += math.exp(float(stats.multinomial.logpmf(row, n, probs)))
+    return missed
+
+
+@claim(
+    "empirical-likelihood-coverage",
+    statement="The least mean of laws that samples do not contradict is above the mean with probability delta at most.",
+    latex=r"P\Bigl(\min\{E_QX:\mathrm{KL}(\hat P_n\|Q)\le\frac1n\ln\frac{\sqrt{\pi(n+1/2)}}\delta\}>EX\Bigr)\le\delta",
+    source="derived: theory.likelihood_radius; Cover and Ordentlich 1996",
+    evidence="derived",
+    measured="the probability that the bound is above the mean, summed over all counts of the values",
+    bound="delta = .2",
+    family=LAWS,
+    structured=lambda: RARE,
+    used_by="optimize(pessimism=), ControlSolution.confirmed for policies with a memory",
+)
+def empirical_likelihood_coverage(case: Case) -> Iterator[Reading]:
+    """A mixture of bets against the mean, and Markov's inequality."""
+    if min(row[3] for row in case.rows) < 0.0:
+        return  # moved below the known low end
+    yield Reading(_missed(case, seen=False), DELTA, 1e-9)
+
+
+@claim(
+    "empirical-likelihood-of-seen-values",
+    statement="The same with laws on the values that were seen, and no known low end.",
+    latex=r"P\bigl(\min\{E_QX:\mathrm{KL}(\hat P_n\|Q)\le c,\ Q\ll\hat P_n\}>EX\bigr)\le\delta",
+    source="a premise of `empirical-likelihood-coverage` left out",
+    evidence="derived",
+    expected="refuted",
+    measured="the probability that the bound is above the mean, summed over all counts of the values",
+    bound="delta = .2",
+    family=LAWS,
+    structured=lambda: RARE,
+    why="Samples that happen to be alike leave one law alone, and a rare loss is none of them.",
+)
+def empirical_likelihood_of_seen_values(case: Case) -> Iterator[Reading]:
+    """Nobody knows what was not seen."""
+    yield Reading(_missed(case, seen=True), DELTA, 1e-9)
+
+
+def _choices() -> Case:
+    """A state with six actions that are alike, and a second one."""
+    rows = [(0, a, 0.5, y, float(r), False) for a in range(6) for y, r in ((0, 1), (1, 0))]
+    rows += [(1, a, p, 0, float(r), end) for a in range(6) for p, r, end in ((0.5, 0, True), (0.5, 1, False))]
+    return Case(tuple(rows), 0.8, numbers={"samples": 12.0})
+
+
+def _share_missed(case: Case, pessimism: float | None) -> Iterator[Reading]:
+    """Share of 60 runs in which a lower bound is above what the policy is worth, in some state."""
+    source, runs, missed = distrl.GenerativeModel(case.mdp), 60, 0
+    for seed in range(runs):
+        samples: Any = source.sample(int(case.numbers["samples"]), rng=seed)
+        found = distrl.optimize(samples, distrl.Mean(), pessimism=pessimism)
+        worth = distrl.evaluate(case.mdp, distrl.Moments(1), policy=found.policy).values
+        missed += bool((found.lower > worth + 1e-9).any())
+    radius = stats.binom.isf(share_of_alarm(1), runs, DELTA) / runs - DELTA
+    yield Reading(missed / runs, DELTA, radius)
+
+
+@claim(
+    "pessimistic-lower-bound",
+    statement="The true value of the policy is below the bound of optimize(pessimism=.8) with probability .2 at most.",
+    latex=r"P(\exists x:\ \underline V(x)>V^{\hat\pi}(x))\le.2",
+    source="derived: distrl.control.data.pessimism; the idea of leaving a state out, Agarwal, Kakade and Yang 2020",
+    evidence="derived",
+    measured="share of 60 runs in which the bound is above the true value in some state",
+    bound=".2, with a binomial radius",
+    searched="one process",
+    structured=lambda: [_choices()],
+    statistical=True,
+    used_by="optimize(pessimism=)",
+)
+def pessimistic_lower_bound(case: Case) -> Iterator[Reading]:
+    """One number of a state is all that its samples tell the rest, and a net of it is enough."""
+    return _share_missed(case, 1.0 - DELTA)
+
+
+@claim(
+    "best-on-samples-lower-bound",
+    statement="The certified lower bound of the best policy on samples bounds its true value that often.",
+    latex=r"P(\exists x:\ V^{\hat\pi}_{\hat P}(x)>V^{\hat\pi}(x))\le.2",
+    source="`pessimistic-lower-bound` without pessimism",
+    evidence="derived",
+    expected="refuted",
+    measured="share of 60 runs in which the bound is above the true value in some state",
+    bound=".2, with a binomial radius",
+    searched="one process",
+    structured=lambda: [_choices()],
+    statistical=True,
+    why="The best of many noisy values is one that the noise has raised.",
+)
+def best_on_samples_lower_bound(case: Case) -> Iterator[Reading]:
+    """It is certain, but of the samples' own process."""
+    return _share_missed(case, None)
