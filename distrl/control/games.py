@@ -86,6 +86,8 @@ def by_newton(game: Game, start: FloatArray, call: Call, goal: Callable[[float],
     What was reached, whether the steps were used up, and how it was found.
     """
     limit = _STEPS if call.max_iterations is None else call.max_iterations
+    if call.interrupted:  # in an earlier game: the start's own ends are valid
+        limit = 0
     best, steps, newton = _reached(game, start, None), 0, 0
     aim = goal(largest_size(best.values, game.pairs.largest_reward))
     with call.interruptible():

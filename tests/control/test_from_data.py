@@ -206,6 +206,18 @@ def test_every_sentence_says_what_it_is_about():
     assert "samples" not in optimize(made(4), Mean()).summary()
 
 
+def test_bounds_of_an_interrupted_search_are_wider_and_hold():
+    emp = GenerativeModel(made(4)).sample(300, rng=0)
+    whole = optimize(emp, Mean(), pessimism=0.9, tol=1e-9)
+
+    def stop(share, done, bound):
+        raise KeyboardInterrupt
+
+    ctl = optimize(emp, Mean(), pessimism=0.9, progress=stop, throw=False)
+    assert ctl.status is distrl.Status.INTERRUPTED
+    assert (ctl.lower <= whole.lower + 1e-9).all() and (whole.upper <= ctl.upper + 1e-9).all()
+
+
 # -- fresh samples ----------------------------------------------------------------------------------------------------
 
 
@@ -274,6 +286,14 @@ def test_what_is_no_fresh_sample_is_refused():
     nested = optimize(emp, distrl.NestedCVaR(0.5))
     with pytest.raises(ValueError, match="nested CVaR"):
         nested.confirmed(source)
+
+
+def test_the_band_of_a_horizon_counts_the_whole_range_of_random_rewards():
+    """Reward 100 with probability 1/1000: small on average, and 50 episodes that saw none know little of the mean."""
+    law = distrl.FiniteLaw([0.0, 100.0], [0.999, 0.001])
+    mdp = MDP(np.ones((1, 1, 1)), [[law]], 0.5, axes="ass")
+    played = optimize(mdp, Mean(), horizon=1).simulate(50, rng=0)
+    assert played.certificate.residual[0] == pytest.approx(100.0 * distrl.theory.dkw_halfwidth(50, 0.95))
 
 
 # -- what to sample next ----------------------------------------------------------------------------------------------
