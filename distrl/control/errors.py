@@ -9,7 +9,7 @@ class OptimizationError(RuntimeError):
 
     def __init__(self, solution: ControlSolution[RunnablePolicy]) -> None:
         super().__init__(
-            f"{solution.status.value} ({solution.ended} after {solution.iterations} {solution.method.counts}; "
+            f"{solution.outcome} ({solution.ended} after {solution.iterations} {solution.method.counts}; "
             "the solution so far is this error's .solution, or pass throw=False)"
         )
         self.solution = solution
@@ -22,7 +22,7 @@ class OptimizationInterrupted(KeyboardInterrupt):
     """Ctrl-C during `optimize(..., throw=True)`; `.solution` holds the best policy so far, its bounds are valid."""
 
     def __init__(self, solution: ControlSolution[RunnablePolicy]) -> None:
-        super().__init__(solution.status.value)
+        super().__init__(solution.outcome)
         self.solution = solution
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -17,6 +17,17 @@ from distrl.returns import Functional
 P = TypeVar("P", bound=RunnablePolicy, covariant=True)
 
 
+#: What a status means for a search of policies.
+_OUTCOMES = {
+    Status.CONVERGED: "Converged: upper - lower is at most the tolerance at every state.",
+    Status.MAX_ITERATIONS: "Not converged: a limit was reached while upper - lower is above the tolerance somewhere; "
+    "raise max_iterations, the method's limits, or tol.",
+    Status.STALLED: "Not converged: upper - lower stays above the tolerance somewhere; raise tol.",
+    Status.UNCERTIFIED: "Done, but upper - lower is not finite everywhere: the reason says what cannot be certified.",
+    Status.INTERRUPTED: "Interrupted: the result is the best policy so far, and its bounds are valid.",
+}
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class ControlResult(Generic[P]):
     """The best policy that was found, and certain bounds; `ControlSolution` adds what can be asked of them.
@@ -84,6 +95,11 @@ class ControlResult(Generic[P]):
     def converged(self) -> bool:
         """Whether what was asked for was reached."""
         return self.status is Status.CONVERGED
+
+    @property
+    def outcome(self) -> str:
+        """How the work ended, in words."""
+        return _OUTCOMES.get(self.status, self.status.value)
 
     @property
     def ended(self) -> str:

@@ -221,10 +221,10 @@ class ControlSolution(DecidedFromData[P]):
     def summary(self) -> str:
         """What a person wants to read: how it ended, and the first states with action, value and bounds."""
         steps = "" if self.horizon is None else f", a horizon of {self.horizon}"
-        lines = [f"{self.objective!r} by {self.method!r} on {self.model!r}{steps}", self.status.value]
+        lines = [f"{self.objective!r} by {self.method!r} on {self.model!r}{steps}", self.outcome]
         about, inside = self.method.said(of_samples(self.model))
         lines += [about] if about else []
-        lines.append(f"{self.ended}: {self.iterations} {self.method.counts}, {self.elapsed:.3g} s ({self.reason})")
+        lines.append(f"{self.ended}: {self.elapsed:.3g} s, {self.reason}")
         initial = self.model.initial
         shown = (np.arange(self.model.n_states) if initial is None else np.flatnonzero(initial))[:8]
         actions = self.policy.first_actions(self.model.n_states)

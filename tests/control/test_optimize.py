@@ -288,7 +288,7 @@ MDP2 = distrl.environments.garnet(4, 2, 2, rng=0, discount=0.9)
         ((MDP2, distrl.Std()), {}, "cannot be optimised; there is distrl.Mean"),
         ((MDP2, Mean), {}, "must be an object"),
         ((MDP2.under("uniform"), Mean()), {}, "must be a distrl.MDP"),
-        ((MDP2, Mean()), {"pessimism": 0.1}, "pessimism is not for"),
+        ((MDP2, Mean()), {"pessimism": 0.1}, r"in \[0.5, 1\), such as 0.95; got 0.1"),
         ((MDP2, Mean()), {"rng": 0}, "rng is not for"),
         ((MDP2, Mean()), {"tol": 0.0}, "tol must be positive"),
         ((MDP2, Mean()), {"horizon": -1}, "horizon must be at least 0"),
