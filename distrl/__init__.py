@@ -1,7 +1,7 @@
 """Tabular distributional reinforcement learning: solvers, certificates, simulation.
 
 Four verbs, one for each question: `evaluate` (I know the model), `estimate` (I can sample it), `learn` (I see a
-stream of transitions), and `optimize` (which policy is best: for the mean, and in later releases for a risk).
+stream of transitions), and `optimize` (which policy is best for the mean, CVaR, entropic risk, EVaR, ...).
 """
 
 from distrl import control, dp, operators, returns, td, theory

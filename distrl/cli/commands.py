@@ -9,6 +9,7 @@ import typer
 import distrl
 import distrl.cli.options as options
 from distrl._compiling import NOTE, watch
+from distrl.cli.deciding import decides, draws, frontier_of, objective_of, parameters_of
 from distrl.cli.model_files import FileOptions, read_model
 from distrl.cli.progress import live_progress
 from distrl.cli.reading import check_target, grid_of, under, which_states
@@ -133,6 +134,63 @@ def evaluate(
         raise typer.Exit(INTERRUPTED)
     if not solution.converged:
         say(solution.status.value)
+        raise typer.Exit(NOT_CONVERGED)
+
+
+@app.command(help=options.OPTIMIZE_HELP)
+def optimize(
+    model: options.ModelArgument,
+    objective: options.ObjectiveOption,
+    at: options.At = None,
+    weight: options.Weight = None,
+    discount: options.Discount = None,
+    horizon: options.Steps = None,
+    option: options.MakeOptions = None,
+    check: options.Check = True,
+    terminal: options.Terminal = None,
+    rewards: options.Rewards = None,
+    normalise: options.Normalise = False,
+    tol: options.GapTolerance = None,
+    max_iterations: options.MostWork = None,
+    frontier: options.FrontierOption = None,
+    states: options.States = None,
+    plot: options.DecisionPlot = None,
+    save: options.DecisionSave = None,
+    progress: options.ProgressOption = None,
+) -> None:
+    """Find the best policy: `OPTIMIZE_HELP` is what the terminal shows."""
+    with one_sentence("ask for less with a larger --tol"), watch.told_to(once(f"note: {NOTE}")):
+        # everything that can be refused is refused before the work
+        sought = objective_of(objective, at, weight)
+        others = None if frontier is None else parameters_of(frontier, sought)
+        check_target(plot, (".png", ".pdf", ".svg"), "--plot")
+        check_target(save, (".npz",), "--save")
+        draw = None if plot is None else draws()
+        given = read_model(model, discount, option or [], check, FileOptions(terminal, rewards, normalise))
+        mdp = decides(given, model)
+        shown = which_states(states, mdp)
+        with live_progress(progress) as hook:
+            ctl = distrl.optimize(
+                mdp,
+                sought,
+                horizon=horizon,
+                tol=tol,
+                max_iterations=max_iterations,
+                throw=False,
+                progress=hook or False,
+            )
+        print(ctl.summary(shown))
+        if save is not None:
+            ctl.save(save)
+            print(f"wrote {save}")
+        band = None if others is None else frontier_of(ctl, others, shown)
+        if draw is not None and plot is not None:
+            draw(ctl, band, shown, plot)
+            print(f"wrote {plot}" + (f" (the first {MOST_CURVES} states)" if len(shown) > MOST_CURVES else ""))
+    if ctl.status is distrl.Status.INTERRUPTED:
+        raise typer.Exit(INTERRUPTED)
+    if not ctl.converged:
+        say(ctl.outcome)
         raise typer.Exit(NOT_CONVERGED)
 
 

@@ -1,4 +1,4 @@
-"""What may be typed after `distrl evaluate`, and what its help says of it."""
+"""What may be typed after `distrl evaluate` and `distrl optimize`, and what their help says of it."""
 
 import re
 from pathlib import Path
@@ -33,10 +33,33 @@ distrl evaluate model.npz --quantiles 200
 [bold]Exit status[/bold]: 0 solved; 1 not converged (what there is, is printed and saved, its certificate is valid);
 2 bad input; 130 interrupted (likewise printed and saved).
 """
+OPTIMIZE_HELP = """The best policy of a known model for a mean or a risk, with bounds that hold for certain.
+
+[bold]MODEL[/bold] is a Gymnasium id with a transition table, or a file, as for [bold]distrl evaluate[/bold].
+
+Prints how the work ended and, for every state, the first action, the value of the policy, and an interval that holds
+this value and the best one over all policies, whatever they remember. Numerical error is included.
+
+[bold]Examples[/bold]
+
+distrl optimize FrozenLake-v1 --discount 0.99 --objective cvar --at 0.25 --save policy.npz
+
+distrl optimize model.npz --objective cvar --at 0.1 --frontier 0.05,0.1,0.5 --plot frontier.png
+
+distrl optimize model.npz --objective mean_cvar --at 0.1 --weight 0.5 --states 0,4-9
+
+distrl optimize CliffWalking-v1 --discount 1 --objective entropic_risk --at -0.1 --plot law.png
+
+distrl optimize Taxi-v3 --discount 1 --objective mean --horizon 100
+
+[bold]Exit status[/bold]: 0 solved; 1 the gap is above --tol (what there is, is printed and saved, its bounds are
+valid); 2 bad input; 130 interrupted (likewise printed and saved).
+"""
 # a paragraph is one line to typer, which wraps it to the terminal
-EVALUATE_HELP = re.sub(r"(?<!\n)\n(?!\n)", " ", EVALUATE_HELP)
+EVALUATE_HELP, OPTIMIZE_HELP = (re.sub(r"(?<!\n)\n(?!\n)", " ", text) for text in (EVALUATE_HELP, OPTIMIZE_HELP))
 
 _MODEL, _METHOD, _OUTPUT = "The model", "The method", "What comes out"
+_OBJECTIVE = "The objective"
 ModelArgument = Annotated[
     str, typer.Argument(help="A Gymnasium id, or an .npz, .tra, .drn, .MDP or .txt file.", show_default=False)
 ]
@@ -180,6 +203,87 @@ ProgressOption = Annotated[
     typer.Option(
         "--progress/--no-progress",
         help="A bar on stderr. Default: where stderr is a terminal.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+
+# -- of optimize alone -------------------------------------------------------------------------------------------------
+
+ObjectiveOption = Annotated[
+    str,
+    typer.Option(
+        help="mean, cvar, mean_cvar, shortfall, entropic_risk, evar or nested_cvar. A shortfall is to be small, the "
+        "others large.",
+        show_default=False,
+        rich_help_panel=_OBJECTIVE,
+    ),
+]
+At = Annotated[
+    float | None,
+    typer.Option(
+        help="Its level in (0, 1], the worst share; the target of a shortfall; the beta of entropic_risk, below 0 "
+        "averse.",
+        show_default=False,
+        rich_help_panel=_OBJECTIVE,
+    ),
+]
+Weight = Annotated[
+    float | None,
+    typer.Option(help="The mean's share in mean_cvar.", show_default=False, rich_help_panel=_OBJECTIVE),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        "--horizon",
+        help="The return of that many steps, 0 after them; the policy depends on the step then. "
+        "Default: returns go on until they end.",
+        show_default=False,
+        rich_help_panel=_MODEL,
+    ),
+]
+GapTolerance = Annotated[
+    float | None,
+    typer.Option(
+        "--tol",
+        help="What the gap of the bounds is to be at most at every state, in units of the objective. Default: 1% of "
+        "the values' size.",
+        show_default=False,
+        rich_help_panel=_METHOD,
+    ),
+]
+MostWork = Annotated[
+    int | None,
+    typer.Option(
+        "--max-iterations",
+        help="Limit on the method's sweeps, steps or policies.",
+        show_default=False,
+        rich_help_panel=_METHOD,
+    ),
+]
+FrontierOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBERS",
+        help="More levels, targets or betas, such as 0.05,0.1,0.5: the best values for them, from the same solve.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+DecisionPlot = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        help="Draw the laws of the return under the policy, with --frontier the frontier: .png, .pdf or .svg.",
+        show_default=False,
+        rich_help_panel=_OUTPUT,
+    ),
+]
+DecisionSave = Annotated[
+    Path | None,
+    typer.Option(
+        "--save",
+        help="An .npz file with policy, values and bounds, for distrl.load.",
         show_default=False,
         rich_help_panel=_OUTPUT,
     ),

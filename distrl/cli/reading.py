@@ -125,7 +125,7 @@ def grid_of(
     return distrl.Grid.covering(mrp, atoms, tail=tail)
 
 
-def which_states(text: str | None, mrp: "distrl.MRP") -> list[int]:
+def which_states(text: str | None, mrp: "distrl.MRP | distrl.MDP") -> list[int]:
     """The states of "0,4-9", of "all", of their names, or by default the first few that the model starts in."""
     if text is None:
         starts = np.arange(mrp.n_states) if mrp.initial is None else np.flatnonzero(mrp.initial)
@@ -145,7 +145,7 @@ def which_states(text: str | None, mrp: "distrl.MRP") -> list[int]:
     return chosen
 
 
-def _named_state(name: str, mrp: "distrl.MRP") -> int:
+def _named_state(name: str, mrp: "distrl.MRP | distrl.MDP") -> int:
     """The position of the state with that name."""
     names = [] if isinstance(mrp.states, range) else list(map(str, mrp.states))
     if name not in names:

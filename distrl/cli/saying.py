@@ -18,8 +18,8 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def one_sentence() -> Iterator[None]:
-    """Turn refusals into a sentence and exit status 2, and warnings into notes."""
+def one_sentence(mend: str = "use fewer --atoms") -> Iterator[None]:
+    """Turn refusals into a sentence and exit status 2, and warnings into notes; `mend` is for want of memory."""
 
     def note(message: Any, *_: Any, **__: Any) -> None:
         say("note: " + re.sub(r"\x1b\[[0-9;]*m", "", str(message)))
@@ -31,7 +31,7 @@ def one_sentence() -> Iterator[None]:
         except (ValueError, TypeError, IndexError, ModuleNotFoundError, OSError) as error:
             _fail(str(error))
         except MemoryError:
-            _fail("the problem does not fit into memory; use fewer --atoms")
+            _fail(f"the problem does not fit into memory; {mend}")
 
 
 def _fail(message: str) -> NoReturn:

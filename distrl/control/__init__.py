@@ -1,7 +1,14 @@
-"""`optimize`: the best policy of a decision process, with certain bounds on what any policy can reach."""
+"""`optimize`: the best policy of a decision process, with certain bounds on what any policy can reach.
+
+Objectives are functionals of the return, and for each there is a method, which may be left out: `PolicyIteration` for
+`Mean`; `TargetDP` for `CVaR`, `MeanCVaR` and `Shortfall`, by policies whose memory is a target; `TimedDP` for
+`EntropicRisk` and `EVaR`, by policies that know the time; `NestedIteration` for `NestedCVaR`.
+`CategoricalValueIteration` and `QuantileValueIteration` find the best mean as well.
+"""
 
 from distrl.control.data import Confirmation, PessimisticIteration
 from distrl.control.errors import OptimizationError, OptimizationInterrupted
+from distrl.control.frontier import CommonStart, Frontier
 from distrl.control.method import ControlMethod, Family, Found
 from distrl.control.nested import NestedIteration
 from distrl.control.objectives import NestedCVaR
@@ -15,11 +22,13 @@ from distrl.control.value_iteration import CategoricalValueIteration, QuantileVa
 
 __all__ = [
     "CategoricalValueIteration",
+    "CommonStart",
     "Confirmation",
     "ControlMethod",
     "ControlSolution",
     "Family",
     "Found",
+    "Frontier",
     "MarkovPolicy",
     "NestedCVaR",
     "NestedIteration",

@@ -69,10 +69,12 @@ def optimize(
     ----------
     mdp : MDP
     objective : Functional
-        What is to be largest (or smallest, where `objective.minimised`): `distrl.Mean()`, `CVaR(level)`,
-        `MeanCVaR(level, weight)`, `Shortfall(target)`, `EntropicRisk(beta)`, `EVaR(level)`, `NestedCVaR(level)`.
+        What is to be largest, or smallest where `objective.minimised`: `distrl.Mean()`; `CVaR(level)`,
+        `MeanCVaR(level, weight)` or `Shortfall(target)`, by `TargetDP`; `EntropicRisk(beta)` or `EVaR(level)`, by
+        `TimedDP`; `NestedCVaR(level)`, by `NestedIteration`.
     method : ControlMethod, optional
-        By default the one for the objective; `ControlSolution.method` says which.
+        By default the one for the objective, for the mean `PolicyIteration`; `ControlSolution.method` says which. The
+        mean can be found by `control.CategoricalValueIteration` and `control.QuantileValueIteration` as well.
     horizon : int, optional
         H: the return of H steps, 0 after them; the policy depends on the step then. None: returns go on until they end,
         and at discount 1 policies that surely end are compared.

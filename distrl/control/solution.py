@@ -218,8 +218,14 @@ class ControlSolution(DecidedFromData[P]):
         return self._evaluated.certificate
 
     @steady
-    def summary(self) -> str:
-        """What a person wants to read: how it ended, and the first states with action, value and bounds."""
+    def summary(self, states: ArrayLike | None = None) -> str:
+        """What a person wants to read: how it ended, and some states with action, value and bounds.
+
+        Parameters
+        ----------
+        states : (K,) positions, or one
+            None: the first eight that the model starts in, or the first eight if it does not say.
+        """
         steps = "" if self.horizon is None else f", a horizon of {self.horizon}"
         lines = [f"{self.objective!r} by {self.method!r} on {self.model!r}{steps}", self.outcome]
         about, inside = self.method.said(of_samples(self.model))
@@ -227,6 +233,8 @@ class ControlSolution(DecidedFromData[P]):
         lines.append(f"{self.ended}: {self.elapsed:.3g} s, {self.reason}")
         initial = self.model.initial
         shown = (np.arange(self.model.n_states) if initial is None else np.flatnonzero(initial))[:8]
+        if states is not None:
+            shown = int_array(np.atleast_1d(states), "states", low=0, high=self.model.n_states)
         actions = self.policy.first_actions(self.model.n_states)
         columns = {"state": [str(self.model.states[s]) for s in shown]}
         if actions.size:
@@ -235,7 +243,7 @@ class ControlSolution(DecidedFromData[P]):
             beside(float(self.values[s]), float(self.lower[s]), float(self.upper[s])) for s in shown
         ]
         lines += ["", inside, *aligned(columns)]
-        left = self.model.n_states - len(shown)
+        left = self.model.n_states - len(np.unique(shown))
         return "\n".join([*lines, *([f"... and {left} more state(s)"] if left > 0 else [])])
 
     def save(self, path: str | os.PathLike[str]) -> None:
