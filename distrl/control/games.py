@@ -10,7 +10,7 @@ Bounds. Let d = T V - V, rounding included. With m = min(d, 0) and M = max(d, 0)
 
     T V(x) + g m / (1 - g) <= what the greedy policy reaches,    what no policy exceeds <= T V(x) + g M / (1 - g),
 
-valid for any V.
+valid for any V. Claim `nested-residual`.
 """
 
 from collections.abc import Callable

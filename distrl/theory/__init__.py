@@ -14,6 +14,7 @@ from distrl.theory.contraction import (
     second_moment_modulus,
     wasserstein_modulus,
 )
+from distrl.theory.control import entropic_mean_gap, rounded_target_gap
 from distrl.theory.lattice import lattice_tail_w1
 from distrl.theory.learning import (
     mean_difference_near_absorbing,
@@ -46,6 +47,7 @@ __all__ = [
     "cramer_modulus",
     "dkw_halfwidth",
     "elimination_relative_error",
+    "entropic_mean_gap",
     "expectile_lipschitz",
     "fixed_point_cramer_squared",
     "fixed_point_cramer_squared_sharp",
@@ -68,6 +70,7 @@ __all__ = [
     "quantile_step",
     "quantile_w1",
     "quantile_w1_between",
+    "rounded_target_gap",
     "samples_for",
     "second_moment_modulus",
     "simulation_w1",

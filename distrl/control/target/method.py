@@ -37,7 +37,8 @@ class TargetDP(ControlMethod):
     2011). U is enclosed by piecewise linear functions of b: every kink of a backed-up function that comes to lie within
     a cell lowers (raises) the knots beside it by what the chord is off at most, so that chords stay below (above). The
     actions of the upper function, one for each cell, are the policy's; `lower` is what it reaches with its exact target
-    as memory. U is not convex, and interpolation alone bounds it on neither side.
+    as memory. U is not convex, and interpolation alone bounds it on neither side. Claims `target-chords-below`,
+    `target-chords-above`, and for the whole claim `target-optimum-enclosed`.
 
     At discount 1, where all rewards are multiples of one step, targets stay on a lattice, and nothing is lost but
     rounding.

@@ -10,7 +10,7 @@ under another law, so at least lo, and f'' = -Var >= -W^2 / 4. So on [b1, b2] th
     max(u1 - s / b1, u2 - s / b2) + W^2 (b2 - b1)^2 / (32 b1)       by chord and curvature of f.
 
 The second is below the first wherever lo is finite. Below the smallest beta b the mean is above h, which leaves
-V* - s / b, and above the largest one h(b) itself is left.
+V* - s / b, and above the largest one h(b) itself is left. Claim `evar-between-betas`.
 
 Sources: Hau, Petrik and Ghavamzadeh 2023 (AISTATS) for the reduction and the first bound; the others are this
 library's.

@@ -8,7 +8,8 @@ reaches and for what no policy exceeds,
     c > 0:   V(x) <= h_c^p(x),                       h_c(x) <= V*(x) + c W(x)^2 / 8,
 
 w(x) the width of the returns under p, W(x) of those under all policies. T steps shrink what is between by g^T, and c by
-g^T as well (Hau, Petrik and Ghavamzadeh 2023, Theorem 3.4, for the lower end of c < 0).
+g^T as well (Hau, Petrik and Ghavamzadeh 2023, Theorem 3.4, for the lower end of c < 0). Claim `entropic-near-mean`,
+claim `entropic-cut`.
 """
 
 from functools import cached_property

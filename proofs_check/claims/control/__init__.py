@@ -7,3 +7,4 @@ TITLE = "Bellemare, Dabney, Rowland 2023: control and risk"
 PLACE = 9
 SOURCE = "Bellemare, Dabney, Rowland 2023, chapter 7"
 DERIVED = "derived: docs/proofs.md"
+CONTROL = "own result: docs/control.md"
