@@ -1,0 +1,11 @@
+"""How wide the bounds on the best CVaR are: the piecewise linear bracket against targets that are rounded."""
+
+from experiments.control import analysis, sweep
+from experiments.study import study
+
+EXPERIMENT = study(
+    sweep,
+    analysis,
+    description="the best CVaR: gap and time of the piecewise linear bracket and of rounded targets",
+    seconds={"quick": 5.0, "default": 120.0, "full": 2_000.0},
+)
