@@ -103,7 +103,7 @@ def _figure(frame: pd.DataFrame, discount: Any) -> tuple[Any, str]:
             each.set_ylabel("gap / range")
         shared_legend(figure, axes[0, 0])
     caption = (
-        f"Discount {discount:g}: the largest gap of the bounds on the best CVaR at {LEVEL:.0%}, of all states, as a share "
-        "of the range of returns, against the number of cells (top) and the time in seconds (bottom)."
+        f"Discount {discount:g}: the largest gap of the bounds on the best CVaR at {LEVEL:.0%}, of all states, as a "
+        "share of the range of returns, against the number of cells (top) and the time in seconds (bottom)."
     )
     return figure, caption
