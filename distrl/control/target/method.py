@@ -18,9 +18,10 @@ from distrl.control.target.policy import TargetPolicy
 from distrl.control.target.problem import Known, Problem
 from distrl.control.target.rule import ActionTable, TargetRule
 from distrl.control.target.search import Search
+from distrl.control.target.spread import least_spread
 from distrl.dp.call import Call
 from distrl.models.mdp import MDP
-from distrl.returns import Functional
+from distrl.returns import Functional, MeanVariance
 
 _SPARE = 0.03  # of the gap, that what is certified of the policy may be too cautious by
 
@@ -73,7 +74,7 @@ class TargetDP(ControlMethod):
         object.__setattr__(self, "cells", whole_number(self.cells, "cells", low=2))
 
     def serves(self, objective: Functional) -> bool:
-        return Goal.serves(objective)
+        return Goal.serves(objective) or isinstance(objective, MeanVariance)
 
     def optimal(self, mdp: MDP, objective: Functional, call: Call) -> Found:
         """The policy of the best value, from every state.
@@ -93,6 +94,8 @@ class TargetDP(ControlMethod):
             many values; and for several parameters.
         """
         objective.single()
+        if isinstance(objective, MeanVariance):
+            return least_spread(mdp, objective, self.cells, call)
         goal, problem = Goal(objective), Problem.of(mdp, ends=call.horizon is None)
         if call.horizon is not None:
             return _by_steps(problem, goal, self.cells, call)

@@ -1,0 +1,111 @@
+"""One sweep of the recursion for E G^2 - 2 b E G over states and targets b, on knots of each state's own.
+
+q(x, .), the least of E G^2 - 2 b E G over policies, is concave in b: a chord of it, or of what is below it, is below
+it. From above it is the least of lines, one for each policy; a line is a mean and a mean square.
+"""
+
+import numpy as np
+
+from distrl._numba import kernel
+from distrl._tolerances import EPS
+from distrl._validation import BoolArray, FloatArray, IntArray
+
+
+@kernel
+def sweep(
+    order: IntArray,
+    pair_ptr: IntArray,
+    row_ptr: IntArray,
+    probs: FloatArray,
+    next_states: IntArray,
+    rewards: FloatArray,
+    ends: BoolArray,
+    g: float,
+    ptr: IntArray,
+    points: FloatArray,
+    lower: FloatArray,
+    means: FloatArray,
+    squares: FloatArray,
+    choice: IntArray,
+    caps: FloatArray,
+    floors: FloatArray,
+    slack: FloatArray,
+    slope: float,
+    widest: int,
+) -> tuple[float, float]:
+    """Improve `lower` and the lines (`means`, `squares`) with their pairs `choice` in place, for the states of `order`.
+
+    Means lie between `floors` (may be -inf) and `caps` (S,); no mean is larger in size than `slope`. `slack` (pairs,)
+    comes on top of rounding, for each unit of |b'| + slope of a successor's target b'. Returns the largest change of
+    each.
+    """
+    low, size = np.empty(widest), np.empty(widest)
+    first, second = np.empty(widest), np.empty(widest)
+    best = np.empty(widest)
+    risen = fallen = 0.0
+    for place in range(len(order)):
+        x = order[place]
+        base, n = ptr[x], ptr[x + 1] - ptr[x]
+        for k in range(n):
+            best[k] = np.inf
+        for pair in range(pair_ptr[x], pair_ptr[x + 1]):
+            for k in range(n):
+                low[k] = size[k] = first[k] = second[k] = 0.0
+            farthest = 0.0
+            for row in range(row_ptr[pair], row_ptr[pair + 1]):
+                p, r, y = probs[row], rewards[row], next_states[row]
+                if ends[row]:
+                    for k in range(n):
+                        b = points[base + k]
+                        low[k] += p * r * (r - 2.0 * b)
+                        size[k] += p * abs(r) * (abs(r) + 2.0 * abs(b))
+                        first[k] += p * r
+                        second[k] += p * r * r
+                    continue
+                start, last = ptr[y], ptr[y + 1] - 1
+                cap, floor = caps[y], floors[y]
+                j = start
+                for k in range(n):
+                    t = points[base + k]
+                    b = (t - r) / g
+                    farthest = max(farthest, abs(b))
+                    while j < last and points[j + 1] <= b:
+                        j += 1
+                    # -- below: a chord, or a line of the steepest slope; never below what any law has
+                    value = -b * b
+                    if b > cap:
+                        value = cap * (cap - 2.0 * b)
+                    elif b < floor:
+                        value = floor * (floor - 2.0 * b)
+                    if b < points[start]:
+                        if floor > -np.inf:
+                            value = max(value, lower[start] - 2.0 * floor * (b - points[start]))
+                    elif j == last:
+                        value = max(value, lower[last] - 2.0 * cap * (b - points[last]))
+                    else:
+                        part = (b - points[j]) / (points[j + 1] - points[j])
+                        value = max(value, lower[j] + part * (lower[j + 1] - lower[j]))
+                    low[k] += p * (r * (r - 2.0 * t) + g * g * value)
+                    size[k] += p * (abs(r) * (abs(r) + 2.0 * abs(t)) + g * g * (abs(value) + 4.0 * abs(b) * slope))
+                    # -- above: the better line of the two knots around
+                    i = j
+                    if j < last and b > points[j]:
+                        if squares[j + 1] - squares[j] < 2.0 * b * (means[j + 1] - means[j]):
+                            i = j + 1
+                    first[k] += p * (r + g * means[i])
+                    second[k] += p * (r * r + g * (2.0 * r * means[i] + g * squares[i]))
+            terms = (row_ptr[pair + 1] - row_ptr[pair] + 24.0) * EPS
+            for k in range(n):
+                best[k] = min(best[k], low[k] - terms * size[k] - slack[pair] * (farthest + slope))
+                b = points[base + k]
+                old = squares[base + k] - 2.0 * b * means[base + k]
+                fall = old - (second[k] - 2.0 * b * first[k])
+                if fall > 16.0 * EPS * (squares[base + k] + 2.0 * abs(b * means[base + k])):
+                    fallen = max(fallen, fall)
+                    means[base + k], squares[base + k], choice[base + k] = first[k], second[k], pair
+        for k in range(n):
+            rise = best[k] - lower[base + k]
+            if rise > 0.0:
+                risen = max(risen, rise)
+                lower[base + k] = best[k]
+    return risen, fallen

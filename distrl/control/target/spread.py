@@ -1,0 +1,50 @@
+"""The best mean less a multiple of the variance."""
+
+import numpy as np
+
+from distrl.control.method import Found
+from distrl.control.policy_iteration import PolicyIteration
+from distrl.control.target.problem import Known, Problem
+from distrl.control.target.unrolled import Unrolled
+from distrl.control.target.variance import FanSearch
+from distrl.control.target.variance_family import VarianceFamily
+from distrl.dp.call import Call
+from distrl.models.mdp import MDP
+from distrl.returns import Mean, MeanVariance
+
+
+def least_spread(mdp: MDP, objective: MeanVariance, cells: int, call: Call) -> Found:
+    """The policy of the largest mean less weight times variance, from every state.
+
+    Parameters
+    ----------
+    mdp : MDP
+    objective : MeanVariance
+        With one weight; at weight 0 it is the mean, and `PolicyIteration` finds it.
+    cells : int
+        Knots of a state at most.
+    call : Call
+
+    Raises
+    ------
+    ValueError
+        As `TargetDP.optimal` does.
+    """
+    weight = objective.single()
+    if weight == 0.0 or call.horizon == 0:
+        return PolicyIteration().optimal(mdp, Mean(), call)
+    problem = Problem.of(mdp, ends=call.horizon is None)
+    known = None
+    if call.horizon is None:
+        call.enter("looking for a policy of the largest mean")
+        known = Known.of(problem)
+    search = FanSearch(Unrolled.of(problem, call.horizon), known, weight, cells, call.tol)
+    call.enter("enclosing means and mean squares")
+    with call.interruptible():
+        search.run(call)
+    call.enter("bounding what the policy reaches")
+    fan = search.fan
+    reason = f"{call.iterations} sweeps, at last on {len(fan.points)} knots, {int(np.diff(fan.ptr).max())} a state at most"
+    reason += f"; {search.stopped}" if search.stopped else ""
+    family = VarianceFamily(mdp, fan, search.limits, search.rule(), search.width, bool(search.stopped), reason)
+    return family.at(objective)

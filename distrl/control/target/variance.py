@@ -1,0 +1,285 @@
+"""Mean less a multiple of the variance: the least E G^2 - 2 b E G at every target b, enclosed on knots that follow it.
+
+With q(x, b) = min over policies of E_x G^2 - 2 b E_x G,
+
+    max over policies of E G - w Var G = max_c {c - 1 / (4 w) - w (c^2 + q(x, c))}
+
+(complete the square in c). q is concave in b: chords between values that are below it are below it, and it is the least
+of lines, each of a policy's mean and mean square. Knots are added where two lines meet.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from distrl._kernels import mean_variance as kernels
+from distrl._tolerances import EPS
+from distrl._validation import BoolArray, FloatArray, IntArray
+from distrl.control.target.nodes import NodeRule, links
+from distrl.control.target.problem import Known
+from distrl.control.target.unrolled import Unrolled, pointers
+from distrl.dp.call import Call
+
+_FIRST = 17  # knots of a state
+_FAR = 300.0  # half widths of the returns' range, that they reach
+_BATCH = 4  # sweeps, a look at the gap
+_SLOW = 0.4  # of what discounting alone takes off the gap in a batch: knots where sweeps take less are left
+_SHARE = 0.05  # of the gap that is asked for, what a knot has to be worth
+
+
+class Fan(NamedTuple):
+    """Knots, a function below q, and lines that are policies'.
+
+    Attributes
+    ----------
+    ptr : (N + 1,)
+    points, lower, means, squares : (knots,)
+    choice : (knots,) int
+        The first pair of each line's policy.
+    """
+
+    ptr: IntArray
+    points: FloatArray
+    lower: FloatArray
+    means: FloatArray
+    squares: FloatArray
+    choice: IntArray
+
+    @property
+    def states(self) -> IntArray:
+        """(knots,) the state of each knot."""
+        return np.repeat(np.arange(len(self.ptr) - 1), np.diff(self.ptr))
+
+    @property
+    def inner(self) -> IntArray:
+        """The knots that have a next one in their state."""
+        keep = np.ones(len(self.points), dtype=np.bool_)
+        keep[self.ptr[1:] - 1] = False
+        return np.flatnonzero(keep)
+
+    def meetings(self) -> FloatArray:
+        """(inner,) where the lines of a knot and the next one meet, held between the two."""
+        i = self.inner
+        with np.errstate(divide="ignore", invalid="ignore"):
+            meet = 0.5 * (self.squares[i + 1] - self.squares[i]) / (self.means[i + 1] - self.means[i])
+        meet = np.where(np.isfinite(meet), meet, self.points[i + 1])
+        return np.clip(meet, self.points[i], self.points[i + 1])
+
+
+class Limits(NamedTuple):
+    """(N,) what no mean is above, and none below."""
+
+    caps: FloatArray
+    floors: FloatArray
+
+
+class FanSearch:
+    """Sweeps and knots until the gap is met; `fan` is whole at every moment, `stopped` says why it ended before.
+
+    Parameters
+    ----------
+    rows : Unrolled
+    known : Known or None
+        None with a horizon.
+    weight : float
+        Above 0.
+    cells : int
+        Knots of a state at most.
+    tol : float or None
+    """
+
+    def __init__(self, rows: Unrolled, known: Known | None, weight: float, cells: int, tol: float | None) -> None:
+        self.rows, self.known, self.weight, self.cells = rows, known, weight, cells
+        caps = rows.largest_means() if known is None else known.largest_mean
+        self.limits = Limits(caps, np.minimum(rows.least_means(), caps))
+        n = rows.problem.mdp.n_states
+        low = self.limits.floors[:n]
+        own = max(float(caps[:n].max() - low.min()), rows.problem.pairs.largest_reward) or 1.0
+        self.width = own if known is None else known.width
+        self.enough = 0.002 * self.width if tol is None else tol
+        self.share = _SHARE * self.enough
+        self.stopped = ""
+        self.order = np.arange(rows.size)[::-1].copy() if known is None else np.argsort(-caps, kind="stable")
+        self.fan = self._first()
+
+    def _first(self) -> Fan:
+        rows, (caps, floors), n = self.rows, self.limits, self.rows.size
+        if self.known is None:
+            means, squares, half = 0.0 * caps, np.full(n, 4.0 * rows.reach**2), np.full(n, 0.5 * self.width)
+            centre = 0.5 * (caps + floors)
+            choice = rows.pair_ptr[:-1].copy()
+        else:
+            moments, choices = self.known.moments, rows.problem.mdp.choices
+            means, squares = moments.mean, moments.variance_high + moments.mean**2
+            half, centre = np.full(n, 0.5 * self.width), moments.mean
+            choice = np.flatnonzero(choices.actions == self.known.actions[choices.states]).astype(np.int64)
+        angles = 0.5 * np.pi * np.linspace(-1.0, 1.0, _FIRST)[1:-1]
+        reach = np.tan(angles) / np.tan(angles[-1]) * _FAR
+        near = np.linspace(-2.0, 2.0, 9)
+        spread = np.unique(np.concatenate([reach, near]))
+        points = centre[:, None] + half[:, None] * spread
+        far = caps + 1.0 / self.weight
+        points[:, -1] = np.maximum(points[:, -1], far)
+        count = points.shape[1]
+        caps_at, floors_at = caps[:, None], floors[:, None]
+        lower = -points * points
+        lower = np.where(points > caps_at, caps_at * (caps_at - 2.0 * points), lower)
+        with np.errstate(invalid="ignore"):
+            lower = np.where(points < floors_at, floors_at * (floors_at - 2.0 * points), lower)
+        lower = lower - 8.0 * EPS * (points**2 + caps_at**2)
+        each = np.repeat(np.arange(n), count)
+        ptr = (count * np.arange(n + 1)).astype(np.int64)
+        return Fan(ptr, points.ravel(), lower.ravel(), means[each], squares[each], choice[each].astype(np.int64))
+
+    def sweep(self, order: IntArray) -> tuple[float, float]:
+        """One sweep in place; the largest changes."""
+        rows, fan, problem = self.rows, self.fan, self.rows.problem
+        table = problem.mdp.outcomes
+        slope = float(np.abs(self.limits.caps).max() + problem.pairs.largest_reward + self.width)
+        lost = 2.0 * (table.law_errors + 2.0 * table.defects * (2.0 * problem.pairs.largest_reward + self.width))
+        return kernels.sweep(
+            order,
+            rows.pair_ptr,
+            rows.row_ptr,
+            rows.probs,
+            rows.next_states,
+            rows.rewards,
+            rows.ends,
+            problem.g or 1.0,
+            *fan,
+            *self.limits,
+            np.tile(lost, rows.horizon or 1),
+            slope,
+            int(np.diff(fan.ptr).max()),
+        )
+
+    def gap(self) -> float:
+        """Of the weight that was asked for, over the states one starts in, by the lines as they are."""
+        fan, n = self.fan, self.rows.problem.mdp.n_states
+        height = fan.means - self.weight * np.maximum(fan.squares - fan.means**2, 0.0)
+        reached = np.maximum.reduceat(height, fan.ptr[:-1])[:n]
+        return float((upper_of(fan, self.limits, self.weight)[:n] - reached).max())
+
+    def run(self, call: Call) -> None:
+        """Sweep and add knots until the gap is met, none is worth it, or the call's limit."""
+        limit = np.inf if call.max_iterations is None else call.max_iterations
+        ways = self.order, np.ascontiguousarray(self.order[::-1])
+        steps = 1.0 if self.known is None else self.known.steps
+        slow = 1.0 - _SLOW * min(0.25, 4.0 / steps)
+        before, blunt = np.inf, self.share * 1e-6
+        while True:
+            risen = fallen = 0.0
+            for number in range(_BATCH if self.known is not None else 1):
+                if call.iterations >= limit:
+                    self.stopped = f"the limit of {call.max_iterations} sweeps was reached"
+                    return
+                risen, fallen = self.sweep(ways[number % 2] if self.known is not None else self.order)
+                call.count()
+            now = self.gap()
+            call.report(now, self.enough)
+            if now <= (0.5 * self.enough if self.known is not None else self.enough):
+                return
+            if now <= slow * before and max(risen, fallen) > 0.0 and self.known is not None:
+                before = now
+                continue
+            before = np.inf
+            while not self._refined():
+                self.share *= 0.25
+                if self.share < blunt or self.stopped:
+                    self.stopped = self.stopped or "more sweeps and knots gain nothing"
+                    return
+
+    def _refined(self) -> bool:
+        """Add a knot where lines of neighbours meet far above their chord; whether there were any."""
+        fan = self.fan
+        i, meet = fan.inner, fan.meetings()
+        here, there = fan.points[i], fan.points[i + 1]
+        ends = [fan.squares[j] - 2.0 * fan.points[j] * fan.means[j] for j in (i, i + 1)]
+        part = (meet - here) / (there - here)
+        height = fan.squares[i] - 2.0 * meet * fan.means[i] - (ends[0] + part * (ends[1] - ends[0]))
+        middle = 0.5 * (here + there)
+        room = 1e-9 * np.maximum(np.abs(here), np.abs(there)) + 1e-12 * self.width
+        fit = (meet - here > room) & (there - meet > room)
+        new = np.where(fit, meet, middle)
+        crowded = np.diff(fan.ptr)[fan.states[i]] >= self.cells
+        worth = (self.weight * height > self.share) & (there - here > 4.0 * room)
+        if (worth & crowded).any() and not (worth & ~crowded).any():
+            self.stopped = f"{self.cells} knots for a state are not enough; raise cells"
+        chosen = np.flatnonzero(worth & ~crowded)
+        if not chosen.size:
+            return False
+        after, points = i[chosen], new[chosen]
+        share = (points - fan.points[after]) / (fan.points[after + 1] - fan.points[after])
+        low = fan.lower[after] + share * (fan.lower[after + 1] - fan.lower[after])
+        low -= 4.0 * EPS * (np.abs(fan.lower[after]) + np.abs(fan.lower[after + 1]))
+        other = fan.squares[after + 1] - fan.squares[after] < 2.0 * points * (fan.means[after + 1] - fan.means[after])
+        line = after + other
+        added = (points, low, fan.means[line], fan.squares[line], fan.choice[line])
+        counts = np.diff(fan.ptr) + np.bincount(fan.states[after], minlength=len(fan.ptr) - 1)
+        columns = [np.insert(old, after + 1, extra) for old, extra in zip(fan[1:], added, strict=True)]
+        self.fan = Fan(pointers(counts), *columns)
+        return True
+
+    def rule(self) -> NodeRule:
+        """The policies of the lines: at a target the better line of the two knots around."""
+        rows, fan = self.rows, self.fan
+        bounds = np.full(len(fan.points), -np.inf)
+        bounds[fan.inner + 1] = fan.meetings()
+        g, n = rows.problem.g, rows.problem.mdp.n_states
+        rule = NodeRule(g, n, fan.ptr, fan.points, bounds, rows.actions[fan.choice], rows.horizon)
+        if g == 1.0 and self.known is not None:
+            lost = _never_ending(rows, rule)
+            proper = self.known.actions[fan.states]
+            rule = rule_with(rule, np.where(lost, proper, rule.actions))
+        return rule
+
+
+def rule_with(rule: NodeRule, actions: IntArray) -> NodeRule:
+    """The same nodes with other actions."""
+    return NodeRule(rule.discount, rule.n_states, rule.ptr, rule.points, rule.bounds, actions, rule.horizon)
+
+
+def _never_ending(rows: Unrolled, rule: NodeRule) -> BoolArray:
+    """(nodes,) mask of those from which no end is reached."""
+    found = links(rows, rule, np.arange(len(rule.points)))
+    ending = np.zeros(len(rule.points), dtype=np.bool_)
+    ending[found.sources[found.heads < 0]] = True
+    on = found.heads >= 0
+    sources, heads = found.sources[on], found.heads[on]
+    while True:
+        more = sources[ending[heads] & ~ending[sources]]
+        if not more.size:
+            return np.asarray(~ending)
+        ending[more] = True
+
+
+def upper_of(fan: Fan, limits: Limits, weight: float) -> FloatArray:
+    """(N,) what no policy's mean less `weight` times variance exceeds."""
+    caps, floors = limits
+    if weight == 0.0:
+        return caps
+    i, own = fan.inner, fan.states
+    first, last = fan.ptr[:-1], fan.ptr[1:] - 1
+    beta = (fan.lower[i + 1] - fan.lower[i]) / (fan.points[i + 1] - fan.points[i])
+    top = 0.5 / weight
+    c = np.clip(top - 0.5 * beta, fan.points[i], fan.points[i + 1])
+    part = fan.lower[i] + beta * (c - fan.points[i])
+    high = np.full(len(caps), -np.inf)
+    np.maximum.at(high, own[i], _height(c, part, weight))
+    c = np.maximum(fan.points[last], top + caps)
+    high = np.maximum(high, _height(c, fan.lower[last] - 2.0 * caps * (c - fan.points[last]), weight))
+    c = np.minimum(fan.points[first], top + caps)  # before the first knot: what any law has
+    least = np.where(c > caps, caps * (caps - 2.0 * c), -c * c)
+    if np.isfinite(floors).all():
+        near = np.minimum(fan.points[first], top + floors)
+        steep = _height(near, fan.lower[first] - 2.0 * floors * (near - fan.points[first]), weight)
+        high = np.maximum(high, np.minimum(_height(c, least, weight), steep))
+    else:
+        high = np.maximum(high, _height(c, least, weight))
+    return np.minimum(high, caps)
+
+
+def _height(c: FloatArray, q: FloatArray, weight: float) -> FloatArray:
+    """c - 1 / (4 w) - w (c^2 + q), rounded up."""
+    size = np.abs(c) + 0.25 / weight + weight * (c * c + np.abs(q))
+    return np.asarray(c - 0.25 / weight - weight * (c * c + q) + 16.0 * EPS * size)
