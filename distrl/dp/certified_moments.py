@@ -13,13 +13,13 @@ from distrl.models.mrp import MRP
 from distrl.returns.grid import return_ranges
 
 
-def certified_moments(model: MRP) -> CertifiedMoments:
+def certified_moments(model: MRP, ranged: bool = True) -> CertifiedMoments:
     """Mean and variance of every state's return by two linear systems, with bounds on their errors, and their range.
 
     The bounds are those of `Moments`, and what the laws' own means and variances may be off by: an error e of a
     reward's mean moves a return's mean by (I - g P)^{-1} e, and the variance by (I - g^2 P)^{-1} of what it moves the
     squared one-step errors by; rows that do not sum to 1 count likewise. The variance's upper end is inf where a
-    reachable reward law's variance is, or where the system is beyond float64. Time: a few solves over states.
+    reachable reward law's variance is, or where the system is beyond float64. Without `ranged` the range is not looked for. Time: a few solves over states.
     """
     table, n = model.outcomes, model.n_states
     probs, sources = table.probs, table.sources
@@ -46,7 +46,7 @@ def certified_moments(model: MRP) -> CertifiedMoments:
     if table.defects.any():  # a mass that may lead anywhere moves a squared one-step error
         wrong = wrong + 2.0 * square.upper(table.defects * diameter(model) ** 2)
     unknown = ~np.isfinite(variance) | ~np.isfinite(wrong) | _reaching(model, heavy)
-    low, high = return_ranges(model)
+    low, high = return_ranges(model) if ranged else (np.full(n, -np.inf), np.full(n, np.inf))
     return CertifiedMoments(
         mean=mean,
         mean_error=np.where(np.isfinite(error), error, np.inf),

@@ -12,6 +12,8 @@ from distrl.dp.call import Call
 from distrl.models.mdp import MDP
 from distrl.returns import Mean, MeanVariance
 
+_MOST = 256  # batches of sweeps at once
+
 
 def least_spread(mdp: MDP, objective: MeanVariance, cells: int, call: Call) -> Found:
     """The policy of the largest mean less weight times variance, from every state.
@@ -40,11 +42,22 @@ def least_spread(mdp: MDP, objective: MeanVariance, cells: int, call: Call) -> F
         known = Known.of(problem)
     search = FanSearch(Unrolled.of(problem, call.horizon), known, weight, cells, call.tol)
     call.enter("enclosing means and mean squares")
-    with call.interruptible():
-        search.run(call)
-    call.enter("bounding what the policy reaches")
+    batches = 1
+    while True:
+        with call.interruptible():
+            search.run(call, batches)
+        call.enter("bounding what the policy reaches")
+        found = _family(mdp, search, call).at(objective)
+        if search.stopped or call.interrupted or float((found.upper - found.lower).max()) <= search.enough:
+            return found
+        if batches > _MOST or known is None:
+            search.stopped = "more sweeps gain nothing"
+            return _family(mdp, search, call).at(objective)
+        batches *= 2
+
+
+def _family(mdp: MDP, search: FanSearch, call: Call) -> VarianceFamily:
     fan = search.fan
     reason = f"{call.iterations} sweeps, at last on {len(fan.points)} knots, {int(np.diff(fan.ptr).max())} a state at most"
     reason += f"; {search.stopped}" if search.stopped else ""
-    family = VarianceFamily(mdp, fan, search.limits, search.rule(), search.width, bool(search.stopped), reason)
-    return family.at(objective)
+    return VarianceFamily(mdp, fan, search.limits, search.rule(), search.width, bool(search.stopped), reason)

@@ -24,7 +24,8 @@ _FIRST = 17  # knots of a state
 _FAR = 300.0  # half widths of the returns' range, that they reach
 _BATCH = 4  # sweeps, a look at the gap
 _SLOW = 0.4  # of what discounting alone takes off the gap in a batch: knots where sweeps take less are left
-_SHARE = 0.05  # of the gap that is asked for, what a knot has to be worth
+_BLUNT = 1e-9  # of it, and no knot is worth anything
+_SHARE = 0.5  # of the gap that is asked for, what a knot has to be worth at first
 
 
 class Fan(NamedTuple):
@@ -96,7 +97,7 @@ class FanSearch:
         low = self.limits.floors[:n]
         own = max(float(caps[:n].max() - low.min()), rows.problem.pairs.largest_reward) or 1.0
         self.width = own if known is None else known.width
-        self.enough = 0.002 * self.width if tol is None else tol
+        self.enough = 0.005 * self.width if tol is None else tol
         self.share = _SHARE * self.enough
         self.stopped = ""
         self.order = np.arange(rows.size)[::-1].copy() if known is None else np.argsort(-caps, kind="stable")
@@ -160,13 +161,17 @@ class FanSearch:
         reached = np.maximum.reduceat(height, fan.ptr[:-1])[:n]
         return float((upper_of(fan, self.limits, self.weight)[:n] - reached).max())
 
-    def run(self, call: Call) -> None:
-        """Sweep and add knots until the gap is met, none is worth it, or the call's limit."""
+    def run(self, call: Call, batches: int) -> None:
+        """Sweep and add knots until the gap is met by the lines, none is worth it, or the call's limit.
+
+        Lines are those of policies that go on as they were found; the table that is left plays the last choices alone,
+        and may need some `batches` of sweeps more to be as good.
+        """
         limit = np.inf if call.max_iterations is None else call.max_iterations
         ways = self.order, np.ascontiguousarray(self.order[::-1])
         steps = 1.0 if self.known is None else self.known.steps
         slow = 1.0 - _SLOW * min(0.25, 4.0 / steps)
-        before, blunt = np.inf, self.share * 1e-6
+        before, blunt, done = np.inf, _BLUNT * self.enough, 0
         while True:
             risen = fallen = 0.0
             for number in range(_BATCH if self.known is not None else 1):
@@ -175,11 +180,12 @@ class FanSearch:
                     return
                 risen, fallen = self.sweep(ways[number % 2] if self.known is not None else self.order)
                 call.count()
-            now = self.gap()
+            now, done = self.gap(), done + 1
             call.report(now, self.enough)
-            if now <= (0.5 * self.enough if self.known is not None else self.enough):
+            settled = max(risen, fallen) == 0.0 or self.known is None
+            if now <= (1.0 if settled else 0.5) * self.enough and (done >= batches or settled):
                 return
-            if now <= slow * before and max(risen, fallen) > 0.0 and self.known is not None:
+            if not settled and (now <= slow * before or now <= 0.5 * self.enough):
                 before = now
                 continue
             before = np.inf

@@ -56,7 +56,7 @@ class VarianceFamily(Family):
         """Means at `nodes`, of any shape, what they may be off by, and ends of the variances."""
         starts, back = np.unique(nodes, return_inverse=True)
         made = node_process(self._rows, self.rule, starts)
-        known, place = certified_moments(made.process), np.searchsorted(made.nodes, starts)[back.reshape(nodes.shape)]
+        known, place = certified_moments(made.process, ranged=False), np.searchsorted(made.nodes, starts)[back.reshape(nodes.shape)]
         return known.mean[place], known.mean_error[place], known.variance_low[place], known.variance_high[place]
 
     def _read(self, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

@@ -1,0 +1,166 @@
+"""The mean less a multiple of the variance: against every history-dependent policy, in fractions."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import distrl
+from distrl import MeanVariance, Status, TargetDP, optimize
+from tests.control import known_models as known
+from tests.control.history import Small, Tree, best, executed_law, layers, random_small, value_of, violations
+
+F = Fraction
+ROOM = 1e-9
+
+
+def is_best(ctl, state, value):
+    assert ctl.converged
+    assert ctl.lower[state] - ROOM <= float(value) <= ctl.upper[state] + ROOM
+
+
+# -- values that are known --------------------------------------------------------------------------------------------
+
+CASES = [
+    (known.F1, known.F1_MEAN_VARIANCE),
+    (known.F2, known.F2_MEAN_VARIANCE),
+    (known.F2_DISCOUNTED, known.F2_DISCOUNTED_MEAN_VARIANCE),
+    (known.F3, known.F3_MEAN_VARIANCE),
+]
+
+
+@pytest.mark.parametrize(("case", "values"), CASES, ids=["F1", "F2", "F2 at 1/2", "F3"])
+def test_known_optima_are_found(case, values):
+    for weight, value in values.items():
+        for horizon in (case.steps,) if case is known.F3 else (None, case.steps):
+            ctl = optimize(case.model.mdp(), MeanVariance(float(weight)), horizon=horizon, tol=1e-9)
+            assert isinstance(ctl.method, TargetDP)
+            is_best(ctl, 0, value)
+            assert ctl.gap.max() <= 1e-9
+
+
+def test_the_policy_remembers():
+    ctl = optimize(known.F2.model.mdp(), MeanVariance(0.25), tol=1e-9)
+    memory = ctl.policy.start(0)
+    after = [ctl.policy.observe(0, memory, reward, 1) for reward in (0.0, 4.0)]
+    assert [ctl.policy.act(1, m) for m in after] == [1, 0] and float(known.F2_MARKOV_MEAN_VARIANCE) < ctl.lower[0]
+    mean, variance = ctl.returns.mean()[0], ctl.returns.var()[0]
+    assert abs(mean - 0.25 * variance - 39 / 16) <= 1e-8
+
+
+# -- every policy that knows the history ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("discount", [F(1), F(9, 10), F(1, 2)], ids=str)
+@pytest.mark.parametrize("layered", [False, True])
+def test_no_policy_that_knows_the_history_is_better(discount, layered):
+    rng = np.random.default_rng(17 + layered)
+    for weight in (0.1, 0.5, 3.0):
+        for _ in range(3):
+            model, steps = random_small(rng, discount), int(rng.integers(1, 5))
+            mdp = layers(model, steps).mdp() if layered else model.mdp()
+            objective = MeanVariance(weight)
+            ctl = optimize(mdp, objective, horizon=None if layered else steps, tol=1e-7)
+            wrong = violations(model, objective, ctl, steps, layered=layered)
+            assert max(wrong.bounds, wrong.policy) <= ROOM
+
+
+def test_endless_returns_are_those_of_deep_trees():
+    # what is left of a return after 4 steps at discount 1/16 is at most 16/15 * 2 / 16^4
+    rng, steps, left = np.random.default_rng(5), 4, 2.0 * 16 / 15 / 16.0**4
+    for weight in (0.25, 2.0):
+        model = random_small(rng, F(1, 16), states=2)
+        objective = MeanVariance(weight)
+        ctl = optimize(model.mdp(), objective, tol=1e-5)
+        wide = 2.0 * 2.0 * 16 / 15
+        moved = left + weight * left * (2.0 * wide + left)
+        for x in range(2):
+            value = best(Tree(model, x, steps), objective).low
+            assert ctl.converged and ctl.lower[x] - moved <= value <= ctl.upper[x] + moved
+            own = value_of(executed_law(model, x, steps, ctl.policy, False), objective).low
+            assert own >= ctl.lower[x] - moved
+
+
+def test_bounds_hold_at_every_sweep():
+    rng = np.random.default_rng(3)
+    model = random_small(rng, F(1, 16), states=2)
+    objective, steps, left = MeanVariance(0.5), 4, 2.0 * 16 / 15 / 16.0**4
+    values = [best(Tree(model, x, steps), objective).low for x in range(2)]
+    gaps = []
+    for sweeps in (1, 2, 5):
+        ctl = optimize(model.mdp(), objective, tol=1e-9, max_iterations=sweeps, throw=False)
+        assert ctl.status is Status.MAX_ITERATIONS and ctl.iterations == sweeps
+        assert (ctl.lower - 10.0 * left <= values).all() and (values <= ctl.upper + 10.0 * left).all()
+        gaps.append(ctl.gap.max())
+    assert gaps[-1] <= gaps[0]
+
+
+# -- one solve holds all weights --------------------------------------------------------------------------------------
+
+
+def test_the_frontier_holds_the_optimum_of_every_weight():
+    rng = np.random.default_rng(8)
+    model = random_small(rng, F(1), states=3)
+    ctl = optimize(model.mdp(), MeanVariance(0.5), horizon=3, tol=1e-9)
+    weights = (0.0, 0.05, 0.5, 2.0, 50.0)
+    ends = ctl.frontier(weights)
+    for x in range(3):
+        tree = Tree(model, x, 3)
+        for k, weight in enumerate(weights):
+            value = best(tree, MeanVariance(weight)).low
+            assert ends.lower[x, k] - ROOM <= value <= ends.upper[x, k] + ROOM
+    # the largest of functions that are linear in the weight and fall
+    assert (ends.lower[:, 1:] <= ends.upper[:, :-1] + ROOM).all()
+    share = (0.5 - 0.05) / (2.0 - 0.05)
+    assert (ends.lower[:, 2] <= (1.0 - share) * ends.upper[:, 1] + share * ends.upper[:, 3] + ROOM).all()
+    one = ctl.at(2.0)
+    assert np.array_equal(one.lower, ends.lower[:, 3]) and np.array_equal(one.targets, ends.targets[:, 3])
+    with pytest.raises(ValueError, match="says nothing of CVaR"):
+        ctl.at(distrl.CVaR(0.5))
+
+
+def test_a_random_start_has_one_target_for_all_states():
+    model = random_small(np.random.default_rng(21), F(1), states=2)
+    first = ((F(1, 2), 0, F(0), False), (F(1, 2), 1, F(0), False))
+    whole = Small((*model.table, (first,)), F(1))
+    mdp = model.mdp()
+    rows = [(x, a, float(p), y, float(r), e) for x, c in enumerate(model.table) for a, o in enumerate(c) for p, y, r, e in o]
+    mdp = distrl.MDP.from_outcomes(rows, 1.0, absorbing="keep", initial=[0.5, 0.5])
+    ctl = optimize(mdp, MeanVariance(0.3), horizon=2, tol=1e-9)
+    value = best(Tree(whole, 2, 3), MeanVariance(0.3)).low
+    assert ctl.start.lower - ROOM <= value <= ctl.start.upper + ROOM
+    assert ctl.start.upper - ctl.start.lower <= 1e-6
+
+
+def test_weight_0_is_the_mean():
+    mdp = distrl.environments.garnet(6, 2, 2, 0.8, rng=1)
+    mean, none = optimize(mdp, distrl.Mean()), optimize(mdp, MeanVariance(0.0))
+    assert np.array_equal(mean.lower, none.lower) and np.array_equal(mean.upper, none.upper)
+    little = optimize(mdp, MeanVariance(1e-4), tol=1e-3)
+    assert (little.upper <= mean.upper + ROOM).all()
+
+
+# -- policies ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("horizon", [None, 3])
+def test_policies_come_back_from_files_and_can_be_drawn_from(tmp_path, horizon):
+    ctl = optimize(known.F3.model.mdp(), MeanVariance(1.0), horizon=horizon, tol=0.02)
+    ctl.save(tmp_path / "ctl.npz")
+    loaded, memory = distrl.load(tmp_path / "ctl.npz"), ctl.policy.start(0)
+    assert loaded.policy.start(0) == memory and loaded.policy.act(0, memory) == ctl.policy.act(0, memory)
+    assert loaded.policy.observe(0, memory, 1.0, 1) == ctl.policy.observe(0, memory, 1.0, 1)
+    assert np.array_equal(loaded.at(0.25).lower, ctl.at(0.25).lower)
+    law = ctl.returns
+    assert np.allclose(law.mean() - law.var(), ctl.values, atol=1e-3)
+    low, high = ctl.simulate(4000, rng=0, states=[0], confidence=1.0 - 1e-9).interval("mean")[0]
+    assert low <= law.mean()[0] <= high
+    with pytest.raises(TypeError, match="target"):
+        ctl.policy.act(0, None)
+
+
+def test_paths_that_need_not_end():
+    ctl = optimize(known.F5.model.mdp(), MeanVariance(1.0), tol=1e-6)
+    assert abs(ctl.lower[0] + 2.5) <= 1e-5 and ctl.converged  # the safe end: any other policy has variance
+    bold = ctl.at(0.01)
+    assert bold.lower[0] - ROOM <= max(-2.5, -2.0 - 0.01 * 2.0) <= bold.upper[0] + ROOM
