@@ -9,6 +9,7 @@ from distrl._kernels.target import Choice
 from distrl._validation import whole_number
 from distrl.control.method import ControlMethod, Found
 from distrl.control.target.certify import certified
+from distrl.control.target.chance import best_chance
 from distrl.control.target.family import TargetFamily
 from distrl.control.target.free import FreeMoves
 from distrl.control.target.goals import Goal
@@ -21,7 +22,7 @@ from distrl.control.target.search import Search
 from distrl.control.target.spread import least_spread
 from distrl.dp.call import Call
 from distrl.models.mdp import MDP
-from distrl.returns import Functional, MeanVariance
+from distrl.returns import Functional, MeanVariance, ProbabilityAbove, Quantile
 
 _SPARE = 0.03  # of the gap, that what is certified of the policy may be too cautious by
 
@@ -74,7 +75,7 @@ class TargetDP(ControlMethod):
         object.__setattr__(self, "cells", whole_number(self.cells, "cells", low=2))
 
     def serves(self, objective: Functional) -> bool:
-        return Goal.serves(objective) or isinstance(objective, MeanVariance)
+        return Goal.serves(objective) or isinstance(objective, MeanVariance | ProbabilityAbove | Quantile)
 
     def optimal(self, mdp: MDP, objective: Functional, call: Call) -> Found:
         """The policy of the best value, from every state.
@@ -96,6 +97,8 @@ class TargetDP(ControlMethod):
         objective.single()
         if isinstance(objective, MeanVariance):
             return least_spread(mdp, objective, self.cells, call)
+        if isinstance(objective, ProbabilityAbove | Quantile):
+            return best_chance(mdp, objective, self.cells, call)
         goal, problem = Goal(objective), Problem.of(mdp, ends=call.horizon is None)
         if call.horizon is not None:
             return _by_steps(problem, goal, self.cells, call)

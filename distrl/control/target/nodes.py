@@ -13,7 +13,7 @@ from distrl._tolerances import MIXED_ROW_SUM
 from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.control.executed import evaluated_on
 from distrl.control.policy import Memory, RunnablePolicy
-from distrl.control.target.problem import Problem
+from distrl.control.target.problem import Known, Problem
 from distrl.control.target.unrolled import Unrolled
 from distrl.dp import Method, Solution, evaluate
 from distrl.models.mdp import MDP
@@ -232,6 +232,24 @@ def pairs_of(rows: Unrolled, states: IntArray, actions: IntArray) -> IntArray:
     """(n,) the pair of each state and action."""
     width = rows.problem.mdp.choices.n_actions
     return np.searchsorted(rows.states * width + rows.actions, states * width + actions)
+
+
+def made_ending(rows: Unrolled, rule: NodeRule, known: Known) -> NodeRule:
+    """At discount 1 the rule that surely ends: the mean-optimal action at nodes from which no end is reached."""
+    if rows.problem.g < 1.0:
+        return rule
+    found = links(rows, rule, np.arange(len(rule.points)))
+    ending = np.zeros(len(rule.points), dtype=np.bool_)
+    ending[found.sources[found.heads < 0]] = True
+    on = found.heads >= 0
+    sources, heads = found.sources[on], found.heads[on]
+    while True:
+        more = sources[ending[heads] & ~ending[sources]]
+        if not more.size:
+            break
+        ending[more] = True
+    owner = np.repeat(np.arange(len(rule.ptr) - 1), np.diff(rule.ptr))
+    return replace(rule, actions=np.where(ending, rule.actions, known.actions[owner]))
 
 
 def node_process(rows: Unrolled, rule: NodeRule, starts: IntArray) -> NodeProcess:

@@ -14,8 +14,8 @@ import numpy as np
 
 from distrl._kernels import mean_variance as kernels
 from distrl._tolerances import EPS
-from distrl._validation import BoolArray, FloatArray, IntArray
-from distrl.control.target.nodes import NodeRule, links
+from distrl._validation import FloatArray, IntArray
+from distrl.control.target.nodes import NodeRule, made_ending
 from distrl.control.target.problem import Known
 from distrl.control.target.unrolled import Unrolled, pointers
 from distrl.dp.call import Call
@@ -233,30 +233,7 @@ class FanSearch:
         bounds[fan.inner + 1] = fan.meetings()
         g, n = rows.problem.g, rows.problem.mdp.n_states
         rule = NodeRule(g, n, fan.ptr, fan.points, bounds, rows.actions[fan.choice], rows.horizon)
-        if g == 1.0 and self.known is not None:
-            lost = _never_ending(rows, rule)
-            proper = self.known.actions[fan.states]
-            rule = rule_with(rule, np.where(lost, proper, rule.actions))
-        return rule
-
-
-def rule_with(rule: NodeRule, actions: IntArray) -> NodeRule:
-    """The same nodes with other actions."""
-    return NodeRule(rule.discount, rule.n_states, rule.ptr, rule.points, rule.bounds, actions, rule.horizon)
-
-
-def _never_ending(rows: Unrolled, rule: NodeRule) -> BoolArray:
-    """(nodes,) mask of those from which no end is reached."""
-    found = links(rows, rule, np.arange(len(rule.points)))
-    ending = np.zeros(len(rule.points), dtype=np.bool_)
-    ending[found.sources[found.heads < 0]] = True
-    on = found.heads >= 0
-    sources, heads = found.sources[on], found.heads[on]
-    while True:
-        more = sources[ending[heads] & ~ending[sources]]
-        if not more.size:
-            return np.asarray(~ending)
-        ending[more] = True
+        return rule if self.known is None else made_ending(rows, rule, self.known)
 
 
 def upper_of(fan: Fan, limits: Limits, weight: float) -> FloatArray:
