@@ -23,7 +23,19 @@ from distrl.dp import (
 )
 from distrl.generative import estimate
 from distrl.models import MDP, MRP, FiniteLaw, environments
-from distrl.returns import CVaR, EntropicRisk, EVaR, Functional, Grid, Shortfall, cramer, kolmogorov, wasserstein
+from distrl.returns import (
+    CVaR,
+    EntropicRisk,
+    EVaR,
+    Functional,
+    Grid,
+    MeanVariance,
+    ProbabilityAbove,
+    Shortfall,
+    cramer,
+    kolmogorov,
+    wasserstein,
+)
 from distrl.td import (
     TD,
     CategoricalQ,
@@ -197,7 +209,10 @@ def _optimize() -> Steps:
     rows = [(0, 0, 0.5, 0, -1.0, False), (0, 0, 0.5, 0, -1.0, True), (0, 1, 1.0, 0, -3.0, True)]
     ending = MDP.from_outcomes(rows, 1.0)
     steps: Steps = []
-    objectives: tuple[Functional, ...] = (CVaR(0.2), Shortfall(1.0), EntropicRisk(-0.5), EVaR(0.2), NestedCVaR(0.2))
+    objectives: tuple[Functional, ...] = (
+        *(CVaR(0.2), Shortfall(1.0), MeanVariance(1.0), ProbabilityAbove(1.0)),
+        *(EntropicRisk(-0.5), EVaR(0.2), NestedCVaR(0.2)),
+    )
     for objective in objectives:
 
         def call(objective: Functional = objective) -> None:

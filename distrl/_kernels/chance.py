@@ -76,11 +76,12 @@ def sweep(
             for k in range(n):
                 least[k] = min(least[k], low[k] - room)
                 fall = above[base + k] - high[k] - room
-                if fall > 0.0 and not (safe[x] and k == 0) and (not fixed or choice[base + k] == pair):
-                    if fixed or fall > 1e-14:
-                        fallen = max(fallen, fall)
-                        above[base + k] -= fall
-                        choice[base + k] = pair
+                if fixed and choice[base + k] != pair:
+                    continue
+                if fall > (0.0 if fixed else 1e-14) and not (safe[x] and k == 0):
+                    fallen = max(fallen, fall)
+                    above[base + k] -= fall
+                    choice[base + k] = pair
         if fixed:
             continue
         for k in range(n):

@@ -88,10 +88,9 @@ def sweep(
                     low[k] += p * (r * (r - 2.0 * t) + g * g * value)
                     size[k] += p * (abs(r) * (abs(r) + 2.0 * abs(t)) + g * g * (abs(value) + 4.0 * abs(b) * slope))
                     # -- above: the better line of the two knots around
-                    i = j
-                    if j < last and b > points[j]:
-                        if squares[j + 1] - squares[j] < 2.0 * b * (means[j + 1] - means[j]):
-                            i = j + 1
+                    i, after = j, min(j + 1, last)
+                    if b > points[j] and squares[after] - squares[j] < 2.0 * b * (means[after] - means[j]):
+                        i = after
                     first[k] += p * (r + g * means[i])
                     second[k] += p * (r * r + g * (2.0 * r * means[i] + g * squares[i]))
             terms = (row_ptr[pair + 1] - row_ptr[pair] + 24.0) * EPS

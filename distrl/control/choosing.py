@@ -12,8 +12,8 @@ from distrl.returns import Functional
 METHODS: tuple[type[ControlMethod], ...] = (PolicyIteration, TargetDP, TimedDP, NestedIteration)
 #: What can be optimised, for errors.
 OBJECTIVES = (
-    "distrl.Mean(), CVaR(level), MeanCVaR(level, weight), Shortfall(target), EntropicRisk(beta), EVaR(level), "
-    "NestedCVaR(level)"
+    "distrl.Mean(), CVaR(level), MeanCVaR(level, weight), Shortfall(target), MeanVariance(weight), "
+    "ProbabilityAbove(target), Quantile(level), EntropicRisk(beta), EVaR(level), NestedCVaR(level)"
 )
 
 

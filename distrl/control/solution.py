@@ -20,7 +20,7 @@ from distrl.control.method import Family
 from distrl.control.policy import RunnablePolicy
 from distrl.control.result import P
 from distrl.control.simulation import Simulation, playable, simulated
-from distrl.control.target import TargetPolicy
+from distrl.control.target import NodePolicy, TargetPolicy
 from distrl.dp import Certificate, Method, Solution, Status
 from distrl.models.stages import of_samples
 from distrl.returns import Functional, Mean, Returns
@@ -141,7 +141,7 @@ class ControlSolution(DecidedFromData[P]):
             )
         lower, upper, target = self._family().common(self.objective, initial)
         policy: RunnablePolicy = self.policy
-        if isinstance(policy, TargetPolicy):
+        if isinstance(policy, TargetPolicy | NodePolicy):
             policy = policy.started(np.full(self.model.n_states, target))
         return CommonStart(lower, upper, target, policy)
 

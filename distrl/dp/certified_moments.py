@@ -19,7 +19,8 @@ def certified_moments(model: MRP, ranged: bool = True) -> CertifiedMoments:
     The bounds are those of `Moments`, and what the laws' own means and variances may be off by: an error e of a
     reward's mean moves a return's mean by (I - g P)^{-1} e, and the variance by (I - g^2 P)^{-1} of what it moves the
     squared one-step errors by; rows that do not sum to 1 count likewise. The variance's upper end is inf where a
-    reachable reward law's variance is, or where the system is beyond float64. Without `ranged` the range is not looked for. Time: a few solves over states.
+    reachable reward law's variance is, or where the system is beyond float64. Time: a few solves over states.
+    Without `ranged` the range is not looked for, and said to be infinite.
     """
     table, n = model.outcomes, model.n_states
     probs, sources = table.probs, table.sources

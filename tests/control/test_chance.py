@@ -128,15 +128,21 @@ def test_waiting_is_no_way_to_reach_a_target():
 
 
 def test_a_gap_that_stays_open_says_what_was_tried():
-    # the return of the first action is 10 less rounding's worth: a target at an atom that no lattice holds
+    # one may have 10 for sure; whoever wants more has to bet, and the bets' returns lie densely around the target
     rows = [(0, 0, 1.0, 0, 1.0, False), (0, 1, 0.5, 0, 0.0, False), (0, 1, 0.5, 0, 2.1, False)]
     mdp = distrl.MDP.from_outcomes(rows, 0.9)
-    ctl = optimize(mdp, ProbabilityAbove(9.999), TargetDP(64), throw=False)
-    assert ctl.lower[0] <= 1.0 and ctl.upper[0] >= 1.0 - ROOM
-    if not ctl.converged:
-        assert ctl.status is Status.MAX_ITERATIONS and "lattice" in ctl.reason
-        with pytest.raises(distrl.control.OptimizationError):
-            optimize(mdp, ProbabilityAbove(9.999), TargetDP(64))
+    sure = optimize(mdp, ProbabilityAbove(10.0), TargetDP(64))
+    assert sure.lower[0] >= 1.0 - ROOM and sure.converged
+    ctl = optimize(mdp, ProbabilityAbove(10.5), TargetDP(64), throw=False)
+    assert ctl.status is Status.MAX_ITERATIONS and "lattice" in ctl.reason and "raise cells" in ctl.reason
+    with pytest.raises(distrl.control.OptimizationError):
+        optimize(mdp, ProbabilityAbove(10.5), TargetDP(64))
+    fine = optimize(mdp, ProbabilityAbove(10.5), TargetDP(1024))
+    assert fine.converged and ctl.lower[0] <= fine.upper[0] + ROOM and fine.lower[0] <= ctl.upper[0] + ROOM
+    drawn = fine.simulate(4000, rng=0, states=[0], confidence=1.0 - 1e-9).returns.values[0]
+    room = np.sqrt(np.log(2e9) / 8000.0)  # Hoeffding
+    assert fine.lower[0] - room <= (drawn >= 10.5 - 1e-3).mean()
+    assert (drawn >= 10.5 + 1e-3).mean() <= fine.upper[0] + room
 
 
 # -- one solve, many questions ----------------------------------------------------------------------------------------
@@ -171,6 +177,9 @@ def test_a_random_start_has_one_target_for_all_states():
         value = best(whole, objective)
         assert start.lower - ROOM <= value.high and value.low <= start.upper + ROOM
         assert start.upper - start.lower <= ROOM
+        laws = start.policy.evaluated(mdp, None, 2).returns
+        if isinstance(objective, ProbabilityAbove):
+            assert abs(0.5 * laws.cdf(0.4)[0] + 0.5 * laws.cdf(0.4)[1] - 1.0 + start.lower) <= 1e-6
 
 
 @pytest.mark.parametrize("horizon", [None, 3])

@@ -124,7 +124,9 @@ def test_a_random_start_has_one_target_for_all_states():
     first = ((F(1, 2), 0, F(0), False), (F(1, 2), 1, F(0), False))
     whole = Small((*model.table, (first,)), F(1))
     mdp = model.mdp()
-    rows = [(x, a, float(p), y, float(r), e) for x, c in enumerate(model.table) for a, o in enumerate(c) for p, y, r, e in o]
+    rows = [
+        (x, a, float(p), y, float(r), e) for x, c in enumerate(model.table) for a, o in enumerate(c) for p, y, r, e in o
+    ]
     mdp = distrl.MDP.from_outcomes(rows, 1.0, absorbing="keep", initial=[0.5, 0.5])
     ctl = optimize(mdp, MeanVariance(0.3), horizon=2, tol=1e-9)
     value = best(Tree(whole, 2, 3), MeanVariance(0.3)).low

@@ -1,6 +1,7 @@
 """The best policy for a target, or for the worst outcomes: the recursion over states and targets."""
 
 from distrl.control.target.method import TargetDP
+from distrl.control.target.nodes import NodePolicy
 from distrl.control.target.policy import TargetPolicy
 
-__all__ = ["TargetDP", "TargetPolicy"]
+__all__ = ["NodePolicy", "TargetDP", "TargetPolicy"]

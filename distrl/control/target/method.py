@@ -29,7 +29,8 @@ _SPARE = 0.03  # of the gap, that what is certified of the policy may be too cau
 
 @dataclass(frozen=True)
 class TargetDP(ControlMethod):
-    """Dynamic programming over states and targets: CVaR, its mixtures with the mean, and shortfalls.
+    """Dynamic programming over states and targets: CVaR, its mixtures with the mean, shortfalls, mean less variance,
+    probabilities to reach a target, and quantiles.
 
     With the loss l of `Goal` (the put (b - G)+ for CVaR), U(x, b) = min over policies of E_x l(b - G) satisfies
 
@@ -45,11 +46,19 @@ class TargetDP(ControlMethod):
     At discount 1, where all rewards are multiples of one step, targets stay on a lattice, and nothing is lost but
     rounding.
 
+    `MeanVariance` has the loss (b - G)^2: less b^2 it is concave in b, so that chords bound it from below, and the
+    lines of policies from above; knots are where these lines meet. `ProbabilityAbove` and `Quantile` have the loss
+    1{G < b}: targets are rounded to knots, up for the policy and down for the bound on all. Where all returns of a
+    state are few (a horizon, processes without loops), or on a lattice at discount 1, nothing is lost; else the gap
+    closes where no mass is near the target, and `reason` says what was tried. Targets that differ by less than 1e-11 of
+    the size of returns, a step, are one. Policies of both are `NodePolicy`s: a finite memory.
+
     Parameters
     ----------
     cells : int
-        How many cells of the finest lattice the range of returns may have. The search begins with a coarse one, halves
-        its spacing while the gap is above `tol`, and stops there, or where memory ends.
+        How many cells of the finest lattice the range of returns may have, and how many knots of its own a state. The
+        search begins with a coarse one, halves its spacing while the gap is above `tol`, and stops there, or where
+        memory ends.
 
     Raises
     ------
@@ -83,7 +92,7 @@ class TargetDP(ControlMethod):
         Parameters
         ----------
         mdp : MDP
-        objective : CVaR of the lower tail, MeanCVaR or Shortfall
+        objective : CVaR of the lower tail, MeanCVaR, Shortfall, MeanVariance, ProbabilityAbove or Quantile
             With one parameter; others follow from `ControlSolution.at`.
         call : Call
             Its `max_iterations` counts sweeps, of both functions at once.

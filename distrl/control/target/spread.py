@@ -58,6 +58,8 @@ def least_spread(mdp: MDP, objective: MeanVariance, cells: int, call: Call) -> F
 
 def _family(mdp: MDP, search: FanSearch, call: Call) -> VarianceFamily:
     fan = search.fan
-    reason = f"{call.iterations} sweeps, at last on {len(fan.points)} knots, {int(np.diff(fan.ptr).max())} a state at most"
+    reason = (
+        f"{call.iterations} sweeps, at last on {len(fan.points)} knots, {int(np.diff(fan.ptr).max())} a state at most"
+    )
     reason += f"; {search.stopped}" if search.stopped else ""
     return VarianceFamily(mdp, fan, search.limits, search.rule(), search.width, bool(search.stopped), reason)

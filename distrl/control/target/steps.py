@@ -193,7 +193,7 @@ class StepSearch:
         place = np.arange(ptr[-1]) - ptr[:-1][states]
         points = origin + self.spacing * (first[states] + place - safe[states])
         points = np.where(safe[states] & (place == 0), low[states], points)
-        self._begin(ptr, points, safe)
+        self._begin(ptr, np.asarray(points, dtype=np.float64), safe)
 
     def _begin(self, ptr: IntArray, points: FloatArray, safe: BoolArray) -> None:
         states = np.repeat(np.arange(self.rows.size), np.diff(ptr))

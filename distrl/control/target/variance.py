@@ -259,7 +259,7 @@ def upper_of(fan: Fan, limits: Limits, weight: float) -> FloatArray:
         high = np.maximum(high, np.minimum(_height(c, least, weight), steep))
     else:
         high = np.maximum(high, _height(c, least, weight))
-    return np.minimum(high, caps)
+    return np.asarray(np.minimum(high, caps))
 
 
 def _height(c: FloatArray, q: FloatArray, weight: float) -> FloatArray:

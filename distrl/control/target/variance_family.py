@@ -56,7 +56,10 @@ class VarianceFamily(Family):
         """Means at `nodes`, of any shape, what they may be off by, and ends of the variances."""
         starts, back = np.unique(nodes, return_inverse=True)
         made = node_process(self._rows, self.rule, starts)
-        known, place = certified_moments(made.process, ranged=False), np.searchsorted(made.nodes, starts)[back.reshape(nodes.shape)]
+        known, place = (
+            certified_moments(made.process, ranged=False),
+            np.searchsorted(made.nodes, starts)[back.reshape(nodes.shape)],
+        )
         return known.mean[place], known.mean_error[place], known.variance_low[place], known.variance_high[place]
 
     def _read(self, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -152,7 +155,11 @@ class VarianceFamily(Family):
         middle = float(shares @ mean)
         variance = float(shares @ (most + (np.abs(mean - middle) + error) ** 2))
         lower = middle - float(shares @ error) - weight * variance
-        return lower - 16.0 * EPS * (len(some) + 1.0) * (float(shares @ np.abs(mean)) + weight * variance), upper, target
+        return (
+            lower - 16.0 * EPS * (len(some) + 1.0) * (float(shares @ np.abs(mean)) + weight * variance),
+            upper,
+            target,
+        )
 
 
 def _below(fan: Fan, limits: Limits, state: int, points: FloatArray) -> FloatArray:
