@@ -74,7 +74,11 @@ def from_arrays(
     array([[ True,  True],
            [ True, False]])
     """
-    given: Any = discount if is_array(discount) else real_number(discount, "discount", low=0.0, high=1.0)
+    given: Any
+    if is_array(discount):
+        given = float_array(discount, "discount", ndim=(1, 2, 3), finite=False)
+    else:
+        given = real_number(discount, "discount", low=0.0, high=1.0)
     described: dict[str, Any] = {"initial": initial, "layout": layout, "states": states}
     if _is_matrix(P):
         for name, value in (("axes", axes), ("available", available), ("actions", actions)):
@@ -89,7 +93,7 @@ def from_arrays(
     matrices: Any = actions_first(P, "P", axes)
     rewards: Any = actions_first(R, "R", axes, finite=False)
     mask, rewards = _available(matrices, rewards, available, terminal)
-    given = actions_first(given, "discount", axes) if np.ndim(given) == 3 else given
+    given = actions_first(given, "discount", axes) if isinstance(given, np.ndarray) and given.ndim == 3 else given
     described |= {"axes": None if _listed(matrices) else "ass", "available": mask, "actions": actions}
     return ended(MDP(matrices, rewards, given, terminal, normalise=normalise, **described), absorbing)
 
