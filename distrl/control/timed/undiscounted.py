@@ -20,6 +20,8 @@ moments are infinite.
 Source: Su, Petrik and Grand-Clement 2025 (arXiv 2408.17286) for the recursion; the bounds are this library's.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
