@@ -51,7 +51,7 @@ class Bounds(NamedTuple):
         """The largest difference."""
         return float((self.high - self.low).max())
 
-    def beside(self, other: "Bounds") -> "Bounds":
+    def beside(self, other: Bounds) -> Bounds:
         """With the smaller upper ends of another, and its policy where that is not proven to reach less anywhere."""
         high = np.minimum(self.high, other.high)
         return (other if bool((other.low >= self.low).all()) else self)._replace(high=high)
@@ -152,7 +152,7 @@ class _Moments(NamedTuple):
     room: FloatArray
 
     @classmethod
-    def of(cls, steps: EntropicSteps, b: float, values: FloatArray, pairs: IntArray, side: float) -> "_Moments":
+    def of(cls, steps: EntropicSteps, b: float, values: FloatArray, pairs: IntArray, side: float) -> _Moments:
         """The upper ends for side 1.0, the lower ones for -1.0."""
         mdp, indptr = steps.mdp, steps.rows
         sizes = np.diff(indptr)[pairs]
