@@ -103,7 +103,7 @@ def test_a_first_call_says_that_it_compiles_and_its_time_is_that_of_the_work(tmp
 
 
 @jit
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_command_line_says_that_it_compiles_and_later_that_it_does_not(tmp_path):
     distrl.save(MODEL, tmp_path / "model.npz")
     run = "import sys; from distrl.cli import main; sys.argv = ['distrl', *{}]; main()"

@@ -177,7 +177,7 @@ print(json.dumps([set_to, found]))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_number_of_blas_threads_does_not_change_one_bit():
     if not _libraries():
         pytest.skip("this BLAS is not one that can be told its number of threads")

@@ -44,6 +44,7 @@ def drawn(tmp_path, name, first="", **environment):
     return out.read_text(encoding="utf-8")
 
 
+@pytest.mark.nightly
 def test_examples_depend_on_the_test_alone(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
@@ -55,6 +56,7 @@ def test_examples_depend_on_the_test_alone(tmp_path):
     assert drawn(tmp_path, "loaded", "import odd\n") == plain
 
 
+@pytest.mark.nightly
 def test_the_nightly_profile_draws_others(tmp_path):
     assert drawn(tmp_path, "one") != drawn(tmp_path, "night", HYPOTHESIS_PROFILE="nightly")
 
@@ -99,7 +101,7 @@ def script(checkout, name, *arguments):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_nightly_find_is_an_example_and_a_killed_run_goes_on(checkout):
     first = script(checkout, "nightly", "--folder", "found")
     assert first.returncode == 1, first.stdout + first.stderr

@@ -46,7 +46,7 @@ def test_many_redrawn_models_share_one_factorisation(threaded):
             np.testing.assert_array_equal(many, one)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_threads_of_a_program_share_models_solutions_and_estimates(threaded):
     alone = verbs.all_jobs()
     model, policy = verbs.MDP, "uniform"

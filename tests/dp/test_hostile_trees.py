@@ -126,7 +126,9 @@ def false_statements(solution, laws, points):
         yield from false_intervals(solution.returns.interval, laws, points)
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(7, marks=pytest.mark.slow), pytest.param(46, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "seed", [1, pytest.param(7, marks=pytest.mark.nightly), pytest.param(46, marks=pytest.mark.nightly)]
+)
 def test_what_is_certified_of_a_hostile_tree_is_true_of_its_exact_law(seed):
     rng, tried = np.random.default_rng(seed), 0
     while tried < 8:

@@ -121,7 +121,7 @@ def test_run_and_its_second_start(toy, tmp_path):
     assert len(pd.read_csv(tmp_path / "a" / "toy" / "times.csv")) == CELLS
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(20, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.nightly)])
 def test_kill_at_random_moments_changes_nothing(kills, toy, tmp_path):
     toy(pause=0.05)
     assert finish(start(tmp_path, tmp_path / "whole", 2))[0] == 0
@@ -259,6 +259,7 @@ def test_worker_of_another_version_is_refused(toy, tmp_path, monkeypatch):
     assert parallel._solve(*task, manifest.fingerprint(*experiment.modules)).index == 0
 
 
+@pytest.mark.nightly
 def test_dask_cluster_with_a_worker_killed_gives_the_same_table(toy, tmp_path):
     pytest.importorskip("distributed")
     toy(pause=0.2)

@@ -39,6 +39,8 @@ REFUSED = {
 }
 SLOW_DENSITIES = ("ksone", "kstwo")
 MOST_EVALUATIONS = 5_000
+#: Refused, but only after some ten seconds of SciPy's own quadrature.
+LONG = ("skewcauchy",)
 
 
 def families(kind: list[Any]) -> list[Any]:
@@ -47,7 +49,8 @@ def families(kind: list[Any]) -> list[Any]:
     for name, shapes in kind:
         if isinstance(name, str):
             counts[name] = counts.get(name, 0) + 1
-            found.append(pytest.param(name, tuple(shapes), id=f"{name}-{counts[name]}"))
+            late = [pytest.mark.nightly] if name in LONG else []
+            found.append(pytest.param(name, tuple(shapes), id=f"{name}-{counts[name]}", marks=late))
     return found
 
 
