@@ -106,7 +106,7 @@ def entropic_step(
                 values[k] = value
             known = size < np.inf
             far, total = 0.0, 0.0
-            for k in range(count):  # most exponents are small, many steps back from the end
+            for k in range(count if known else 0):  # most exponents are small, many steps back from the end
                 z = b * (values[k] - mean)
                 far = max(far, abs(z))
                 square = z * z
