@@ -213,8 +213,8 @@ ProgressOption = Annotated[
 ObjectiveOption = Annotated[
     str,
     typer.Option(
-        help="mean, cvar, mean_cvar, shortfall, entropic_risk, evar or nested_cvar. A shortfall is to be small, the "
-        "others large.",
+        help="mean, cvar, mean_cvar, shortfall, mean_variance, probability_above, quantile, entropic_risk, evar or "
+        "nested_cvar. A shortfall is to be small, the others large.",
         show_default=False,
         rich_help_panel=_OBJECTIVE,
     ),
@@ -222,8 +222,8 @@ ObjectiveOption = Annotated[
 At = Annotated[
     float | None,
     typer.Option(
-        help="Its level in (0, 1], the worst share; the target of a shortfall; the beta of entropic_risk, below 0 "
-        "averse.",
+        help="Its level in (0, 1], the worst share; the target of a shortfall or of probability_above; the weight of "
+        "the variance in mean_variance; the beta of entropic_risk, below 0 averse.",
         show_default=False,
         rich_help_panel=_OBJECTIVE,
     ),

@@ -69,15 +69,21 @@ class Family(ABC):
             Of the class that was optimised.
         """
 
-    @abstractmethod
     def frontier(self, objective: Functional) -> tuple[FloatArray, FloatArray, FloatArray]:
         """The ends of the best values and the starting targets, each (S, K), for K parameters at once.
+
+        By default one `at` for each. Targets are NaN where there are none.
 
         Parameters
         ----------
         objective : Functional
             Of the class that was optimised, with K parameters.
         """
+        found = [self.at(each) for each in objective.each()]
+        low, high = np.stack([one.lower for one in found], axis=1), np.stack([one.upper for one in found], axis=1)
+        none = np.full(len(low), np.nan)
+        targets = np.stack([none if one.targets is None else one.targets for one in found], axis=1)
+        return low, high, targets
 
     @abstractmethod
     def common(self, objective: Functional, initial: FloatArray) -> tuple[float, float, float]:

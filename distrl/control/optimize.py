@@ -70,8 +70,9 @@ def optimize(
     mdp : MDP
     objective : Functional
         What is to be largest, or smallest where `objective.minimised`: `distrl.Mean()`; `CVaR(level)`,
-        `MeanCVaR(level, weight)` or `Shortfall(target)`, by `TargetDP`; `EntropicRisk(beta)` or `EVaR(level)`, by
-        `TimedDP`; `NestedCVaR(level)`, by `NestedIteration`.
+        `MeanCVaR(level, weight)`, `Shortfall(target)`, `MeanVariance(weight)`, `ProbabilityAbove(target)` or
+        `Quantile(level)`, by `TargetDP`; `EntropicRisk(beta)` or `EVaR(level)`, by `TimedDP`; `NestedCVaR(level)`, by
+        `NestedIteration`.
     method : ControlMethod, optional
         By default the one for the objective, for the mean `PolicyIteration`; `ControlSolution.method` says which. The
         mean can be found by `control.CategoricalValueIteration` and `control.QuantileValueIteration` as well.

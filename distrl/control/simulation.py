@@ -189,8 +189,7 @@ def simulated(
         scale, step = scale * g, step + 1
     if step == horizon:
         active = active[:0]
-    if step == horizon:
-        active = active[:0]
+    # the band is about returns that are not cut; of those that were drawn this share was, each by so much at most
     left = np.bincount(active // episodes, minlength=len(states)) / episodes
     cut = left * (scale * size / (1.0 - g)) if g < 1.0 else np.zeros(len(states))
     width = _width(mdp, horizon) * dkw_halfwidth(episodes, confidence)

@@ -130,17 +130,6 @@ class EntropicFamily(Family):
         room = np.where(np.isfinite(room), room, 0.0)
         return low - room, high + room
 
-    def frontier(self, objective: Functional) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """The ends of the best values at several betas, (S, K); there are no targets: NaN.
-
-        Parameters
-        ----------
-        objective : EntropicRisk
-        """
-        found = [self.at(each) for each in objective.each()]
-        low, high = (np.stack(side, axis=1) for side in zip(*((one.lower, one.upper) for one in found), strict=True))
-        return low, high, np.full(low.shape, np.nan)
-
     def common(self, objective: Functional, initial: FloatArray) -> tuple[float, float, float]:
         """The ends of the best value for a drawn start; there is no target: NaN.
 
@@ -230,17 +219,6 @@ class EVaRFamily(Family):
         policy = TimedPolicy(self.actions, self.tail, first, self.passes, -bracket.betas, self.mdp.n_actions)
         lower, upper = bracket.lower, bracket.upper
         return Found(policy, lower, lower, upper, False, "the ladder of one solve", self.size, family=self)
-
-    def frontier(self, objective: Functional) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """The ends of the best values at several levels, (S, K); there are no targets: NaN.
-
-        Parameters
-        ----------
-        objective : EVaR
-        """
-        found = [self.at(each) for each in objective.each()]
-        low, high = (np.stack(side, axis=1) for side in zip(*((one.lower, one.upper) for one in found), strict=True))
-        return low, high, np.full(low.shape, np.nan)
 
     def common(self, objective: Functional, initial: FloatArray) -> tuple[float, float, float]:
         """The ends of the best value for a drawn start, from which there is one beta for all; no target: NaN.
