@@ -2,13 +2,18 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 
 import pytest
+from numba import config
+
+from distrl._kernel_cache import _Files
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+jit = pytest.mark.skipif(config.DISABLE_JIT, reason="nothing is compiled")
 PROGRAM = """
 import sys
 import numpy as np
@@ -89,10 +94,14 @@ def good_cache(tmp_path_factory):
     return cache
 
 
+#: How a file of the cache can be damaged; the nightly run tries all of them, each costs three new processes.
+DAMAGES = [(cut, ".nbi"), (emptied, ".nbi"), (junk, ".nbi"), (cut, ".nbc"), (junk, ".nbc"), (one_bit, ".nbc")]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "suffix"),
-    [(cut, ".nbi"), (emptied, ".nbi"), (junk, ".nbi"), (cut, ".nbc"), (junk, ".nbc"), (one_bit, ".nbc")],
+    [pytest.param(*each, marks=[pytest.mark.nightly] * (each not in (DAMAGES[0], DAMAGES[-1]))) for each in DAMAGES],
 )
 def test_a_damaged_file_is_replaced(damage, suffix, good_cache, tmp_path):
     cache = shutil.copytree(good_cache, tmp_path / "cache")
@@ -116,3 +125,84 @@ assert largest(np.array([1.0, 3.0])) == 3.0
     done = run(program, {"NUMBA_CACHE_DIR": str(tmp_path / "cache")})
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("NUMBA_CACHE_DIR") == 1
+
+
+SORTED = """
+import numpy as np
+from distrl._kernels.expectile import impute
+values, weights = np.zeros((1, 3)), np.zeros((1, 3))
+impute(np.array([[1.0, 0.0, 2.0]]), np.ones(1), np.array([0.25, 0.5, 0.75]), values, weights)
+assert abs((values * weights).sum() - 1.0) < 1e-12
+"""
+ARGSORTED = """
+import collections
+import numpy as np
+from distrl._kernels.expectile import read_targets
+Plan = collections.namedtuple("MixturePlan", "shift list_ptr prob discount successor")
+plan = Plan(np.zeros(1), np.array([0, 1]), np.ones(1), np.ones(1), np.zeros(1, dtype=np.int64))
+out = np.zeros((1, 1))
+read_targets(np.array([[3.0, 1.0]]), np.array([[0.5, 0.5]]), plan, np.array([0.5]), out, 0, 1)
+assert out[0, 0] == 2.0
+"""
+
+
+def symbols(cache):
+    """Names of the functions inside the kept code that have a number, of those that sort."""
+    names = b" ".join(file.read_bytes() for file in cache.rglob("*.nbc"))
+    return set(re.findall(rb"_ZN5numba4misc9quicksort\w*B\d+v\d+B\w+", names))
+
+
+@jit
+def test_no_function_in_the_code_of_one_process_is_called_like_one_of_another(tmp_path):
+    # the insides of np.sort and np.argsort differ in what they close over, not in their names: read by one process,
+    # one sort would run the other's and crash
+    found = []
+    for name, program in (("one", SORTED), ("other", SORTED), ("third", ARGSORTED)):
+        done = run(program, {"NUMBA_CACHE_DIR": str(tmp_path / name)})
+        assert done.returncode == 0, done.stderr
+        found.append(symbols(tmp_path / name))
+    assert all(found)
+    assert not (found[0] & found[1] or found[0] & found[2] or found[1] & found[2])
+
+
+@jit
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_a_fork_counts_functions_from_elsewhere():
+    program = """
+import os
+import distrl
+from numba.core.bytecode import FunctionIdentity as Identity
+print(next(Identity._unique_ids), flush=True)
+if os.fork() == 0:
+    print(next(Identity._unique_ids), flush=True)
+    os._exit(0)
+os.wait()
+print(next(Identity._unique_ids))
+"""
+    first, of_child, third = map(int, run(program, {}).stdout.split())
+    assert third == first + 1
+    assert abs(of_child - first) > 1_000_000  # fails once in 10^11 runs
+
+
+@jit
+def test_code_with_functions_that_were_counted_before_is_not_kept(tmp_path):
+    before = "import numba, numpy as np\nnumba.njit(lambda values: np.sort(values))(np.ones(2))\n"
+    for program, kept in ((before + SORTED, False), (SORTED, True)):
+        done = run(program, {"NUMBA_CACHE_DIR": str(tmp_path)})
+        assert done.returncode == 0, done.stderr
+        assert bool(list(tmp_path.rglob("expectile.impute*.nbc"))) is kept
+
+
+@jit
+def test_two_kinds_of_arguments_never_share_a_file(tmp_path):
+    # two processes that both find an empty index, each with another kind: what is written in turn here
+    files = [_Files(str(tmp_path), "kernel-1.py3", "stamp") for _ in range(2)]
+    found = [file._load_index() for file in files]
+    assert found == [{}, {}]
+    for file, key in zip(files, ("floats", "integers"), strict=True):
+        file._load_index = dict  # what it has read
+        file.save(key, f"code for {key}")
+        del file._load_index
+    for key in ("floats", "integers"):
+        assert files[0].load(key) in (None, f"code for {key}")
+    assert files[0].load("integers") == "code for integers"
