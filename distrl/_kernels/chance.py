@@ -63,7 +63,7 @@ def sweep(
                 j = start
                 for k in range(n):
                     b = (points[base + k] - r) / g
-                    while j < stop and points[j] < b - near:
+                    while j < stop and points[j] + near < b:  # as the policy rounds, bit for bit
                         j += 1
                     if j == stop:
                         high[k] += p

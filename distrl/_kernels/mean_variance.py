@@ -29,19 +29,21 @@ def sweep(
     choice: IntArray,
     caps: FloatArray,
     floors: FloatArray,
-    slack: FloatArray,
+    law_errors: FloatArray,
+    defects: FloatArray,
     slope: float,
+    farthest: float,
     widest: int,
 ) -> tuple[float, float]:
     """Improve `lower` and the lines (`means`, `squares`) with their pairs `choice` in place, for the states of `order`.
 
-    Means lie between `floors` (may be -inf) and `caps` (S,); no mean is larger in size than `slope`. `slack` (pairs,)
-    comes on top of rounding, for each unit of |b'| + slope of a successor's target b'. Returns the largest change of
-    each.
+    Means lie between `floors` (may be -inf) and `caps` (S,); `slope` is the largest size of a finite one. On top of
+    rounding come `law_errors` (pairs,), of the rewards' means, and `defects` (pairs,), masses of which nothing is known
+    but that the mean of their return is at most `farthest` in size. Returns the largest change of each.
     """
     low, size = np.empty(widest), np.empty(widest)
     first, second = np.empty(widest), np.empty(widest)
-    best = np.empty(widest)
+    best, most = np.empty(widest), np.empty(widest)
     risen = fallen = 0.0
     for place in range(len(order)):
         x = order[place]
@@ -51,13 +53,14 @@ def sweep(
         for pair in range(pair_ptr[x], pair_ptr[x + 1]):
             for k in range(n):
                 low[k] = size[k] = first[k] = second[k] = 0.0
-            farthest = 0.0
+                most[k] = -np.inf
             for row in range(row_ptr[pair], row_ptr[pair + 1]):
                 p, r, y = probs[row], rewards[row], next_states[row]
                 if ends[row]:
                     for k in range(n):
                         b = points[base + k]
                         low[k] += p * r * (r - 2.0 * b)
+                        most[k] = max(most[k], r * (r - 2.0 * b))
                         size[k] += p * abs(r) * (abs(r) + 2.0 * abs(b))
                         first[k] += p * r
                         second[k] += p * r * r
@@ -68,25 +71,29 @@ def sweep(
                 for k in range(n):
                     t = points[base + k]
                     b = (t - r) / g
-                    farthest = max(farthest, abs(b))
                     while j < last and points[j + 1] <= b:
                         j += 1
                     # -- below: a chord, or a line of the steepest slope; never below what any law has
-                    value = -b * b
+                    value, scale = -b * b, 0.0
                     if b > cap:
                         value = cap * (cap - 2.0 * b)
                     elif b < floor:
                         value = floor * (floor - 2.0 * b)
                     if b < points[start]:
                         if floor > -np.inf:
+                            scale = abs(lower[start])
                             value = max(value, lower[start] - 2.0 * floor * (b - points[start]))
                     elif j == last:
+                        scale = abs(lower[last])
                         value = max(value, lower[last] - 2.0 * cap * (b - points[last]))
                     else:
                         part = (b - points[j]) / (points[j + 1] - points[j])
+                        scale = abs(lower[j]) + abs(lower[j + 1])
                         value = max(value, lower[j] + part * (lower[j + 1] - lower[j]))
                     low[k] += p * (r * (r - 2.0 * t) + g * g * value)
-                    size[k] += p * (abs(r) * (abs(r) + 2.0 * abs(t)) + g * g * (abs(value) + 4.0 * abs(b) * slope))
+                    most[k] = max(most[k], r * (r - 2.0 * t) + g * g * value)
+                    scale += abs(value) + 4.0 * abs(b) * slope
+                    size[k] += p * (abs(r) * (abs(r) + 2.0 * abs(t)) + g * g * scale)
                     # -- above: the better line of the two knots around
                     i, after = j, min(j + 1, last)
                     if b > points[j] and squares[after] - squares[j] < 2.0 * b * (means[after] - means[j]):
@@ -95,8 +102,12 @@ def sweep(
                     second[k] += p * (r * r + g * (2.0 * r * means[i] + g * squares[i]))
             terms = (row_ptr[pair + 1] - row_ptr[pair] + 24.0) * EPS
             for k in range(n):
-                best[k] = min(best[k], low[k] - terms * size[k] - slack[pair] * (farthest + slope))
                 b = points[base + k]
+                value = low[k] - terms * size[k] - 2.0 * law_errors[pair] * (abs(b) + slope)
+                if defects[pair] > 0.0:  # any law of mean m has E G^2 - 2 b E G >= m (m - 2 b)
+                    least = -b * b if abs(b) < farthest else farthest * (farthest - 2.0 * abs(b))
+                    value -= 2.0 * defects[pair] * max(most[k] - least, 0.0)
+                best[k] = min(best[k], value)
                 old = squares[base + k] - 2.0 * b * means[base + k]
                 fall = old - (second[k] - 2.0 * b * first[k])
                 if fall > 16.0 * EPS * (squares[base + k] + 2.0 * abs(b * means[base + k])):

@@ -64,6 +64,15 @@ def layers(model: Small, steps: int) -> Small:
     return Small(tuple(table), model.discount)
 
 
+def with_free_moves(model: Small) -> Small:
+    """The process whose state x is two, x with the first action and n + x with the others, and a move for nothing from
+    each to the other: what can be reached is the same from both."""
+    n = len(model.table)
+    first = [(actions[0], ((F(1), n + x, F(0), False),)) for x, actions in enumerate(model.table)]
+    others = [(((F(1), x, F(0), False),), *actions[1:]) for x, actions in enumerate(model.table)]
+    return Small((*first, *others), model.discount)
+
+
 def random_small(rng: np.random.Generator, discount: Fraction, states: int = 3, outcomes: int = 2) -> Small:
     """One to three actions a state, one to `outcomes` successors each, some with two rewards; one in five may end.
 

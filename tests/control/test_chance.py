@@ -7,8 +7,19 @@ import pytest
 
 import distrl
 from distrl import ProbabilityAbove, Quantile, Status, TargetDP, optimize
+from distrl.control.target.steps import StepSearch
 from tests.control import known_models as known
-from tests.control.history import Small, Tree, best, executed_law, layers, random_small, value_of, violations
+from tests.control.history import (
+    Small,
+    Tree,
+    best,
+    executed_law,
+    layers,
+    random_small,
+    value_of,
+    violations,
+    with_free_moves,
+)
 
 F = Fraction
 ROOM = 1e-9
@@ -72,18 +83,23 @@ def test_endless_returns_are_those_of_deep_trees(objective):
     for sweeps in (None, None, 3, 10):
         model = random_small(rng, F(1, 16), states=2)
         ctl = optimize(model.mdp(), objective, tol=0.02, max_iterations=sweeps, throw=False)
-        for x in range(2):
-            tree = Tree(model, x, steps)
-            own = executed_law(model, x, steps, ctl.policy, False)
-            if isinstance(objective, Quantile):
-                low = high = best(tree, objective).low
-                low, high, reach = low - left, high + left, value_of(own, objective).high + left
-            else:  # its target may be missed, or reached, by what is left
-                low, high = (best(tree, ProbabilityAbove(0.26 + side * left)).low for side in (1.0, -1.0))
-                reach = value_of(own, ProbabilityAbove(0.26 - left)).high
-            assert ctl.lower[x] - ROOM <= high and low <= ctl.upper[x] + ROOM
-            assert ctl.lower[x] - ROOM <= reach
+        _holds_deeply(model, objective, ctl, steps, left)
         assert sweeps is None or ctl.iterations <= sweeps
+
+
+def _holds_deeply(model, objective, ctl, steps, left):
+    """Against trees of so many steps, where what is `left` of a return is missing."""
+    for x in range(2):
+        tree = Tree(model, x, steps)
+        own = executed_law(model, x, steps, ctl.policy, False)
+        if isinstance(objective, Quantile):
+            low = high = best(tree, objective).low
+            low, high, reach = low - left, high + left, value_of(own, objective).high + left
+        else:  # its target may be missed, or reached, by what is left
+            low, high = (best(tree, ProbabilityAbove(objective.target + side * left)).low for side in (1.0, -1.0))
+            reach = value_of(own, ProbabilityAbove(objective.target - left)).high
+        assert ctl.lower[x] - ROOM <= high and low <= ctl.upper[x] + ROOM
+        assert ctl.lower[x] - ROOM <= reach
 
 
 # -- discount 1 -------------------------------------------------------------------------------------------------------
@@ -100,6 +116,44 @@ def test_paths_that_need_not_end_on_a_lattice():
     is_best(levels, 0, F(-2))
     is_best(levels.at(0.1), 0, F(-5, 2))
     is_best(levels.at(0.6), 0, F(-1))
+
+
+def test_windows_hold_what_other_policies_reach():
+    # the mean-optimal policy is sure of -2; others may have 0, or pay 1 to stay
+    rows = [
+        (0, 0, 1.0, 0, -2.0, True),
+        (0, 1, 1.0, 0, -1.0, False),
+        (0, 2, 0.5, 0, 0.0, True),
+        (0, 2, 0.5, 0, -5.0, True),
+    ]
+    mdp = distrl.MDP.from_outcomes(rows, 1.0)
+    levels = optimize(mdp, Quantile(0.9), tol=1e-9)
+    is_best(levels, 0, F(0))
+    is_best(levels.at(0.3), 0, F(-2))
+    is_best(optimize(mdp, ProbabilityAbove(-1.5), tol=1e-9), 0, F(1, 2))
+
+
+def test_low_levels_are_within_the_window():
+    # pay 1 and end with probability 1/8: P(G < -k) = (7/8)^k
+    mdp = distrl.MDP.from_outcomes([(0, 0, 0.125, 0, -1.0, True), (0, 0, 0.875, 0, -1.0, False)], 1.0)
+    is_best(optimize(mdp, Quantile(1e-6), tol=1e-9), 0, F(-int(np.ceil(np.log(1e-6) / np.log(0.875)))))
+
+
+def test_long_paths_are_swept_to_their_end():
+    # nothing for 200 steps on average, then -1 or -3
+    rows = [(0, 0, 0.995, 0, 0.0, False), (0, 0, 0.0025, 0, -1.0, True), (0, 0, 0.0025, 0, -3.0, True)]
+    mdp = distrl.MDP.from_outcomes(rows, 1.0)
+    few = optimize(mdp, ProbabilityAbove(-2.0), tol=1e-9, max_iterations=40, throw=False)
+    assert not few.converged and "limit" in few.reason and few.lower[0] <= 0.5 <= few.upper[0]
+    is_best(optimize(mdp, ProbabilityAbove(-2.0), tol=1e-9), 0, F(1, 2))
+
+
+def test_a_chain_of_returns_nearer_than_rounding_is_not_one_return():
+    count, apart = 60, 0.9e-11
+    rows = [(0, 0, 1 / count, 0, k * apart, True) for k in range(count - 1)] + [(0, 0, 1 / count, 0, 1.0, True)]
+    ctl = optimize(distrl.MDP.from_outcomes(rows, 1.0), ProbabilityAbove(30 * apart), tol=1e-6)
+    off = 3.0 / count  # targets and returns may each be moved by 1e-11
+    assert ctl.lower[0] <= 0.5 + off and 0.5 - off <= ctl.upper[0]
 
 
 def test_the_cliff_walk_is_certified_and_simulated():
@@ -125,6 +179,49 @@ def test_waiting_is_no_way_to_reach_a_target():
     assert ctl.lower[0] <= 0.5 <= ctl.upper[0] + ROOM
     assert ctl.converged == bool(ctl.gap.max() <= 1e-6)
     assert ctl.lower[0] >= 0.5 - 1e-9 and ctl.policy.act(0, ctl.policy.start(0)) == 1
+
+
+def test_moves_for_nothing_change_nothing():
+    rng = np.random.default_rng(8)
+    for objective in (ProbabilityAbove(0.25), Quantile(0.3)):
+        plain = layers(random_small(rng, F(1), states=2), 3)
+        model, n = with_free_moves(plain), len(plain.table)
+        ctl = optimize(model.mdp(), objective, tol=1e-9)
+        for x in (0, 1):
+            value = best(Tree(plain, x, 3), objective)
+            for place in (x, n + x):
+                assert ctl.gap[place] <= ROOM
+                assert ctl.lower[place] - ROOM <= value.high and value.low <= ctl.upper[place] + ROOM
+                own = value_of(executed_law(model, place, 7, ctl.policy, False), objective).high
+                assert own >= ctl.lower[place] - ROOM
+
+
+@pytest.mark.parametrize(("objective", "at"), [(ProbabilityAbove(0.26), 1), (Quantile(0.3), 2), (Quantile(0.3), 5)])
+def test_an_interrupted_search_has_bounds_that_hold(objective, at, monkeypatch):
+    # at a report, and in place of a sweep: of the first phase, whose choices change, or the second
+    model, steps, left = random_small(np.random.default_rng(5), F(1, 16), states=2), 4, 2.0 * 16 / 15 / 16.0**4
+    calls, sweep = [], StepSearch._sweep
+
+    def hook(*arguments):
+        calls.append(arguments)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+
+    def sweeping(*arguments):
+        hook()
+        return sweep(*arguments)
+
+    ctl = optimize(model.mdp(), objective, tol=1e-9, progress=hook, throw=False)
+    assert ctl.status is Status.INTERRUPTED and len(calls) == at
+    _holds_deeply(model, objective, ctl, steps, left)
+    calls.clear()
+    monkeypatch.setattr(StepSearch, "_sweep", sweeping)
+    ctl = optimize(model.mdp(), objective, tol=1e-9, throw=False)
+    assert ctl.status is Status.INTERRUPTED
+    _holds_deeply(model, objective, ctl, steps, left)
+    calls.clear()
+    with pytest.raises(KeyboardInterrupt):
+        optimize(model.mdp(), objective, tol=1e-9)
 
 
 def test_a_gap_that_stays_open_says_what_was_tried():

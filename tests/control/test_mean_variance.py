@@ -7,8 +7,19 @@ import pytest
 
 import distrl
 from distrl import MeanVariance, Status, TargetDP, optimize
+from distrl.control.target.variance import FanSearch
 from tests.control import known_models as known
-from tests.control.history import Small, Tree, best, executed_law, layers, random_small, value_of, violations
+from tests.control.history import (
+    Small,
+    Tree,
+    best,
+    executed_law,
+    layers,
+    random_small,
+    value_of,
+    violations,
+    with_free_moves,
+)
 
 F = Fraction
 ROOM = 1e-9
@@ -140,6 +151,84 @@ def test_weight_0_is_the_mean():
     assert np.array_equal(mean.lower, none.lower) and np.array_equal(mean.upper, none.upper)
     little = optimize(mdp, MeanVariance(1e-4), tol=1e-3)
     assert (little.upper <= mean.upper + ROOM).all()
+
+
+def test_a_knots_own_target_means_that_knot():
+    # else what is certified of a policy that starts there would be said of another one
+    rng = np.random.default_rng(0)
+    for discount in (F(1), F(9, 10), F(1, 2)):
+        steps = 3 if discount == 1 else None
+        rule = optimize(random_small(rng, discount).mdp(), MeanVariance(0.5), horizon=steps, throw=False).family.rule
+        states = np.searchsorted(rule.ptr, np.arange(len(rule.points)), side="right") - 1
+        assert np.array_equal(rule.found(states, rule.points), np.arange(len(rule.points)))
+
+
+@pytest.mark.parametrize("weight", [0.001, 0.02])
+def test_returns_of_one_sign_are_no_harder(weight):
+    # means below 0: before the first sweep there is no line that policies' ones are not better than
+    rows = [(0, 0, 1.0, 0, -2.0, False), (0, 1, 0.5, 0, -3.0, False), (0, 1, 0.5, 0, -0.5, False)]
+    mdp = distrl.MDP.from_outcomes(rows, 1.0, absorbing="keep")
+    is_best(optimize(mdp, MeanVariance(weight), horizon=2, tol=1e-9), 0, -3.5 - weight * 2 * 25 / 16)
+
+
+def test_no_probabilities_that_a_row_may_mean_give_more():
+    # a row that sums to 1 less 9e-10: what is missing may lead to the best or the worst outcome there is
+    lacking = 9e-10
+    rows = [(0, 0, 0.5, 1, 0.0, False), (0, 0, 0.5 - lacking, 1, 1000.0, False), (1, 0, 1.0, 1, -1000.0, True)]
+    mdp = distrl.MDP.from_outcomes(rows, 1.0)
+    for weight in (1e-3, 1.0):
+        ctl = optimize(mdp, MeanVariance(weight), tol=1.0)
+        for share in (0.0, lacking):
+            p = 0.5 - lacking + share
+            value = 1000.0 * p - 1000.0 - weight * 1e6 * p * (1.0 - p)
+            assert ctl.lower[0] <= value <= ctl.upper[0]
+
+
+# -- what is left by Ctrl-C, and moves for nothing --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("layered", "at"), [(False, 1), (True, 1), (True, 3)])
+def test_an_interrupted_search_has_bounds_that_hold(layered, at, monkeypatch):
+    # at a report, and in place of a sweep
+    calls, sweep = [], FanSearch.sweep
+
+    def hook(*arguments):
+        calls.append(arguments)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+
+    def sweeping(*arguments):
+        hook()
+        return sweep(*arguments)
+
+    model, steps, objective = random_small(np.random.default_rng(2), F(9, 10)), 3, MeanVariance(0.5)
+    mdp = layers(model, steps).mdp() if layered else model.mdp()
+    horizon = None if layered else steps
+    for progress in (hook, None):
+        if progress is None:
+            monkeypatch.setattr(FanSearch, "sweep", sweeping)
+        calls.clear()
+        ctl = optimize(mdp, objective, horizon=horizon, tol=1e-12, progress=progress, throw=False)
+        assert ctl.status is Status.INTERRUPTED and len(calls) == at
+        wrong = violations(model, objective, ctl, steps, layered=layered)
+        assert max(wrong.bounds, wrong.policy) <= ROOM
+        calls.clear()
+        with pytest.raises(KeyboardInterrupt):
+            optimize(mdp, objective, horizon=horizon, tol=1e-12, progress=progress)
+
+
+def test_moves_for_nothing_change_nothing():
+    rng = np.random.default_rng(8)
+    for weight in (0.1, 2.0):
+        plain = layers(random_small(rng, F(1), states=2), 3)
+        model, n = with_free_moves(plain), len(plain.table)
+        ctl = optimize(model.mdp(), MeanVariance(weight), tol=1e-7)
+        for x in (0, 1):
+            value = best(Tree(plain, x, 3), MeanVariance(weight)).low
+            for place in (x, n + x):
+                assert ctl.converged and ctl.lower[place] - ROOM <= value <= ctl.upper[place] + ROOM
+                own = value_of(executed_law(model, place, 7, ctl.policy, False), MeanVariance(weight)).low
+                assert own >= ctl.lower[place] - ROOM
 
 
 # -- policies ---------------------------------------------------------------------------------------------------------

@@ -1,12 +1,15 @@
 """The largest probability to reach a target, and the largest quantile."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from distrl.control.method import Found
 from distrl.control.policy_iteration import PolicyIteration
 from distrl.control.target.chance_family import ChanceFamily
+from distrl.control.target.free import FreeMoves
 from distrl.control.target.problem import Known, Problem
-from distrl.control.target.steps import StepSearch
+from distrl.control.target.steps import Steps, StepSearch
 from distrl.control.target.unrolled import Unrolled
 from distrl.dp.call import Call
 from distrl.models.mdp import MDP
@@ -40,47 +43,49 @@ def best_chance(mdp: MDP, objective: Functional, cells: int, call: Call) -> Foun
         if isinstance(objective, ProbabilityAbove):
             value = np.full(n, float(objective.single() <= 0.0))
         return Found(stay.policy, value, value, value, False, "no step is made", 1.0)
-    problem = Problem.of(mdp, ends=call.horizon is None)
+    problem, free = FreeMoves.without(Problem.of(mdp, ends=call.horizon is None), call.horizon)
     known = None
     if call.horizon is None:
         call.enter("looking for a policy of the largest mean")
         known = Known.of(problem)
-    targets = np.array([objective.single()] if isinstance(objective, ProbabilityAbove) else [])
-    search = StepSearch(Unrolled.of(problem, call.horizon), known, cells, targets)
+    search = StepSearch(Unrolled.of(problem, call.horizon), known, cells, objective)
     enough = call.tol
     if enough is None:
         enough = _SHARE * (1.0 if isinstance(objective, ProbabilityAbove) else search.width)
-    best: Found | None = None
+    little = 0.0 if search.every else _LITTLE * min(enough, _SHARE)
+    best: ChanceFamily | None = None
     call.enter("enclosing probabilities to fall short")
-    while True:
-        with call.interruptible():
-            search.swept(call, _LITTLE * min(enough, _SHARE) if not search.every else 0.0)
-        found = _family(search, objective, call).at(objective)
-        if best is None or _gap(found) < _gap(best):
-            best = found
-        call.report(_gap(best), enough)
-        if _gap(best) <= enough or search.stopped or call.interrupted or not search.finer():
-            break
-    if best is found or not search.stopped:
-        return _family(search, objective, call).at(objective) if best is found else best
-    assert isinstance(best.family, ChanceFamily)
-    return best.family.after(search.stopped).at(objective)
+    with call.interruptible():
+        while True:
+            search.swept(call, little)
+            best = _better(best, _family(search, objective, free))
+            call.report(best.gap, enough)
+            if best.gap <= enough or search.stopped or not search.further():
+                break
+    if best is None or call.interrupted:
+        best = _better(best, _family(search, objective, free))
+    reason = f"{call.iterations} sweeps, the best bounds from {best.reason}"
+    reason += f"; {search.stopped}" if search.stopped else ""
+    return replace(best, better=bool(search.stopped), reason=reason).at(objective)
 
 
-def _gap(found: Found) -> float:
-    with np.errstate(invalid="ignore"):
-        return float((found.upper - found.lower).max())
+def _better(best: ChanceFamily | None, other: ChanceFamily) -> ChanceFamily:
+    return other if best is None or other.gap < best.gap else best
 
 
-def _family(search: StepSearch, objective: Functional, call: Call) -> ChanceFamily:
+def _family(search: StepSearch, objective: Functional, free: FreeMoves | None) -> ChanceFamily:
     if not search.certain:
         search.forget()
-    steps, n = search.steps, search.rows.problem.mdp.n_states
+    ptr, points, below, above, choice = search.steps
+    steps = Steps(ptr, points, below.copy(), above.copy(), choice.copy())  # more sweeps may follow, in place
+    rule = search.rule()
+    highest = search.window.highest[: search.rows.problem.mdp.n_states]
     how = "all returns" if search.every else f"a lattice of spacing {search.spacing:.3g}"
-    reason = f"{call.iterations} sweeps, at last on {how}, {len(steps.points)} knots"
-    reason += f"; {search.stopped}" if search.stopped else ""
-    highest = search.window.highest[:n]
-    stopped = bool(search.stopped)
-    return ChanceFamily(
-        objective, steps, search.rule(), highest, search.every, search.near, search.width, stopped, reason
-    )
+    reason = f"{how}, {len(steps.points)} knots"
+    if free is not None:
+        ptr, states, places = free.spread(steps.ptr)
+        points, below, above = (column[places] for column in (steps.points, steps.below, steps.above))
+        steps = Steps(ptr, points, below, above, free.meant(steps.choice[places], states))
+        rule = free.rule(rule)
+        highest = highest[free.small.number]
+    return ChanceFamily(objective, steps, rule, highest, search.every, search.near, search.width, False, reason)

@@ -1,6 +1,6 @@
 """All targets and all levels of one solve for the least probability to fall short."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -150,12 +150,9 @@ class ChanceFamily(Family):
         lower_end = best if good.size else -np.inf
         return float(lower_end), float(max(upper_end, lower_end)), float(best)
 
-    def after(self, stopped: str) -> "ChanceFamily":
-        """The same, found on the way to where the search stopped.
-
-        Parameters
-        ----------
-        stopped : str
-            Why it did.
-        """
-        return replace(self, better=True, reason=f"{self.reason}; finer ones were no better: {stopped}")
+    @property
+    def gap(self) -> float:
+        """The largest of the states, for what was solved."""
+        lower, upper, _ = self._read(self.objective)
+        with np.errstate(invalid="ignore"):
+            return float((upper - lower).max())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +18,25 @@ from distrl._validation import IntArray
 from distrl.control.bellman import Pairs
 from distrl.control.ends import Merged, free_components, merged, nearer_end, spread_out
 from distrl.control.target.knots import Curve, Knots
+from distrl.control.target.nodes import NodeRule
+from distrl.control.target.problem import Problem
+from distrl.control.target.unrolled import pointers
 from distrl.models.mdp import MDP
+
+
+class Spread(NamedTuple):
+    """What belongs to components, for each of their states.
+
+    Attributes
+    ----------
+    ptr : (S + 1,)
+    states, places : (n,)
+        The state that each belongs to, and where it is among those of the components.
+    """
+
+    ptr: IntArray
+    states: IntArray
+    places: IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,30 +67,49 @@ class FreeMoves:
         components = free_components(pairs)
         return cls(pairs, merged(pairs, components)) if components.staying.any() else None
 
+    @staticmethod
+    def without(problem: Problem, horizon: int | None) -> tuple[Problem, FreeMoves | None]:
+        """The problem to solve for `problem`, where a horizon does not end returns, and what its states stand for."""
+        free = FreeMoves.of(problem.mdp) if problem.g == 1.0 and horizon is None else None
+        return (problem, None) if free is None else (Problem.of(free.small.mdp, ends=False), free)
+
     def knots(self, knots: Knots) -> Knots:
         """Every state has the knots of its component."""
         number = self.small.number
         return Knots.between(knots.origin, knots.spacing, knots.first[number], knots.last[number])
 
-    def _places(self, inner: Knots, outer: Knots) -> IntArray:
-        component = self.small.number[outer.states]
-        return np.asarray(inner.ptr[:-1][component] + outer.positions - inner.first[component])
+    def spread(self, ptr: IntArray) -> Spread:
+        """Every state has the places of its component, `ptr[c]:ptr[c + 1]`."""
+        counts = np.diff(ptr)[self.small.number]
+        outer = pointers(counts)
+        states = np.repeat(np.arange(len(counts)), counts)
+        first = ptr[:-1][self.small.number] - outer[:-1]
+        return Spread(outer, states, np.arange(outer[-1]) + first[states])
 
     def curve(self, curve: Curve) -> Curve:
         """Every state has the function of its component."""
-        outer = self.knots(curve.knots)
-        return replace(curve, knots=outer, values=curve.values[self._places(curve.knots, outer)])
+        places = self.spread(curve.knots.ptr).places
+        return replace(curve, knots=self.knots(curve.knots), values=curve.values[places])
 
     def actions(self, choice: Choice, inner: Knots) -> Choice:
         """The actions on `knots(inner)` that the pairs chosen on `inner` mean."""
-        outer, pairs, small = self.knots(inner), self.pairs, self.small
-        choices = small.mdp.choices
-        place = self._places(inner, outer)
-        chosen = choices.indptr[:-1][small.number[outer.states]] + choice[place]
-        meant = small.kept[chosen]
-        away = pairs.states[meant] != outer.states
-        meant[away] = self._ways[self._rank[chosen[away]], outer.states[away]]
-        return np.asarray(pairs.mdp.choices.actions[meant], dtype=np.int16)
+        _, states, places = self.spread(inner.ptr)
+        chosen = self.small.mdp.choices.indptr[:-1][self.small.number[states]] + choice[places]
+        return np.asarray(self.pairs.mdp.choices.actions[self.meant(chosen, states)], dtype=np.int16)
+
+    def rule(self, rule: NodeRule) -> NodeRule:
+        """Every state has the nodes of its component, and plays what they mean there."""
+        ptr, states, places = self.spread(rule.ptr)
+        chosen = self.small.mdp.choices.indptr[:-1][self.small.number[states]] + rule.actions[places]
+        actions = self.pairs.mdp.choices.actions[self.meant(chosen, states)].astype(np.int64)
+        return NodeRule(rule.discount, len(ptr) - 1, ptr, rule.points[places], rule.bounds[places], actions)
+
+    def meant(self, chosen: IntArray, states: IntArray) -> IntArray:
+        """(n,) the pairs to play in `states` (n,) where `chosen` (n,) are those of the small process."""
+        meant = self.small.kept[chosen]
+        away = self.pairs.states[meant] != states
+        meant[away] = self._ways[self._rank[chosen[away]], states[away]]
+        return np.asarray(meant)
 
     @cached_property
     def _rank(self) -> IntArray:

@@ -111,8 +111,7 @@ class TargetDP(ControlMethod):
         goal, problem = Goal(objective), Problem.of(mdp, ends=call.horizon is None)
         if call.horizon is not None:
             return _by_steps(problem, goal, self.cells, call)
-        free = FreeMoves.of(problem.mdp) if problem.g == 1.0 else None
-        inner = problem if free is None else Problem.of(free.small.mdp, ends=False)
+        inner, free = FreeMoves.without(problem, call.horizon)
         call.enter("looking for a policy of the largest mean")
         search = Search(inner, Known.of(inner), goal, self.cells, call.tol)
         call.enter("enclosing the loss at every target")

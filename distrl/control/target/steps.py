@@ -14,14 +14,15 @@ from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.control.target.nodes import NodeRule, made_ending
 from distrl.control.target.problem import Known
 from distrl.control.target.unrolled import Unrolled, pointers
+from distrl.control.target.windows import returns_of, window_of
 from distrl.dp.call import Call
+from distrl.returns import Functional, ProbabilityAbove
 
 _NEAR = 1e-11  # of the size of returns: targets that differ by less are one
 _COARSEST = 64  # cells of the range of returns
-_MOST = 2_000_000  # returns of all states together
 _SDS = 8.0  # at discount 1, that windows reach beyond a mean-optimal policy's returns
 _LONG = 400  # sweeps on one lattice
-_LITTLE = 1e-3  # of the gap that is asked for, changes of a sweep that count for nothing
+_LONGEST = 100_000  # the same where knots are all returns, and no other lattice is left to try
 
 
 class Steps(NamedTuple):
@@ -44,92 +45,6 @@ class Steps(NamedTuple):
     choice: IntArray
 
 
-class Window(NamedTuple):
-    """(N,) what is certain of returns: `surely`, reached by the pair `safest`, and `highest`, exceeded by none.
-
-    `surely` may be -inf and `highest` inf.
-    """
-
-    surely: FloatArray
-    safest: IntArray
-    highest: FloatArray
-
-
-def window_of(rows: Unrolled) -> Window:
-    """Bounds by the best action for the worst outcomes, and by the best outcomes."""
-    g, n = rows.problem.g, rows.size
-    starts, first = rows.row_ptr[:-1], rows.pair_ptr[:-1]
-
-    def backed(values: FloatArray, reduce: np.ufunc) -> FloatArray:
-        onward = rows.rewards + g * np.where(rows.ends, 0.0, values[rows.next_states])
-        return np.asarray(reduce.reduceat(onward, starts))
-
-    if rows.horizon is None and g == 1.0:
-        high = np.full(n, -np.inf)  # what has not ended within so many steps is left out
-        for _ in range(min(n + 1, _LONG)):
-            before, high = high, np.maximum.reduceat(backed(high, np.maximum), first)
-            if np.array_equal(before, high):
-                return Window(np.full(n, -np.inf), first.copy(), high + 1e-12 * np.abs(high).max())
-        return Window(np.full(n, -np.inf), first.copy(), np.full(n, np.inf))
-    reach = float(np.abs(rows.rewards).max()) * (rows.horizon if g == 1.0 and rows.horizon else 1.0 / (1.0 - g or 1.0))
-    room = 1e-13 * (reach + 1e-300)
-    low, high = np.full(n, -reach - room), np.full(n, reach + room)
-    sweeps = rows.horizon or int(min(np.ceil(40.0 / -np.log(g)) if g > 0.0 else 1.0, 20_000))
-    for _ in range(sweeps):
-        low = np.maximum.reduceat(backed(low, np.minimum), first) - room * (1.0 - g if rows.horizon is None else 0.0)
-        high = np.maximum.reduceat(backed(high, np.maximum), first) + room * (1.0 - g if rows.horizon is None else 0.0)
-    worst = backed(low, np.minimum)
-    best = np.maximum.reduceat(worst, first)[rows.states]
-    place = np.where(worst >= best, np.arange(len(worst)), len(worst))
-    return Window(low, np.minimum.reduceat(place, first).astype(np.int64), high)
-
-
-def returns_of(rows: Unrolled, most: int, near: float) -> tuple[IntArray, FloatArray] | None:
-    """All returns that every state can have, as pointers and points; None where they are too many, or endless.
-
-    Parameters
-    ----------
-    rows : Unrolled
-    most : int
-        Of one state.
-    near : float
-        Returns that differ by less are one.
-    """
-    n, g = rows.size, rows.problem.g
-    here = rows.states[np.repeat(np.arange(len(rows.states)), np.diff(rows.row_ptr))]
-    on = ~rows.ends
-    waits = np.bincount(here[on], minlength=n)
-    by_next = np.argsort(rows.next_states[on], kind="stable")
-    before, ahead = here[on][by_next], pointers(np.bincount(rows.next_states[on], minlength=n))
-    row_ptr = rows.row_ptr[rows.pair_ptr]
-    known: list[FloatArray | None] = [None] * n
-    ready, total = np.flatnonzero(waits == 0).tolist(), 0
-    done = 0
-    while ready:
-        x = ready.pop()
-        parts = []
-        for row in range(row_ptr[x], row_ptr[x + 1]):
-            after = known[rows.next_states[row]]
-            if rows.ends[row] or after is None:
-                parts.append(rows.rewards[row : row + 1])
-            else:
-                parts.append(rows.rewards[row] + g * after)
-        values = np.sort(np.concatenate(parts))
-        values = values[np.concatenate([[True], np.diff(values) > near])]
-        total += len(values)
-        if len(values) > most or total > _MOST:
-            return None
-        known[x], done = values, done + 1
-        for y in before[ahead[x] : ahead[x + 1]].tolist():
-            waits[y] -= 1
-            if waits[y] == 0:
-                ready.append(y)
-    if done < n:
-        return None
-    found = [values for values in known if values is not None]
-    return pointers(np.array([len(values) for values in found])), np.concatenate(found)
-
-
 class StepSearch:
     """Knots and sweeps on them; `steps` is whole at every moment, `stopped` says why it ended before the gap was met.
 
@@ -140,12 +55,12 @@ class StepSearch:
         None with a horizon.
     cells : int
         Of the range of returns, and returns of a state, at most.
-    targets : (K,)
-        That windows are to hold.
+    objective : ProbabilityAbove or Quantile
+        With one parameter.
     """
 
-    def __init__(self, rows: Unrolled, known: Known | None, cells: int, targets: FloatArray) -> None:
-        self.rows, self.known, self.cells, self.targets = rows, known, cells, targets
+    def __init__(self, rows: Unrolled, known: Known | None, cells: int, objective: Functional) -> None:
+        self.rows, self.known, self.cells, self.objective = rows, known, cells, objective
         self.window = window_of(rows)
         low, high = self._ends()
         n = rows.problem.mdp.n_states
@@ -155,7 +70,7 @@ class StepSearch:
         self.order = np.arange(rows.size)[::-1].copy()
         if known is not None:
             self.order = np.argsort(-known.largest_mean, kind="stable").astype(np.int64)
-        self.stopped = ""
+        self.stopped, self.settled, self.long = "", False, _LONG
         found = returns_of(rows, cells, self.near)
         step = rows.problem.step if rows.horizon is None else None
         self.every = found is not None or (step is not None and self.width / step <= cells)
@@ -173,16 +88,27 @@ class StepSearch:
         low, high = self.window.surely, self.window.highest
         if self.known is not None and not np.isfinite(low).all():
             moments = self.known.moments
-            low = np.maximum(moments.low, moments.mean - _SDS * moments.sd)
-            high = np.minimum(moments.high, moments.mean + _SDS * moments.sd)
-            if self.targets.size:
-                low, high = np.minimum(low, self.targets.min()), np.maximum(high, self.targets.max())
+            far = _SDS
+            if self.target is None:  # the time until an end has a geometric tail
+                far = max(far, -2.0 * float(np.log(self.objective.single())))
+            low = np.maximum(moments.low, moments.mean - far * moments.sd)
+            likely = np.minimum(moments.high, moments.mean + _SDS * moments.sd)
+            most, step = np.where(np.isfinite(high), high, likely), self.rows.problem.step
+            # a window to the largest return of any policy, if that leaves knots that are all returns as they are
+            high = likely if step is not None and most.max() - low.min() > step * self.cells else most
+            if self.target is not None:
+                low, high = np.minimum(low, self.target), np.maximum(high, self.target)
         return low, high
+
+    @property
+    def target(self) -> float | None:
+        """The one that is to be reached; None for a quantile."""
+        return self.objective.single() if isinstance(self.objective, ProbabilityAbove) else None
 
     def lattice(self) -> None:
         """Knots `spacing` apart, with a target among them, and nothing known yet."""
         low, high = self._ends()
-        origin = float(self.targets[0]) if self.targets.size and not self.every else 0.0
+        origin = self.target if self.target is not None and not self.every else 0.0
         safe = np.isfinite(self.window.surely)
         first = np.floor((low - origin + self.near) / self.spacing).astype(np.int64) + 1
         first = np.where(safe, first, first - 1)
@@ -211,8 +137,11 @@ class StepSearch:
         self.steps.above[:] = 1.0
         self.steps.above[self.steps.ptr[:-1][self.safe]] = 0.0
 
-    def finer(self) -> bool:
-        """Begin anew with half the spacing; False where that is not to be."""
+    def further(self) -> bool:
+        """Go on with half the spacing, or where knots are all returns with more sweeps; False if neither helps."""
+        if self.every and not self.settled and self.long < _LONGEST:
+            self.long *= 4
+            return True
         if self.every:
             self.stopped = "targets stay on the knots, and more sweeps gain nothing"
         elif self.width / self.spacing * 2.0 > self.cells * (1.0 + 1e-9):
@@ -252,18 +181,22 @@ class StepSearch:
         limit = np.inf if call.max_iterations is None else call.max_iterations
         ways = self.order, np.ascontiguousarray(self.order[::-1])
         endless = self.known is not None
+        self.settled = True
         for fixed in (False, True) if endless else (False,):
+            calm = False
             if fixed:  # what was found is that of policies that change their minds
                 self.forget()
                 self.certain = True
-            for number in range(_LONG):
+            for number in range(self.long):
                 if call.iterations >= (limit if fixed or not endless else 0.5 * limit):
                     self.stopped = f"the limit of {call.max_iterations} sweeps was reached"
                     break
                 change = self._sweep(ways[number % 2] if endless else self.order, fixed)
                 call.count()
-                if change <= little or not endless:
+                calm = change <= little or not endless
+                if calm:
                     break
+            self.settled &= calm
 
     def rule(self) -> NodeRule:
         """The policy: a target is the next knot; behind the last one it is given up."""

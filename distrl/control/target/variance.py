@@ -106,13 +106,12 @@ class FanSearch:
     def _first(self) -> Fan:
         rows, (caps, floors), n = self.rows, self.limits, self.rows.size
         if self.known is None:
-            means, squares, half = 0.0 * caps, np.full(n, 4.0 * rows.reach**2), np.full(n, 0.5 * self.width)
+            means, half = 0.0 * caps, np.full(n, 0.5 * self.width)
             centre = 0.5 * (caps + floors)
             choice = rows.pair_ptr[:-1].copy()
         else:
             moments, choices = self.known.moments, rows.problem.mdp.choices
-            means, squares = moments.mean, moments.variance_high + moments.mean**2
-            half, centre = np.full(n, 0.5 * self.width), moments.mean
+            means, half, centre = moments.mean, np.full(n, 0.5 * self.width), moments.mean
             choice = np.flatnonzero(choices.actions == self.known.actions[choices.states]).astype(np.int64)
         angles = 0.5 * np.pi * np.linspace(-1.0, 1.0, _FIRST)[1:-1]
         reach = np.tan(angles) / np.tan(angles[-1]) * _FAR
@@ -130,14 +129,21 @@ class FanSearch:
         lower = lower - 8.0 * EPS * (points**2 + caps_at**2)
         each = np.repeat(np.arange(n), count)
         ptr = (count * np.arange(n + 1)).astype(np.int64)
-        return Fan(ptr, points.ravel(), lower.ravel(), means[each], squares[each], choice[each].astype(np.int64))
+        if self.known is None:  # no policy's line, but worse than any at its knot
+            squares = 4.0 * rows.reach * (rows.reach + np.abs(points.ravel()))
+        else:
+            squares = (moments.variance_high + moments.mean**2)[each]
+        return Fan(ptr, points.ravel(), lower.ravel(), means[each], squares, choice[each].astype(np.int64))
 
     def sweep(self, order: IntArray) -> tuple[float, float]:
         """One sweep in place; the largest changes."""
         rows, fan, problem = self.rows, self.fan, self.rows.problem
         table = problem.mdp.outcomes
-        slope = float(np.abs(self.limits.caps).max() + problem.pairs.largest_reward + self.width)
-        lost = 2.0 * (table.law_errors + 2.0 * table.defects * (2.0 * problem.pairs.largest_reward + self.width))
+        caps, floors = self.limits
+        finite = np.isfinite(floors).all()
+        slope = float(max(np.abs(caps).max(), np.abs(floors[np.isfinite(floors)]).max(initial=0.0)))
+        slope += problem.pairs.largest_reward + self.width
+        times = rows.horizon or 1
         return kernels.sweep(
             order,
             rows.pair_ptr,
@@ -149,8 +155,10 @@ class FanSearch:
             problem.g or 1.0,
             *fan,
             *self.limits,
-            np.tile(lost, rows.horizon or 1),
+            np.tile(table.law_errors, times),
+            np.tile(table.defects, times),
             slope,
+            slope if finite else np.inf,
             int(np.diff(fan.ptr).max()),
         )
 
@@ -230,7 +238,8 @@ class FanSearch:
         """The policies of the lines: at a target the better line of the two knots around."""
         rows, fan = self.rows, self.fan
         bounds = np.full(len(fan.points), -np.inf)
-        bounds[fan.inner + 1] = fan.meetings()
+        # a knot's own target means this knot, also where the next one's line is as good there
+        bounds[fan.inner + 1] = np.maximum(fan.meetings(), np.nextafter(fan.points[fan.inner], np.inf))
         g, n = rows.problem.g, rows.problem.mdp.n_states
         rule = NodeRule(g, n, fan.ptr, fan.points, bounds, rows.actions[fan.choice], rows.horizon)
         return rule if self.known is None else made_ending(rows, rule, self.known)
@@ -246,23 +255,23 @@ def upper_of(fan: Fan, limits: Limits, weight: float) -> FloatArray:
     beta = (fan.lower[i + 1] - fan.lower[i]) / (fan.points[i + 1] - fan.points[i])
     top = 0.5 / weight
     c = np.clip(top - 0.5 * beta, fan.points[i], fan.points[i + 1])
-    part = fan.lower[i] + beta * (c - fan.points[i])
+    rise = beta * (c - fan.points[i])
     high = np.full(len(caps), -np.inf)
-    np.maximum.at(high, own[i], _height(c, part, weight))
+    np.maximum.at(high, own[i], _height(c, fan.lower[i], rise, weight))
     c = np.maximum(fan.points[last], top + caps)
-    high = np.maximum(high, _height(c, fan.lower[last] - 2.0 * caps * (c - fan.points[last]), weight))
+    high = np.maximum(high, _height(c, fan.lower[last], -2.0 * caps * (c - fan.points[last]), weight))
     c = np.minimum(fan.points[first], top + caps)  # before the first knot: what any law has
     least = np.where(c > caps, caps * (caps - 2.0 * c), -c * c)
     if np.isfinite(floors).all():
         near = np.minimum(fan.points[first], top + floors)
-        steep = _height(near, fan.lower[first] - 2.0 * floors * (near - fan.points[first]), weight)
-        high = np.maximum(high, np.minimum(_height(c, least, weight), steep))
+        steep = _height(near, fan.lower[first], -2.0 * floors * (near - fan.points[first]), weight)
+        high = np.maximum(high, np.minimum(_height(c, least, 0.0, weight), steep))
     else:
-        high = np.maximum(high, _height(c, least, weight))
+        high = np.maximum(high, _height(c, least, 0.0, weight))
     return np.asarray(np.minimum(high, caps))
 
 
-def _height(c: FloatArray, q: FloatArray, weight: float) -> FloatArray:
-    """c - 1 / (4 w) - w (c^2 + q), rounded up."""
-    size = np.abs(c) + 0.25 / weight + weight * (c * c + np.abs(q))
-    return np.asarray(c - 0.25 / weight - weight * (c * c + q) + 16.0 * EPS * size)
+def _height(c: FloatArray, q: FloatArray, rise: FloatArray | float, weight: float) -> FloatArray:
+    """c - 1 / (4 w) - w (c^2 + q + rise), rounded up."""
+    size = np.abs(c) + 0.25 / weight + weight * (c * c + np.abs(q) + np.abs(rise))
+    return np.asarray(c - 0.25 / weight - weight * (c * c + (q + rise)) + 16.0 * EPS * size)

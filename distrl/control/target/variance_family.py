@@ -140,7 +140,7 @@ class VarianceFamily(Family):
         for x, share in zip(some, shares, strict=True):
             own = _below(fan, self.limits, int(x), points)
             low += share * own
-            size += share * np.abs(own)
+            size += share * (np.abs(own) + np.abs(fan.lower[fan.ptr[x] : fan.ptr[x + 1]]).max())
             node = self.rule.found(np.full(len(points), x), points)
             lines += share * np.stack([fan.means[node], fan.squares[node]])
         low -= (len(some) + 8.0) * EPS * (size + points**2)
