@@ -9,5 +9,6 @@ rounding.py   what floating point can add to a measurement
 search.py     the hunt: replay, structured families, steered search, local polish
 runner.py     many hunts, side by side and resumed
 report.py     Markdown, HTML, JSON, figures
-mutations.py  faults planted in the library on purpose, and the claims that catch them
+mutations.py  faults planted in the library on purpose, and the claims that catch them; those in `optimize` are in
+              control_faults.py, and faults.py says what one is
 """

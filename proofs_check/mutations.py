@@ -34,18 +34,10 @@ from distrl.operators import StochasticCDFBellman, categorical, quantile
 from distrl.returns import brackets as bracket_returns
 from distrl.td import quantile as td_quantile
 from distrl.td import sampling as td_sampling
+from proofs_check import control_faults
 from proofs_check.claim import claims, find
+from proofs_check.faults import Fault, given, returned
 from proofs_check.search import MUTATION, Hunt
-
-
-@dataclasses.dataclass(frozen=True)
-class Fault:
-    """A fault by name, what it does, how it is planted, and claims near it."""
-
-    name: str
-    what: str
-    plant: Callable[[], AbstractContextManager[Any]]
-    near: tuple[str, ...]
 
 
 def catchers(fault: Fault, every: bool = False) -> list[str]:
@@ -129,26 +121,6 @@ def _wrapped(at: float, atoms: int) -> list[tuple[int, float]]:
     return [(left, 1.0 - right), (left + 1, right)] if at <= atoms - 1.0 else [(0, 1.0)]
 
 
-def _returned(owner: Any, name: str, change: Callable[[Any], Any]) -> Callable[[], AbstractContextManager[Any]]:
-    """Alter what a function or method gives back."""
-    original = getattr(owner, name)
-
-    def altered(*arguments: Any, **options: Any) -> Any:
-        return change(original(*arguments, **options))
-
-    return lambda: mock.patch.object(owner, name, altered)
-
-
-def _given(owner: Any, name: str, change: Callable[..., tuple[Any, ...]]) -> Callable[[], AbstractContextManager[Any]]:
-    """Alter the positional arguments of a function or method."""
-    original = getattr(owner, name)
-
-    def altered(*arguments: Any, **options: Any) -> Any:
-        return original(*change(*arguments), **options)
-
-    return lambda: mock.patch.object(owner, name, altered)
-
-
 def _solving(owner: Any, of: Callable[[Any, int], Resolvent]) -> Callable[[], AbstractContextManager[Any]]:
     """Another system over states in a module."""
     altered = SimpleNamespace(of=lambda model, power=1: of(model, power))
@@ -218,7 +190,7 @@ def _upwards_only() -> Iterator[None]:
 def _advantages_lost() -> Iterator[None]:
     with (
         mock.patch.object(Pairs, "first_best", lambda self, values: self.choices.indptr[:-1]),
-        _returned(Pairs, "advantage", lambda backup: backup._replace(values=-np.abs(backup.values)))(),
+        returned(Pairs, "advantage", lambda backup: backup._replace(values=-np.abs(backup.values)))(),
     ):
         yield
 
@@ -299,19 +271,19 @@ FAULTS = (
     Fault(
         "offset-lost",
         "b = 0 in F = A F + b",
-        _returned(categorical.CategoricalBellman, "offset", np.zeros_like),
+        returned(categorical.CategoricalBellman, "offset", np.zeros_like),
         ("categorical-definition", "dcfp-linear-system"),
     ),
     Fault(
         "matrix-transposed",
         "A in place of its transpose",
-        _returned(categorical.CategoricalBellman, "matrix", lambda matrix: matrix.T.tocsr()),
+        returned(categorical.CategoricalBellman, "matrix", lambda matrix: matrix.T.tocsr()),
         ("categorical-definition", "cdf-column-sums"),
     ),
     Fault(
         "stopped-early",
         "a residual a million times too large is accepted",
-        _returned(problems.Problem, "stop", lambda stop: stop._replace(**{stop._fields[1]: stop[1] * 1e6})),
+        returned(problems.Problem, "stop", lambda stop: stop._replace(**{stop._fields[1]: stop[1] * 1e6})),
         SOLVED,
     ),
     Fault(
@@ -353,25 +325,25 @@ FAULTS = (
     Fault(
         "w1-without-spacing",
         "gaps between atoms count one",
-        _given(metric_kernels, "shared_wasserstein_1", lambda gaps, *rest: (np.ones_like(gaps), *rest)),
+        given(metric_kernels, "shared_wasserstein_1", lambda gaps, *rest: (np.ones_like(gaps), *rest)),
         ("categorical-w1-contraction",),
     ),
     Fault(
         "cramer-not-rooted",
         "the Cramer distance is squared",
-        _returned(distrl, "cramer", np.square),
+        returned(distrl, "cramer", np.square),
         ("wasserstein-of-particles", "bellman-cramer-contraction"),
     ),
     Fault(
         "wasserstein-doubled",
         "distances between particles are doubled",
-        _returned(distrl, "wasserstein", lambda d: 2.0 * d),
+        returned(distrl, "wasserstein", lambda d: 2.0 * d),
         ("wasserstein-of-particles", "bellman-w1-contraction"),
     ),
     Fault(
         "expectile-level-flipped",
         "1 - tau in place of tau",
-        _given(
+        given(
             functional_kernels, "expectile", lambda values, weights, taus, *rest: (values, weights, 1.0 - taus, *rest)
         ),
         ("expectile-winf-lipschitz",),
@@ -379,7 +351,7 @@ FAULTS = (
     Fault(
         "cvar-other-tail",
         "the best returns in place of the worst",
-        _given(functional_kernels, "cvar", lambda *given: (*given[:-1], not given[-1])),
+        given(functional_kernels, "cvar", lambda *given: (*given[:-1], not given[-1])),
         ("cvar-by-stop-loss", "brackets-convex"),
     ),
     Fault(
@@ -424,13 +396,13 @@ FAULTS = (
     Fault(
         "td-discount-dropped",
         "targets are not discounted",
-        _returned(td_sampling.Stream, "take", lambda targets: targets._replace(weights=np.sign(targets.weights))),
+        returned(td_sampling.Stream, "take", lambda targets: targets._replace(weights=np.sign(targets.weights))),
         ("td-deterministic-rate", "td-expected-update", "ctd-expected-update"),
     ),
     Fault(
         "td-next-state-reused",
         "all states learn from the first one's next state",
-        _returned(
+        returned(
             td_sampling.Stream,
             "take",
             lambda targets: targets._replace(next_states=np.full_like(targets.next_states, targets.next_states[0])),
@@ -440,7 +412,7 @@ FAULTS = (
     Fault(
         "td-steps-halved",
         "half of the step asked for",
-        _returned(
+        returned(
             learning,
             "as_step_size",
             lambda step: distrl.td.Constant(step.size / 2.0) if isinstance(step, distrl.td.Constant) else step,
@@ -450,15 +422,13 @@ FAULTS = (
     Fault(
         "random-cdf-deterministic",
         "every draw takes the first outcome",
-        _returned(
-            StochasticCDFBellman, "_outcomes", lambda drawn: tuple(np.full_like(part, part[0]) for part in drawn)
-        ),
+        returned(StochasticCDFBellman, "_outcomes", lambda drawn: tuple(np.full_like(part, part[0]) for part in drawn)),
         ("stochastic-cdf-mean", "stochastic-cdf-one-step-mean"),
     ),
     Fault(
         "random-cdf-undiscounted",
         "draws are shifted and not scaled",
-        _given(stochastic_kernels, "push_draws", lambda rows, at, ending, discount, out: (rows, at, ending, 1.0, out)),
+        given(stochastic_kernels, "push_draws", lambda rows, at, ending, discount, out: (rows, at, ending, 1.0, out)),
         ("stochastic-cdf-one-step-mean", "stochastic-cdf-coupling"),
     ),
     Fault(
@@ -478,31 +448,31 @@ FAULTS = (
     Fault(
         "dkw-halved",
         "confidence bands half as wide",
-        _returned(theory, "dkw_halfwidth", lambda width: width / 2.0),
+        returned(theory, "dkw_halfwidth", lambda width: width / 2.0),
         ("monte-carlo-dkw",),
     ),
     Fault(
         "likelihood-radius-without-the-mixture",
         "a radius as if the best bet had been known beforehand",
-        _returned(theory, "likelihood_radius", lambda radius: radius / 3.0),
+        returned(theory, "likelihood_radius", lambda radius: radius / 3.0),
         ("empirical-likelihood-coverage",),
     ),
     Fault(
         "lattice-tail-a-tenth-less",
         "nine tenths of what the mass beyond the last level costs",
-        _returned(lattice_certificate, "lattice_tail_w1", lambda bound: 0.9 * bound),
+        returned(lattice_certificate, "lattice_tail_w1", lambda bound: 0.9 * bound),
         ("lattice-levels",),
     ),
     Fault(
         "fixed-point-bound-halved",
         "half of s / (2 sqrt(1 - g^2))",
-        _returned(theory, "fixed_point_w1", lambda bound: bound / 2.0),
+        returned(theory, "fixed_point_w1", lambda bound: bound / 2.0),
         ("fixed-point-w1",),
     ),
     Fault(
         "atom-count-halved",
         "half of the atoms that are needed",
-        _returned(theory, "atoms_for_w1", lambda atoms: max(2, atoms // 2)),
+        returned(theory, "atoms_for_w1", lambda atoms: max(2, atoms // 2)),
         ("atom-count",),
     ),
     Fault(
@@ -517,4 +487,5 @@ FAULTS = (
         lambda: mock.patch.object(distrl.Grid, "covering", classmethod(_myopic)),
         ("dcfp-mean", "ctd-mean-is-td", "atom-count"),
     ),
+    *control_faults.FAULTS,
 )

@@ -160,7 +160,7 @@ class Merged(NamedTuple):
 
 def merged(pairs: Pairs, components: Components) -> Merged:
     """The process whose states are the components, without the pairs that stay in one; each state's pairs in the order
-    of its states.
+    of its states, and its name that of the first of these with a pair that is left.
 
     A component without another pair cannot be left: `nearer_end` has refused that before.
     """
@@ -171,6 +171,7 @@ def merged(pairs: Pairs, components: Components) -> Merged:
     order = np.argsort(home, kind="stable")
     sources, home = sources[order], home[order]
     names, indptr = np.unique(home, return_index=True)
+    states = [pairs.mdp.states[pairs.states[pair]] for pair in sources[indptr].tolist()]
     indptr = np.append(indptr, len(home)).astype(np.int64)
     actions = np.arange(len(home)) - np.repeat(indptr[:-1], np.diff(indptr))
     place = np.full(table.n_sources, -1, dtype=np.int64)
@@ -196,7 +197,8 @@ def merged(pairs: Pairs, components: Components) -> Merged:
     if table.known_defects is not None:
         built = replace(built, known_defects=table.known_defects[sources])
     choices = Choices(int(actions.max()) + 1, indptr, actions.astype(np.int64))
-    return Merged(MDP.from_table(built, 1.0, available=choices), number[component], sources)
+    small_mdp = MDP.from_table(built, 1.0, available=choices, states=states)
+    return Merged(small_mdp, number[component], sources)
 
 
 def spread_out(pairs: Pairs, small: Merged, policy: IntArray) -> IntArray:

@@ -4,6 +4,7 @@ With U(x, b) the least E (b - G)+ from the state x, the best CVaR at a level is 
 b that is a return. Whatever is done, U depends on b and on the steps that are left alone, and is found by recursion.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -84,6 +85,70 @@ class Ending(Decisions):
         """The largest CVaR of the return that any policy reaches."""
         return max(b - self.loss(x, b) / level for b in self.returns(x))
 
+    def least(self, x: int, target: Fraction, power: int) -> Fraction:
+        """The least E (target - G)^2 for the power 2, the least P(G < target) for the power 0."""
+        return self._least(x, target, self.steps, power, {})
+
+    def _least(self, x: int, b: Fraction, left: int, power: int, seen: dict[Any, Fraction]) -> Fraction:
+        def loss(over: Fraction) -> Fraction:
+            return over * over if power else Fraction(over > 0)
+
+        if left == 0:
+            return loss(b)
+        if (x, b, left) not in seen:
+            values = []
+            for rows in self.choices(x):
+                total = ZERO
+                for p, y, r, end in rows:
+                    if end or not self.g:
+                        total += p * loss(b - r)
+                    else:
+                        total += p * self.g**power * self._least(y, (b - r) / self.g, left - 1, power, seen)
+                values.append(total)
+            seen[x, b, left] = min(values)
+        return seen[x, b, left]
+
+    def best_quantile(self, x: int, level: Fraction) -> Fraction:
+        """The largest lower quantile of the return that any policy reaches: the largest return b that a policy falls
+        short of with a probability below the level."""
+        return max(b for b in self.returns(x) if self.least(x, b, 0) < level)
+
+    def moments(self, x: int, left: int = steps) -> list[tuple[Fraction, Fraction]]:
+        """The means and mean squares of all policies, those that some E G^2 - 2 b E G is least for; means rise."""
+        if left == 0:
+            return [(ZERO, ZERO)]
+        found = set()
+        for rows in self.choices(x):
+            sums = [(ZERO, ZERO)]
+            for p, y, r, end in rows:
+                after = [(ZERO, ZERO)] if end or not self.g else self.moments(y, left - 1)
+                own = [(r + self.g * m, r * r + 2 * r * self.g * m + self.g**2 * s) for m, s in after]
+                sums = _lower_hull([(m + p * n, s + p * t) for m, s in sums for n, t in own])
+            found |= set(sums)
+        return _lower_hull(list(found))
+
+    def best_mean_variance(self, x: int, weight: Fraction) -> Fraction:
+        """The largest E G - weight Var G of any policy: it is convex in (E G, E G^2), so a vertex has it."""
+        return max(m - weight * (s - m * m) for m, s in self.moments(x))
+
+    def best_markov(self, x: int, value: Callable[[ExactLaw], Fraction]) -> Fraction:
+        """The largest value of a law that a policy has which looks at the state and the step alone."""
+        places, going = [], {x}
+        for t in range(self.steps):
+            places += [(t, y) for y in sorted(going)]
+            ahead = [row for y in going for rows in self.choices(y) for row in rows]
+            going = {y for _, y, _, end in ahead if not end}
+        pairs = [self.outcomes[y * self.actions : (y + 1) * self.actions] for _, y in places]
+        able = [[a for a, rows in enumerate(each) if rows] for each in pairs]
+        best = None
+        for chosen in itertools.product(*able):
+            plan = dict(zip(places, chosen, strict=True))
+            law = self.law_of(x, 0, lambda y, t, plan=plan: plan[t, y], lambda y, t, r, z: t + 1)
+            found = value(law)
+            best = found if best is None else max(best, found)
+        assert best is not None
+        return best
+
     def dual_cvar(self, x: int, level: Fraction) -> Fraction:
         """The same recursion with U replaced by its convex hull at every state after every step."""
         return max(b - value / level for b, value in self._hull(x, self.steps))
@@ -142,6 +207,21 @@ class Ending(Decisions):
                         following.append((y, after, reached, scale * self.g, mass * p))
             going = following
         return add_up([*law, *((total, mass) for _, _, total, _, mass in going)])
+
+
+def _lower_hull(points: list[tuple[Fraction, Fraction]]) -> list[tuple[Fraction, Fraction]]:
+    """The vertices of the largest convex function below points of the plane, from the left."""
+    hull: list[tuple[Fraction, Fraction]] = []
+    for m, s in sorted(set(points)):
+        if hull and hull[-1][0] == m:
+            continue
+        while len(hull) > 1:
+            (left, low), (middle, between) = hull[-2], hull[-1]
+            if (between - low) * (m - middle) < (s - between) * (middle - left):
+                break
+            hull.pop()
+        hull.append((m, s))
+    return hull
 
 
 def _read(function: Convex, b: Fraction) -> Fraction:

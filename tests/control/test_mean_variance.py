@@ -7,6 +7,7 @@ import pytest
 
 import distrl
 from distrl import MeanVariance, Status, TargetDP, optimize
+from distrl._kernels import mean_variance as kernels
 from distrl.control.target.variance import FanSearch
 from tests.control import known_models as known
 from tests.control.history import (
@@ -182,6 +183,44 @@ def test_no_probabilities_that_a_row_may_mean_give_more():
             p = 0.5 - lacking + share
             value = 1000.0 * p - 1000.0 - weight * 1e6 * p * (1.0 - p)
             assert ctl.lower[0] <= value <= ctl.upper[0]
+
+
+def test_a_sweep_counts_its_own_rounding():
+    # one state that leads to another, where chords of 4 knots and lines beyond them are given: in fractions what is
+    # backed up is never below what a sweep in floats makes of it
+    rng, n = np.random.default_rng(1), 4
+    for _ in range(300):
+        scale, centre = 10.0 ** rng.integers(-3, 7), float(rng.choice([0.0, 1e6]))
+        points = np.sort(centre + scale * rng.integers(-40, 41, 2 * n).reshape(2, n), axis=1).astype(float)
+        points += np.arange(n) * 0.25 * scale
+        cap, floor = centre + scale * float(rng.random()), centre - scale * 1e3 * float(rng.random())
+        values = scale * (scale + abs(centre)) * rng.normal(size=n)
+        reward, g, p = scale * float(rng.choice([0.0, 0.3, -7.0])), float(rng.choice([1.0, 0.9, 0.3])), np.ones(1)
+        if rng.random() < 0.5:  # a chord that is nearly 0 at the target 0
+            points[0], reward = scale * np.arange(-1.0, 3.0), 0.0
+            points[1] = scale * (np.arange(-1.0, 3.0) - rng.random())
+            values = scale * points[1] * float(rng.random()) + scale**2 * 1e-9 * float(rng.random())
+        lower = np.concatenate([np.full(n, -np.inf), values])
+        nothing = np.zeros(2 * n), np.zeros(2 * n), np.zeros(2 * n, dtype=np.int64)
+        ptr, one = np.array([0, n, 2 * n]), np.array([0, 1, 1])
+        rows = one, np.array([0, 1]), p, np.array([1]), np.array([reward]), np.array([False])
+        limits = np.full(2, cap), np.full(2, floor), np.zeros(1), np.zeros(1), max(abs(cap), abs(floor)), np.inf
+        kernels.sweep(np.array([0]), *rows, g, ptr, points.ravel(), lower, *nothing, *limits, n)
+        z, v = [F(float(b)) for b in points[1]], [F(float(b)) for b in values]
+        for k, t in enumerate(F(float(b)) for b in points[0]):
+            b = (t - F(reward)) / F(g)
+            m = min(max(b, F(floor)), F(cap))
+            best = m * (m - 2 * b)
+            if b < z[0]:
+                best = max(best, v[0] - 2 * F(floor) * (b - z[0]))
+            elif b >= z[-1]:
+                best = max(best, v[-1] - 2 * F(cap) * (b - z[-1]))
+            else:
+                j = max(i for i in range(n - 1) if z[i] <= b)
+                best = max(best, v[j] + (v[j + 1] - v[j]) * (b - z[j]) / (z[j + 1] - z[j]))
+            exact = F(reward) * (F(reward) - 2 * t) + F(g) ** 2 * best
+            size = abs(exact) + sum(map(abs, v)) + F(max(abs(cap), abs(floor))) * (abs(b) + abs(t)) + F(reward) ** 2
+            assert exact - size / 10**12 <= F(float(lower[k])) <= exact
 
 
 # -- what is left by Ctrl-C, and moves for nothing --------------------------------------------------------------------

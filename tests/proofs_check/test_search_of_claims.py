@@ -243,7 +243,14 @@ def test_unexpected_verdicts_fail_the_command(monkeypatch):
     assert outcome.exit_code == 1 and "UNEXPECTED" in outcome.output
 
 
-SOME = ("neighbour-weights-swapped", "discount-twice", "tau-half-a-step-up", "td-next-state-reused", "dkw-halved")
+SOME = (
+    "neighbour-weights-swapped",
+    "discount-twice",
+    "tau-half-a-step-up",
+    "td-next-state-reused",
+    "dkw-halved",
+    "best-action-at-each-knot",
+)
 
 
 @pytest.mark.parametrize("name", SOME)
