@@ -157,9 +157,8 @@ def test_weight_0_is_the_mean():
 def test_a_knots_own_target_means_that_knot():
     # else what is certified of a policy that starts there would be said of another one
     rng = np.random.default_rng(0)
-    for discount in (F(1), F(9, 10), F(1, 2)):
-        steps = 3 if discount == 1 else None
-        rule = optimize(random_small(rng, discount).mdp(), MeanVariance(0.5), horizon=steps, throw=False).family.rule
+    for _ in range(3):
+        rule = optimize(random_small(rng, F(1, 2)).mdp(), MeanVariance(0.5), tol=0.1).family.rule
         states = np.searchsorted(rule.ptr, np.arange(len(rule.points)), side="right") - 1
         assert np.array_equal(rule.found(states, rule.points), np.arange(len(rule.points)))
 

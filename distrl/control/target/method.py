@@ -52,6 +52,7 @@ class TargetDP(ControlMethod):
     state are few (a horizon, processes without loops), or on a lattice at discount 1, nothing is lost; else the gap
     closes where no mass is near the target, and `reason` says what was tried. Targets that differ by less than 1e-11 of
     the size of returns, a step, are one. Policies of both are `NodePolicy`s: a finite memory.
+    Claim `mean-variance-enclosed`, claim `probability-enclosed`, claim `quantile-enclosed`.
 
     Parameters
     ----------
