@@ -99,6 +99,20 @@ class Family(ABC):
         initial : (S,) probabilities
         """
 
+    def begun(self, policy: RunnablePolicy, objective: Functional, initial: FloatArray) -> RunnablePolicy:
+        """The policy that reaches the end of `common` on its side.
+
+        By default the policy that is the best from every single state; targets are set by whoever asks.
+
+        Parameters
+        ----------
+        policy : RunnablePolicy
+            The best from every single state.
+        objective, initial
+            As for `common`.
+        """
+        return policy
+
 
 class ControlMethod(ABC):
     """A way to find the best policy for some objectives."""

@@ -140,6 +140,7 @@ class MarkovPolicy(RunnablePolicy):
 
     def start(self, state: int) -> Memory:
         """The memory at the start: the number of steps made, None where it makes no difference."""
+        whole_number(state, "state", high=self.actions.shape[-1] - 1)
         return None if self.actions.ndim == 1 else 0
 
     def act(self, state: int, memory: Memory) -> int:
@@ -147,15 +148,16 @@ class MarkovPolicy(RunnablePolicy):
 
         Raises
         ------
-        ValueError
-            If the horizon is over.
+        ValueError, TypeError
+            If the horizon is over, there is no such state, or the memory is none of this policy.
         """
+        place = whole_number(state, "state", high=self.actions.shape[-1] - 1)
         if self.actions.ndim == 1:
-            return int(self.actions[state])
+            return int(self.actions[place])
         step = whole_number(memory, "memory")
         if step >= len(self.actions):
             raise ValueError(f"all {len(self.actions)} steps of the horizon were made; start again")
-        return int(self.actions[step, state])
+        return int(self.actions[step, place])
 
     def observe(self, state: int, memory: Memory, reward: float, next_state: int) -> Memory:
         """The memory after a step: one step more."""

@@ -13,7 +13,7 @@ from distrl._files import path_of
 from distrl._records import write_result
 from distrl._steady import steady
 from distrl._tolerances import EPS
-from distrl._validation import RandomSource, generator, int_array, real_number, whole_number
+from distrl._validation import RandomSource, float_array, generator, int_array, real_number, whole_number
 from distrl.control.data.decision import DecidedFromData
 from distrl.control.frontier import CommonStart, Frontier
 from distrl.control.method import Family
@@ -21,9 +21,10 @@ from distrl.control.policy import RunnablePolicy
 from distrl.control.result import P
 from distrl.control.simulation import Simulation, playable, simulated
 from distrl.control.target import NodePolicy, TargetPolicy
+from distrl.control.timed.family import mixed
 from distrl.dp import Certificate, Method, Solution, Status
 from distrl.models.stages import of_samples
-from distrl.returns import Functional, Mean, Returns
+from distrl.returns import EntropicRisk, Functional, Mean, Returns
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -110,10 +111,13 @@ class ControlSolution(DecidedFromData[P]):
 
         Raises
         ------
-        ValueError
-            If the solve says nothing of them.
+        ValueError, TypeError
+            If there are none, or the solve says nothing of them.
         """
-        objective = self._asked(np.atleast_1d(np.asarray(levels, dtype=np.float64)))
+        asked = float_array(levels, "levels", ndim=(0, 1))
+        if not asked.size:
+            raise ValueError("levels is empty; give one parameter of the objective at least")
+        objective = self._asked(np.atleast_1d(asked))
         lower, upper, targets = self._family().frontier(objective)
         assert objective.points is not None
         return Frontier(objective.points, lower, upper, targets, f"best {objective.name}")
@@ -139,11 +143,20 @@ class ControlSolution(DecidedFromData[P]):
             return CommonStart(
                 float(initial @ self.lower) - room, float(initial @ self.upper) + room, None, self.policy
             )
-        lower, upper, target = self._family().common(self.objective, initial)
-        policy: RunnablePolicy = self.policy
+        if isinstance(self.objective, EntropicRisk):  # the best from every state is the best for a drawn one
+            low, high = mixed(self.objective.single(), self.lower, self.upper, initial)
+            return CommonStart(float(low[0]), float(high[0]), None, self.policy)
+        if self.family is None:
+            raise ValueError(
+                f"{self.method!r} solves for {self.objective!r} from single states, and not from a drawn start; give "
+                "the model a first state with one action that pays 0 and leads where initial says: its return is discount "
+                "times that of the start"
+            )
+        lower, upper, target = self.family.common(self.objective, initial)
+        policy = self.family.begun(self.policy, self.objective, initial)
         if isinstance(policy, TargetPolicy | NodePolicy):
             policy = policy.started(np.full(self.model.n_states, target))
-        return CommonStart(lower, upper, target, policy)
+        return CommonStart(lower, upper, None if np.isnan(target) else target, policy)
 
     @steady
     def simulate(

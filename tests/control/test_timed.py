@@ -301,6 +301,9 @@ def test_one_pass_has_all_betas_nearer_to_0(sign, monkeypatch):
     lower, upper, targets = ctl.family.frontier(EntropicRisk((2.0 * sign, sign)))
     np.testing.assert_array_equal(lower[:, 0], ctl.lower)
     assert upper.shape == (6, 2) and np.isnan(targets).all()
+    assert ctl.at(5e-324 * sign).converged  # a share of beta below float64's range
+    with pytest.raises(ValueError, match="levels is empty"):
+        ctl.frontier([])
     for beta in (-2.0 * sign, 3.0 * sign):
         with pytest.raises(ValueError, match="one solve for EntropicRisk"):
             ctl.family.at(EntropicRisk(beta))
@@ -451,6 +454,36 @@ def test_a_policy_that_is_played_has_what_is_certified(objective, discount, tmp_
             low, high = one.evaluated().interval("mean")[state]
             assert low - 1e-12 <= mean <= high + 1e-12 and grown.batch_shape == (3,)
     np.testing.assert_array_equal(again.policy.first_actions(3), ctl.policy.first_actions(3))
+
+
+def test_a_drawn_start_has_one_policy_that_reaches_what_is_said_of_it():
+    """Each state's own beta is the best for itself alone: the law of a drawn start is a mixture, and wants one beta."""
+    bet = [(F(1, 2), 0, F(0), True), (F(1, 2), 0, F(6), True)]
+    table = {0: {0: [(F(1), 0, F(2), True)], 1: bet}, 1: {0: [(F(1), 1, F(100), True)]}}
+    initial, level = [0.5, 0.5], 0.5
+    ctl = optimize(model_of(table, F(9, 10), initial=initial), EVaR(level))
+    start = ctl.start
+
+    def drawn(one):
+        law = {}
+        for state, share in enumerate(initial):
+            for z, p in played(one, table, F(9, 10), state, one.policy.start(state)).items():
+                law[z] = law.get(z, F(0)) + F(share) * p
+        return evar(law, level)
+
+    assert start.target is None
+    assert start.lower - 1e-7 <= drawn(start) <= start.upper + 1e-7
+    assert drawn(ctl) < start.lower - 0.1  # what is best from every single state is not it
+
+
+def test_entropic_risk_of_a_drawn_start_is_a_mixture_for_every_way_to_solve():
+    mdp = model_of(F2, 1, initial=[0.5, 0.5])
+    for horizon in (None, 2):
+        ctl = optimize(mdp, EntropicRisk(-0.2), horizon=horizon)
+        mixed = math.log(np.mean(np.exp(-0.2 * ctl.values))) / -0.2
+        assert ctl.start.lower - 1e-9 <= mixed <= ctl.start.upper + 1e-9 and ctl.start.target is None
+        with pytest.raises(ValueError, match="from single states, and not from a drawn start; give the model a first"):
+            _ = optimize(mdp, EVaR(0.2), horizon=4).start
 
 
 def gamble():

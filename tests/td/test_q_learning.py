@@ -9,7 +9,7 @@ from scipy import stats
 
 import distrl
 from distrl import CategoricalQ, ExpectileQ, MeanQ, QuantileQ
-from distrl.td import Harmonic, LinearDecay, Polynomial, QLearning
+from distrl.td import Exploration, Harmonic, LinearDecay, Polynomial, QLearning
 
 pytestmark = pytest.mark.fast
 
@@ -309,6 +309,16 @@ def test_schedules_are_functions_of_the_update_count():
     np.testing.assert_allclose(LinearDecay(1.0, 0.5, 11)(counts), [1.0, 0.95, 0.75, 0.5, 0.5])
     default = distrl.learn(mdp, MeanQ(), **common)
     np.testing.assert_array_equal(default.values, distrl.learn(mdp, MeanQ(), exploration=0.1, **common).values)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 2), "longer"], ids=str)
+def test_a_schedule_of_somebody_that_has_not_one_number_for_each_update_is_named(shape):
+    class Own(Exploration):
+        def __call__(self, counts):
+            return np.full(len(counts) + 1 if shape == "longer" else shape, 0.5)
+
+    with pytest.raises(ValueError, match=r"gave probabilities of shape .* for .* counts; it must give one for each"):
+        distrl.learn(finite(), MeanQ(), updates=300, exploration=Own(), sampling="trajectory", rng=0)
 
 
 def test_a_learner_plays_and_learns():

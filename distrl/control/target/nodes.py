@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from distrl._tolerances import MIXED_ROW_SUM
-from distrl._validation import BoolArray, FloatArray, IntArray
+from distrl._validation import BoolArray, FloatArray, IntArray, real_number, whole_number
 from distrl.control.executed import evaluated_on
 from distrl.control.policy import Memory, RunnablePolicy
 from distrl.control.target.problem import Known, Problem
@@ -106,7 +106,7 @@ class NodePolicy(RunnablePolicy):
 
     def start(self, state: int) -> Memory:
         """The memory at the start: the target, with a horizon (0, target)."""
-        return self._memory(0, float(self.targets[state]))
+        return self._memory(0, float(self.targets[self._place(state)]))
 
     def act(self, state: int, memory: Memory) -> int:
         """The action in a state.
@@ -114,21 +114,22 @@ class NodePolicy(RunnablePolicy):
         Raises
         ------
         ValueError, TypeError
-            If the horizon is over, or the memory is none of this policy.
+            If the horizon is over, there is no such state, or the memory is none of this policy.
         """
         step, target = self._read(memory)
-        return int(self.acting(step, np.array([state]), np.array([target]))[0])
+        return int(self.acting(step, np.array([self._place(state)]), np.array([target]))[0])
 
     def observe(self, state: int, memory: Memory, reward: float, next_state: int) -> Memory:
         """The memory after a step: the target of the next state that (target - reward) / discount means.
 
         Raises
         ------
-        TypeError
-            If the memory is none of this policy.
+        ValueError, TypeError
+            If the memory is none of this policy, there is no such state, or the reward is not finite.
         """
         step, target = self._read(memory)
-        left = self.after(step, np.array([target]), np.array([float(reward)]), np.array([next_state]))
+        gained = np.array([real_number(reward, "reward")])
+        left = self.after(step, np.array([target]), gained, np.array([self._place(next_state, "next_state")]))
         return self._memory(step + 1, float(left[0]))
 
     def _memory(self, step: int, target: float) -> Memory:
@@ -139,7 +140,12 @@ class NodePolicy(RunnablePolicy):
         if timed != isinstance(memory, tuple) or memory is None:
             meant = "(steps made, target)" if timed else "a target"
             raise TypeError(f"the memory is {meant}, as start(state) gives it, got {memory!r}")
-        return (int(memory[0]), float(memory[1])) if isinstance(memory, tuple) else (0, float(memory))
+        if isinstance(memory, tuple):
+            return whole_number(memory[0], "memory[0]"), real_number(memory[1], "memory[1]")
+        return 0, real_number(memory, "memory")
+
+    def _place(self, state: int, name: str = "state") -> int:
+        return whole_number(state, name, high=len(self.targets) - 1)
 
     def memories(self, states: IntArray) -> FloatArray:
         """(n,) the starting targets of `states` (n,)."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._steady import steady
-from distrl._validation import FloatArray, IntArray, int_array
+from distrl._validation import FloatArray, IntArray, int_array, real_number, whole_number
 from distrl.control.policy import Memory, RunnablePolicy
 from distrl.control.target.product import laws_of
 from distrl.control.target.rule import TargetRule
@@ -41,7 +41,7 @@ class TargetPolicy(RunnablePolicy):
 
     def start(self, state: int) -> Memory:
         """The memory at the start: the target, with a horizon (0, target)."""
-        return self._memory(0, float(self.targets[state]))
+        return self._memory(0, float(self.targets[self._place(state)]))
 
     def act(self, state: int, memory: Memory) -> int:
         """The action in a state.
@@ -49,21 +49,22 @@ class TargetPolicy(RunnablePolicy):
         Raises
         ------
         ValueError, TypeError
-            If the horizon is over, or the memory is none of this policy.
+            If the horizon is over, there is no such state, or the memory is none of this policy.
         """
         step, target = self._read(memory)
-        return int(self.rule.actions_at(step, np.array([state]), np.array([target]))[0])
+        return int(self.rule.actions_at(step, np.array([self._place(state)]), np.array([target]))[0])
 
     def observe(self, state: int, memory: Memory, reward: float, next_state: int) -> Memory:
         """The memory after a step: (target - reward) / discount, within the window of the next state.
 
         Raises
         ------
-        TypeError
-            If the memory is none of this policy.
+        ValueError, TypeError
+            If the memory is none of this policy, there is no such state, or the reward is not finite.
         """
         step, target = self._read(memory)
-        left = self.rule.targets_after(step, np.array([target]), np.array([float(reward)]), np.array([next_state]))
+        gained = np.array([real_number(reward, "reward")])
+        left = self.rule.targets_after(step, np.array([target]), gained, np.array([self._place(next_state, "next_state")]))
         return self._memory(step + 1, float(left[0]))
 
     def _memory(self, step: int, target: float) -> Memory:
@@ -73,10 +74,13 @@ class TargetPolicy(RunnablePolicy):
         if self.horizon is None:
             if isinstance(memory, tuple) or memory is None:
                 raise TypeError(f"the memory is a target, as start(state) gives it, got {memory!r}")
-            return 0, float(memory)
+            return 0, real_number(memory, "memory")
         if not isinstance(memory, tuple):
             raise TypeError(f"the memory is (steps made, target), as start(state) gives it, got {memory!r}")
-        return int(memory[0]), float(memory[1])
+        return whole_number(memory[0], "memory[0]"), real_number(memory[1], "memory[1]")
+
+    def _place(self, state: int, name: str = "state") -> int:
+        return whole_number(state, name, high=len(self.targets) - 1)
 
     def memories(self, states: IntArray) -> FloatArray:
         """(n,) the starting targets of `states` (n,)."""

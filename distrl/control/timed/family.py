@@ -9,6 +9,7 @@ import numpy as np
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 from distrl.control.method import Family, Found
+from distrl.control.policy import RunnablePolicy
 from distrl.control.timed.bracket import Bracket
 from distrl.control.timed.ladder import Stage, descend, rungs_of
 from distrl.control.timed.policy import TimedPolicy
@@ -83,7 +84,8 @@ class EntropicFamily(Family):
         """The last step whose beta is at least as far from 0."""
         if beta == 0.0:
             return int(self.stages[-1]) + 1
-        step = int(math.log(beta / self.beta) / math.log(self.mdp.discount)) if self.mdp.discount > 0.0 else 0
+        g, away = self.mdp.discount, math.log(abs(beta)) - math.log(abs(self.beta))
+        step = int(away / math.log(g)) if g > 0.0 else 0
         step = min(max(step, 0), int(self.stages[-1]))
         while step > 0 and abs(self._rung(step)) < abs(beta):
             step -= 1
@@ -228,6 +230,24 @@ class EVaRFamily(Family):
         objective : EVaR
         initial : (S,) probabilities
         """
+        bracket = self._mixed(objective, initial)
+        return float(bracket.lower[0]), float(bracket.upper[0]), math.nan
+
+    def begun(self, policy: RunnablePolicy, objective: Functional, initial: FloatArray) -> TimedPolicy:
+        """The policy of the one beta that is the best for a drawn start, whichever state is drawn.
+
+        Parameters
+        ----------
+        policy, objective, initial
+            As for `Family.begun`.
+        """
+        bracket, n = self._mixed(objective, initial), self.mdp.n_states
+        rung = int(bracket.first[0]) if bracket.first[0] >= 0 else len(self.betas)
+        betas = np.full(n, -bracket.betas[0])
+        return TimedPolicy(self.actions, self.tail, np.full(n, rung), self.passes, betas, self.mdp.n_actions)
+
+    def _mixed(self, objective: Functional, initial: FloatArray) -> Bracket:
+        """What a drawn start reaches, as of one state."""
         some = np.flatnonzero(initial)
         mean = np.atleast_1d((initial / initial.sum()) @ self.mean)
         mean = mean + 4.0 * (len(some) + 4.0) * EPS * float(np.abs(self.mean[some]).max())
@@ -237,4 +257,4 @@ class EVaRFamily(Family):
         for rung in range(len(self.betas) - 1, -1, -1):
             b = float(self.betas[rung])
             bracket.add(b, *mixed(-b, self.lows[rung], self.highs[rung], initial), rung)
-        return float(bracket.lower[0]), float(bracket.upper[0]), math.nan
+        return bracket

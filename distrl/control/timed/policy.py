@@ -73,21 +73,24 @@ class TimedPolicy(RunnablePolicy):
 
     def start(self, state: int) -> Memory:
         """The rung at the start."""
-        return int(self.first[state])
+        return int(self.first[self._place(state)])
 
     def act(self, state: int, memory: Memory) -> int:
         """The action in a state.
 
         Raises
         ------
-        ValueError
-            If the horizon is over.
+        ValueError, TypeError
+            If the horizon is over, there is no such state, or the memory is none of this policy.
         """
-        return int(self.row(whole_number(memory, "memory"))[state])
+        return int(self.row(whole_number(memory, "memory"))[self._place(state)])
 
     def observe(self, state: int, memory: Memory, reward: float, next_state: int) -> Memory:
         """The rung after a step: `stride` further."""
         return whole_number(memory, "memory") + self.stride
+
+    def _place(self, state: int) -> int:
+        return whole_number(state, "state", high=len(self.first) - 1)
 
     def first_actions(self, n_states: int) -> IntArray:
         return np.array([self.row(int(rung))[state] for state, rung in enumerate(self.first)], dtype=np.int64)

@@ -145,9 +145,13 @@ def explorations(schedule: Exploration, first: int, count: int) -> FloatArray:
     Raises
     ------
     ValueError
-        If one is out of [0, 1], naming the update.
+        If one is out of [0, 1], naming the update, or there is not one for each.
     """
     found = np.asarray(schedule(np.arange(first + 1, first + count + 1)), dtype=np.float64)
+    if found.shape != (count,):
+        raise ValueError(
+            f"{schedule!r} gave probabilities of shape {found.shape} for {count} counts; it must give one for each"
+        )
     wrong = ~((found >= 0.0) & (found <= 1.0))
     if wrong.any():
         place = int(np.argmax(wrong))

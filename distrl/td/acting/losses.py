@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._kernels import target_learning as kernels
-from distrl._validation import FloatArray, float_array, real_number
+from distrl._validation import FloatArray, float_array, real_number, whole_number
 from distrl.models.choices import Choices
 from distrl.returns.arrays import StateIndex, state_index
 from distrl.returns.base import NotKnown, Returns
@@ -124,7 +124,7 @@ class TargetPolicy:
         state : int
         memory : what `start` or `observe` gave
         """
-        pair = kernels.least(self.losses, *self._pairs(state), memory, *self._lattice, 0.0, 1.0)
+        pair = kernels.least(self.losses, *self._pairs(state), real_number(memory, "memory"), *self._lattice, 0.0, 1.0)
         return int(self.choices.actions[pair])
 
     def observe(
@@ -142,20 +142,23 @@ class TargetPolicy:
 
         Raises
         ------
-        ValueError
-            If no discount is known.
+        ValueError, TypeError
+            If no discount is known, there is no such state, or a number is not finite.
         """
-        weight = self.discount if discount is None else discount
+        weight = self.discount if discount is None else real_number(discount, "discount", low=0.0, high=1.0)
         if weight is None:
             raise ValueError("the model's discount differs by outcome: observe(..., discount=) says each transition's")
-        return float(kernels.left(memory, reward, weight, self.grid.low, self.grid.high))
+        whole_number(next_state, "next_state", high=self.choices.n_states - 1)
+        target, gained = real_number(memory, "memory"), real_number(reward, "reward")
+        return float(kernels.left(target, gained, weight, self.grid.low, self.grid.high))
 
     @property
     def _lattice(self) -> tuple[float, float]:
         return self.grid.low, self.grid.spacing
 
     def _pairs(self, state: int) -> tuple[int, int]:
-        return int(self.choices.indptr[state]), int(self.choices.indptr[state + 1])
+        place = whole_number(state, "state", high=self.choices.n_states - 1)
+        return int(self.choices.indptr[place]), int(self.choices.indptr[place + 1])
 
 
 def check_level(level: object) -> float:
