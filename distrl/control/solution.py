@@ -149,8 +149,8 @@ class ControlSolution(DecidedFromData[P]):
         if self.family is None:
             raise ValueError(
                 f"{self.method!r} solves for {self.objective!r} from single states, and not from a drawn start; give "
-                "the model a first state with one action that pays 0 and leads where initial says: its return is discount "
-                "times that of the start"
+                "the model a first state with one action that pays 0 and leads where initial says: its return is the "
+                "discount times that of the start"
             )
         lower, upper, target = self.family.common(self.objective, initial)
         policy = self.family.begun(self.policy, self.objective, initial)

@@ -1,4 +1,4 @@
-"""Policies that are run by hand: what they are handed is looked at, so that no wrong state or memory plays in silence."""
+"""Policies that are run by hand: no wrong state or memory plays in silence."""
 
 import numpy as np
 import pytest
@@ -34,9 +34,9 @@ def test_a_loop_of_start_act_and_observe_takes_numbers_of_numpy_and_names_what_i
     assert PAID.available[0, action]
     assert PAID.available[1, policy.act(1, policy.observe(0, memory, np.float64(4.0), np.int64(1)))]
     for state, error in ((-1, ValueError), (2, ValueError), ("zero", TypeError), (0.5, TypeError), (None, TypeError)):
-        with pytest.raises(error, match="^state must be"):
+        with pytest.raises(error, match=r"^state must be"):
             policy.start(state)
-        with pytest.raises(error, match="^state must be"):
+        with pytest.raises(error, match=r"^state must be"):
             policy.act(state, memory)
     if kind == "markov":
         return
@@ -46,7 +46,7 @@ def test_a_loop_of_start_act_and_observe_takes_numbers_of_numpy_and_names_what_i
             call()
     if isinstance(memory, float | tuple):
         lost = (0, float("nan")) if isinstance(memory, tuple) else float("nan")
-        with pytest.raises(ValueError, match="memory.* must be finite"):
+        with pytest.raises(ValueError, match=r"memory.* must be finite"):
             policy.act(0, lost)
         with pytest.raises(ValueError, match="reward must be finite"):
             policy.observe(0, memory, float("nan"), 1)

@@ -63,8 +63,8 @@ class TargetPolicy(RunnablePolicy):
             If the memory is none of this policy, there is no such state, or the reward is not finite.
         """
         step, target = self._read(memory)
-        gained = np.array([real_number(reward, "reward")])
-        left = self.rule.targets_after(step, np.array([target]), gained, np.array([self._place(next_state, "next_state")]))
+        gained, place = real_number(reward, "reward"), self._place(next_state, "next_state")
+        left = self.rule.targets_after(step, np.array([target]), np.array([gained]), np.array([place]))
         return self._memory(step + 1, float(left[0]))
 
     def _memory(self, step: int, target: float) -> Memory:
