@@ -12,7 +12,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 import distrl
-from distrl.plotting import plot_map, plot_returns, save_figure
+from distrl.plotting import plot_laws, plot_map, plot_returns, save_figure
 
 
 @pytest.fixture(autouse=True)
@@ -197,3 +197,86 @@ def test_a_legend_says_to_which_law_the_bound_is():
     for solution, words in ((est, "to the samples' own law"), (exact, "to the true law"), (rolled, "confidence 0.95")):
         axes = solution.returns.plot(certificate=solution.certificate)
         assert all(words in text.get_text() for text in axes.get_legend().get_texts())
+
+
+# -- policies ----------------------------------------------------------------------------------------------------------
+
+
+def gamble():
+    rows = [("tired", "safe", 1.0, "fresh", 1.0, False), ("fresh", "go", 0.8, "tired", 0.5, False)]
+    rows += [("tired", "bet", 0.5, "fresh", 0.0, False), ("tired", "bet", 0.5, "fresh", 4.0, False)]
+    return distrl.MDP.from_outcomes([*rows, ("fresh", "go", 0.2, "fresh", 0.0, True)], 0.9)
+
+
+def fill_at(axes, row, x):
+    """The colour that a reader sees at a place of a row."""
+    for bars in axes.collections:
+        for path in bars.get_paths():
+            box = path.get_extents()
+            if box.x0 < x < box.x1 and box.y0 < row < box.y1:
+                return tuple(bars.get_facecolor()[0])
+    raise AssertionError(f"nothing at {x} in row {row}")
+
+
+@pytest.mark.parametrize(
+    ("objective", "horizon"),
+    [
+        (distrl.CVaR(0.2), None),
+        (distrl.CVaR(0.2), 4),
+        (distrl.ProbabilityAbove(6.0), 4),
+        (distrl.EntropicRisk(-1.0), None),
+        (distrl.EntropicRisk(-1.0), 6),
+        (distrl.EVaR(0.3), None),
+    ],
+    ids=str,
+)
+def test_a_policy_map_shows_what_is_played(objective, horizon):
+    mdp = gamble()
+    ctl = distrl.optimize(mdp, objective, horizon=horizon)
+    axes = ctl.plot_policy([1, 0])
+    colours = {
+        text.get_text(): patch.get_facecolor()
+        for text, patch in zip(axes.get_legend().get_texts(), axes.get_legend().get_patches(), strict=False)
+    }
+    (low, high), steps = axes.get_xlim(), ctl.policy.remembers == "number of steps made"
+    seen = set()
+    for row, state in enumerate((1, 0)):
+        for x in np.arange(max(low, 0.0) // 1, high) if steps else np.linspace(low, high, 39)[1:-1]:
+            memory = int(x) if steps else x if horizon is None else (0, x)
+            if isinstance(objective, distrl.EVaR):
+                memory = ctl.policy.start(state) + int(x) * ctl.policy.stride
+            action = mdp.actions[ctl.policy.act(state, memory)]
+            assert fill_at(axes, row, x) == colours[action], (state, x)
+            seen.add(action)
+    assert {"safe", "bet"} <= seen and [t.get_text() for t in axes.get_yticklabels()] == ["state fresh", "state tired"]
+    start = axes.lines[0].get_xdata()
+    expected = [0.0, 0.0] if steps else ctl.policy.targets[[1, 0]]
+    np.testing.assert_array_equal(start, expected)
+
+
+def test_what_has_no_policy_map_is_named():
+    mdp = gamble()
+    with pytest.raises(ValueError, match="MarkovPolicy has no memory along which"):
+        distrl.optimize(mdp, distrl.Mean()).plot_policy()
+    ctl = distrl.optimize(mdp, distrl.CVaR(0.2), horizon=2)
+    with pytest.raises(ValueError, match="states selects no state"):
+        ctl.plot_policy([])
+    with pytest.raises(ValueError, match="outside the range"):
+        ctl.plot_policy([7])
+    with pytest.raises(ValueError, match="all 2 steps"):
+        ctl.plot_policy(step=2)
+    assert not ctl.plot_policy(step=1).lines  # it starts at step 0
+
+
+def test_laws_of_several_policies_are_on_one_axis(dice, solution):
+    axes = plot_laws({"fair": dice[0], "loaded": dice[1]}, kind="cdf")
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["fair", "loaded"]
+    for line, law in zip(axes.lines, (dice[0], dice[1]), strict=True):
+        np.testing.assert_allclose(line.get_ydata()[1:-1], np.cumsum(law.probs))
+    assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 2
+    plot_laws({"grid": solution.returns[0], "other": dice[0]})
+    for laws, words in (({"all": dice}, "laws of shape"), ({}, "laws must be"), ({"x": 3.0}, "must be a return law")):
+        with pytest.raises((ValueError, TypeError), match=words):
+            plot_laws(laws)
+    with pytest.raises(ValueError, match="kind must be"):
+        plot_laws({"fair": dice[0]}, kind="pie")

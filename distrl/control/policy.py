@@ -12,7 +12,7 @@ A policy is run by hand:
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -29,8 +29,39 @@ Memory: TypeAlias = int | float | tuple[int, float] | None
 _Actions: TypeAlias = np.int64 | IntArray
 
 
+class Strip(NamedTuple):
+    """What is played in a state, by what is remembered: `actions[k]` from `edges[k]` to `edges[k + 1]`.
+
+    Attributes
+    ----------
+    edges : (n + 1,) rising
+        Beyond the outer ones the outer actions go on.
+    actions : (n,) int, neighbours differ
+    start : float
+        With which it starts in the state; NaN where it starts elsewhere.
+    """
+
+    edges: FloatArray
+    actions: IntArray
+    start: float
+
+    @classmethod
+    def of(cls, edges: FloatArray, actions: IntArray, start: float) -> "Strip":
+        """Neighbours that play the same are one."""
+        changes = np.concatenate([[0], np.flatnonzero(np.diff(actions)) + 1])
+        return cls(np.append(edges[changes], edges[-1]), np.asarray(actions[changes], dtype=np.int64), start)
+
+
+def place_of(state: object, n_states: int, name: str = "state") -> int:
+    """A state's position, or an error: a negative one would be read as one from the end."""
+    return whole_number(state, name, high=n_states - 1)
+
+
 class RunnablePolicy(ABC):
     """A policy that can be run, with a memory of a number or two."""
+
+    remembers: ClassVar[str] = "number of steps made"
+    """What the memory is, with its unit: what `strip` is along."""
 
     @abstractmethod
     def start(self, state: int) -> Memory:
@@ -71,6 +102,22 @@ class RunnablePolicy(ABC):
         ----------
         n_states : int
         """
+
+    def strip(self, state: int, step: int = 0) -> Strip:
+        """What is played in a state along the memory; for pictures.
+
+        Parameters
+        ----------
+        state : int
+        step : int
+            For policies that know a target and a horizon: when.
+
+        Raises
+        ------
+        ValueError
+            For a policy without a memory, or one of somebody else.
+        """
+        raise ValueError(f"{type(self).__name__} has no memory along which its actions could be drawn")
 
     @abstractmethod
     def evaluated(self, mdp: MDP, method: Method[Returns] | None, horizon: int | None) -> Solution[Returns]:
@@ -140,7 +187,7 @@ class MarkovPolicy(RunnablePolicy):
 
     def start(self, state: int) -> Memory:
         """The memory at the start: the number of steps made, None where it makes no difference."""
-        whole_number(state, "state", high=self.actions.shape[-1] - 1)
+        place_of(state, self.actions.shape[-1])
         return None if self.actions.ndim == 1 else 0
 
     def act(self, state: int, memory: Memory) -> int:
@@ -151,7 +198,7 @@ class MarkovPolicy(RunnablePolicy):
         ValueError, TypeError
             If the horizon is over, there is no such state, or the memory is none of this policy.
         """
-        place = whole_number(state, "state", high=self.actions.shape[-1] - 1)
+        place = place_of(state, self.actions.shape[-1])
         if self.actions.ndim == 1:
             return int(self.actions[place])
         step = whole_number(memory, "memory")
@@ -167,6 +214,12 @@ class MarkovPolicy(RunnablePolicy):
         if self.actions.ndim == 1:
             return self.actions
         return self.actions[0] if len(self.actions) else np.empty(0, dtype=np.int64)
+
+    def strip(self, state: int, step: int = 0) -> Strip:
+        if not self.depends_on_step or not len(self.actions):
+            return super().strip(state, step)
+        place = place_of(state, self.actions.shape[-1])
+        return Strip.of(np.arange(len(self.actions) + 1.0) - 0.5, self.actions[:, place], 0.0)
 
     def evaluated(self, mdp: MDP, method: Method[Returns] | None, horizon: int | None) -> Solution[Returns]:
         """`evaluate(mdp, method, policy=policy, horizon=horizon)`."""

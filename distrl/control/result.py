@@ -1,17 +1,21 @@
 """What a search for the best policy gives back, as data."""
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from distrl._display import at_most
-from distrl._validation import FloatArray
+from distrl._validation import FloatArray, int_array, whole_number
 from distrl.control.method import ControlMethod, Family
 from distrl.control.policy import RunnablePolicy
 from distrl.dp import Status
 from distrl.models.mdp import MDP
 from distrl.returns import Functional
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 #: The kind of its policy.
 P = TypeVar("P", bound=RunnablePolicy, covariant=True)
@@ -85,6 +89,38 @@ class ControlResult(Generic[P]):
             f"ControlSolution({self.status.name}, states={self.model.n_states}, objective={self.objective!r}, "
             f"iterations={self.iterations}, gap<={at_most(float(self.gap.max()))})"
         )
+
+    def plot_policy(self, states: ArrayLike | None = None, *, step: int = 0, ax: "Axes | None" = None) -> "Axes":
+        """Draw which action is played at which memory, one bar a state: a target, or the number of steps made.
+
+        Parameters
+        ----------
+        states : (K,) positions, or one
+            None: the first twelve that are not terminal.
+        step : int
+            With a horizon and a target: when.
+        ax : matplotlib Axes, optional
+            A new figure when left out.
+
+        Returns
+        -------
+        matplotlib Axes
+            The diamond is where the policy starts in the state.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For a policy without a memory, naming it, and bad states.
+        ModuleNotFoundError
+            Without matplotlib.
+        """
+        from distrl.plotting.policies import plot_policy
+
+        asked = np.flatnonzero(~self.model.terminal)[:12] if states is None else np.atleast_1d(states)
+        places = int_array(asked, "states", low=0, high=self.model.n_states)
+        when = whole_number(step, "step")
+        strips = [(f"state {self.model.states[s]}", self.policy.strip(s, when)) for s in places.tolist()]
+        return plot_policy(strips, self.model.actions, label=self.policy.remembers, ax=ax)
 
     @property
     def gap(self) -> FloatArray:

@@ -1,6 +1,6 @@
 """Return laws as stems, densities and distribution functions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -100,8 +100,7 @@ def plot_returns(
     """
     if not (hasattr(returns, "support_weights") and hasattr(returns, "batch_shape")):
         raise TypeError(f"returns must be return laws such as solution.returns, got {returns!r}")
-    if kind not in ("auto", "pmf", "cdf"):
-        raise ValueError(f'kind must be "auto", "pmf" or "cdf", got {kind!r}')
+    _check_kind(kind)
     chosen, names, bounds = _select(returns, states, certificate)
     if labels is not None:
         names = [labels] if isinstance(labels, str) else [str(label) for label in labels]
@@ -109,10 +108,56 @@ def plot_returns(
             raise ValueError(f"labels holds {len(names)} entries for {len(chosen)} law(s)")
     if certificate is not None and bounds is not None:
         names = [f"{name} ({_bound(certificate, b)})" for name, b in zip(names, bounds, strict=True)]
+    return _drawn(chosen, names, kind, ax)
+
+
+def plot_laws(laws: Mapping[str, Drawable], *, kind: Kind = "auto", ax: Axes | None = None) -> Axes:
+    """Draw laws of different policies, methods or models on one axis, one curve a law.
+
+    Parameters
+    ----------
+    laws : {name: Returns of one state}
+        Batch () each, such as `ctl.returns[3]`; grids may differ.
+    kind : {"auto", "pmf", "cdf"}
+        As for `plot_returns`.
+    ax : matplotlib Axes, optional
+        Drawn on; a new figure when left out.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    ValueError, TypeError
+        If something is no law of one state, naming it, or there is none.
+
+    Examples
+    --------
+    >>> ax = plot_laws({"best CVaR": ctl.returns[0], "best mean": mean.returns[0]})  # doctest: +SKIP
+    """
+    if not isinstance(laws, Mapping) or not laws:
+        raise TypeError(f'laws must be {{name: law}}, such as {{"best mean": ctl.returns[0]}}, got {laws!r}')
+    for name, law in laws.items():
+        if not (hasattr(law, "support_weights") and hasattr(law, "batch_shape")):
+            raise TypeError(f"laws[{name!r}] must be a return law such as ctl.returns[0], got {law!r}")
+        if law.batch_shape:
+            raise ValueError(f"laws[{name!r}] holds laws of shape {law.batch_shape}; give one state's, as returns[0]")
+    _check_kind(kind)
+    return _drawn(list(laws.values()), [str(name) for name in laws], kind, ax)
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in ("auto", "pmf", "cdf"):
+        raise ValueError(f'kind must be "auto", "pmf" or "cdf", got {kind!r}')
+
+
+def _drawn(chosen: Sequence[Drawable], names: Sequence[str], kind: Kind, ax: Axes | None) -> Axes:
+    """One curve a law."""
     curves = [_support(law) for law in chosen]
     few = all(np.count_nonzero(_seen(w)) <= _FEW_ATOMS for _, w in curves)
     if kind == "auto":
-        lumpy = any(w.max() > _LUMPY for _, w in curves) or returns.spacing is None
+        lumpy = any(w.max() > _LUMPY for _, w in curves) or any(law.spacing is None for law in chosen)
         kind = "pmf" if few or not lumpy else "cdf"
     ends = _visible_ends(curves)
     with styled(ax, (6.4, 4.0)) as axes:

@@ -5,14 +5,14 @@ process of a policy is finite, and what the policy reaches is a matter of linear
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from distrl._tolerances import MIXED_ROW_SUM
 from distrl._validation import BoolArray, FloatArray, IntArray, real_number, whole_number
 from distrl.control.executed import evaluated_on
-from distrl.control.policy import Memory, RunnablePolicy
+from distrl.control.policy import Memory, RunnablePolicy, Strip, place_of
 from distrl.control.target.problem import Known, Problem
 from distrl.control.target.unrolled import Unrolled
 from distrl.dp import Method, Solution, evaluate
@@ -96,6 +96,7 @@ class NodePolicy(RunnablePolicy):
     rule : NodeRule
     """
 
+    remembers: ClassVar[str] = "target: what the rest of the return is to be (units of reward)"
     targets: FloatArray
     rule: NodeRule
 
@@ -106,7 +107,7 @@ class NodePolicy(RunnablePolicy):
 
     def start(self, state: int) -> Memory:
         """The memory at the start: the target, with a horizon (0, target)."""
-        return self._memory(0, float(self.targets[self._place(state)]))
+        return self._memory(0, float(self.targets[place_of(state, len(self.targets))]))
 
     def act(self, state: int, memory: Memory) -> int:
         """The action in a state.
@@ -117,7 +118,7 @@ class NodePolicy(RunnablePolicy):
             If the horizon is over, there is no such state, or the memory is none of this policy.
         """
         step, target = self._read(memory)
-        return int(self.acting(step, np.array([self._place(state)]), np.array([target]))[0])
+        return int(self.acting(step, np.array([place_of(state, len(self.targets))]), np.array([target]))[0])
 
     def observe(self, state: int, memory: Memory, reward: float, next_state: int) -> Memory:
         """The memory after a step: the target of the next state that (target - reward) / discount means.
@@ -125,10 +126,10 @@ class NodePolicy(RunnablePolicy):
         Raises
         ------
         ValueError, TypeError
-            If the memory is none of this policy, there is no such state, or the reward is not finite.
+            For what is no memory of this policy, no state, or no finite reward.
         """
         step, target = self._read(memory)
-        gained, place = real_number(reward, "reward"), self._place(next_state, "next_state")
+        gained, place = real_number(reward, "reward"), place_of(next_state, len(self.targets), "next_state")
         left = self.after(step, np.array([target]), np.array([gained]), np.array([place]))
         return self._memory(step + 1, float(left[0]))
 
@@ -140,12 +141,8 @@ class NodePolicy(RunnablePolicy):
         if timed != isinstance(memory, tuple) or memory is None:
             meant = "(steps made, target)" if timed else "a target"
             raise TypeError(f"the memory is {meant}, as start(state) gives it, got {memory!r}")
-        if isinstance(memory, tuple):
-            return whole_number(memory[0], "memory[0]"), real_number(memory[1], "memory[1]")
-        return 0, real_number(memory, "memory")
-
-    def _place(self, state: int, name: str = "state") -> int:
-        return whole_number(state, name, high=len(self.targets) - 1)
+        step, target = memory if isinstance(memory, tuple) else (0, memory)
+        return whole_number(step, "the memory's step"), real_number(target, "the memory's target")
 
     def memories(self, states: IntArray) -> FloatArray:
         """(n,) the starting targets of `states` (n,)."""
@@ -178,6 +175,12 @@ class NodePolicy(RunnablePolicy):
         if self.horizon == 0:
             return np.empty(0, dtype=np.int64)
         return self.acting(0, np.arange(n_states), self.targets)
+
+    def strip(self, state: int, step: int = 0) -> Strip:
+        rule, place = self.rule, np.array([place_of(state, len(self.targets))])
+        first, last = (int(rule.nodes(step, place, np.array([end]))[0]) for end in (-np.inf, np.inf))
+        edges = np.concatenate([rule.points[[first]], rule.bounds[first + 1 : last + 1], rule.points[[last]]])
+        return Strip.of(edges, rule.actions[first : last + 1], float(self.targets[state]) if step == 0 else np.nan)
 
     def evaluated(self, mdp: MDP, method: Method[Returns] | None, horizon: int | None) -> Solution[Returns]:
         """The law of the return from every state, that of the policy itself; the horizon is the policy's own."""

@@ -1,13 +1,14 @@
 """Policies whose memory is a target: how much of the return is still to come for the target to be met."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._steady import steady
 from distrl._validation import FloatArray, IntArray, int_array, real_number, whole_number
-from distrl.control.policy import Memory, RunnablePolicy
+from distrl.control.policy import Memory, RunnablePolicy, Strip, place_of
 from distrl.control.target.product import laws_of
 from distrl.control.target.rule import TargetRule
 from distrl.dp import Method, Solution
@@ -31,6 +32,7 @@ class TargetPolicy(RunnablePolicy):
         The table, and how targets move.
     """
 
+    remembers: ClassVar[str] = "target: what the rest of the return is to be (units of reward)"
     targets: FloatArray
     rule: TargetRule
 
@@ -41,7 +43,7 @@ class TargetPolicy(RunnablePolicy):
 
     def start(self, state: int) -> Memory:
         """The memory at the start: the target, with a horizon (0, target)."""
-        return self._memory(0, float(self.targets[self._place(state)]))
+        return self._memory(0, float(self.targets[place_of(state, len(self.targets))]))
 
     def act(self, state: int, memory: Memory) -> int:
         """The action in a state.
@@ -52,7 +54,7 @@ class TargetPolicy(RunnablePolicy):
             If the horizon is over, there is no such state, or the memory is none of this policy.
         """
         step, target = self._read(memory)
-        return int(self.rule.actions_at(step, np.array([self._place(state)]), np.array([target]))[0])
+        return int(self.rule.actions_at(step, np.array([place_of(state, len(self.targets))]), np.array([target]))[0])
 
     def observe(self, state: int, memory: Memory, reward: float, next_state: int) -> Memory:
         """The memory after a step: (target - reward) / discount, within the window of the next state.
@@ -63,7 +65,7 @@ class TargetPolicy(RunnablePolicy):
             If the memory is none of this policy, there is no such state, or the reward is not finite.
         """
         step, target = self._read(memory)
-        gained, place = real_number(reward, "reward"), self._place(next_state, "next_state")
+        gained, place = real_number(reward, "reward"), place_of(next_state, len(self.targets), "next_state")
         left = self.rule.targets_after(step, np.array([target]), np.array([gained]), np.array([place]))
         return self._memory(step + 1, float(left[0]))
 
@@ -77,10 +79,7 @@ class TargetPolicy(RunnablePolicy):
             return 0, real_number(memory, "memory")
         if not isinstance(memory, tuple):
             raise TypeError(f"the memory is (steps made, target), as start(state) gives it, got {memory!r}")
-        return whole_number(memory[0], "memory[0]"), real_number(memory[1], "memory[1]")
-
-    def _place(self, state: int, name: str = "state") -> int:
-        return whole_number(state, name, high=len(self.targets) - 1)
+        return whole_number(memory[0], "the memory's step"), real_number(memory[1], "the memory's target")
 
     def memories(self, states: IntArray) -> FloatArray:
         """(n,) the starting targets of `states` (n,)."""
@@ -107,6 +106,10 @@ class TargetPolicy(RunnablePolicy):
         if self.horizon == 0:
             return np.empty(0, dtype=np.int64)
         return self.rule.actions_at(0, np.arange(n_states), self.targets)
+
+    def strip(self, state: int, step: int = 0) -> Strip:
+        edges, actions = self.rule.cells(step, place_of(state, len(self.targets)))
+        return Strip.of(edges, actions, float(self.targets[state]) if step == 0 else np.nan)
 
     def evaluated(self, mdp: MDP, method: Method[Returns] | None, horizon: int | None) -> Solution[Returns]:
         """The law of the return from every state: those of `laws_from` all states; the horizon is the policy's own."""

@@ -105,6 +105,27 @@ class TargetRule:
         place = np.clip(place.astype(np.int64) - table.first[states], 0, most)
         return np.asarray(table.actions[table.ptr[:-1][states] + place], dtype=np.int64)
 
+    def cells(self, step: int, state: int) -> tuple[FloatArray, IntArray]:
+        """(n + 1,) targets between which (n,) actions are played in a state; beyond the outer ones as at them.
+
+        Parameters
+        ----------
+        step, state : int
+
+        Raises
+        ------
+        ValueError
+            If the horizon is over.
+        """
+        table = self.table(step)
+        actions = np.asarray(table.actions[table.ptr[state] : table.ptr[state + 1]], dtype=np.int64)
+        places = table.first[state] + np.arange(len(actions) + 1.0)
+        if self.by_knot:
+            places = places - 0.5
+        elif len(actions) > 1:  # that of the last knot is played nowhere
+            places, actions = places[:-1], actions[:-1]
+        return self.origin + self.spacing * places, actions
+
     def targets_after(self, step: int, targets: FloatArray, rewards: FloatArray, next_states: IntArray) -> FloatArray:
         """(n,) (target - reward) / discount, within the windows of the next states.
 

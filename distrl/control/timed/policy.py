@@ -6,7 +6,7 @@ import numpy as np
 
 from distrl._validation import FloatArray, IntArray, whole_number
 from distrl.control.executed import evaluated_on
-from distrl.control.policy import Memory, RunnablePolicy
+from distrl.control.policy import Memory, RunnablePolicy, Strip, place_of
 from distrl.control.timed.law import law_by_rungs
 from distrl.control.timed.product import TooLarge, product_of
 from distrl.dp import CategoricalFixedPoint, Method, Solution
@@ -73,7 +73,7 @@ class TimedPolicy(RunnablePolicy):
 
     def start(self, state: int) -> Memory:
         """The rung at the start."""
-        return int(self.first[self._place(state)])
+        return int(self.first[place_of(state, len(self.first))])
 
     def act(self, state: int, memory: Memory) -> int:
         """The action in a state.
@@ -83,17 +83,21 @@ class TimedPolicy(RunnablePolicy):
         ValueError, TypeError
             If the horizon is over, there is no such state, or the memory is none of this policy.
         """
-        return int(self.row(whole_number(memory, "memory"))[self._place(state)])
+        return int(self.row(whole_number(memory, "memory"))[place_of(state, len(self.first))])
 
     def observe(self, state: int, memory: Memory, reward: float, next_state: int) -> Memory:
         """The rung after a step: `stride` further."""
         return whole_number(memory, "memory") + self.stride
 
-    def _place(self, state: int) -> int:
-        return whole_number(state, "state", high=len(self.first) - 1)
-
     def first_actions(self, n_states: int) -> IntArray:
         return np.array([self.row(int(rung))[state] for state, rung in enumerate(self.first)], dtype=np.int64)
+
+    def strip(self, state: int, step: int = 0) -> Strip:
+        place, first = place_of(state, len(self.first)), int(self.first[state])
+        rungs = np.arange(first, self.rungs, self.stride) if self.stride else np.array([first])
+        rows = [*rungs.tolist(), *([self.rungs] if self.tail is not None and self.stride else [])]
+        actions = np.array([self.row(rung)[place] for rung in rows], dtype=np.int64)
+        return Strip.of(np.arange(len(rows) + 1.0) - 0.5, actions, 0.0)
 
     def evaluated(self, mdp: MDP, method: Method[Returns] | None, horizon: int | None) -> Solution[Returns]:
         """The law of the return, row s from state s, on the process whose states are a rung and a state.
