@@ -150,19 +150,26 @@ class TabularEnv(gymnasium.Env):  # type: ignore[misc]
         """(next state, reward, terminated, False, info) of an action."""
         if self._state < 0:
             raise ValueError("no episode is under way; call reset() first, and again when one has terminated")
-        source = _sources(self._process, np.array([self._state]), int_array([action], "action"))
-        row = self._sampler.rows(source, self.np_random)
+        row, reward = self._sampler.one(self._source(action), self.np_random)
         outcomes = self._process.outcomes
-        reward = float(self._sampler.rewards(row, self.np_random)[0])
-        state, ended = int(outcomes.next_states[row[0]]), bool(outcomes.terminals[row[0]])
+        state, ended = int(outcomes.next_states[row]), bool(outcomes.terminals[row])
         self._state = state
         info = self._seen()
         if ended:
             self._state = -1
         return state, reward, ended, False, info
 
+    def _source(self, action: int) -> int:
+        """The source of an action in the present state, which has to have it."""
+        choices, state = self._process.choices, self._state
+        plain = type(action) is int or isinstance(action, np.integer)
+        if plain and 0 <= action < choices.n_actions and choices.available[state, action]:
+            first, last = choices.indptr[state], choices.indptr[state + 1]
+            return int(first + choices.actions[first:last].searchsorted(action))
+        return int(_sources(self._process, np.array([state]), int_array([action], "action"))[0])
+
     def _seen(self) -> Info:
-        mask = _masks(self._process.choices, np.array([self._state]))[0]
+        mask = self._process.choices.available[self._state].astype(np.int8)
         if isinstance(self.action_space, AvailableActions):
             self.action_space.available = mask
         return {"action_mask": mask}

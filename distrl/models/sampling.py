@@ -28,6 +28,14 @@ class OutcomeSampler:
         found = np.searchsorted(self._marks, sources + rng.random(len(sources)), side="right")
         return np.clip(found, self.table.indptr[sources], self._last[sources])
 
+    def one(self, source: int, rng: np.random.Generator) -> tuple[int, float]:
+        """A row of one source and its reward, by the numbers that `rows` and `rewards` would take."""
+        table = self.table
+        found = int(self._marks.searchsorted(source + rng.random(), side="right"))
+        row = min(max(found, int(table.indptr[source])), int(self._last[source]))
+        law = int(table.laws[row])
+        return row, float(table.rewards[row] if law < 0 else table.reward_laws[law].sample(1, rng)[0])
+
     def rewards(self, rows: np.ndarray, rng: np.random.Generator) -> FloatArray:
         """A reward for each row; laws are sampled."""
         drawn = np.asarray(self.table.rewards[rows])

@@ -175,7 +175,7 @@ class ExpectileQ(QMethod[ExpectileReturns]):
 
     Notes
     -----
-    Time O(n log n) an update. Updates of one pair at a time are made in Python, some 20 microseconds each; with
+    Time O(n log n) an update. Updates of one pair at a time are made in Python, some 15 microseconds each; with
     synchronous sampling the pairs of an update share that. Source: Rowland et al. 2019, "Statistics and Samples in
     Distributional Reinforcement Learning".
 
@@ -218,7 +218,7 @@ class QLearning(QMethod[R], Generic[R]):
 
     Notes
     -----
-    Updates of one pair at a time are made in Python, some 20 microseconds each.
+    Updates of one pair at a time are made in Python, some 15 microseconds each.
 
     Raises
     ------

@@ -93,11 +93,11 @@ class QMethod(ActingMethod[R, IntArray]):
 
     def remember(self, start: FloatArray) -> Memory:
         memory = {**self.rule.remember(start), MEANS: np.zeros(len(start)), PLACE: np.full(2, -1)}
-        self._renew_means(memory, np.arange(len(start)))
+        self._renew_means(memory, np.arange(len(start)), self.linear(memory))
         return memory
 
-    def _renew_means(self, memory: Memory, pairs: IntArray) -> None:
-        means, linear = memory[MEANS], self.linear(memory)
+    def _renew_means(self, memory: Memory, pairs: IntArray, linear: tuple[FloatArray, FloatArray] | None) -> None:
+        means = memory[MEANS]
         if linear is not None:
             rows, weights = linear
             kernels.renew_means(rows, pairs, weights, means)
@@ -124,14 +124,14 @@ class QMethod(ActingMethod[R, IntArray]):
             player.draw(memory, stride, update, out)
             out.updates[:] = stride.first + update + 1
             renew(self.rule, memory, visits, step_size, out, stride.block)
-            self._renew_means(memory, out.states)
+            self._renew_means(memory, out.states, linear)
 
     def learn_one(self, memory: Memory, visits: IntArray, step_size: StepSize, one: Move, choices: Choices) -> None:
         following = one.next_pair if one.next_pair >= 0 else self.choose(memory, one.next_state, 0.0, 1.0, choices)
         ints = (np.array([one.pair]), np.array([following]), np.array([one.updates]))
         move = Transitions(ints[0], np.array([one.reward]), ints[1], np.array([one.weight]), ints[2])
         renew(self.rule, memory, visits, step_size, move, 1)
-        self._renew_means(memory, ints[0])
+        self._renew_means(memory, ints[0], self.linear(memory))
 
     def choose(self, memory: Memory, state: int, exploration: float, number: float, choices: Choices) -> int:
         first, last = int(choices.indptr[state]), int(choices.indptr[state + 1])
