@@ -6,7 +6,7 @@ Objectives are functionals of the return, and for each there is a method, which 
 `CategoricalValueIteration` and `QuantileValueIteration` find the best mean as well.
 """
 
-from distrl.control.data import Confirmation, PessimisticIteration
+from distrl.control.data import Confirmation, PessimisticIteration, PessimisticProcess
 from distrl.control.errors import OptimizationError, OptimizationInterrupted
 from distrl.control.frontier import CommonStart, Frontier
 from distrl.control.method import ControlMethod, Family, Found
@@ -36,6 +36,7 @@ __all__ = [
     "OptimizationError",
     "OptimizationInterrupted",
     "PessimisticIteration",
+    "PessimisticProcess",
     "PolicyIteration",
     "QuantileValueIteration",
     "RunnablePolicy",

@@ -1,12 +1,12 @@
 """Which method finds the best policy for an objective."""
 
-from distrl.control.data import PessimisticIteration
+from distrl.control.data import PessimisticIteration, PessimisticProcess
 from distrl.control.method import ControlMethod
 from distrl.control.nested import NestedIteration
 from distrl.control.policy_iteration import PolicyIteration
 from distrl.control.target import TargetDP
 from distrl.control.timed import TimedDP
-from distrl.returns import Functional
+from distrl.returns import Functional, Mean
 
 #: Those that are tried, in this order; the first that serves the objective is taken.
 METHODS: tuple[type[ControlMethod], ...] = (PolicyIteration, TargetDP, TimedDP, NestedIteration)
@@ -41,7 +41,9 @@ def method_for(objective: Functional, method: ControlMethod | None) -> ControlMe
     raise ValueError(f"objective {objective!r} cannot be optimised; there is {OBJECTIVES}")
 
 
-def pessimistic(objective: Functional, method: ControlMethod | None, level: float) -> ControlMethod:
+def pessimistic(
+    objective: Functional, method: ControlMethod | None, level: float, horizon: int | None
+) -> ControlMethod:
     """The method for a lower bound that holds with confidence `level`.
 
     Raises
@@ -49,13 +51,16 @@ def pessimistic(objective: Functional, method: ControlMethod | None, level: floa
     ValueError, TypeError
         For what is no objective, for one that has no such bound, and beside another method.
     """
-    method_for(objective, method)
+    inner = method_for(objective, method)
     if method is not None:
         raise ValueError(f"pessimism has a method of its own, and is not for {method!r}; leave one of them out")
-    chosen = PessimisticIteration(level)
+    if isinstance(objective, Mean) and horizon is None:
+        return PessimisticIteration(level)
+    chosen = PessimisticProcess(level, inner)
     if not chosen.serves(objective):
         raise ValueError(
-            f"pessimism is for the objective distrl.Mean(), and not for {objective!r}: no bound that holds for the "
-            "policy that the samples choose is known here; leave it out, and ask fresh samples with confirmed(fresh)"
+            f"pessimism is for objectives that do not fall where every return rises, and {objective!r} may: no bound "
+            "that holds for the policy that the samples choose is known here; leave it out, and ask fresh samples with "
+            "confirmed(fresh)"
         )
     return chosen

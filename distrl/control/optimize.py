@@ -85,9 +85,10 @@ def optimize(
     max_iterations : int, optional
         Limit on policies that are looked at, or on sweeps, as `method.counts` says; not for a horizon.
     pessimism : float in [0.5, 1), optional
-        For an `EmpiricalMDP` and the mean: the policy with the largest lower confidence bound, and bounds on the true
-        process that hold with this probability at all states together; see `PessimisticIteration`. `tol` is about
-        float64 then. None: the policy is the best one of the samples' own process, and so are the bounds about that.
+        For an `EmpiricalMDP`: the policy with the best confidence bound, and bounds on the true process that hold with
+        this probability at all states together; see `PessimisticIteration` for the mean, and `PessimisticProcess` for
+        other objectives, all but `MeanVariance`, and for horizons. `tol` is not about what the samples leave open then.
+        None: the policy is the best one of the samples' own process, and so are the bounds about that.
     rng : None
         For methods that come later; refused if given.
     throw : bool
@@ -121,7 +122,7 @@ def optimize(
     >>> ctl.policy.tolist(), ctl.values.round(6).tolist()
     ([0], [10.0])
     """
-    chosen = method_for(objective, method) if pessimism is None else pessimistic(objective, method, pessimism)
+    chosen = method_for(objective, method) if pessimism is None else pessimistic(objective, method, pessimism, horizon)
     if rng is not None:
         raise ValueError(f"rng is not for the objective {objective!r}; leave it out")
     if not isinstance(mdp, MDP):

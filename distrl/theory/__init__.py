@@ -39,7 +39,7 @@ from distrl.theory.projection import (
 )
 from distrl.theory.quantiles import quantile_projection_w1, quantile_w1, quantile_w1_between
 from distrl.theory.rounding import elimination_relative_error
-from distrl.theory.samples import SampleSize, dkw_halfwidth, likelihood_radius, samples_for
+from distrl.theory.samples import SampleSize, dkw_halfwidth, least_probability, likelihood_radius, samples_for
 
 __all__ = [
     "SampleSize",
@@ -58,6 +58,7 @@ __all__ = [
     "iteration_cramer",
     "iteration_w1",
     "lattice_tail_w1",
+    "least_probability",
     "likelihood_radius",
     "mean_difference_near_absorbing",
     "power_tail_constant",

@@ -5,6 +5,7 @@ from typing import NamedTuple, overload
 
 from numpy.typing import ArrayLike
 
+from distrl._lazy import special
 from distrl._validation import FloatArray, real_number, whole_number
 from distrl.theory.elementwise import each
 
@@ -90,6 +91,56 @@ def likelihood_radius(samples: ArrayLike, delta: ArrayLike) -> float | FloatArra
         return (math.log(1.0 / failure) + 0.5 * math.log(math.pi * (n + 0.5))) / n
 
     return each(bound, samples, delta)
+
+
+@overload
+def least_probability(count: int, samples: int, delta: float) -> float: ...
+@overload
+def least_probability(count: ArrayLike, samples: ArrayLike, delta: ArrayLike) -> FloatArray: ...
+def least_probability(count: ArrayLike, samples: ArrayLike, delta: ArrayLike) -> float | FloatArray:
+    """A lower bound of an outcome's probability, for all outcomes of a law at once, of however many there are.
+
+    Of n independent samples k had the outcome. The bound is that of Clopper and Pearson at delta / (2 n), the p with
+    P(Bin(n, p) >= k) = delta / (2 n), where k! >= 2 n / delta, and 0 for smaller k. With probability 1 - delta no
+    outcome is less probable than its bound. Claim `probabilities-of-all-outcomes`. Source: derived here.
+
+    Parameters
+    ----------
+    count : int or array
+        How often the outcome was seen, k.
+    samples : int or array
+        Their number n, at least 1; fixed beforehand.
+    delta : float or array
+        In (0, 1].
+
+    Returns
+    -------
+    float, or an array of the shape to which the arguments broadcast; a probability
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range.
+
+    Notes
+    -----
+    Proof. At most n outcomes have p >= 1 / n, and each of these is below its bound with probability delta / (2 n) at
+    most. One with p < 1 / n has to be seen k times with k! >= 2 n / delta for a bound that is not 0, which happens with
+    probability (n p)^k / k! <= n p delta / (2 n) at most; and these p sum to 1 at most.
+    """
+
+    def bound(count: int, samples: int, delta: float) -> float:
+        n = whole_number(samples, "samples", low=1)
+        k = whole_number(count, "count", low=0, high=n)
+        failure = real_number(delta, "delta", low=0.0, high=1.0)
+        if failure == 0.0:
+            raise ValueError("delta must be above 0: no probability is certain to be positive")
+        if math.lgamma(k + 1.0) < math.log(2.0 * n / failure):
+            return 0.0
+        found = float(special.betaincinv(k, n - k + 1.0, failure / (2.0 * n)))
+        return max(found * (1.0 - 1e-9), 0.0)  # of which float64 knows some ten digits
+
+    return each(bound, count, samples, delta)
 
 
 class SampleSize(NamedTuple):

@@ -8,10 +8,10 @@ from scipy import optimize as search
 from scipy import stats
 
 import distrl
-from distrl import MDP, EmpiricalMDP, EntropicRisk, GenerativeModel, Mean, Moments, evaluate, optimize
+from distrl import MDP, CVaR, EmpiricalMDP, EntropicRisk, GenerativeModel, Mean, Moments, Shortfall, evaluate, optimize
 from distrl.control import PessimisticIteration
 from distrl.control.data.likely import least_means
-from distrl.theory import likelihood_radius
+from distrl.theory import least_probability, likelihood_radius
 
 pytestmark = pytest.mark.fast
 RNG = np.random.default_rng
@@ -181,14 +181,17 @@ def test_what_pessimism_refuses(tmp_path):
         optimize(EmpiricalMDP([(0, 0, 1.0, 0, True)], 1.0, reward_range=(0, 1)), Mean(), pessimism=0.9)
     with pytest.raises(ValueError, match=r"in \[0.5, 1\), such as 0.95; got 0.05"):
         optimize(emp, Mean(), pessimism=0.05)
-    with pytest.raises(ValueError, match=r"not for EntropicRisk.*confirmed"):
-        optimize(emp, EntropicRisk(-1.0), pessimism=0.9)
+    with pytest.raises(ValueError, match=r"and MeanVariance.* may: no bound.*confirmed"):
+        optimize(emp, distrl.MeanVariance(0.5), pessimism=0.9)
     with pytest.raises(ValueError, match="takes no horizon"):
-        optimize(emp, Mean(), pessimism=0.9, horizon=3)
+        optimize(emp, Mean(), PessimisticIteration(0.9), horizon=3)
     with pytest.raises(ValueError, match="leave one of them out"):
         optimize(emp, Mean(), distrl.PolicyIteration(), pessimism=0.9)
-    with pytest.raises(TypeError, match="no EmpiricalMDP"):
-        optimize(made(4), Mean(), pessimism=0.9)
+    for objective in (Mean(), CVaR(0.5)):
+        with pytest.raises(TypeError, match="no EmpiricalMDP"):
+            optimize(made(4), objective, pessimism=0.9)
+        with pytest.raises(ValueError, match="interval that is known to hold every reward"):
+            optimize(unknown, objective, pessimism=0.9)
     ctl = optimize(emp, Mean(), pessimism=0.9)
     assert ctl.method == PessimisticIteration(0.9)
     ctl.save(tmp_path / "cautious.npz")
@@ -216,6 +219,134 @@ def test_bounds_of_an_interrupted_search_are_wider_and_hold():
     ctl = optimize(emp, Mean(), pessimism=0.9, progress=stop, throw=False)
     assert ctl.status is distrl.Status.INTERRUPTED
     assert (ctl.lower <= whole.lower + 1e-9).all() and (whole.upper <= ctl.upper + 1e-9).all()
+
+
+# -- pessimism for risk ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "outcomes"), [(6, 2), (40, 3), (40, 500), (300, 20)])
+def test_few_outcomes_of_many_are_less_probable_than_their_bounds(n, outcomes):
+    """By the binomial law: how many outcomes have a bound above their probability, on average over all samples."""
+    delta, k = 0.3, np.arange(n + 1)
+    floors = least_probability(k, n, delta)
+    missed = 0.0
+    for p in np.unique([1.0 / outcomes, 0.5 / n, 2.0 / n, 0.9]):
+        missed = max(missed, min(outcomes, int(1.0 / p)) * float(stats.binom.pmf(k, n, p)[floors > p].sum()))
+    assert missed <= delta and (np.diff(floors) >= 0.0).all() and (floors <= k / n).all()
+    assert floors[-1] == pytest.approx((0.5 * delta / n) ** (1.0 / n), rel=1e-8)
+    assert not floors[: int(np.argmax([math.factorial(j) >= 2.0 * n / delta for j in range(60)]))].any()
+
+
+def law_of(mdp, policy, steps, state, memory, scale=1.0):
+    """The law {return: probability} of a policy that is played for so many steps."""
+    table, law = mdp.outcomes, {}
+    if steps == 0:
+        return {0.0: 1.0}
+    pair = int(mdp.choices.sources(np.array([state]), np.array([policy.act(state, memory)]))[0])
+    for row in range(table.indptr[pair], table.indptr[pair + 1]):
+        reward, y = float(table.rewards[row]), int(table.next_states[row])
+        later = {0.0: 1.0}
+        if not table.terminals[row]:
+            later = law_of(mdp, policy, steps - 1, y, policy.observe(state, memory, reward, y))
+        for z, q in later.items():
+            key = reward + mdp.discount * z
+            law[key] = law.get(key, 0.0) + float(table.probs[row]) * q
+    return law
+
+
+def value_of(law, objective):
+    z, p = (np.array(part) for part in zip(*sorted(law.items()), strict=True))
+    if isinstance(objective, EntropicRisk):
+        return math.log(p @ np.exp(objective.beta * z)) / objective.beta
+    if isinstance(objective, Shortfall):
+        return float(p @ np.maximum(objective.target - z, 0.0))
+    if isinstance(objective, distrl.ProbabilityAbove):
+        return float(p[z >= objective.target - 1e-9].sum())
+    level = getattr(objective, "level", 1.0)
+    return float(np.minimum(p, np.maximum(level - (np.cumsum(p) - p), 0.0)) @ z) / level
+
+
+def alike(actions=8):
+    """Actions that are all alike, twice in a row: the samples praise one of them without a reason."""
+    rows = [(x, a, 0.5, 1, float(r), x == 1) for x in (0, 1) for a in range(actions) for r in (0, 1)]
+    return MDP.from_outcomes(rows, 0.5, states=2)
+
+
+def coverage(objectives, runs, n):
+    """How often bounds of all objectives hold together, and how often those without pessimism do."""
+    mdp, level, held, flattered = alike(), 0.8, 0, 0
+    source = GenerativeModel(mdp)
+    best = [optimize(mdp, objective, horizon=2) for objective in objectives]
+    for seed in range(runs):
+        emp, good, sure = source.sample(n, rng=seed), True, True
+        for objective, top in zip(objectives, best, strict=True):
+            ctl, plain = (optimize(emp, objective, horizon=2, pessimism=each) for each in (level, None))
+            for x in range(2):
+                truth = value_of(law_of(mdp, ctl.policy, 2, x, ctl.policy.start(x)), objective)
+                good &= ctl.lower[x] - 1e-9 <= truth <= ctl.upper[x] + 1e-9
+                good &= ctl.lower[x] <= top.upper[x] + 1e-9 and top.lower[x] - 1e-9 <= ctl.upper[x]
+                own = value_of(law_of(mdp, plain.policy, 2, x, plain.policy.start(x)), objective)
+                sure &= plain.lower[x] - 1e-9 <= own <= plain.upper[x] + 1e-9
+        held, flattered = held + bool(good), flattered + (not sure)
+    assert stats.binom.cdf(held, runs, level) > 1e-4
+    assert stats.binom.cdf(runs - flattered, runs, level) < 1e-4  # bounds about the samples' own law are not about this
+
+
+def test_bounds_on_risk_hold_for_the_true_process_as_often_as_promised():
+    coverage([CVaR(0.3), Shortfall(1.0)], 20, 100)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("n", [30, 300, 3000])
+def test_bounds_on_every_risk_hold_together_as_often_as_promised(n):
+    risks = [CVaR(0.3), CVaR(0.7), Shortfall(0.75), EntropicRisk(-2.0), EntropicRisk(1.0), Mean()]
+    coverage([*risks, distrl.MeanCVaR(1.0, 0.4), distrl.ProbabilityAbove(1.0)], 60, n)
+
+
+def test_the_pessimistic_process_is_what_it_is_said_to_be():
+    """One state and two actions, by hand: what the bounds of the frequencies lack ends with the worst return."""
+    log = [(0, 0, 1.0, 0, True)] * 900 + [(0, 0, 0.0, 0, True)] * 100 + [(0, 1, 1.0, 0, True)] * 4
+    emp = EmpiricalMDP(log, discount=0.5, reward_range=(-1.0, 2.0))
+    ones, zeros = least_probability([900, 100], 1000, 0.1 / 2)
+    law = {1.0: ones, 0.0: zeros, -2.0: 1.0 - ones - zeros}
+    for objective in (CVaR(0.5), CVaR(0.2), EntropicRisk(-1.0), distrl.NestedCVaR(0.5), distrl.ProbabilityAbove(0.5)):
+        ctl = optimize(emp, objective, pessimism=0.9, tol=1e-6)
+        plain = CVaR(0.5) if isinstance(objective, distrl.NestedCVaR) else objective
+        assert ctl.lower[0] == pytest.approx(value_of(law, plain), abs=1e-6)
+        assert ctl.policy.first_actions(1).tolist() == [0] and ctl.converged and ctl.unsolved < 1e-6
+    best = optimize(emp, Shortfall(0.5), pessimism=0.9, tol=1e-6)  # small is good
+    assert best.upper[0] == pytest.approx(value_of(law, Shortfall(0.5)), abs=1e-6) and best.lower[0] <= 1e-6
+    assert optimize(emp, Mean(), horizon=1, pessimism=0.9).lower[0] == pytest.approx(value_of(law, Mean()), abs=1e-6)
+
+
+def test_one_solve_has_all_levels_with_one_confidence(tmp_path):
+    emp = GenerativeModel(alike(2)).sample(500, rng=0)
+    emp = EmpiricalMDP(emp.samples, 0.5, reward_range=(0.0, 1.0), initial=[0.5, 0.5])
+    ctl = optimize(emp, CVaR(0.3), horizon=2, pessimism=0.9)
+    ctl.save(tmp_path / "cautious.npz")
+    for one in (ctl, distrl.load(tmp_path / "cautious.npz")):
+        for level in (0.3, 0.6):
+            own = optimize(emp, CVaR(level), horizon=2, pessimism=0.9)
+            found = one.at(level)
+            np.testing.assert_allclose([found.lower, found.upper], [own.lower, own.upper], atol=1e-9)
+        band = one.frontier([0.3, 0.6])
+        np.testing.assert_allclose(band.upper[:, 1], own.upper, atol=1e-9)
+        assert one.start.lower <= one.start.upper and one.start.target is not None
+    said = ctl.summary()
+    assert "worst process that the samples leave open" in said and "0.9 confidence" in said and "certified" not in said
+
+
+def test_known_outcomes_stay_what_they_are_and_unknown_ones_are_the_worst():
+    log = [(0, 0, 0.5, 1, False)] * 50 + [(1, 0, 0.0, 1, True)] * 50
+    known = MDP.from_outcomes([(x, a, 1.0, x, 0.25, True) for x in (0, 1) for a in (0, 1)], 0.5)
+    given = {"discount": 0.5, "actions": 2, "reward_range": (-1.0, 1.0)}
+    sure = optimize(EmpiricalMDP(log, **given, unvisited=known), CVaR(0.5), pessimism=0.95)
+    assert sure.lower[1] == pytest.approx(0.25, abs=1e-6) and sure.policy.first_actions(2)[1] == 1
+    open_ones = optimize(EmpiricalMDP(log, **given, unvisited="unknown"), CVaR(0.5), pessimism=0.95)
+    assert open_ones.policy.first_actions(2).tolist() == [0, 0] and np.allclose(open_ones.upper, 2.0)
+    wild = MDP.from_outcomes([(x, a, 1.0, x, 9.0, True) for x in (0, 1) for a in (0, 1)], 0.5)
+    with pytest.raises(ValueError, match=r"state 0, action 1 has reward 9.*reward_range"):
+        optimize(EmpiricalMDP(log, **given, unvisited=wild), CVaR(0.5), pessimism=0.95)
 
 
 # -- fresh samples ----------------------------------------------------------------------------------------------------

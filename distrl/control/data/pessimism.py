@@ -27,9 +27,10 @@ import numpy as np
 
 from distrl._lazy import sparse
 from distrl._tolerances import EPS
-from distrl._validation import FloatArray, IntArray, real_number
+from distrl._validation import FloatArray, IntArray
 from distrl.control.bellman import Pairs
 from distrl.control.data.likely import least_means
+from distrl.control.data.premises import checked_level, known_range, refuse_outside
 from distrl.control.games import Backup, by_newton
 from distrl.control.method import ControlMethod, Found, largest_size
 from distrl.control.policy import MarkovPolicy
@@ -70,12 +71,7 @@ class PessimisticIteration(ControlMethod):
     counts: ClassVar[str] = "steps"
 
     def __post_init__(self) -> None:
-        level = real_number(self.level, "pessimism", low=0.0, high=1.0)
-        if not 0.5 <= level < 1.0:
-            raise ValueError(
-                f"pessimism is the probability with which the bounds hold, in [0.5, 1), such as 0.95; got {level:g}"
-            )
-        object.__setattr__(self, "level", level)
+        object.__setattr__(self, "level", checked_level(self.level))
 
     def serves(self, objective: Functional) -> bool:
         return isinstance(objective, Mean)
@@ -98,11 +94,11 @@ class PessimisticIteration(ControlMethod):
         """
         if call.horizon is not None:
             raise ValueError(
-                "pessimism takes no horizon: its bound leaves one state's samples out, once, and not by step"
+                f"{type(self).__name__} takes no horizon: its bound leaves one state's samples out, once, and not by "
+                "step; leave method out"
             )
-        if not isinstance(mdp, EmpiricalMDP):
-            raise TypeError(f"pessimism is about samples, and {mdp!r} is no EmpiricalMDP; leave pessimism out")
-        low, high = _range(mdp)
+        low, high = known_range(mdp)
+        assert isinstance(mdp, EmpiricalMDP)  # `known_range` has asked
         pairs, g = Pairs(mdp), mdp.discount
         totals, unknown = mdp.samples.totals, mdp.unknown[mdp.choices.states, mdp.choices.actions]
         drawn, half = totals > 0, 0.5 * (1.0 - self.level)
@@ -135,19 +131,6 @@ class PessimisticIteration(ControlMethod):
         )
 
 
-def _range(mdp: EmpiricalMDP) -> tuple[float, float]:
-    """The interval that is known to hold every return."""
-    if mdp.discount == 1.0:
-        raise ValueError("pessimism needs a discount below 1: no interval holds every undiscounted return")
-    if mdp.return_range is None:
-        raise ValueError(
-            "pessimism needs an interval that is known to hold every reward, those not seen included: give "
-            "reward_range= to EmpiricalMDP, or draw from a GenerativeModel whose reward laws are bounded"
-        )
-    low, high = mdp.return_range
-    return low, high if high > low else low + 1.0
-
-
 class _Likely:
     """The game against a second player who chooses among laws that the samples do not contradict."""
 
@@ -173,23 +156,9 @@ class _Likely:
         self.rewards = np.concatenate([samples.rewards, table.rewards[rest]])[order]
         self.probs = np.concatenate([shares, table.probs[rest]])[order]
         self.starts = np.searchsorted(self.sources, np.arange(samples.n_sources)).astype(np.int64)
-        self._refuse_outside(mdp)
-
-    def _refuse_outside(self, mdp: EmpiricalMDP) -> None:
-        """Known outcomes, which no sample was held against, have to stay within the range of returns."""
-        room = 1e-9 * (self.high - self.low)
-        onward = np.where(self.going_on, self.g, 0.0)
-        outside = (self.rewards + onward * self.low < self.low - room) | (
-            self.rewards + onward * self.high > self.high + room
-        )
-        outside &= np.isfinite(self.radii)[self.sources]
-        if outside.any():
-            row = int(np.argmax(outside))
-            state, action = mdp.pairs[self.sources[row]]
-            raise ValueError(
-                f"state {mdp.states[state]!r}, action {mdp.actions[action]!r} has reward {self.rewards[row]:g}, with "
-                f"which returns leave their range [{self.low:g}, {self.high:g}]; give a wider reward_range="
-            )
+        known = np.isfinite(radii)[self.sources]
+        rewards, onward = self.rewards[known], np.where(self.going_on[known], self.g, 0.0)
+        refuse_outside(mdp, self.sources[known], (rewards, rewards), onward, ends)
 
     def backup(self, values: FloatArray) -> Backup:
         """L or U of values (S,) within the range of returns, every pair, and the laws that reach it."""
