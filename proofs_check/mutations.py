@@ -458,6 +458,12 @@ FAULTS = (
         ("empirical-likelihood-coverage",),
     ),
     Fault(
+        "least-probability-of-one-outcome",
+        "bounds of probabilities that are too near to the frequencies",
+        _returned(theory, "least_probability", lambda bound: bound**0.5),
+        ("probabilities-of-all-outcomes",),
+    ),
+    Fault(
         "lattice-tail-a-tenth-less",
         "nine tenths of what the mass beyond the last level costs",
         returned(lattice_certificate, "lattice_tail_w1", lambda bound: 0.9 * bound),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
 import distrl
 from distrl import theory
@@ -147,3 +147,141 @@ def pessimistic_lower_bound(case: Case) -> Iterator[Reading]:
 def best_on_samples_lower_bound(case: Case) -> Iterator[Reading]:
     """It is certain, but of the samples' own process."""
     return _share_missed(case, None)
+
+
+def _missed_outcomes(case: Case, cut: bool) -> float:
+    """On average over all samples, how many outcomes are less probable than their bounds, by the binomial law."""
+    n, copies = int(case.numbers["samples"]), int(case.numbers.get("copies", 1.0))
+    counts = np.arange(n + 1)
+    if cut:
+        floors = theory.least_probability(counts, n, DELTA)
+    else:
+        floors = np.nan_to_num(special.betaincinv(counts, n - counts + 1.0, DELTA / (2.0 * n)))
+    missed = 0.0
+    for row in case.rows:
+        p = row[1] / copies
+        missed += copies * float(stats.binom.pmf(counts, n, p)[floors > p].sum())
+    return missed
+
+
+def _many(samples: float, copies: float) -> Case:
+    rows = ((0, 1.0, 0, 1.0, True),)
+    return Case(rows, 0.0, numbers={"samples": samples, "copies": copies})
+
+
+MANY = [_many(40.0, 30.0), _many(300.0, 1e3), _many(20.0, 1e6)]
+
+
+@claim(
+    "probabilities-of-all-outcomes",
+    statement="Of a law's outcomes, however many, one is below its bound with probability delta at most.",
+    latex=r"E\,\#\{o: \underline p(k_o,n)>p_o\}\le\delta,\quad \underline p=0\text{ for }k!<2n/\delta",
+    source="derived: theory.least_probability",
+    evidence="derived",
+    measured="the mean number of outcomes below their bounds, by the binomial law",
+    bound="delta = .2",
+    family=LAWS,
+    structured=lambda: [*RARE, *MANY],
+    used_by="optimize(pessimism=) for risk and horizons",
+)
+def probabilities_of_all_outcomes(case: Case) -> Iterator[Reading]:
+    """At most n outcomes have 1/n each, and the others are seldom seen so often."""
+    yield Reading(_missed_outcomes(case, cut=True), DELTA, 1e-9)
+
+
+@claim(
+    "probabilities-of-outcomes-seen-once",
+    statement="The same with the bound of Clopper and Pearson for every outcome, however seldom it was seen.",
+    latex=r"E\,\#\{o: \underline p(k_o,n)>p_o\}\le\delta",
+    source="a premise of `probabilities-of-all-outcomes` left out",
+    evidence="derived",
+    expected="refuted",
+    measured="the mean number of outcomes below their bounds, by the binomial law",
+    bound="delta = .2",
+    family=LAWS,
+    structured=lambda: MANY,
+    why="Of a million outcomes alike every one that is seen at all is below its bound.",
+)
+def probabilities_of_outcomes_seen_once(case: Case) -> Iterator[Reading]:
+    """Who looks only at what was seen has chosen it by chance."""
+    yield Reading(_missed_outcomes(case, cut=False), DELTA, 1e-9)
+
+
+def _dominated(case: Case) -> Case:
+    """The pessimistic process: what the rows of each pair keep, and the rest with the worst return."""
+    keep, low = case.numbers["keep"], case.numbers["low"]
+    pairs = {(row[0], row[1]) for row in case.rows}
+    rows = tuple((x, a, p * keep, y, r, end) for x, a, p, y, r, end in case.rows)
+    return Case((*rows, *((x, a, 1.0 - keep, x, low, True) for x, a in sorted(pairs))), case.discount)
+
+
+def _kept(seed: int, objective: int) -> Case:
+    rng = np.random.default_rng(seed)
+    rows = []
+    for x in range(2):
+        for a in range(2):
+            weights = rng.dirichlet(np.ones(2))
+            rows += [
+                (x, a, float(p), y, float(rng.integers(-2, 4)), bool(rng.random() < 0.3)) for y, p in enumerate(weights)
+            ]
+    return Case(tuple(rows), 0.5, numbers={"keep": 0.9, "low": -4.0, "objective": float(objective)})
+
+
+#: Each grows with the return, but for the last.
+OBJECTIVES = (
+    distrl.CVaR(0.3),
+    distrl.EntropicRisk(-1.0),
+    distrl.EVaR(0.4),
+    distrl.MeanCVaR(0.2, 0.5),
+    distrl.ProbabilityAbove(1.0),
+    distrl.Quantile(0.3),
+    distrl.NestedCVaR(0.4),
+    distrl.MeanVariance(2.0),
+)
+
+
+def _excess(case: Case) -> Iterator[Reading]:
+    """How far the best value of the process with less mass is above that of the process itself."""
+    objective = OBJECTIVES[int(case.numbers["objective"])]
+    worse, true = (distrl.optimize(each.mdp, objective, horizon=3, throw=False) for each in (_dominated(case), case))
+    yield Reading(worse.lower, true.upper, 1e-9)
+
+
+@claim(
+    "dominated-process",
+    statement="What is best where a part of each row ends with the worst return is no more than what is best.",
+    latex=r"\max_\pi\rho(G^\pi_{q})\le\max_\pi\rho(G^\pi_p),\quad q\le p,\ 1-\sum q\text{ ends with }\underline G",
+    source="derived: distrl.control.data.dominated",
+    evidence="derived",
+    measured="certified lower bounds of the best values where a tenth of each row ends with the worst return",
+    bound="certified upper bounds of the best values",
+    structured=lambda: [_kept(seed, k) for seed in range(3) for k in range(len(OBJECTIVES) - 1)],
+    searched="three processes, seven objectives",
+    used_by="optimize(pessimism=) for risk and horizons",
+)
+def dominated_process(case: Case) -> Iterator[Reading]:
+    """Both processes are drawn side by side, and one is the worse for sure."""
+    return _excess(case)
+
+
+@claim(
+    "dominated-process-of-any-objective",
+    statement="The same for the mean less twice the variance, which may fall where every return rises.",
+    latex=r"\max_\pi\rho(G^\pi_{q})\le\max_\pi\rho(G^\pi_p)",
+    source="a premise of `dominated-process` left out",
+    evidence="derived",
+    expected="refuted",
+    measured="certified lower bounds of the best values where a tenth of each row ends with the worst return",
+    bound="certified upper bounds of the best values",
+    structured=lambda: [_steady_or_not()],
+    searched="one process",
+    why="Where the worst return is what is paid anyway as a rule, more of it is less of a spread.",
+)
+def dominated_process_of_any_objective(case: Case) -> Iterator[Reading]:
+    """The variance likes what is worse."""
+    return _excess(case)
+
+
+def _steady_or_not() -> Case:
+    rows = ((0, 0, 0.9, 0, 0.0, True), (0, 0, 0.1, 0, 4.0, True))
+    return Case(rows, 0.5, numbers={"keep": 0.5, "low": 0.0, "objective": float(len(OBJECTIVES) - 1)})
