@@ -216,6 +216,32 @@ def test_rows_that_lack_a_little_are_counted():
         assert ctl.lower[0] <= ends[0] + 1e-15 and ends[1] - 1e-15 <= ctl.upper[0]
 
 
+@pytest.mark.parametrize("horizon", [None, 3])
+@pytest.mark.parametrize("beta", [-2.0, 2.0])
+def test_rows_that_lack_a_little_are_counted_at_discount_1(beta, horizon):
+    """The mass that a row lacks may end with the best or the worst reward, or go on from such a state."""
+    lack = 9e-10
+    rows = [(0, 0, 1.0 - lack, 0, 1.0, True), (1, 0, 1.0, 1, -3.0, True), (2, 0, 1.0, 2, 3.0, True)]
+    ctl = optimize(MDP.from_outcomes([*rows, (3, 0, 1.0, 0, 0.5, False)], 1.0), EntropicRisk(beta), horizon=horizon)
+    for end in (-3.0, -6.0, 3.0, 6.0):
+        value = math.log((1.0 - lack) * math.exp(beta) + lack * math.exp(beta * end)) / beta
+        for state, more in ((0, 0.0), (3, 0.5)):
+            assert ctl.lower[state] <= value + more + 1e-15 and value + more - 1e-15 <= ctl.upper[state]
+    assert ctl.gap.max() < 0.3
+
+
+@pytest.mark.parametrize("discount", [0.5, 1.0])
+@pytest.mark.parametrize("level", [0.2, 1e-10])
+def test_evar_counts_what_rows_lack(discount, level):
+    """Of 9e-10 that nobody knows much may hang."""
+    lack = F("9e-10")
+    rows = [(0, 0, 1.0 - float(lack), 0, 1.0, True), (1, 0, 1.0, 1, -3.0, True), (2, 0, 1.0, 2, 3.0, True)]
+    ctl = optimize(MDP.from_outcomes(rows, discount), EVaR(level), throw=False)
+    for end in (F(-3), F(3), F(-3) - 3 * F(discount), F(3) + 3 * F(discount)):
+        value = evar({F(1): 1 - lack, end: lack}, level)
+        assert ctl.lower[0] <= value + 1e-9 and value - 1e-9 <= ctl.upper[0]
+
+
 # -- discount 1 --------------------------------------------------------------------------------------------------------
 
 

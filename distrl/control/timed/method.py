@@ -16,14 +16,13 @@ from distrl.control.policy import MarkovPolicy
 from distrl.control.timed.discounted import by_horizon, by_time
 from distrl.control.timed.evar import Known, Solved, by_betas, by_ladder, goal_of
 from distrl.control.timed.policy import TimedPolicy
-from distrl.control.timed.tail import Tail, best_mean
+from distrl.control.timed.tail import Tail, best_mean, ranges_of_all
 from distrl.control.timed.undiscounted import Undiscounted
 from distrl.dp.call import Call
 from distrl.dp.horizon_moments import facts_of_steps
 from distrl.models.mdp import MDP
 from distrl.models.stages import Stages
 from distrl.returns import EntropicRisk, EVaR, Functional
-from distrl.returns.grid import return_ranges
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ class TimedDP(ControlMethod):
 
     def _evar_undiscounted(self, mdp: MDP, level: float, call: Call) -> Found:
         means, problem = _endings(mdp, call)
-        low, high = return_ranges(problem.pairs.mdp.under("uniform"))
+        low, high = ranges_of_all(problem.pairs.mdp)
         size = largest_size(means.values, problem.pairs.largest_reward)
         known = Known(means.upper, low, high - low, size, means.policy)
         goal = goal_of(known.scale, known.size, call)

@@ -12,6 +12,7 @@ g^T as well (Hau, Petrik and Ghavamzadeh 2023, Theorem 3.4, for the lower end of
 claim `entropic-cut`.
 """
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -51,11 +52,15 @@ class Tail:
         self._process = mdp.under(self.actions).whole()
         self._steps = Steps(self._process)
         self._moments = certified_moments(self._process)
+        if mdp.outcomes.defects.any():  # of the range that counts for risk they say nothing
+            low, high = self.ranges
+            low, high = np.minimum(self._moments.low, low), np.maximum(self._moments.high, high)
+            self._moments = replace(self._moments, low=low, high=high)
 
     @cached_property
     def ranges(self) -> Ends:
         """(S,) each: ends that no return goes beyond, whatever is done; infinite where there are none."""
-        return return_ranges(self.mdp.under("uniform"))
+        return ranges_of_all(self.mdp)
 
     @cached_property
     def width(self) -> FloatArray:
@@ -114,6 +119,25 @@ class Tail:
             middle = (below + count) // 2
             below, count = (below, middle) if left(middle) <= share else (middle, count)
         return count
+
+
+def ranges_of_all(mdp: MDP) -> Ends:
+    """(S,) each: ends that no return goes beyond, whatever is done; infinite where there are none.
+
+    Where a row lacks mass, of which nothing is known but that its rewards are among those that there are, returns may
+    be anything that these add up to.
+
+    Parameters
+    ----------
+    mdp : MDP
+    """
+    low, high = return_ranges(mdp.under("uniform"))
+    if not mdp.outcomes.defects.any():
+        return low, high
+    lows, highs = mdp.outcomes.reward_ranges()
+    least, most = min(float(lows.min()), 0.0), max(float(highs.max()), 0.0)
+    steps = np.inf if mdp.discount == 1.0 else 1.0 / (1.0 - mdp.discount) * (1.0 + 8.0 * EPS)
+    return np.minimum(low, least * steps if least else 0.0), np.maximum(high, most * steps if most else 0.0)
 
 
 def best_mean(mdp: MDP, call: Call) -> Found:

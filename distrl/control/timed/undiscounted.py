@@ -144,12 +144,18 @@ class Undiscounted:
 
 class _Moments(NamedTuple):
     """Of some pairs, relative to exp(b values): A (pairs, S) of the outcomes that go on, c (pairs,) of those that end,
-    both moved to one side by what rounding and reward laws leave open; the state and the number of terms of each."""
+    both moved to one side by what rounding and reward laws leave open; the state and the number of terms of each.
+
+    Where rows lack mass it may end, or go on in whichever state y is the worst, after the worst reward: then A f has
+    `lacking` (pairs,) times max over y of `anywhere` (S,) f as well, and with c that is `lacking` times 1 at least. For
+    lower ends each outcome has that mass less."""
 
     matrix: sparse.csr_array
     ending: FloatArray
     states: IntArray
     room: FloatArray
+    lacking: FloatArray
+    anywhere: FloatArray
 
     @classmethod
     def of(cls, steps: EntropicSteps, b: float, values: FloatArray, pairs: IntArray, side: float) -> _Moments:
@@ -164,19 +170,34 @@ class _Moments(NamedTuple):
         following = np.where(on, values[steps.next_states[rows]], 0.0)
         here = values[states][number]
         size = abs(b) * (np.abs(rewards) + np.abs(following) + np.abs(here))
-        entries = steps.probs[rows] * np.exp(b * (rewards + following - here))
+        lost, lacking, anywhere = steps.defects[pairs], np.zeros(len(pairs)), np.zeros(len(values))
+        probs = steps.probs[rows] if side > 0.0 else np.maximum(steps.probs[rows] - lost[number], 0.0)
+        if side > 0.0 and lost.any():
+            ends = steps.reward_ends(b)[int(b > 0.0)]
+            shift = float(values.max() if b > 0.0 else values.min())  # so that neither factor overflows
+            far = float(ends.max() if b > 0.0 else ends.min()) + shift
+            room = (1.0 + 16.0 * abs(b) * (abs(far) + float(np.abs(values).max())) * EPS) * (1.0 + 32.0 * EPS)
+            end = max(1.0, float(np.exp(-b * shift)))  # of an end, whose value is 0, beside the largest of `anywhere`
+            lacking = np.where(lost > 0.0, lost * np.exp(b * (far - values[states])) * end * room, 0.0)
+            anywhere = np.exp(b * (values - shift)) * room
+        entries = probs * np.exp(b * (rewards + following - here))
         entries = entries * (1.0 + side * (8.0 * size + sizes[number] + 16.0) * EPS)
         matrix = sparse.csr_array(
             (entries[on], (number[on], steps.next_states[rows][on])), shape=(len(pairs), len(values))
         )
         ending = np.bincount(number[~on], weights=entries[~on], minlength=len(pairs))
-        return cls(matrix, np.asarray(ending, dtype=np.float64), states, (sizes + 8.0) * EPS)
+        return cls(matrix, np.asarray(ending, dtype=np.float64), states, (sizes + 8.0) * EPS, lacking, anywhere)
+
+    def onward(self, f: FloatArray) -> FloatArray:
+        """(pairs,) A f, f (S,) at least 0."""
+        image = self.matrix @ f
+        return np.asarray(image + self.lacking * float((self.anywhere * f).max())) if self.lacking.any() else image
 
     def proof(self, starts: IntArray, powers: int) -> FloatArray | None:
         """(S,) k = sum of the largest A ... A 1, until the last one is at most 1/2; None if it is not."""
         power = total = np.ones(len(starts))
         for _ in range(powers):
-            power = np.maximum.reduceat(self.matrix @ power, starts)
+            power = np.maximum.reduceat(self.onward(power), starts)
             total = total + power
             top = float(power.max())
             if top <= 0.5:
@@ -187,12 +208,12 @@ class _Moments(NamedTuple):
 
     def margin(self, k: FloatArray) -> FloatArray:
         """(pairs,) k - A k, rounded down."""
-        onward = self.matrix @ k
+        onward = self.onward(k)
         return np.asarray(k[self.states] - onward - self.room * (k[self.states] + onward))
 
     def excess(self, k: FloatArray) -> FloatArray:
         """(S,) s k with 1 + s k >= A (1 + s k) + c for all pairs."""
-        image = self.matrix @ np.ones(len(k)) + self.ending
+        image = self.onward(np.ones(len(k))) + self.ending
         defect = image - 1.0 + self.room * (image + 1.0)
         return np.asarray(max(float((defect / self.margin(k)).max()), 0.0) * (1.0 + 8.0 * EPS) * k)
 

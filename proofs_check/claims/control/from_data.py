@@ -169,7 +169,7 @@ def _many(samples: float, copies: float) -> Case:
     return Case(rows, 0.0, numbers={"samples": samples, "copies": copies})
 
 
-MANY = [_many(40.0, 30.0), _many(300.0, 1e3), _many(20.0, 1e6)]
+MANY = [_many(40.0, 30.0), _many(300.0, 1e3), _many(20.0, 1e6), _many(300.0, 2.0)]
 
 
 @claim(
