@@ -460,7 +460,7 @@ FAULTS = (
     Fault(
         "least-probability-of-one-outcome",
         "bounds of probabilities that are too near to the frequencies",
-        _returned(theory, "least_probability", lambda bound: bound**0.5),
+        returned(theory, "least_probability", lambda bound: bound**0.5),
         ("probabilities-of-all-outcomes",),
     ),
     Fault(
