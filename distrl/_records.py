@@ -39,7 +39,7 @@ _MODULES = (
     *(f"dp.solvers.{name}" for name in ("shifted_coarse", "sweeps", "two_grid")),
     *(f"control.{name}" for name in ("executed", "nested", "objectives", "policy", "policy_iteration", "solution")),
     *(f"control.data.{name}" for name in ("dominated", "pessimism")),
-    *(f"control.target.{name}" for name in ("family", "knots", "method", "nodes", "policy", "rule")),
+    *(f"control.target.{name}" for name in ("family", "knots", "method", "nodes", "policy", "rule", "sure")),
     *(f"control.target.{name}" for name in ("chance_family", "steps", "variance", "variance_family")),
     *(f"control.{name}" for name in ("timed.family", "timed.method", "timed.policy", "value_iteration")),
     "generative.result",

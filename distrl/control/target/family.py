@@ -10,6 +10,7 @@ from distrl.control.method import Family, Found
 from distrl.control.target.goals import Goal
 from distrl.control.target.knots import Curve, Knots
 from distrl.control.target.policy import TargetPolicy
+from distrl.control.target.sure import Sure
 from distrl.returns import Functional
 
 
@@ -23,6 +24,8 @@ class TargetFamily(Family):
         What was solved.
     below, above : Curve
     policy : TargetPolicy
+    sure : Sure
+        What the policy does where it is sure of its target, and the largest means.
     size : float
         The range of returns.
     better : bool
@@ -34,6 +37,7 @@ class TargetFamily(Family):
     below: Curve
     above: Curve
     policy: TargetPolicy
+    sure: Sure
     size: float
     better: bool
     reason: str
@@ -63,7 +67,7 @@ class TargetFamily(Family):
             If it is another objective, or has several parameters.
         """
         objective.single()
-        ends = self._goal(objective).read(self.below, self.above)
+        ends = self._goal(objective).read(self.below, self.above, self.sure)
         lower, upper, targets = (part[:, 0] for part in ends)
         policy = self.policy.started(targets)
         middle = 0.5 * (lower + upper)
@@ -82,7 +86,7 @@ class TargetFamily(Family):
         ValueError
             If it is another objective.
         """
-        ends = self._goal(objective).read(self.below, self.above)
+        ends = self._goal(objective).read(self.below, self.above, self.sure)
         return ends.lower, ends.upper, ends.targets
 
     def common(self, objective: Functional, initial: FloatArray) -> tuple[float, float, float]:
@@ -101,7 +105,8 @@ class TargetFamily(Family):
         """
         objective.single()
         goal = self._goal(objective)
-        ends = goal.read(_mixed(self.below, initial, -1.0), _mixed(self.above, initial, 1.0))
+        parts = _mixed(self.below, initial, -1.0), _mixed(self.above, initial, 1.0)
+        ends = goal.read(*parts, self.sure.common(initial))
         return float(ends.lower[0, 0]), float(ends.upper[0, 0]), float(ends.targets[0, 0])
 
 

@@ -19,6 +19,7 @@ from distrl.control.target.goals import Goal
 from distrl.control.target.knots import Curve, Knots, trimmed
 from distrl.control.target.problem import Problem
 from distrl.control.target.rule import ActionTable
+from distrl.control.target.sure import Sure
 from distrl.control.target.sweeps import Layout, Marks, Sweeper, off_lattice
 from distrl.dp.call import Call
 from distrl.models.stages import discounted_steps
@@ -59,6 +60,7 @@ class Layers:
         self.stays = problem.step is not None and problem.step >= self.finest
         self.enough = (_EXACT if self.stays else 0.01) * self.width if tol is None else tol
         self.means = self._means()
+        self.sure = self._sure()
         self.stopped = ""
         self.spacing = self._spacing()
         self.tables: tuple[ActionTable, ...] = ()
@@ -90,6 +92,12 @@ class Layers:
             values = pairs.largest(backup.values + backup.error)
             means.append(values)
         return means
+
+    def _sure(self) -> list[Sure]:
+        """With 0, 1, ..., H steps left; where targets stay on the knots all is known without."""
+        if self.stays or self.goal.loss.low > 0.0:
+            return [Sure.nothing(self.problem, mean) for mean in self.means]
+        return Sure.by_steps(self.problem, self.means)
 
     def _spacing(self) -> float:
         step = self.problem.step
@@ -179,7 +187,7 @@ class Layers:
                 self.stopped = f"tables of {self.horizon} steps, of {knots.size} knots each, do not fit in memory"
                 return False
             actions = choices.actions[choices.indptr[:-1][knots.states] + layer.choice].astype(np.int16)
-            tables.append(ActionTable(knots.first, knots.ptr, actions))
+            tables.append(ActionTable(knots.first, knots.ptr, actions, *self.sure[left].played))
             call.count()
             call.advance(left / self.horizon)
         self.first, self.tables, self.done = layer, tuple(reversed(tables)), True
@@ -190,12 +198,12 @@ class Layers:
         """Tables with the first action of every state, for where no lattice was done."""
         knots, choices = self.first.below.knots, self.problem.mdp.choices
         actions = choices.actions[choices.indptr[:-1]][knots.states].astype(np.int16)
-        return (ActionTable(knots.first, knots.ptr, actions),) * self.horizon
+        return tuple(ActionTable(knots.first, knots.ptr, actions, *sure.played) for sure in self.sure[:0:-1])
 
     def run(self, call: Call) -> None:
         """Go through the horizon on finer and finer lattices, until the gap is met."""
         while self._pass(call):
-            ends = self.goal.read(self.first.below, self.first.above)
+            ends = self.goal.read(self.first.below, self.first.above, self.sure[self.horizon])
             gap = float((ends.upper - ends.lower).max())
             if gap <= self.enough or self.first.below.exact:
                 return

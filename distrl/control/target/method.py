@@ -20,6 +20,7 @@ from distrl.control.target.problem import Known, Problem
 from distrl.control.target.rule import ActionTable, TargetRule
 from distrl.control.target.search import Search
 from distrl.control.target.spread import least_spread
+from distrl.control.target.sure import Sure
 from distrl.dp.call import Call
 from distrl.models.mdp import MDP
 from distrl.returns import Functional, MeanVariance, ProbabilityAbove, Quantile
@@ -120,14 +121,16 @@ class TargetDP(ControlMethod):
             search.run(call)
         call.enter("bounding what the policy reaches")
         above, choice = _policy_of(search, call)
-        below, width = search.bracket.below, search.known.width
+        below, width, sure = search.bracket.below, search.known.width, search.sure
         if free is None:
             actions = _actions(inner, above.knots, choice)
         else:
             actions = free.actions(choice, above.knots)
             below, above = free.curve(below), free.curve(above)
-        policy = _started(problem, above, (ActionTable(above.knots.first, above.knots.ptr, actions),), None)
-        return _family(goal, below, above, policy, width, search.stopped, call).at(objective)
+            sure = sure.of_components(free.small.number)
+        tables = (ActionTable(above.knots.first, above.knots.ptr, actions, *sure.played),)
+        policy = _started(problem, above, tables, sure.near, None)
+        return _family(goal, below, above, policy, sure, width, search.stopped, call).at(objective)
 
 
 def _actions(problem: Problem, knots: Knots, choice: Choice) -> Choice:
@@ -135,20 +138,22 @@ def _actions(problem: Problem, knots: Knots, choice: Choice) -> Choice:
     return np.asarray(choices.actions[choices.indptr[:-1][knots.states] + choice], dtype=np.int16)
 
 
-def _started(problem: Problem, above: Curve, tables: tuple[ActionTable, ...], horizon: int | None) -> TargetPolicy:
+def _started(
+    problem: Problem, above: Curve, tables: tuple[ActionTable, ...], near: float, horizon: int | None
+) -> TargetPolicy:
     knots, n = above.knots, problem.mdp.n_states
-    rule = TargetRule(problem.g, knots.origin, knots.spacing, tables, above.exact, horizon)
+    rule = TargetRule(problem.g, knots.origin, knots.spacing, tables, above.exact, horizon, near)
     return TargetPolicy(np.zeros(n), rule)
 
 
 def _family(
-    goal: Goal, below: Curve, above: Curve, policy: TargetPolicy, width: float, stopped: str, call: Call
+    goal: Goal, below: Curve, above: Curve, policy: TargetPolicy, sure: Sure, width: float, stopped: str, call: Call
 ) -> TargetFamily:
     knots = above.knots
     lattice = "the lattice of all returns" if above.exact else "a lattice"
     reason = f"{call.iterations} sweeps, at last on {lattice} of spacing {knots.spacing:g} with {knots.size} knots"
     reason += f"; {stopped}" if stopped else ""
-    return TargetFamily(goal.objective, below, above, policy, width, bool(stopped), reason)
+    return TargetFamily(goal.objective, below, above, policy, sure, width, bool(stopped), reason)
 
 
 def _by_steps(problem: Problem, goal: Goal, cells: int, call: Call) -> Found:
@@ -158,9 +163,10 @@ def _by_steps(problem: Problem, goal: Goal, cells: int, call: Call) -> Found:
         layers.run(call)
     tables = layers.tables if layers.done else layers.anything
     below, above = layers.first.below, layers.first.above
-    policy = _started(problem, above, tables, layers.horizon)
+    sure = layers.sure[layers.horizon]
+    policy = _started(problem, above, tables, max(each.near for each in layers.sure), layers.horizon)
     stopped = layers.stopped if layers.done else layers.stopped or "no lattice was gone through"
-    return _family(goal, below, above, policy, layers.width, stopped, call).at(goal.objective)
+    return _family(goal, below, above, policy, sure, layers.width, stopped, call).at(goal.objective)
 
 
 def _policy_of(search: Search, call: Call) -> tuple[Curve, Choice]:
@@ -172,5 +178,5 @@ def _policy_of(search: Search, call: Call) -> tuple[Curve, Choice]:
     if not (search.stopped or call.interrupted):
         return above, bracket.choice
     other, mean_choice = search.mean_optimal
-    gaps = [float(np.ptp(goal.read(bracket.below, each)[:2], axis=0).max()) for each in (above, other)]
+    gaps = [float(np.ptp(goal.read(bracket.below, each, search.sure)[:2], axis=0).max()) for each in (above, other)]
     return (above, bracket.choice) if gaps[0] <= gaps[1] else (other, mean_choice)

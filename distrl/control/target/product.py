@@ -88,18 +88,20 @@ class _Nodes:
         self.keys, self.numbers = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         self.count = 0
 
-    def key(self, states: IntArray, targets: FloatArray) -> IntArray:
-        """One number for each pair."""
-        place = np.rint((targets - self.rule.origin) / self.rule.spacing * self.parts).astype(np.int64)
+    def key(self, step: int, states: IntArray, targets: FloatArray) -> IntArray:
+        """One number for each pair, and for all targets of a state that are met for certain."""
+        met = self.rule.met(step, states, targets)
+        parts = (targets - self.rule.origin) / self.rule.spacing * self.parts
+        place = np.where(met, -(2**39), np.rint(parts)).astype(np.int64)
         return states.astype(np.int64) * 2**40 + np.clip(place, -(2**39), 2**39 - 1) + 2**39
 
     def forget(self) -> None:
         """Begin with new ones: those of another step."""
         self.keys, self.numbers = self.keys[:0], self.numbers[:0]
 
-    def number(self, states: IntArray, targets: FloatArray) -> tuple[IntArray, IntArray]:
+    def number(self, step: int, states: IntArray, targets: FloatArray) -> tuple[IntArray, IntArray]:
         """The number of each pair, and the places of the first ones that were not met before."""
-        keys = self.key(states, targets)
+        keys = self.key(step, states, targets)
         fresh, first = np.unique(keys, return_index=True)
         known = np.isin(fresh, self.keys, assume_unique=True)
         fresh, first = fresh[~known], first[~known]
@@ -148,7 +150,7 @@ def _listed(problem: Problem, rule: TargetRule, states: IntArray, targets: Float
     heads: list[IntArray] = []
     ends: list[BoolArray] = []
     played: list[IntArray] = []
-    numbers, _ = nodes.number(states, targets)
+    numbers, _ = nodes.number(0, states, targets)
     here, step = (numbers, states, targets), 0
     while len(here[0]):
         number, state, target = here
@@ -162,13 +164,14 @@ def _listed(problem: Problem, rule: TargetRule, states: IntArray, targets: Float
         source, left = np.repeat(number, count), np.repeat(target, count)
         after = rule.targets_after(step, left, rows.rewards[row], rows.next_states[row])
         if rounded:
-            after = rule.origin + rule.spacing * np.rint((after - rule.origin) / rule.spacing)
+            nearest = rule.origin + rule.spacing * np.rint((after - rule.origin) / rule.spacing)
+            after = np.where(rule.met(step + 1, rows.next_states[row], after), after, nearest)
         end = rows.terminals[row]
         if rule.horizon is not None and step + 1 >= rule.horizon:
             end = np.ones_like(end)
         on = np.flatnonzero(~end)
         head = np.zeros(len(row), dtype=np.int64)
-        head[on], first = nodes.number(rows.next_states[row[on]], after[on])
+        head[on], first = nodes.number(step + 1, rows.next_states[row[on]], after[on])
         sources.append(source)
         taken.append(row)
         heads.append(head)

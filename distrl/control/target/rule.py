@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from distrl._kernels.target import Choice
-from distrl._validation import FloatArray, IntArray
+from distrl._validation import BoolArray, FloatArray, IntArray
 
 
 class ActionTable(NamedTuple):
@@ -20,11 +20,16 @@ class ActionTable(NamedTuple):
         Those of state x are `ptr[x]:ptr[x + 1]`.
     actions : (knots,) int
         The action from a knot to the next one; that of the last knot belongs to it alone.
+    least : (S,)
+        What `safe` reach for certain: targets up to it are met by these for ever. May be -inf.
+    safe : (S,) int
     """
 
     first: IntArray
     ptr: IntArray
     actions: Choice
+    least: FloatArray
+    safe: IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +44,8 @@ class TargetRule:
     by_knot : bool
         Whether targets stay on the knots: the nearest knot's action is taken, else that of the cell.
     horizon : int or None
+    near : float
+        Targets above what is certain by no more count as that.
     """
 
     discount: float
@@ -47,6 +54,7 @@ class TargetRule:
     tables: tuple[ActionTable, ...]
     by_knot: bool
     horizon: int | None = None
+    near: float = 0.0
 
     def table(self, step: int) -> ActionTable:
         """The table of a step.
@@ -68,7 +76,8 @@ class TargetRule:
         return self.tables[step]
 
     def within(self, step: int, states: IntArray, targets: FloatArray) -> FloatArray:
-        """(n,) targets held within the windows of their states, beyond which nothing changes.
+        """(n,) targets held within the windows of their states, beyond which nothing changes; what is reached for
+        certain in place of those that are met so.
 
         Parameters
         ----------
@@ -80,7 +89,20 @@ class TargetRule:
         table = self.table(step)
         last = table.first[states] + np.diff(table.ptr)[states] - 1
         low, high = (self.origin + self.spacing * end for end in (table.first[states], last))
-        return np.clip(targets, low, high)
+        least = table.least[states]
+        return np.where(targets <= least + self.near, least, np.clip(targets, low, high))
+
+    def met(self, step: int, states: IntArray, targets: FloatArray) -> BoolArray:
+        """(n,) whether targets are met for certain from now on.
+
+        Parameters
+        ----------
+        step : int
+        states, targets : (n,)
+        """
+        if self.horizon is not None and step >= self.horizon:
+            return np.zeros(len(states), dtype=np.bool_)
+        return np.asarray(targets <= self.table(step).least[states] + self.near)
 
     def actions_at(self, step: int, states: IntArray, targets: FloatArray) -> IntArray:
         """(n,) the actions at targets.
@@ -103,7 +125,8 @@ class TargetRule:
         else:
             place, most = np.floor(position), np.maximum(count - 2, 0)
         place = np.clip(place.astype(np.int64) - table.first[states], 0, most)
-        return np.asarray(table.actions[table.ptr[:-1][states] + place], dtype=np.int64)
+        actions = table.actions[table.ptr[:-1][states] + place]
+        return np.where(self.met(step, states, targets), table.safe[states], actions).astype(np.int64)
 
     def cells(self, step: int, state: int) -> tuple[FloatArray, IntArray]:
         """(n + 1,) targets between which (n,) actions are played in a state; beyond the outer ones as at them.

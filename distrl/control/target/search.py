@@ -15,6 +15,7 @@ from distrl._validation import FloatArray, IntArray
 from distrl.control.target.goals import Ends, Goal
 from distrl.control.target.knots import Curve, Knots, trimmed
 from distrl.control.target.problem import Known, Problem
+from distrl.control.target.sure import Sure
 from distrl.control.target.sweeps import Bracket, Marks, Sweeper, sweeper_for
 from distrl.dp.call import Call
 
@@ -61,6 +62,8 @@ class Search:
         self.enough = share if tol is None else tol
         self.toll = _TOLL * goal.scale * self.enough / known.steps
         self.ignored = _IGNORED * goal.scale * self.enough / known.steps
+        plain = goal.loss.low == 0.0  # else what is met for certain is not all that counts
+        self.sure = (Sure.of if plain else Sure.nothing)(problem, known.largest_mean)
         self.order = np.argsort(-known.largest_mean, kind="stable")
         self.stopped, self.widened = "", np.inf
         self.bracket = self._first(spacing)
@@ -209,7 +212,7 @@ class Search:
     @property
     def ends(self) -> Ends:
         """What the functions say of the best values, the upper one of some policy."""
-        return self.goal.read(self.bracket.below, self.bracket.above)
+        return self.goal.read(self.bracket.below, self.bracket.above, self.sure)
 
     def run(self, call: Call) -> None:
         """Sweep and refine until the gap is met, nothing finer is left, or the call's limit."""
