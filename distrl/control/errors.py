@@ -9,8 +9,8 @@ class OptimizationError(RuntimeError):
 
     def __init__(self, solution: ControlSolution[RunnablePolicy]) -> None:
         super().__init__(
-            f"{solution.outcome} ({solution.ended} after {solution.iterations} {solution.method.counts}; "
-            "the solution so far is this error's .solution, or pass throw=False)"
+            f"{solution.outcome} ({solution.ended} after {solution.iterations} {solution.method.counts}: "
+            f"{solution.reason}; the solution so far is this error's .solution, or pass throw=False)"
         )
         self.solution = solution
 

@@ -25,6 +25,10 @@ from distrl.dp.call import Call
 from distrl.models.stages import discounted_steps
 
 _COARSEST = 64  # cells of the range of returns
+_WHOLE = 4096  # cells of the range, for which all returns at discount 1 are taken where they lie on a lattice
+_FINEST = 2.0**26  # cells of the range, at which float64 begins to be felt
+_MOST = 2**26  # knots of all steps, by itself
+_LITTLE = 0.9  # of the gap is left by a finer lattice: that gains nothing
 _SHARE = 1.0 / 20.0  # of the gap, in loss, that windows may leave out
 _JUMP = 4  # times finer, a lattice after another one at most
 _EXACT = 2e-12  # of the range of returns, is the gap where targets stay on a lattice
@@ -46,25 +50,25 @@ class Layers:
     ----------
     problem, goal : Problem, Goal
     horizon : int
-    cells : int
-        Of the range of returns, on the finest lattice.
+    cells : int or None
+        Of the range of returns, on the finest lattice; None: as long as they are worth it.
     tol : float or None
         What the gap is to be at most; None: 1% of the range.
     """
 
-    def __init__(self, problem: Problem, goal: Goal, horizon: int, cells: int, tol: float | None) -> None:
+    def __init__(self, problem: Problem, goal: Goal, horizon: int, cells: int | None, tol: float | None) -> None:
         self.problem, self.goal, self.horizon = problem, goal, horizon
         self.reach = problem.pairs.largest_reward * discounted_steps(problem.g, horizon)
         self.width = self._width()
-        self.finest = self.width / cells
-        self.stays = problem.step is not None and problem.step >= self.finest
+        self.by_itself, self.finest = cells is None, self.width / (cells or _FINEST)
+        self.stays = problem.step is not None and problem.step >= self.width / (cells or _WHOLE)
         self.enough = (_EXACT if self.stays else 0.01) * self.width if tol is None else tol
         self.means = self._means()
         self.sure = self._sure()
         self.stopped = ""
         self.spacing = self._spacing()
         self.tables: tuple[ActionTable, ...] = ()
-        self.done = False
+        self.done, self.knots = False, 0
         self.first = self._anything()
 
     # -- before any step ----------------------------------------------------------------------------------------------
@@ -180,11 +184,15 @@ class Layers:
         """All steps on one lattice; False where the tables do not fit in memory."""
         layout = Layout.of(self.problem, self._origin, self.spacing)
         layer, tables, choices = self._last(layout), [], self.problem.mdp.choices
+        self.knots = 0
         for left in range(1, self.horizon + 1):
             layer = self._step(left, layout, layer)
             knots = layer.below.knots
+            self.knots += knots.size
             if 2.0 * knots.size * (self.horizon - left) + 100.0 * knots.size > available_memory():
-                self.stopped = f"tables of {self.horizon} steps, of {knots.size} knots each, do not fit in memory"
+                self.stopped = (
+                    f"tables of {self.horizon} steps, of {knots.size} knots each, do not fit in memory; raise tol"
+                )
                 return False
             actions = choices.actions[choices.indptr[:-1][knots.states] + layer.choice].astype(np.int16)
             tables.append(ActionTable(knots.first, knots.ptr, actions, *self.sure[left].played))
@@ -202,16 +210,26 @@ class Layers:
 
     def run(self, call: Call) -> None:
         """Go through the horizon on finer and finer lattices, until the gap is met."""
+        left = np.inf
         while self._pass(call):
-            ends = self.goal.read(self.first.below, self.first.above, self.sure[self.horizon])
-            gap = float((ends.upper - ends.lower).max())
-            if gap <= self.enough or self.first.below.exact:
+            ends, before = self.goal.read(self.first.below, self.first.above, self.sure[self.horizon]), left
+            left = float((ends.upper - ends.lower).max())
+            if left <= self.enough or self.first.below.exact:
                 return
-            finer = 2.0 ** np.ceil(0.5 * np.log2(gap / self.enough))
+            finer = 2.0 ** np.ceil(0.5 * np.log2(left / self.enough))
             spacing = self.spacing / min(max(finer, 2.0), _JUMP)
             while spacing < self.finest * (1.0 - 1e-9) and spacing < self.spacing:
                 spacing *= 2.0
             if spacing >= self.spacing:
-                self.stopped = f"the finest lattice, of {self.finest:.3g} a cell, is not fine enough; raise cells"
+                more = "raise tol" if self.by_itself else "raise cells"
+                self.stopped = f"the finest lattice, of {self.finest:.3g} a cell, is not fine enough; {more}"
+            elif self.by_itself and left > _LITTLE * before:
+                self.stopped = "a coarser lattice had a gap that was hardly larger; raise tol"
+            elif self.by_itself and self.knots * self.spacing / spacing > _MOST:
+                self.stopped = (
+                    f"a finer lattice has {self.knots * self.spacing / spacing:.3g} knots, which takes long: "
+                    "TargetDP(cells=) goes on, or raise tol"
+                )
+            if self.stopped:
                 return
             self.spacing = float(spacing)

@@ -20,6 +20,10 @@ from distrl.control.target.sweeps import Bracket, Marks, Sweeper, sweeper_for
 from distrl.dp.call import Call
 
 _COARSEST = 64  # cells of the range of returns, of the first lattice
+_WHOLE = 4096  # cells of the range, for which all returns at discount 1 are taken where they lie on a lattice
+_FINEST = 2.0**26  # cells of the range, at which float64 begins to be felt
+_MOST = 2**24  # knots of all states: a sweep takes seconds then
+_LITTLE = 0.9  # of the gap is left by half the spacing: twice in a row, and no finer lattice is tried
 _CERTAIN = 1e-6  # of the range of returns: a standard deviation below that is none
 _NOISE = 2.5  # standard deviations of what one step adds to a return, of which the first spacing may be no more
 _SDS = 8.0  # of the mean-optimal policy's return, that first windows reach
@@ -41,23 +45,24 @@ class Search:
     Parameters
     ----------
     problem, known, goal : Problem, Known, Goal
-    cells : int
-        Of the range of returns, on the finest lattice.
+    cells : int or None
+        Of the range of returns, on the finest lattice; None: as long as they are worth it.
     tol : float or None
         What the gap is to be at most; None: 1% of the range, and what can be had where targets stay on a lattice.
     """
 
-    def __init__(self, problem: Problem, known: Known, goal: Goal, cells: int, tol: float | None) -> None:
+    def __init__(self, problem: Problem, known: Known, goal: Goal, cells: int | None, tol: float | None) -> None:
         self.problem, self.known, self.goal = problem, known, goal
-        self.finest = known.width / cells
+        self.by_itself, self.finest = cells is None, known.width / (cells or _FINEST)
+        whole = known.width / (cells or _WHOLE)
         step, sd = problem.step, known.moments.sd[known.moments.sd > _CERTAIN * known.width]
         noise = _NOISE * float(np.median(sd)) / known.steps**0.5 if sd.size else np.inf
-        self.unit = 1.0 if step is None or step < self.finest else step
+        self.unit = 1.0 if step is None or step < whole else step
         coarse = np.floor(np.log2(min(known.width / _COARSEST, noise) / self.unit))
         spacing = self.unit * 2.0 ** max(coarse, np.ceil(np.log2(self.finest / self.unit) - 1e-9))
         if step is not None:
             spacing = max(spacing, step)
-        self.stays = step is not None and step >= self.finest
+        self.stays = step is not None and step >= whole
         share = (_EXACT if self.stays else 0.01) * known.width
         self.enough = share if tol is None else tol
         self.toll = _TOLL * goal.scale * self.enough / known.steps
@@ -65,7 +70,7 @@ class Search:
         plain = goal.loss.low == 0.0  # else what is met for certain is not all that counts
         self.sure = (Sure.of if plain else Sure.nothing)(problem, known.largest_mean)
         self.order = np.argsort(-known.largest_mean, kind="stable")
-        self.stopped, self.widened = "", np.inf
+        self.stopped, self.widened, self.left, self.vain = "", np.inf, np.inf, 0
         self.bracket = self._first(spacing)
         self.toll = max(self.toll, 4.0 * float(self.bracket.sweeper.slack.max()))
 
@@ -175,7 +180,12 @@ class Search:
             return False
         knots = Knots.between(old.knots.origin, old.knots.spacing / factor, factor * first, factor * last)
         if _BYTES * knots.size > available_memory():
-            self.stopped = f"a finer lattice, of {knots.size} knots, does not fit in memory"
+            self.stopped = f"a finer lattice, of {knots.size} knots, does not fit in memory; raise tol"
+            return False
+        if self.by_itself and knots.size > max(_MOST, old.knots.size):
+            self.stopped = (
+                f"a finer lattice has {knots.size} knots, which takes long: TargetDP(cells=) goes on, or raise tol"
+            )
             return False
         above, below = old.above.on(knots, factor), old.below.on(knots, factor)
         size = float(max(np.abs(above).max(), np.abs(below).max()))
@@ -201,9 +211,15 @@ class Search:
             if not self.stopped and self.widened > self.enough:
                 self.stopped = "more sweeps and wider windows gain nothing"
             return False
-        half = bracket.knots.spacing / 2.0
+        half, before = bracket.knots.spacing / 2.0, self.left
+        self.left = float(np.ptp(self.ends[:2], axis=0).max())
+        self.vain = self.vain + 1 if self.left > _LITTLE * before else 0
+        if self.by_itself and self.vain >= 2:
+            self.stopped = "lattices of 4 and 2 times the spacing had a gap that was hardly larger; raise tol"
+            return False
         if half < self.finest * (1.0 - 1e-9):
-            self.stopped = f"the finest lattice, of {self.finest:.3g} a cell, is not fine enough; raise cells"
+            more = "raise tol" if self.by_itself else "raise cells"
+            self.stopped = f"the finest lattice, of {self.finest:.3g} a cell, is not fine enough; {more}"
             return False
         return self._moved(2)
 
