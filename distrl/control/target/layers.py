@@ -27,7 +27,7 @@ from distrl.models.stages import discounted_steps
 _COARSEST = 64  # cells of the range of returns
 _WHOLE = 4096  # cells of the range, for which all returns at discount 1 are taken where they lie on a lattice
 _FINEST = 2.0**26  # cells of the range, at which float64 begins to be felt
-_MOST = 2**26  # knots of all steps, by itself
+_MOST = 2**24  # knots of all steps, of a lattice with more cells than that
 _LITTLE = 0.9  # of the gap is left by a finer lattice: that gains nothing
 _SHARE = 1.0 / 20.0  # of the gap, in loss, that windows may leave out
 _JUMP = 4  # times finer, a lattice after another one at most
@@ -225,7 +225,7 @@ class Layers:
                 self.stopped = f"the finest lattice, of {self.finest:.3g} a cell, is not fine enough; {more}"
             elif self.by_itself and left > _LITTLE * before:
                 self.stopped = "a coarser lattice had a gap that was hardly larger; raise tol"
-            elif self.by_itself and self.knots * self.spacing / spacing > _MOST:
+            elif self.by_itself and self.knots * self.spacing > _MOST * spacing and self.width > _WHOLE * spacing:
                 self.stopped = (
                     f"a finer lattice has {self.knots * self.spacing / spacing:.3g} knots, which takes long: "
                     "TargetDP(cells=) goes on, or raise tol"

@@ -22,7 +22,7 @@ from distrl.dp.call import Call
 _COARSEST = 64  # cells of the range of returns, of the first lattice
 _WHOLE = 4096  # cells of the range, for which all returns at discount 1 are taken where they lie on a lattice
 _FINEST = 2.0**26  # cells of the range, at which float64 begins to be felt
-_MOST = 2**24  # knots of all states: a sweep takes seconds then
+_MOST = 2**22  # knots of all states, of a lattice with more cells than that: a sweep takes a good part of a second then
 _LITTLE = 0.9  # of the gap is left by half the spacing: twice in a row, and no finer lattice is tried
 _CERTAIN = 1e-6  # of the range of returns: a standard deviation below that is none
 _NOISE = 2.5  # standard deviations of what one step adds to a return, of which the first spacing may be no more
@@ -182,7 +182,8 @@ class Search:
         if _BYTES * knots.size > available_memory():
             self.stopped = f"a finer lattice, of {knots.size} knots, does not fit in memory; raise tol"
             return False
-        if self.by_itself and knots.size > max(_MOST, old.knots.size):
+        many = knots.size > max(_MOST, old.knots.size) and known.width > _WHOLE * knots.spacing
+        if self.by_itself and many:
             self.stopped = (
                 f"a finer lattice has {knots.size} knots, which takes long: TargetDP(cells=) goes on, or raise tol"
             )
