@@ -61,8 +61,8 @@ class TargetDP(ControlMethod):
     cells : int, optional
         How many cells of the finest lattice the range of returns may have, and how many knots of its own a state. The
         search begins with a coarse one, halves its spacing while the gap is above `tol`, and stops there, or where
-        memory ends. None: the search for CVaR, its mixtures and shortfalls goes on while halving gains something and
-        more than 4,096 cells need no more than 2^22 knots of all states (a sweep takes up to a second then); for the other objectives 4,096.
+        memory ends. None: the search for CVaR, its mixtures and shortfalls goes on while halving gains something, on
+        more than 4,096 cells up to 2^22 knots of all states (a sweep takes up to a second then); others have 4,096.
 
     Raises
     ------
