@@ -3,7 +3,7 @@
 A function f(x, .) has knots b_k = origin + k * s, k = first[x], ..., and lies in `f[ptr[x]:ptr[x + 1]]`; between knots
 it is linear, before the first its slope is `low`, after the last it is `high`. Positions are in units of s from the
 origin. With shift e = (r - (1 - g) origin) / s, the target b_k and the reward r lead to position (k - e) / g, and the
-kink at position j comes back to g j + e.
+kink at position j comes back to g j + e. Every group of successors may have a discount g of its own.
 
 The successors of one pair that pay the same reward are mixed into a buffer first, so that kinks of opposite sign
 cancel; then the buffer is read at the targets that the knots lead to. Both run over stretches of one shift, in vector
@@ -44,7 +44,7 @@ def sweep(
     end_ptr: IntArray,
     ends: FloatArray,
     end_probs: FloatArray,
-    g: float,
+    factors: FloatArray,
     s: float,
     low: float,
     high: float,
@@ -75,7 +75,6 @@ def sweep(
     one_on = np.uint64(1)
     rise = fall = -np.inf
     bend = 1.0 if mode == LOWER else -1.0
-    stretch, shrink = 1.0 / g - 1.0, 1.0 - g
     for place in range(len(order)):
         x = order[place]
         if not waiting[x]:
@@ -112,7 +111,8 @@ def sweep(
                     hats[cell + 1] += p * (high - low) * t * (1.0 - t)
             # -- outcomes that go on, those of one reward at a time
             for group in range(group_ptr[pair], group_ptr[pair + 1]):
-                e, mass = shifts[group], masses[group]
+                e, mass, g = shifts[group], masses[group], factors[group]
+                stretch, shrink = 1.0 / g - 1.0, 1.0 - g
                 start, stop = next_ptr[group], next_ptr[group + 1]
                 least = first[next_states[start]]
                 most = least

@@ -16,6 +16,27 @@ from distrl.models.mdp import MDP
 from distrl.models.outcomes import Rows, build_table
 
 
+def undiscounted(mdp: MDP) -> bool:
+    """Whether returns have to end by themselves: at discount 1.
+
+    Raises
+    ------
+    ValueError
+        Where some outcomes have discount 1 and others less, naming a state: then neither all policies nor those that
+        end are the ones to compare.
+    """
+    if mdp.uniform_discount is not None:
+        return mdp.uniform_discount == 1.0
+    row = int(np.argmax(mdp.discounts))
+    if mdp.discounts[row] < 1.0:
+        return False
+    state, action = mdp.pairs[mdp.outcomes.sources[row]]
+    raise ValueError(
+        f"state {mdp.states[state]!r}, action {mdp.actions[action]!r} has an outcome with discount 1, and others have "
+        "less; without a horizon optimize needs discounts below 1, or 1 for all: give horizon=, or evaluate one policy"
+    )
+
+
 def with_silent_ends(mdp: MDP) -> MDP:
     """The same process, whose returns end where nothing is paid any more: in states that lead, whatever is done, to
     states without reward alone. The return from there is 0, whether or not it ends; itself where there are none."""

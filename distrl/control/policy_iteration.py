@@ -22,7 +22,7 @@ import numpy as np
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 from distrl.control.bellman import Pairs
-from distrl.control.ends import made_ending, nearer_end, never_ending, with_silent_ends
+from distrl.control.ends import made_ending, nearer_end, never_ending, undiscounted, with_silent_ends
 from distrl.control.method import ControlMethod, Found, largest_size
 from distrl.control.policy import MarkovPolicy
 from distrl.control.upper import Evaluated, upper_bound
@@ -70,7 +70,7 @@ class PolicyIteration(ControlMethod):
         """
         if call.horizon is not None:
             return _by_steps(Pairs(mdp), call)
-        return _by_policies(Pairs(with_silent_ends(mdp) if mdp.discount == 1.0 else mdp), call)
+        return _by_policies(Pairs(with_silent_ends(mdp) if undiscounted(mdp) else mdp), call)
 
 
 def evaluated(pairs: Pairs, policy: IntArray) -> Evaluated:

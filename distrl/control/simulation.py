@@ -10,7 +10,7 @@ from distrl._steady import steady
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 from distrl.control.bellman import Pairs
-from distrl.control.ends import with_silent_ends
+from distrl.control.ends import undiscounted, with_silent_ends
 from distrl.control.policy import MarkovPolicy, Memory, RunnablePolicy
 from distrl.dp import Certificate, cdf_band
 from distrl.dp.enclosure import CertifiedLaw
@@ -40,6 +40,16 @@ class Playable(Protocol):
 
     def after(self, step: int, memories: Memories, rewards: FloatArray, next_states: IntArray) -> Memories:
         """(n,) the memories after it."""
+
+
+@runtime_checkable
+class Discounting(Playable, Protocol):
+    """One whose memory goes by the discount that came with each outcome."""
+
+    def after_own(
+        self, step: int, memories: Memories, rewards: FloatArray, next_states: IntArray, factors: FloatArray
+    ) -> Memories:
+        """(n,) the memories after a step whose outcomes had discounts `factors`."""
 
 
 @dataclass(frozen=True)
@@ -170,28 +180,35 @@ def simulated(
     confidence : float in (0, 1)
     rng : numpy.random.Generator
     """
-    if horizon is None and mdp.discount == 1.0:
+    if horizon is None and undiscounted(mdp):
         mdp = with_silent_ends(mdp)
-    table, choices, g = mdp.outcomes.whole, mdp.choices, mdp.discount
+    table, choices, g = mdp.outcomes.whole, mdp.choices, mdp.largest_discount
+    factors = None if mdp.uniform_discount is not None else mdp.discounts
     keys, sampler = choices.states * choices.n_actions + choices.actions, OutcomeSampler(table)
     state, total = np.repeat(states, episodes), np.zeros(len(states) * episodes)
     memory, active = policy.memories(state), np.arange(len(state))
     size = Pairs(mdp).largest_reward
-    scale, step = 1.0, 0
-    while active.size and step != horizon and (g == 1.0 or scale > CUT):
+    scale: FloatArray = np.ones(len(state))
+    step = 0
+    while active.size and step != horizon and (g == 1.0 or scale.max() > CUT):
         action = policy.acting(step, state, memory)
         row = sampler.rows(np.searchsorted(keys, state * choices.n_actions + action), rng)
         reward = sampler.rewards(row, rng)
         total[active] += scale * reward
         going_on = ~table.terminals[row]
         active, state = active[going_on], table.next_states[row[going_on]]
-        memory = policy.after(step, memory[going_on], reward[going_on], state)
-        scale, step = scale * g, step + 1
+        memory, reward, own = memory[going_on], reward[going_on], g if factors is None else factors[row[going_on]]
+        if factors is not None and isinstance(policy, Discounting):
+            memory = policy.after_own(step, memory, reward, state, factors[row[going_on]])
+        else:
+            memory = policy.after(step, memory, reward, state)
+        scale, step = scale[going_on] * own, step + 1
     if step == horizon:
-        active = active[:0]
+        active, scale = active[:0], scale[:0]
     # the band is about returns that are not cut; of those that were drawn this share was, each by so much at most
     left = np.bincount(active // episodes, minlength=len(states)) / episodes
-    cut = left * (scale * size / (1.0 - g)) if g < 1.0 else np.zeros(len(states))
+    counts = np.bincount(active // episodes, weights=scale, minlength=len(states)) / episodes
+    cut = counts * size / (1.0 - g) if g < 1.0 else np.zeros(len(states))
     width = _width(mdp, horizon) * dkw_halfwidth(episodes, confidence)
     rounding = 2.0 * (step + 1) * EPS * size * discounted_steps(g, step)
     certificate = Certificate(
@@ -210,7 +227,7 @@ def _width(mdp: MDP, horizon: int | None) -> float:
     """Of an interval that holds all returns, whatever the policy; inf where none is known."""
     if horizon is not None:
         lows, highs = mdp.outcomes.reward_ranges()
-        return float(max(highs.max(), 0.0) - min(lows.min(), 0.0)) * discounted_steps(mdp.discount, horizon)
+        return float(max(highs.max(), 0.0) - min(lows.min(), 0.0)) * discounted_steps(mdp.largest_discount, horizon)
     try:
         return Grid.tight(mdp, 2).width
     except ValueError:

@@ -75,11 +75,14 @@ class Layers:
 
     def _width(self) -> float:
         """From the largest return of any policy to the largest that one can be sure of."""
-        rows, choices, g = self.problem.outcomes, self.problem.mdp.choices, self.problem.g
+        rows, choices = self.problem.outcomes, self.problem.mdp.choices
         starts = np.searchsorted(rows.pairs, np.arange(len(choices.actions)))
         low = high = np.zeros(self.problem.mdp.n_states)
         for _ in range(self.horizon):
-            onward = (rows.rewards + g * np.where(rows.terminals, 0.0, end[rows.next_states]) for end in (low, high))
+            onward = (
+                rows.rewards + rows.factors * np.where(rows.terminals, 0.0, end[rows.next_states])
+                for end in (low, high)
+            )
             low, high = next(onward), next(onward)
             low = np.maximum.reduceat(np.minimum.reduceat(low, starts), choices.indptr[:-1])
             high = np.maximum.reduceat(np.maximum.reduceat(high, starts), choices.indptr[:-1])
@@ -144,13 +147,13 @@ class Layers:
 
     def _windows(self, later: Knots) -> tuple[IntArray, IntArray]:
         """(S,) from the first to the last knot that matters: beyond them all later ones go on straight."""
-        rows, g, origin, s = self.problem.outcomes, self.problem.g or 1.0, self._origin, self.spacing
+        rows, origin, s = self.problem.outcomes, self._origin, self.spacing
         here = self.problem.mdp.choices.states[rows.pairs]
         starts = np.searchsorted(here, np.arange(self.problem.mdp.n_states))
         own = (rows.rewards - origin) / s
         ends = []
         for end, nearest in ((later.first, np.minimum), (later.last, np.maximum)):
-            onward = (rows.rewards - (1.0 - g) * origin) / s + g * end[rows.next_states]
+            onward = (rows.rewards - (1.0 - rows.factors) * origin) / s + rows.factors * end[rows.next_states]
             ends.append(nearest.reduceat(np.where(rows.terminals, own, onward), starts))
         first = np.floor(ends[0] + 1e-9).astype(np.int64)
         return first, np.maximum(np.ceil(ends[1] - 1e-9).astype(np.int64), first + 1)

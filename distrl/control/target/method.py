@@ -36,7 +36,7 @@ class TargetDP(ControlMethod):
 
     With the loss l of `Goal` (the put (b - G)+ for CVaR), U(x, b) = min over policies of E_x l(b - G) satisfies
 
-        U(x, b) = min_a sum p [l(b - r) where the return ends, else g U(y, (b - r) / g)],
+        U(x, b) = min_a sum p [l(b - r) where the return ends, else g U(y, (b - r) / g)],    g that of the outcome,
 
     and the policy that takes the best a at the target b, and goes on with (b - r) / g, reaches it (Bauerle and Ott
     2011). U is enclosed by piecewise linear functions of b: every kink of a backed-up function that comes to lie within
@@ -109,6 +109,11 @@ class TargetDP(ControlMethod):
             many values; and for several parameters.
         """
         objective.single()
+        if not Goal.serves(objective) and mdp.uniform_discount is None:
+            raise ValueError(
+                f"{objective!r} takes one discount for all outcomes, and here it differs by outcome: use "
+                "mdp.with_discount(number), or CVaR, MeanCVaR or Shortfall, which take such models"
+            )
         if isinstance(objective, MeanVariance):
             return least_spread(mdp, objective, self.cells or _CELLS, call)
         if isinstance(objective, ProbabilityAbove | Quantile):
@@ -145,7 +150,7 @@ def _started(
     problem: Problem, above: Curve, tables: tuple[ActionTable, ...], near: float, horizon: int | None
 ) -> TargetPolicy:
     knots, n = above.knots, problem.mdp.n_states
-    rule = TargetRule(problem.g, knots.origin, knots.spacing, tables, above.exact, horizon, near)
+    rule = TargetRule(problem.mdp.uniform_discount, knots.origin, knots.spacing, tables, above.exact, horizon, near)
     return TargetPolicy(np.zeros(n), rule)
 
 

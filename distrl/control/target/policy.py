@@ -56,17 +56,27 @@ class TargetPolicy(RunnablePolicy):
         step, target = self._read(memory)
         return int(self.rule.actions_at(step, np.array([place_of(state, len(self.targets))]), np.array([target]))[0])
 
-    def observe(self, state: int, memory: Memory, reward: float, next_state: int) -> Memory:
+    def observe(
+        self, state: int, memory: Memory, reward: float, next_state: int, discount: float | None = None
+    ) -> Memory:
         """The memory after a step: (target - reward) / discount, within the window of the next state.
+
+        Parameters
+        ----------
+        state, memory, reward, next_state : as for `RunnablePolicy.observe`
+        discount : float, optional
+            Of the outcome; needed where outcomes have their own, else not looked at.
 
         Raises
         ------
         ValueError, TypeError
-            If the memory is none of this policy, there is no such state, or the reward is not finite.
+            If the memory is none of this policy, there is no such state, or the reward is not finite; where outcomes
+            have discounts of their own, if none is given.
         """
         step, target = self._read(memory)
         gained, place = real_number(reward, "reward"), place_of(next_state, len(self.targets), "next_state")
-        left = self.rule.targets_after(step, np.array([target]), np.array([gained]), np.array([place]))
+        factors = None if discount is None else np.array([real_number(discount, "discount", low=0.0, high=1.0)])
+        left = self.rule.targets_after(step, np.array([target]), np.array([gained]), np.array([place]), factors)
         return self._memory(step + 1, float(left[0]))
 
     def _memory(self, step: int, target: float) -> Memory:
@@ -92,6 +102,13 @@ class TargetPolicy(RunnablePolicy):
     def after(self, step: int, memories: FloatArray, rewards: FloatArray, next_states: IntArray) -> FloatArray:
         """(n,) the targets after step `step`, from the targets `memories`, with `rewards` in `next_states`."""
         return self.rule.targets_after(step, memories, rewards, next_states)
+
+    def after_own(
+        self, step: int, memories: FloatArray, rewards: FloatArray, next_states: IntArray, factors: FloatArray
+    ) -> FloatArray:
+        """(n,) the targets after step `step`, from the targets `memories`, with `rewards` in `next_states` and outcomes
+        of discounts `factors` of their own."""
+        return self.rule.targets_after(step, memories, rewards, next_states, factors)
 
     def started(self, targets: FloatArray) -> "TargetPolicy":
         """The same table with other starting targets, within the windows.

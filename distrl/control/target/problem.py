@@ -17,7 +17,7 @@ import numpy as np
 from distrl._tolerances import EPS
 from distrl._validation import BoolArray, FloatArray, IntArray
 from distrl.control.bellman import Pairs
-from distrl.control.ends import with_silent_ends
+from distrl.control.ends import undiscounted, with_silent_ends
 from distrl.control.method import largest_size
 from distrl.control.policy_iteration import PolicyIteration
 from distrl.dp.call import Call
@@ -25,6 +25,7 @@ from distrl.dp.certified_moments import certified_moments
 from distrl.dp.enclosure import CertifiedMoments
 from distrl.dp.lattice_rows import OffLattice, common_step
 from distrl.dp.resolvent import Resolvent
+from distrl.models.discounts import factors_of
 from distrl.models.laws import FiniteLaw
 from distrl.models.mdp import MDP
 from distrl.models.stages import step_under
@@ -36,13 +37,14 @@ _MOST_ACTIONS = 32_767  # tables hold two bytes a cell
 
 
 class Outcomes(NamedTuple):
-    """Outcome rows with one number each as reward, by pair and reward; finite reward laws are spread out."""
+    """Outcome rows with one number each as reward, by pair, reward and discount; finite reward laws are spread out."""
 
     pairs: IntArray
     probs: FloatArray
     next_states: IntArray
     rewards: FloatArray
     terminals: BoolArray
+    factors: FloatArray
 
     @classmethod
     def of(cls, mdp: MDP) -> "Outcomes":
@@ -69,17 +71,20 @@ class Outcomes(NamedTuple):
             values.append(np.tile(law.values, len(own)))
             masses.append(np.multiply.outer(table.probs[own], law.probs).ravel())
         row, reward, mass = np.concatenate(rows), np.concatenate(values), np.concatenate(masses)
-        ends = table.terminals[row] | (mdp.discount == 0.0)
-        order = np.lexsort((table.next_states[row], reward, ends, table.sources[row]))
+        factors = factors_of(table, mdp.uniform_discount)[row]
+        ends = factors == 0.0
+        order = np.lexsort((table.next_states[row], factors, reward, ends, table.sources[row]))
         row = row[order]
-        return cls(table.sources[row], mass[order], table.next_states[row], reward[order], ends[order])
+        return cls(table.sources[row], mass[order], table.next_states[row], reward[order], ends[order], factors[order])
 
 
 class Groups(NamedTuple):
-    """Outcomes as kernels read them: those that go on in groups of one pair and reward, and those that end."""
+    """Outcomes as kernels read them: those that go on in groups of one pair, reward and discount, and
+    those that end."""
 
     group_ptr: IntArray
     rewards: FloatArray
+    factors: FloatArray
     masses: FloatArray
     next_ptr: IntArray
     next_states: IntArray
@@ -93,14 +98,16 @@ class Groups(NamedTuple):
         """The groups of all pairs."""
         on = outcomes.next_states[~outcomes.terminals], outcomes.probs[~outcomes.terminals]
         pair, reward = outcomes.pairs[~outcomes.terminals], outcomes.rewards[~outcomes.terminals]
+        factor = outcomes.factors[~outcomes.terminals]
         fresh = np.ones(len(pair), dtype=np.bool_)
-        fresh[1:] = (np.diff(pair) != 0) | (np.diff(reward) != 0.0)
+        fresh[1:] = (np.diff(pair) != 0) | (np.diff(reward) != 0.0) | (np.diff(factor) != 0.0)
         starts = np.flatnonzero(fresh)
         ending = outcomes.pairs[outcomes.terminals]
         masses = np.add.reduceat(on[1], starts) if len(starts) else np.empty(0)
         return cls(
             group_ptr=np.searchsorted(pair[starts], np.arange(n_pairs + 1)).astype(np.int64),
             rewards=reward[starts],
+            factors=factor[starts],
             masses=np.asarray(masses),
             next_ptr=np.append(starts, len(pair)).astype(np.int64),
             next_states=on[0].astype(np.int64),
@@ -140,11 +147,11 @@ class Problem:
         """
         if mdp.n_actions > _MOST_ACTIONS:
             raise ValueError(f"targets need at most {_MOST_ACTIONS} actions, the model has {mdp.n_actions}")
-        if ends and mdp.discount == 1.0:
+        if ends and undiscounted(mdp):
             mdp = with_silent_ends(mdp)
         outcomes = Outcomes.of(mdp)
         step = None
-        if mdp.discount == 1.0:
+        if mdp.uniform_discount == 1.0:
             try:
                 step = common_step(np.unique(outcomes.rewards))
             except OffLattice:
@@ -153,8 +160,8 @@ class Problem:
 
     @property
     def g(self) -> float:
-        """The discount."""
-        return self.mdp.discount
+        """The discount, the largest one where outcomes have their own: what every backup contracts by at least."""
+        return self.mdp.largest_discount
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -232,7 +239,7 @@ class Known:
         if not known.all():
             state = mdp.states[int(np.argmin(known))]
             raise ValueError(f"nothing is certain of the largest mean from state {state!r}: {found.reason}")
-        steps = 1.0 / (1.0 - mdp.discount) if mdp.discount < 1.0 else float(Resolvent.of(process).gains.max())
+        steps = 1.0 / (1.0 - problem.g) if problem.g < 1.0 else float(Resolvent.of(process).gains.max())
         return cls(found.upper, actions, moments, steps, problem.pairs.largest_reward)
 
     @property

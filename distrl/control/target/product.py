@@ -162,7 +162,7 @@ def _listed(problem: Problem, rule: TargetRule, states: IntArray, targets: Float
         count = np.diff(row_ptr)[pair]
         row = np.arange(int(count.sum())) + np.repeat(row_ptr[:-1][pair] - np.cumsum(count) + count, count)
         source, left = np.repeat(number, count), np.repeat(target, count)
-        after = rule.targets_after(step, left, rows.rewards[row], rows.next_states[row])
+        after = rule.targets_after(step, left, rows.rewards[row], rows.next_states[row], rows.factors[row])
         if rounded:
             nearest = rule.origin + rule.spacing * np.rint((after - rule.origin) / rule.spacing)
             after = np.where(rule.met(step + 1, rows.next_states[row], after), after, nearest)
@@ -191,6 +191,7 @@ def _listed(problem: Problem, rule: TargetRule, states: IntArray, targets: Float
         np.concatenate(ends),
         np.full(len(row), -1, dtype=np.int64),
         (),
+        None if rule.discount is not None else np.where(np.concatenate(ends), 0.0, rows.factors[row]),
     )
     state, target = np.concatenate(met), np.concatenate(sought)
     process = _process(problem, columns, state, target, np.concatenate(played))
@@ -213,6 +214,6 @@ def _process(problem: Problem, rows: Rows, states: IntArray, targets: FloatArray
     table = build_table(rows, n_sources=len(states), n_states=len(states), describe=described, tolerance=MIXED_ROW_SUM)
     if mdp.outcomes.defects.any():
         table = replace(table, known_defects=mdp.outcomes.defects[pairs])
-    process = MRP.from_table(table, mdp.discount)
+    process = MRP.from_table(table, mdp.uniform_discount)
     process.sampled = of_samples(mdp)
     return process

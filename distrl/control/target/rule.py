@@ -38,7 +38,9 @@ class TargetRule:
 
     Attributes
     ----------
-    discount, origin, spacing : float
+    discount : float or None
+        None: outcomes have their own.
+    origin, spacing : float
     tables : tuple of ActionTable
         One, or one for each step of a horizon, step 0 first.
     by_knot : bool
@@ -48,7 +50,7 @@ class TargetRule:
         Targets above what is certain by no more count as that.
     """
 
-    discount: float
+    discount: float | None
     origin: float
     spacing: float
     tables: tuple[ActionTable, ...]
@@ -147,9 +149,30 @@ class TargetRule:
             places = places - 0.5
         elif len(actions) > 1:  # that of the last knot is played nowhere
             places, actions = places[:-1], actions[:-1]
-        return self.origin + self.spacing * places, actions
+        return self._with_sure(self.origin + self.spacing * places, actions, table, state)
 
-    def targets_after(self, step: int, targets: FloatArray, rewards: FloatArray, next_states: IntArray) -> FloatArray:
+    def _with_sure(
+        self, points: FloatArray, actions: IntArray, table: ActionTable, state: int
+    ) -> tuple[FloatArray, IntArray]:
+        """The same with the action for targets that are met for certain, where there are such."""
+        least, s = float(table.least[state]), self.spacing
+        if not np.isfinite(least):
+            return points, actions
+        passed = int(np.searchsorted(points, least, side="right"))
+        rest, before = points[passed:], [min(points[0], least - s), least]
+        behind = actions[passed - 1 :] if passed else np.concatenate([actions[:1], actions])
+        if not len(rest):
+            rest, behind = np.array([least + s]), actions[-1:]
+        return np.concatenate([before, rest]), np.concatenate([table.safe[state : state + 1], behind])
+
+    def targets_after(
+        self,
+        step: int,
+        targets: FloatArray,
+        rewards: FloatArray,
+        next_states: IntArray,
+        factors: FloatArray | None = None,
+    ) -> FloatArray:
         """(n,) (target - reward) / discount, within the windows of the next states.
 
         Parameters
@@ -157,5 +180,21 @@ class TargetRule:
         step : int
             The one that is made.
         targets, rewards, next_states : (n,)
+        factors : (n,), optional
+            The outcomes' own discounts; where these are 0 the return ends, and what is given means nothing.
+
+        Raises
+        ------
+        ValueError
+            Where outcomes have discounts of their own, and these are not given, or are none.
         """
-        return self.within(step + 1, next_states, (targets - rewards) / (self.discount or 1.0))
+        if self.discount is not None:
+            return self.within(step + 1, next_states, (targets - rewards) / (self.discount or 1.0))
+        if factors is None:
+            raise ValueError(
+                "outcomes have discounts of their own, and the target goes by them: give that of the outcome, "
+                "policy.observe(state, memory, reward, next_state, discount)"
+            )
+        if not ((factors >= 0.0) & (factors <= 1.0)).all():
+            raise ValueError(f"discounts must lie in [0, 1], got {factors.min():g} to {factors.max():g}")
+        return self.within(step + 1, next_states, (targets - rewards) / np.where(factors > 0.0, factors, 1.0))

@@ -17,6 +17,7 @@ from distrl.control.target.problem import Problem
 _ROUNDS = 60  # of a step along the worst outcomes and a sweep
 _DOUBLINGS = 60  # of the steps along them
 _SWEEPS, _ROUGH = 300, 1e-3  # for means of what is sure, and of their size: nothing is claimed of them
+_SPARE = 8.0  # times what a backup may be off by is given away, so that the best pairs are seen to keep w
 _CLOSE = 1e-13  # of the size of returns: nearer to the largest w is not needed
 
 
@@ -62,7 +63,7 @@ class Sure:
         low, values = np.zeros(n), np.zeros(n)
         for mean in means[1:]:
             each = worst.of_pairs(low)
-            low = worst.best(each) - 2.0 * worst.noise(low)
+            low = worst.best(each) - _SPARE * worst.noise(low)
             values, played = worst.kept(each, low, values)
             found.append(worst.sure(low, played, mean))
         near = max(each.near for each in found)
@@ -99,7 +100,7 @@ class _Worst:
         self.problem, self.choices, rows = problem, problem.mdp.choices, problem.outcomes
         self.starts = np.searchsorted(rows.pairs, np.arange(len(self.choices.actions)))
         self.largest = float(np.abs(rows.rewards).max())
-        self.factors = np.where(rows.terminals, 0.0, problem.g)
+        self.factors = np.where(rows.terminals, 0.0, rows.factors)
 
     def noise(self, values: FloatArray) -> float:
         """What float64 makes of one backup is not further off."""
@@ -138,7 +139,7 @@ class _Worst:
                     low, missing = values, short
             if missing <= _CLOSE * (1.0 - g) * float(np.abs(low).max()):
                 break
-        low = low - (missing + 4.0 * self.noise(low)) / (1.0 - g) * (1.0 + 8.0 * EPS)
+        low = low - (missing + _SPARE * self.noise(low)) / (1.0 - g) * (1.0 + 8.0 * EPS)
         each = self.of_pairs(low)
         values, played = self.kept(each, low, low)  # of means, all that follows is sure too
         for _ in range(_SWEEPS):

@@ -30,9 +30,9 @@ class Layout(NamedTuple):
     @classmethod
     def of(cls, problem: Problem, origin: float, spacing: float) -> "Layout":
         """Of a lattice; exact where discount 1 and a spacing that divides all rewards make it so."""
-        g, groups = problem.g, problem.groups
+        groups = problem.groups
         if problem.step is None:
-            shifts = (groups.rewards - (1.0 - g) * origin) / spacing
+            shifts = (groups.rewards - (1.0 - groups.factors) * origin) / spacing
             return cls(shifts, (groups.ends - origin) / spacing, False)
         ratio = problem.step / spacing  # a power of 2, and multiples of it are exact
         shifts = np.rint(groups.rewards / problem.step) * ratio
@@ -136,7 +136,7 @@ class Sweeper:
             groups.end_ptr,
             self.layout.ends,
             groups.end_probs,
-            self.problem.g or 1.0,  # at discount 0 every outcome ends
+            groups.factors,
             knots.spacing,
             *self.loss,
             (self.caps - knots.origin) / knots.spacing,
