@@ -54,6 +54,7 @@ def sweep(
     buffer_size: int,
     with_hats: bool,
     keep: bool,
+    rising: bool,
     before_ptr: IntArray,
     before: IntArray,
     waiting: BoolArray,
@@ -64,8 +65,9 @@ def sweep(
 
     LOWER takes `slack` (S,) off, and holds the ends below the lines of slope `low` and `high` through `caps` (S,); the
     others add it. Without hats nothing is said of what lies between knots; with `keep` a knot of `out` that is better
-    stays then. A state is looked at if it is `waiting` (S,), and those that lead to it, `before`, are to wait once it
-    has changed by `enough` since they were told. Returns the largest rise and the largest fall of a knot of `out`.
+    stays then; with `rising` the others are made to fall nowhere. A state is looked at if it is `waiting` (S,), and
+    those that lead to it, `before`, are to wait once it has changed by `enough` since they were told. Returns the
+    largest rise and the largest fall of a knot of `out`.
     """
     q, buf = np.empty(widest + 1), np.empty(buffer_size)
     hats = np.zeros(widest + 2)  # that of the cell before knot k is hats[k], that of the cell behind it hats[k + 1]
@@ -221,6 +223,9 @@ def sweep(
                 for k in range(1, n - 1):
                     best[k] = max(right[k - 1], left[k])
                 pick[n - 1] = pick[n - 2]
+            if rising:
+                for k in range(1, n):
+                    best[k] = max(best[k], best[k - 1])
             for k in range(n):
                 best[k] += slack[x]
         most = 0.0

@@ -71,7 +71,7 @@ class FreeMoves:
     def without(problem: Problem, horizon: int | None) -> tuple[Problem, FreeMoves | None]:
         """The problem to solve for `problem`, where a horizon does not end returns, and what its states stand for."""
         free = FreeMoves.of(problem.mdp) if problem.g == 1.0 and horizon is None else None
-        return (problem, None) if free is None else (Problem.of(free.small.mdp, ends=False), free)
+        return (problem, None) if free is None else (Problem.of(free.small.mdp, False, problem.side, problem.parts), free)
 
     def knots(self, knots: Knots) -> Knots:
         """Every state has the knots of its component."""

@@ -17,6 +17,7 @@ from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 from distrl.control.target.goals import Goal
 from distrl.control.target.knots import Curve, Knots, trimmed
+from distrl.control.target.parts import Side
 from distrl.control.target.problem import Problem
 from distrl.control.target.rule import ActionTable
 from distrl.control.target.sure import Sure
@@ -31,6 +32,8 @@ _MOST = 2**24  # knots of all steps, of a lattice with more cells than that
 _LITTLE = 0.9  # of the gap is left by a finer lattice: that gains nothing
 _SHARE = 1.0 / 20.0  # of the gap, in loss, that windows may leave out
 _JUMP = 4  # times finer, a lattice after another one at most
+_ROUNDED = 0.4  # of the gap, that rounding rewards may be held responsible for, else they are cut finer
+_PARTS, _ROW_BYTES = 2**14, 200.0  # of a law of rewards at most, and what each takes
 _EXACT = 2e-12  # of the range of returns, is the gap where targets stay on a lattice
 
 
@@ -58,7 +61,9 @@ class Layers:
 
     def __init__(self, problem: Problem, goal: Goal, horizon: int, cells: int | None, tol: float | None) -> None:
         self.problem, self.goal, self.horizon = problem, goal, horizon
-        self.reach = problem.pairs.largest_reward * discounted_steps(problem.g, horizon)
+        self.over = problem.beside(Side.UP, problem.parts)
+        self.steps = discounted_steps(problem.g, horizon)
+        self.reach = max(problem.largest, self.over.largest) * self.steps
         self.width = self._width()
         self.by_itself, self.finest = cells is None, self.width / (cells or _FINEST)
         self.stays = problem.step is not None and problem.step >= self.width / (cells or _WHOLE)
@@ -75,17 +80,10 @@ class Layers:
 
     def _width(self) -> float:
         """From the largest return of any policy to the largest that one can be sure of."""
-        rows, choices = self.problem.outcomes, self.problem.mdp.choices
-        starts = np.searchsorted(rows.pairs, np.arange(len(choices.actions)))
         low = high = np.zeros(self.problem.mdp.n_states)
         for _ in range(self.horizon):
-            onward = (
-                rows.rewards + rows.factors * np.where(rows.terminals, 0.0, end[rows.next_states])
-                for end in (low, high)
-            )
-            low, high = next(onward), next(onward)
-            low = np.maximum.reduceat(np.minimum.reduceat(low, starts), choices.indptr[:-1])
-            high = np.maximum.reduceat(np.maximum.reduceat(high, starts), choices.indptr[:-1])
+            low = _farthest(self.problem, low, np.minimum)
+            high = _farthest(self.over, high, np.maximum)
         wide = float(high.max() - low.min())
         return wide if wide > 0.0 else (self.reach or 1.0)
 
@@ -135,44 +133,48 @@ class Layers:
 
     # -- one lattice --------------------------------------------------------------------------------------------------
 
-    def _last(self, layout: Layout) -> Layer:
+    def _last(self) -> Layer:
         """Where no step is left: the loss itself."""
         n, loss, origin, s = self.problem.mdp.n_states, self.goal.loss, self._origin, self.spacing
         start = int(np.floor(-origin / s))
         knots = Knots.between(origin, s, np.full(n, start), np.full(n, start + 1))
         b = knots.points
         value = loss.low * np.minimum(b, 0.0) + loss.high * np.maximum(b, 0.0)
-        exact = Curve(knots, value, loss, layout.exact)
+        exact = Curve(knots, value, loss, Layout.of(self.problem, origin, s).exact)
         return Layer(exact, exact, np.zeros(knots.size, np.int16))
 
     def _windows(self, later: Knots) -> tuple[IntArray, IntArray]:
         """(S,) from the first to the last knot that matters: beyond them all later ones go on straight."""
-        rows, origin, s = self.problem.outcomes, self._origin, self.spacing
-        here = self.problem.mdp.choices.states[rows.pairs]
-        starts = np.searchsorted(here, np.arange(self.problem.mdp.n_states))
-        own = (rows.rewards - origin) / s
+        origin, s = self._origin, self.spacing
         ends = []
-        for end, nearest in ((later.first, np.minimum), (later.last, np.maximum)):
+        for problem, end, nearest in ((self.problem, later.first, np.minimum), (self.over, later.last, np.maximum)):
+            rows = problem.outcomes
+            here = problem.mdp.choices.states[rows.pairs]
+            starts = np.searchsorted(here, np.arange(problem.mdp.n_states))
+            own = (rows.rewards - origin) / s
             onward = (rows.rewards - (1.0 - rows.factors) * origin) / s + rows.factors * end[rows.next_states]
             ends.append(nearest.reduceat(np.where(rows.terminals, own, onward), starts))
         first = np.floor(ends[0] + 1e-9).astype(np.int64)
         return first, np.maximum(np.ceil(ends[1] - 1e-9).astype(np.int64), first + 1)
 
-    def _step(self, left: int, layout: Layout, later: Layer) -> Layer:
-        """With `left` steps left, from what is known of one less."""
-        problem, loss = self.problem, self.goal.loss
-        knots = Knots.between(self._origin, self.spacing, *self._windows(later.below.knots))
+    def _sweeper(self, problem: Problem, given: Knots, knots: Knots, caps: FloatArray) -> Sweeper:
+        loss, layout = self.goal.loss, Layout.of(problem, self._origin, self.spacing)
         largest = loss.high * (self.reach + knots.reach)
         slack = problem.rounding(loss.high, knots.reach + self.reach, largest, 2.0 * self.reach)
         if problem.step is not None:
             slack = slack + loss.high * off_lattice(problem)
-        caps = self.means[left]
-        sweeper = Sweeper(problem, layout, loss, later.below.knots, knots, caps, slack)
-        n, everyone = problem.mdp.n_states, np.arange(problem.mdp.n_states)
+        return Sweeper(problem, layout, loss, given, knots, caps, slack)
+
+    def _step(self, left: int, later: Layer) -> Layer:
+        """With `left` steps left, from what is known of one less."""
+        loss, caps = self.goal.loss, self.means[left]
+        knots = Knots.between(self._origin, self.spacing, *self._windows(later.below.knots))
+        sweeper, under = (self._sweeper(each, later.below.knots, knots, caps) for each in (self.problem, self.over))
+        n, slack = len(caps), under.slack
         below, above, choice = np.zeros(knots.size), np.zeros(knots.size), np.zeros(knots.size, np.int16)
-        sweeper.lower(everyone, later.below.values, below, Marks.all(n))
-        sweeper.upper(everyone, later.above.values, above, choice, 0.0, Marks.all(n))
-        lower, upper = (Curve(knots, values, loss, layout.exact) for values in (below, above))
+        under.lower(np.arange(n), later.below.values, below, Marks.all(n))
+        sweeper.upper(np.arange(n), later.above.values, above, choice, 0.0, Marks.all(n))
+        lower, upper = (Curve(knots, values, loss, sweeper.layout.exact) for values in (below, above))
         first, last = trimmed(upper, caps, _SHARE * self.goal.scale * self.enough)
         small = Knots.between(knots.origin, knots.spacing, first, last)
         kept = small.positions - knots.first[small.states] + knots.ptr[:-1][small.states]
@@ -185,11 +187,10 @@ class Layers:
 
     def _pass(self, call: Call) -> bool:
         """All steps on one lattice; False where the tables do not fit in memory."""
-        layout = Layout.of(self.problem, self._origin, self.spacing)
-        layer, tables, choices = self._last(layout), [], self.problem.mdp.choices
+        layer, tables, choices = self._last(), [], self.problem.mdp.choices
         self.knots = 0
         for left in range(1, self.horizon + 1):
-            layer = self._step(left, layout, layer)
+            layer = self._step(left, layer)
             knots = layer.below.knots
             self.knots += knots.size
             if 2.0 * knots.size * (self.horizon - left) + 100.0 * knots.size > available_memory():
@@ -211,6 +212,16 @@ class Layers:
         actions = choices.actions[choices.indptr[:-1]][knots.states].astype(np.int16)
         return tuple(ActionTable(knots.first, knots.ptr, actions, *sure.played) for sure in self.sure[:0:-1])
 
+    def _split(self, gap: float) -> bool:
+        """Cut laws of rewards into more parts, where rounding them may be what most of the gap comes from."""
+        lost = float((self.over.expected - self.problem.expected).max()) * self.steps
+        parts = self.problem.parts * (2 if lost <= 4.0 * _ROUNDED * gap else 4)
+        rows = len(self.problem.outcomes.probs) / self.problem.parts * parts
+        if lost <= _ROUNDED * gap or parts > _PARTS or _ROW_BYTES * rows > available_memory():
+            return False
+        self.problem, self.over = (each.beside(each.side, parts) for each in (self.problem, self.over))
+        return True
+
     def run(self, call: Call) -> None:
         """Go through the horizon on finer and finer lattices, until the gap is met."""
         left = np.inf
@@ -219,6 +230,8 @@ class Layers:
             left = float((ends.upper - ends.lower).max())
             if left <= self.enough or self.first.below.exact:
                 return
+            if self.problem.rounded and self._split(left):
+                continue
             finer = 2.0 ** np.ceil(0.5 * np.log2(left / self.enough))
             spacing = self.spacing / min(max(finer, 2.0), _JUMP)
             while spacing < self.finest * (1.0 - 1e-9) and spacing < self.spacing:
@@ -236,3 +249,11 @@ class Layers:
             if self.stopped:
                 return
             self.spacing = float(spacing)
+
+
+def _farthest(problem: Problem, values: FloatArray, worst: np.ufunc) -> FloatArray:
+    """(S,) the largest of each state's pairs, of their smallest, or largest, r + g value."""
+    rows, choices = problem.outcomes, problem.mdp.choices
+    starts = np.searchsorted(rows.pairs, np.arange(len(choices.actions)))
+    onward = rows.rewards + rows.factors * np.where(rows.terminals, 0.0, values[rows.next_states])
+    return np.asarray(np.maximum.reduceat(worst.reduceat(onward, starts), choices.indptr[:-1]))

@@ -15,6 +15,7 @@ from distrl.control.target.free import FreeMoves
 from distrl.control.target.goals import Goal
 from distrl.control.target.knots import Curve, Knots
 from distrl.control.target.layers import Layers
+from distrl.control.target.parts import Side
 from distrl.control.target.policy import TargetPolicy
 from distrl.control.target.problem import Known, Problem
 from distrl.control.target.rule import ActionTable, TargetRule
@@ -26,6 +27,7 @@ from distrl.models.mdp import MDP
 from distrl.returns import Functional, MeanVariance, ProbabilityAbove, Quantile
 
 _CELLS = 4096  # of the finest lattice for probabilities, and knots of a state for variances
+_PARTS = 8  # of a law of rewards, to begin with
 _SPARE = 0.03  # of the gap, that what is certified of the policy may be too cautious by
 
 
@@ -118,7 +120,7 @@ class TargetDP(ControlMethod):
             return least_spread(mdp, objective, self.cells or _CELLS, call)
         if isinstance(objective, ProbabilityAbove | Quantile):
             return best_chance(mdp, objective, self.cells or _CELLS, call)
-        goal, problem = Goal(objective), Problem.of(mdp, ends=call.horizon is None)
+        goal, problem = Goal(objective), Problem.of(mdp, call.horizon is None, Side.DOWN, _PARTS)
         if call.horizon is not None:
             return _by_steps(problem, goal, self.cells, call)
         inner, free = FreeMoves.without(problem, call.horizon)

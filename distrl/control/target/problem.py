@@ -8,7 +8,7 @@ range. They start the recursion, since for d = b - V and any law of mean V and v
 the right side for the policy, the left for V = V* and every policy.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from distrl.control.bellman import Pairs
 from distrl.control.ends import undiscounted, with_silent_ends
 from distrl.control.method import largest_size
 from distrl.control.policy_iteration import PolicyIteration
+from distrl.control.target.parts import Side, cut, has_wide_laws, refused
 from distrl.dp.call import Call
 from distrl.dp.certified_moments import certified_moments
 from distrl.dp.enclosure import CertifiedMoments
@@ -47,29 +48,28 @@ class Outcomes(NamedTuple):
     factors: FloatArray
 
     @classmethod
-    def of(cls, mdp: MDP) -> "Outcomes":
-        """The outcomes of `mdp`.
+    def of(cls, mdp: MDP, side: Side = Side.NONE, parts: int = 1) -> "Outcomes":
+        """The outcomes of `mdp`; rewards of infinitely many values rounded to the ends of so many `parts`.
 
         Raises
         ------
         ValueError
-            Naming a state whose reward has a law of infinitely many values.
+            Naming a state whose reward has a law of infinitely many values, for rounding one without bounds.
         """
         table = mdp.outcomes.whole
         constant = np.flatnonzero(table.laws < 0)
         rows, values, masses = [constant], [table.rewards[constant]], [table.probs[constant]]
         for index, law in enumerate(table.reward_laws):
             own = np.flatnonzero(table.laws == index)
-            if not isinstance(law, FiniteLaw):
-                pair = int(table.sources[own[0]])
-                state, action = (int(i) for i in mdp.pairs[pair])
-                raise ValueError(
-                    f"state {mdp.states[state]!r}, action {mdp.actions[action]!r} has a reward with the law {law!r}; "
-                    "targets need rewards of finitely many values: give a distrl.FiniteLaw, such as its quantiles"
-                )
-            rows.append(np.repeat(own, len(law.values)))
-            values.append(np.tile(law.values, len(own)))
-            masses.append(np.multiply.outer(table.probs[own], law.probs).ravel())
+            if isinstance(law, FiniteLaw):
+                points, weights = law.values, law.probs
+            elif side is Side.NONE or not np.isfinite(law.support).all():
+                raise refused(mdp, index, side)
+            else:
+                points, weights = cut(law, parts, side)
+            rows.append(np.repeat(own, len(points)))
+            values.append(np.tile(points, len(own)))
+            masses.append(np.multiply.outer(table.probs[own], weights).ravel())
         row, reward, mass = np.concatenate(rows), np.concatenate(values), np.concatenate(masses)
         factors = factors_of(table, mdp.uniform_discount)[row]
         ends = factors == 0.0
@@ -129,34 +129,68 @@ class Problem:
     outcomes, groups : Outcomes, Groups
     step : float or None
         At discount 1, what all rewards are multiples of.
+    side, parts : Side, int
+        How `outcomes` round rewards of infinitely many values, if `mdp` has such.
     """
 
     mdp: MDP
     outcomes: Outcomes
     groups: Groups
     step: float | None
+    side: Side = Side.NONE
+    parts: int = 1
 
     @classmethod
-    def of(cls, mdp: MDP, ends: bool) -> "Problem":
+    def of(cls, mdp: MDP, ends: bool, side: Side = Side.NONE, parts: int = 1) -> "Problem":
         """The outcomes of `mdp`; with `ends`, returns are to end by themselves.
 
         Raises
         ------
         ValueError
-            For reward laws of infinitely many values, naming a state, and for too many actions.
+            For reward laws of infinitely many values that are not to be rounded or have no bounds, naming a state, and
+            for too many actions.
         """
         if mdp.n_actions > _MOST_ACTIONS:
             raise ValueError(f"targets need at most {_MOST_ACTIONS} actions, the model has {mdp.n_actions}")
         if ends and undiscounted(mdp):
             mdp = with_silent_ends(mdp)
-        outcomes = Outcomes.of(mdp)
+        outcomes = Outcomes.of(mdp, side, parts)
         step = None
-        if mdp.uniform_discount == 1.0:
+        if mdp.uniform_discount == 1.0 and not has_wide_laws(mdp):
             try:
                 step = common_step(np.unique(outcomes.rewards))
             except OffLattice:
                 step = None
-        return cls(mdp, outcomes, Groups.of(outcomes, len(mdp.choices.actions)), step)
+        return cls(mdp, outcomes, Groups.of(outcomes, len(mdp.choices.actions)), step, side, parts)
+
+    def beside(self, side: Side, parts: int) -> "Problem":
+        """The same process with rewards rounded otherwise; itself where there is nothing to round."""
+        return self if not self.rounded or (side, parts) == (self.side, self.parts) else self._cut(side, parts)
+
+    def _cut(self, side: Side, parts: int) -> "Problem":
+        outcomes = Outcomes.of(self.mdp, side, parts)
+        return replace(self, outcomes=outcomes, groups=Groups.of(outcomes, self.n_pairs), side=side, parts=parts)
+
+    @property
+    def n_pairs(self) -> int:
+        """The number of pairs of state and action."""
+        return len(self.mdp.choices.actions)
+
+    @cached_property
+    def rounded(self) -> bool:
+        """Whether rewards are rounded."""
+        return has_wide_laws(self.mdp)
+
+    @property
+    def largest(self) -> float:
+        """The largest size of a reward of `outcomes`, or mean size of a law, rounded up."""
+        return max(self.pairs.largest_reward, float(np.abs(self.outcomes.rewards).max()) * (1.0 + 4.0 * EPS))
+
+    @cached_property
+    def expected(self) -> FloatArray:
+        """(pairs,) mean rewards of `outcomes`."""
+        rows = self.outcomes
+        return np.asarray(np.bincount(rows.pairs, weights=rows.probs * rows.rewards, minlength=self.n_pairs))
 
     @property
     def g(self) -> float:
@@ -193,7 +227,7 @@ class Problem:
         """
         table, choices = self.mdp.outcomes, self.mdp.choices
         rows = np.bincount(self.outcomes.pairs, minlength=len(choices.actions)) + 24.0
-        size = largest + 4.0 * high * (reach + self.pairs.largest_reward if reach else 0.0)
+        size = largest + 4.0 * high * (reach + self.largest if reach else 0.0)
         error = high * (table.law_errors + 2.0 * table.defects * (2.0 * self.pairs.largest_reward + spread))
         return np.asarray(np.maximum.reduceat(rows * EPS * size + error, choices.indptr[:-1]))
 

@@ -14,6 +14,7 @@ from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 from distrl.control.target.goals import Ends, Goal
 from distrl.control.target.knots import Curve, Knots, trimmed
+from distrl.control.target.parts import Side
 from distrl.control.target.problem import Known, Problem
 from distrl.control.target.sure import Sure
 from distrl.control.target.sweeps import Bracket, Marks, Sweeper, sweeper_for
@@ -35,6 +36,8 @@ _SLOW_EXACT = 0.999  # the same where the lattice itself costs nothing
 _WORTH = 0.9  # of the gap that was left before windows grew is left where it is worth to go on
 _ALMOST = 0.85  # of the gap is what the search is for: fixing its actions costs a little
 _BYTES = 160.0  # a knot, while functions are carried to another lattice
+_ROUNDED = 0.4  # of the gap, that rounding rewards may be held responsible for, else they are cut finer
+_PARTS, _ROW_BYTES = 2**14, 200.0  # of a law of rewards at most, and what each takes
 _EXACT = 2e-12  # of the range of returns, is the gap where targets stay on a lattice
 
 
@@ -45,6 +48,7 @@ class Search:
     Parameters
     ----------
     problem, known, goal : Problem, Known, Goal
+        Rewards of infinitely many values rounded down, in ever finer parts.
     cells : int or None
         Of the range of returns, on the finest lattice; None: as long as they are worth it.
     tol : float or None
@@ -53,6 +57,7 @@ class Search:
 
     def __init__(self, problem: Problem, known: Known, goal: Goal, cells: int | None, tol: float | None) -> None:
         self.problem, self.known, self.goal = problem, known, goal
+        self.over = problem.beside(Side.UP, problem.parts)
         self.by_itself, self.finest = cells is None, known.width / (cells or _FINEST)
         whole = known.width / (cells or _WHOLE)
         step, sd = problem.step, known.moments.sd[known.moments.sd > _CERTAIN * known.width]
@@ -97,11 +102,19 @@ class Search:
         knots = Knots.between(origin, spacing, first, last)
         above = self._scarf(knots)
         size = float(np.abs(above).max())
-        sweeper = sweeper_for(self.problem, self.goal.loss, knots, known.largest_mean, known.spread, size)
+        sweeper, under = self._sweepers(knots, size)
         exact = sweeper.layout.exact
         room = sweeper.slack[knots.states] + self._start_room(knots)
         below, above = self._jensen(knots, exact) - room, above + room
-        return self._bracket(sweeper, below, above, self._mean_choice(knots))
+        return self._bracket(sweeper, under, below, above, self._mean_choice(knots))
+
+    def _sweepers(self, knots: Knots, size: float) -> tuple[Sweeper, Sweeper]:
+        """For the function above and the one below."""
+        known, loss = self.known, self.goal.loss
+        sweeper = sweeper_for(self.problem, loss, knots, known.largest_mean, known.spread, size)
+        if self.over is self.problem:
+            return sweeper, sweeper
+        return sweeper, sweeper_for(self.over, loss, knots, known.largest_mean, known.spread, size)
 
     def _start_room(self, knots: Knots) -> float:
         """What rounding targets less means can cost."""
@@ -120,11 +133,13 @@ class Search:
         values = self._scarf(knots) + bracket.sweeper.slack[knots.states] + self._start_room(knots)
         return replace(bracket.above, values=values), self._mean_choice(knots)
 
-    def _bracket(self, sweeper: Sweeper, below: FloatArray, above: FloatArray, choice: Choice) -> Bracket:
+    def _bracket(
+        self, sweeper: Sweeper, under: Sweeper, below: FloatArray, above: FloatArray, choice: Choice
+    ) -> Bracket:
         knots, exact, loss, n = sweeper.knots, sweeper.layout.exact, self.goal.loss, len(sweeper.caps)
         marks = Marks.all(n, self.ignored), Marks.all(n, self.ignored)
         curves = Curve(knots, below, loss, exact), Curve(knots, above, loss, exact)
-        return Bracket(*curves, choice, sweeper, marks)
+        return Bracket(*curves, choice, sweeper, under, marks)
 
     def _jensen(self, knots: Knots, exact: bool) -> FloatArray:
         """The loss at V*; its kink moved to the next knot, where chords count."""
@@ -190,16 +205,36 @@ class Search:
             return False
         above, below = old.above.on(knots, factor), old.below.on(knots, factor)
         size = float(max(np.abs(above).max(), np.abs(below).max()))
-        sweeper = sweeper_for(self.problem, loss, knots, known.largest_mean, known.spread, size)
-        room = sweeper.slack[knots.states]
+        sweeper, under = self._sweepers(knots, size)
+        room = np.maximum(sweeper.slack, under.slack)[knots.states]
         above, below = above + room, below - room
         for place, slope in ((knots.ptr[:-1], loss.low), (knots.ptr[1:] - 1, loss.high)):
-            line = slope * (knots.points[place] - known.largest_mean) - sweeper.slack
+            line = slope * (knots.points[place] - known.largest_mean) - under.slack
             below[place] = np.minimum(below[place], line)
         state = knots.states
         cell = np.clip(knots.positions // factor, old.knots.first[state], old.knots.last[state])
         choice = old.choice[old.knots.ptr[:-1][state] + cell - old.knots.first[state]]
-        self.bracket = self._bracket(sweeper, below, above, choice)
+        self.bracket = self._bracket(sweeper, under, below, above, choice)
+        return True
+
+    def _split(self) -> bool:
+        """Cut laws of rewards into more parts, where rounding them may be what most of the gap comes from: what a step
+        loses by it adds up as rewards do. What was found encloses the loss for finer parts too, which are closer to it.
+        """
+        lost = float((self.over.expected - self.problem.expected).max()) * self.known.steps
+        parts, gap = self.problem.parts, float(np.ptp(self.ends[:2], axis=0).max())
+        if lost <= _ROUNDED * gap:
+            return False
+        parts *= 2 if lost <= 4.0 * _ROUNDED * gap else 4
+        rows = len(self.problem.outcomes.probs) / self.problem.parts * parts
+        if parts > _PARTS or _ROW_BYTES * rows > available_memory():
+            self.vain += 1  # what lattices can still do
+            return False
+        self.problem, self.over = (each.beside(each.side, parts) for each in (self.problem, self.over))
+        bracket = self.bracket
+        size = float(max(np.abs(bracket.above.values).max(), np.abs(bracket.below.values).max()))
+        sweepers = self._sweepers(bracket.knots, size)
+        self.bracket = self._bracket(*sweepers, bracket.below.values, bracket.above.values, bracket.choice)
         return True
 
     def finer(self) -> bool:
@@ -212,6 +247,8 @@ class Search:
             if not self.stopped and self.widened > self.enough:
                 self.stopped = "more sweeps and wider windows gain nothing"
             return False
+        if self.problem.rounded and self._split():
+            return True
         half, before = bracket.knots.spacing / 2.0, self.left
         self.left = float(np.ptp(self.ends[:2], axis=0).max())
         self.vain = self.vain + 1 if self.left > _LITTLE * before else 0

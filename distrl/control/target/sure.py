@@ -3,7 +3,8 @@
 Let w(x) <= r + g w(y) for every outcome of some action in x (w <= r where the return ends). Who plays these actions has
 at least w(x), whatever chance does, and at a target b <= w(x) falls short by nothing: the next target (b - r) / g is
 below w(y) again. So any policy may go over to them for ever as soon as the target is at most w, and is none the worse:
-a shortfall is never negative. The largest such w are the best smallest returns (maximin).
+a shortfall is never negative. The largest such w are the best smallest returns (maximin). Rewards that are rounded
+down will do.
 """
 
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import numpy as np
 
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
+from distrl.control.target.parts import is_wide
 from distrl.control.target.problem import Problem
 
 _ROUNDS = 60  # of a step along the worst outcomes and a sweep
@@ -88,9 +90,9 @@ class Sure:
 
 
 def _all_known(problem: Problem) -> bool:
-    """Whether all outcomes and their rewards are: no mass is missing, no law was cut."""
+    """Whether all outcomes and bounds on rewards are: no mass is missing, no law was cut."""
     table = problem.mdp.outcomes
-    return not table.defects.any() and all(law.error == 0.0 for law in table.reward_laws)
+    return not table.defects.any() and all(law.error == 0.0 or is_wide(law) for law in table.reward_laws)
 
 
 class _Worst:

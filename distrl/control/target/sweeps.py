@@ -145,6 +145,7 @@ class Sweeper:
             spread,
             not self.layout.exact,
             self.layout.exact and out is f and mode != kernels.KNOTS_FIXED,
+            self.problem.rounded,
             *self.problem.before,
             marks.waiting,
             marks.owed,
@@ -160,7 +161,8 @@ class Bracket:
     ----------
     below, above : Curve
     choice : (size,) which of its pairs a state takes in each cell, or at each knot of an exact lattice
-    sweeper : Sweeper
+    sweeper, under : Sweeper
+        For the upper and the lower function; two where rewards are rounded, down and up.
     marks : (Marks, Marks)
         For the lower and the upper function.
     """
@@ -169,6 +171,7 @@ class Bracket:
     above: Curve
     choice: Choice
     sweeper: Sweeper
+    under: Sweeper
     marks: tuple[Marks, Marks]
 
     @property
@@ -181,7 +184,7 @@ class Bracket:
         below, above = self.below.values, self.above.values
 
         def lower() -> None:
-            self.sweeper.lower(order, below, below, self.marks[0])
+            self.under.lower(order, below, below, self.marks[0])
 
         def upper() -> None:
             self.sweeper.upper(order, above, above, self.choice, toll, self.marks[1])
