@@ -8,6 +8,10 @@ above the loss U_c of the policy (T is monotone, and contracts), and U_c <= T f 
 Discount 1. If T f + e <= f for some e > 0, and f is above the line of slope `low` through V*, then f less that line is
 a non-negative function that falls by e a step on average: the policy ends, after f / e steps on average, and f is above
 its loss.
+
+Rewards of infinitely many values are rounded down in T, and the functions on the knots are made to rise with b. What
+the true reward r leaves, f(y, (b - r) / g), is at most what T counts then: all of this holds for the true rewards, and
+for the policy whose memory is the true target.
 """
 
 from dataclasses import replace

@@ -77,7 +77,9 @@ class TargetDP(ControlMethod):
     and `frontier` read all levels, or all targets, from one solve. Time O(outcomes * knots) a sweep, a few ns each,
     knots being those of a state's window, which is as wide as its returns are likely; memory 18 bytes a state and knot,
     and up to 160 while a lattice is exchanged. Guarantee: `lower` <= value of the policy, and the best value <= `upper`
-    (for shortfalls the other way round), at every sweep, rounding counted. Rewards need finitely many values. Source:
+    (for shortfalls the other way round), at every sweep, rounding counted. For CVaR, its mixtures and shortfalls
+    outcomes may have discounts of their own, below 1 without a horizon, and rewards any bounded laws: these are cut
+    into up to 2^14 parts, with a gap of first order in them. Else rewards need finitely many values. Source:
     Bauerle and Ott 2011, "Markov Decision Processes with Average-Value-at-Risk Criteria", for the recursion; the
     enclosure is this library's, see docs/control.md.
     """

@@ -41,7 +41,7 @@ def refused(mdp: MDP, index: int, side: Side) -> ValueError:
     if side is Side.NONE:
         return ValueError(
             f"{who} {table.reward_laws[index]!r}; this needs rewards of finitely many values: give a distrl.FiniteLaw, "
-            "such as its quantiles, or draw returns by simulate(episodes)"
+            "such as its quantiles; returns under a policy that is there can be drawn, by simulate(episodes)"
         )
     return ValueError(
         f"{who} {table.reward_laws[index]!r}, which has no bounds; targets need bounded rewards: cut the law where "

@@ -165,16 +165,11 @@ class Problem:
 
     def beside(self, side: Side, parts: int) -> "Problem":
         """The same process with rewards rounded otherwise; itself where there is nothing to round."""
-        return self if not self.rounded or (side, parts) == (self.side, self.parts) else self._cut(side, parts)
-
-    def _cut(self, side: Side, parts: int) -> "Problem":
+        if not self.rounded or (side, parts) == (self.side, self.parts):
+            return self
         outcomes = Outcomes.of(self.mdp, side, parts)
-        return replace(self, outcomes=outcomes, groups=Groups.of(outcomes, self.n_pairs), side=side, parts=parts)
-
-    @property
-    def n_pairs(self) -> int:
-        """The number of pairs of state and action."""
-        return len(self.mdp.choices.actions)
+        groups = Groups.of(outcomes, len(self.mdp.choices.actions))
+        return replace(self, outcomes=outcomes, groups=groups, side=side, parts=parts)
 
     @cached_property
     def rounded(self) -> bool:
@@ -190,7 +185,7 @@ class Problem:
     def expected(self) -> FloatArray:
         """(pairs,) mean rewards of `outcomes`."""
         rows = self.outcomes
-        return np.asarray(np.bincount(rows.pairs, weights=rows.probs * rows.rewards, minlength=self.n_pairs))
+        return np.asarray(np.bincount(rows.pairs, weights=rows.probs * rows.rewards))  # every pair has a row
 
     @property
     def g(self) -> float:

@@ -2,6 +2,9 @@
 
 Every sweep leaves functions that enclose U. A finer lattice carries the same functions over. What windows leave out is
 known without them to a share of the gap; they grow where it is not.
+
+Rewards of infinitely many values are rounded up for the function below: U rises with b, so that T U rounded up is at
+most U, and so is T f for every f below U. For the function above they are rounded down, see `certify`.
 """
 
 from dataclasses import replace
