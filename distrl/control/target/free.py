@@ -71,7 +71,9 @@ class FreeMoves:
     def without(problem: Problem, horizon: int | None) -> tuple[Problem, FreeMoves | None]:
         """The problem to solve for `problem`, where a horizon does not end returns, and what its states stand for."""
         free = FreeMoves.of(problem.mdp) if problem.g == 1.0 and horizon is None else None
-        return (problem, None) if free is None else (Problem.of(free.small.mdp, False, problem.side, problem.parts), free)
+        if free is None:
+            return problem, None
+        return Problem.of(free.small.mdp, False, problem.side, problem.parts), free
 
     def knots(self, knots: Knots) -> Knots:
         """Every state has the knots of its component."""
