@@ -16,7 +16,7 @@ from distrl._validation import FloatArray, IntArray
 from distrl.control.target.parts import is_wide
 from distrl.control.target.problem import Problem
 
-_ROUNDS = 60  # of a step along the worst outcomes and a sweep
+_ROUNDS = 60  # of better actions, and of worse outcomes for them
 _DOUBLINGS = 60  # of the steps along them
 _SWEEPS, _ROUGH = 300, 1e-3  # for means of what is sure, and of their size: nothing is claimed of them
 _SPARE = 8.0  # times what a backup may be off by is given away, so that the best pairs are seen to keep w
@@ -131,14 +131,21 @@ class _Worst:
         return Sure(mean, low, self.choices.actions[played].astype(np.int64), 8.0 * EPS * float(np.abs(low).max()))
 
     def surely(self, largest_mean: FloatArray) -> Sure:
-        """From any values v with |T v - v| <= h for the backup T: w = v - h / (1 - g) satisfies T w >= w."""
-        g, low = self.problem.g, np.full(self.problem.mdp.n_states, -self.largest / (1.0 - self.problem.g))
-        missing = np.inf
+        """From any values v with |T v - v| <= h for the backup T: w = v - h / (1 - g) satisfies T w >= w.
+
+        They are found as those of a game with chance, by policy iteration (Hoffman and Karp 1966).
+        """
+        g, values = self.problem.g, np.full(self.problem.mdp.n_states, -self.largest / (1.0 - self.problem.g))
+        low, missing = values, np.inf
         for _ in range(_ROUNDS):
-            for values in (self.best(self.of_pairs(low)), self.followed(low)):
-                short = float(np.abs(values - self.best(self.of_pairs(values))).max())
-                if short < missing:
-                    low, missing = values, short
+            pairs = self.problem.pairs.first_best(self.of_pairs(values))
+            for _ in range(_ROUNDS):  # what chance can do against them: each answer is worse than the one before
+                before, values = values, self.followed(values, pairs)
+                if np.abs(values - before).max() <= self.noise(values):
+                    break
+            short = float(np.abs(values - self.best(self.of_pairs(values))).max())
+            if short < missing:
+                low, missing = values, short
             if missing <= _CLOSE * (1.0 - g) * float(np.abs(low).max()):
                 break
         low = low - (missing + _SPARE * self.noise(low)) / (1.0 - g) * (1.0 + 8.0 * EPS)
@@ -151,13 +158,13 @@ class _Worst:
                 break
         return self.sure(low, played, largest_mean)
 
-    def followed(self, values: FloatArray) -> FloatArray:
-        """(S,) the return along the worst outcomes of the best pairs, for ever: 1, 2, 4, ... steps at once."""
+    def followed(self, values: FloatArray, pairs: IntArray) -> FloatArray:
+        """(S,) the return along the worst outcomes of `pairs` (S,), for ever: 1, 2, 4, ... steps at once."""
         rows = self.problem.outcomes
         each = self.of_rows(values)
         worst = np.minimum.reduceat(each, self.starts)
         place = np.where(each == worst[rows.pairs], np.arange(len(each)), len(each))
-        row = np.minimum.reduceat(place, self.starts)[self.problem.pairs.first_best(worst)]
+        row = np.minimum.reduceat(place, self.starts)[pairs]
         gain, factor, following = rows.rewards[row], self.factors[row], rows.next_states[row]
         for _ in range(_DOUBLINGS):
             if not factor.any():
