@@ -76,7 +76,7 @@ class Goal:
         """Whether what solves this goal solves the other."""
         return self.by_level == other.by_level and self.loss == other.loss
 
-    def read(self, below: Curve, above: Curve, sure: Sure) -> Ends:
+    def read(self, below: Curve, above: Curve, sure: Sure, quick: bool = False) -> Ends:
         """The ends and targets, from functions `below` and `above` the smallest loss.
 
         Where `low` is 0 (CVaR, shortfalls) more is known of it than they say. U(x, b) >= max(b - V*, 0), so that
@@ -90,6 +90,8 @@ class Goal:
             They need not have the same knots; targets are the best for the one above, which a policy reaches.
         sure : Sure
             What the policy does where it is sure of a target, and the largest means.
+        quick : bool
+            Leave `below` as it is for CVaR: bounds that hold too, at half the cost.
         """
         points = self.parameters
         if not self.by_level:
@@ -102,7 +104,7 @@ class Goal:
             missing = np.maximum(points - sure.least[:, None], 0.0) + room
             targets = np.where((missing < upper) & (missing > room), sure.least[:, None], targets)
             return Ends(np.maximum(lower, 0.0), np.minimum(missing, upper), targets)
-        highest = self._highest(below, sure)
+        highest = self._conjugate(below)[0] if quick else self._highest(below, sure)
         reached, targets = self._conjugate(above)
         reached = reached - sure.near / self.parameters  # where a target is met but for rounding
         room = 4.0 * EPS * (np.abs(targets) + np.abs(reached))  # of the last few operations

@@ -269,7 +269,7 @@ class Search:
     @property
     def ends(self) -> Ends:
         """What the functions say of the best values, the upper one of some policy."""
-        return self.goal.read(self.bracket.below, self.bracket.above, self.sure)
+        return self.goal.read(self.bracket.below, self.bracket.above, self.sure, quick=True)
 
     def run(self, call: Call) -> None:
         """Sweep and refine until the gap is met, nothing finer is left, or the call's limit."""
