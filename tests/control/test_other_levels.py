@@ -141,3 +141,15 @@ def test_a_mixture_with_the_mean_is_at_most_the_mean():
     assert max(wrong.bounds, wrong.policy) < ROOM
     for x in range(len(model.table)):
         assert ctl.upper[x] <= best(Tree(model, x, steps), distrl.Mean()).high + ROOM
+
+
+@pytest.mark.parametrize("horizon", [None, 3])
+def test_the_map_of_a_policy_shows_what_it_does_where_it_is_sure(horizon):
+    mdp = distrl.environments.garnet(6, 4, 3, 0.8, rng=2)
+    rule = optimize(mdp, CVaR(0.1), horizon=horizon).policy.rule
+    for x in range(6):
+        points, actions = rule.cells(0, x)
+        places = np.concatenate([[points[0] - 5.0], 0.5 * (points[:-1] + points[1:]), [points[-1] + 5.0]])
+        shown = np.concatenate([actions[:1], actions, actions[-1:]])
+        assert np.array_equal(rule.actions_at(0, np.full(len(places), x), places), shown)
+        assert (np.diff(points) > 0.0).all()

@@ -269,7 +269,7 @@ class Search:
     @property
     def ends(self) -> Ends:
         """What the functions say of the best values, the upper one of some policy."""
-        return self.goal.read(self.bracket.below, self.bracket.above, self.sure, quick=True)
+        return self.goal.read(self.bracket.below, self.bracket.above, self.sure)
 
     def run(self, call: Call) -> None:
         """Sweep and refine until the gap is met, nothing finer is left, or the call's limit."""
@@ -283,7 +283,7 @@ class Search:
                     return
                 self.bracket.swept(order, self.toll)
                 call.count()
-            ends = self.ends
+            ends = self.goal.read(self.bracket.below, self.bracket.above, self.sure, quick=True)
             gaps = ends.upper - ends.lower
             now = float(gaps.max()), float(gaps.mean())
             call.report(now[0], self.enough)
@@ -293,7 +293,7 @@ class Search:
             slow = _SLOW_EXACT if self.bracket.sweeper.layout.exact else slow
             if self.bracket.settled or (now[0] > slow * before[0] and now[1] > slow * before[1]):
                 before = np.inf, np.inf
-                if not self.finer():
+                if float(np.ptp(self.ends[:2], axis=0).max()) <= enough or not self.finer():
                     return
             else:
                 before = now
