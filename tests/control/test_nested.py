@@ -153,6 +153,7 @@ def test_rows_that_lack_a_little_are_counted():
     assert ctl.lower[0] <= low and ctl.upper[0] >= 2.0
 
 
+@pytest.mark.slow_without_jit
 def test_a_nested_policy_is_evaluated_for_its_law(tmp_path):
     mdp = distrl.environments.garnet(6, 2, 3, rng=5, discount=0.9)
     ctl = optimize(mdp, NestedCVaR(0.2))

@@ -518,6 +518,7 @@ def gamble():
     return MDP.from_outcomes([*rows, (1, 0, 0.8, 0, 0.5, False), (1, 0, 0.2, 1, 0.0, True)], 0.9)
 
 
+@pytest.mark.slow_without_jit
 def test_the_law_by_rungs_is_the_law_on_the_product(monkeypatch):
     mdp = gamble()
     for objective in (EntropicRisk(-3.0), EVaR(0.1)):

@@ -95,6 +95,7 @@ LIBRARYS = [
 ]
 
 
+@pytest.mark.slow_without_jit
 @pytest.mark.parametrize("solver", LIBRARYS, ids=lambda solver: f"{solver.name}-{len(repr(solver))}")
 def test_the_librarys_solvers_compare_by_value_and_come_back_from_a_file(solver, tmp_path):
     method = CategoricalFixedPoint(41, solver=solver)

@@ -86,6 +86,7 @@ def test_a_stream_is_in_random_order():
     assert (np.abs(first - samples.counts / 4) <= 5 * 12).all()
 
 
+@pytest.mark.slow_without_jit
 @pytest.mark.parametrize("method", [CategoricalTD(41), QuantileTD(30), ExpectileTD(5)])
 def test_what_was_not_learnt_is_certified(method):
     model = random_mdp(0.8)

@@ -95,6 +95,7 @@ def test_a_learner_fed_in_one_go_or_one_by_one_or_with_its_own_number_is_the_sam
     np.testing.assert_array_equal(plain.returns.values, told.returns.values)
 
 
+@pytest.mark.slow_without_jit
 @pytest.mark.parametrize("sampling", ["synchronous", "generative", "trajectory"])
 @pytest.mark.parametrize("method", [TD(), TD(steps=2), CategoricalTD(101)], ids=repr)
 def test_the_mean_of_many_runs_is_the_dense_solution_within_its_error(method, sampling):
