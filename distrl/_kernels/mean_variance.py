@@ -12,6 +12,22 @@ from distrl._validation import BoolArray, FloatArray, IntArray
 
 
 @kernel
+def _turn(points: FloatArray, means: FloatArray, squares: FloatArray, j: int) -> float:
+    """From which target on, between knot j and the next one, the line of that one is taken: where the two meet."""
+    rise, more = squares[j + 1] - squares[j], means[j + 1] - means[j]
+    if more > 0.0:
+        return min(max(0.5 * rise / more, points[j]), points[j + 1])
+    return points[j] if rise < 2.0 * points[j + 1] * more else points[j + 1]
+
+
+@kernel
+def turns(points: FloatArray, means: FloatArray, squares: FloatArray, inner: IntArray, out: FloatArray) -> None:
+    """`_turn` of the knots `inner` into `out`."""
+    for k in range(len(inner)):
+        out[k] = _turn(points, means, squares, inner[k])
+
+
+@kernel
 def sweep(
     order: IntArray,
     pair_ptr: IntArray,
@@ -94,10 +110,10 @@ def sweep(
                     most[k] = max(most[k], r * (r - 2.0 * t) + g * g * value)
                     scale += abs(value) + 4.0 * abs(b) * slope
                     size[k] += p * (abs(r) * (abs(r) + 2.0 * abs(t)) + g * g * scale)
-                    # -- above: the better line of the two knots around
-                    i, after = j, min(j + 1, last)
-                    if b > points[j] and squares[after] - squares[j] < 2.0 * b * (means[after] - means[j]):
-                        i = after
+                    # -- above: the better line of the two knots around, where they are equal too the one that is played
+                    i = j
+                    if j < last and b >= _turn(points, means, squares, j):
+                        i = j + 1
                     first[k] += p * (r + g * means[i])
                     second[k] += p * (r * r + g * (2.0 * r * means[i] + g * squares[i]))
             terms = (row_ptr[pair + 1] - row_ptr[pair] + 24.0) * EPS

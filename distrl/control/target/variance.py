@@ -59,12 +59,15 @@ class Fan(NamedTuple):
         return np.flatnonzero(keep)
 
     def meetings(self) -> FloatArray:
-        """(inner,) where the lines of a knot and the next one meet, held between the two."""
-        i = self.inner
-        with np.errstate(divide="ignore", invalid="ignore"):
-            meet = 0.5 * (self.squares[i + 1] - self.squares[i]) / (self.means[i + 1] - self.means[i])
-        meet = np.where(np.isfinite(meet), meet, self.points[i + 1])
-        return np.clip(meet, self.points[i], self.points[i + 1])
+        """(inner,) where the lines of a knot and the next one meet, held between the two, by `kernels.turns`.
+
+        Sweeps and policies go by the same numbers: knots lie where lines meet, and of two lines that are as good at
+        their own target one may be better for the objective.
+        """
+        inner = self.inner
+        found = np.empty(len(inner))
+        kernels.turns(self.points, self.means, self.squares, inner, found)
+        return found
 
 
 class Limits(NamedTuple):
@@ -129,22 +132,30 @@ class FanSearch:
         lower = lower - 8.0 * EPS * (points**2 + caps_at**2)
         each = np.repeat(np.arange(n), count)
         ptr = (count * np.arange(n + 1)).astype(np.int64)
-        if self.known is None:  # no policy's line, but worse than any at its knot
-            squares = 4.0 * rows.reach * (rows.reach + np.abs(points.ravel()))
-        else:
-            squares = (moments.variance_high + moments.mean**2)[each]
-        return Fan(ptr, points.ravel(), lower.ravel(), means[each], squares, choice[each].astype(np.int64))
+        squares = np.zeros(n) if self.known is None else moments.variance_high + moments.mean**2
+        fan = Fan(ptr, points.ravel(), lower.ravel(), means[each], squares[each], choice[each].astype(np.int64))
+        return fan if self.known is not None else self._fresh(fan)
+
+    def _fresh(self, fan: Fan) -> Fan:
+        """With lines that are no policy's, but worse than any at their knots."""
+        squares = 4.0 * self.rows.reach * (self.rows.reach + np.abs(fan.points))
+        return fan._replace(means=np.zeros(len(squares)), squares=squares)
 
     def sweep(self, order: IntArray) -> tuple[float, float]:
-        """One sweep in place; the largest changes."""
-        rows, fan, problem = self.rows, self.fan, self.rows.problem
+        """One sweep; the largest changes.
+
+        With a horizon it begins without lines, since one sweep is all: those that are left are what the table plays,
+        and not what it played before there were further knots.
+        """
+        rows, problem = self.rows, self.rows.problem
+        fan = self.fan if self.known is not None else self._fresh(self.fan)
         table = problem.mdp.outcomes
         caps, floors = self.limits
         finite = np.isfinite(floors).all()
         slope = float(max(np.abs(caps).max(), np.abs(floors[np.isfinite(floors)]).max(initial=0.0)))
         slope += problem.pairs.largest_reward + self.width
         times = rows.horizon or 1
-        return kernels.sweep(
+        changes = kernels.sweep(
             order,
             rows.pair_ptr,
             rows.row_ptr,
@@ -161,6 +172,8 @@ class FanSearch:
             slope if finite else np.inf,
             int(np.diff(fan.ptr).max()),
         )
+        self.fan = fan
+        return changes
 
     def gap(self) -> float:
         """Of the weight that was asked for, over the states one starts in, by the lines as they are."""
