@@ -78,7 +78,7 @@ def test_no_policy_that_knows_the_history_is_better(discount, layered):
 
 
 def test_lines_that_are_as_good_at_their_own_target_are_not_exchanged():
-    """Targets come to lie on knots, where lines meet: which one is played there makes .02 of a difference at the start."""
+    """Targets come to lie on knots, where lines meet: the one that is played makes .02 of a difference."""
     stay = ((known.go(1, 2, F(-7, 4)),),)
     first = ((known.go(1, 1, F(5, 4)),), (known.go(F(3, 4), 0, F(5, 4)), known.go(F(1, 4), 1, 2)))
     bet = (known.go(F(7, 8), 1, F(7, 4)), known.go(F(1, 8), 1, F(-7, 4)))
