@@ -6,6 +6,7 @@ U(x, b), the least E (b - G)+, does not fall in b: rounded down it stays below, 
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 import distrl
 from distrl.returns.grid import return_ranges
@@ -23,8 +24,11 @@ class Rounded(NamedTuple):
     spacing: float
 
 
-def rounded(mdp: distrl.MDP, level: float, cells: int, most: int = 5000) -> Rounded:
-    """The bounds on a lattice of so many cells over the range of all returns; discount below 1."""
+def rounded(mdp: distrl.MDP, level: float, cells: int, most: int = 5000, settled: float = _SETTLED) -> Rounded:
+    """The bounds on a lattice of so many cells over the range of all returns; discount below 1.
+
+    Sweeps end when they change less than `settled` of the range, or after `most`.
+    """
     g, table = mdp.discount, mdp.outcomes
     assert g is not None and g < 1.0
     ends = return_ranges(mdp.under("uniform"))
@@ -32,27 +36,34 @@ def rounded(mdp: distrl.MDP, level: float, cells: int, most: int = 5000) -> Roun
     s = (high - low) / cells
     knots = low + s * np.arange(cells + 1)
     best = distrl.optimize(mdp, distrl.Mean()).upper
-    after = (knots - table.rewards[:, None]) / g  # (outcomes, knots), where the return goes on
-    ended = np.maximum(knots - table.rewards[:, None], 0.0)
-    successors = table.next_states[:, None]
+    # outcomes of one action that pay the same read at the same targets: their successors are mixed first
+    pairs = np.repeat(np.arange(len(mdp.choices.actions)), np.diff(table.indptr))
+    keys = np.stack([pairs, table.rewards, table.terminals], axis=1)
+    groups, group = np.unique(keys, axis=0, return_inverse=True)
+    group, rewards, ended = np.ravel(group), groups[:, 1], groups[:, 2] > 0.0
+    masses = np.bincount(group, weights=table.probs)
+    mixing = sparse.csr_array((table.probs, (group, table.next_states)), shape=(len(groups), mdp.n_states))
+    after = (knots - rewards[:, None]) / g
+    done = masses[:, None] * np.maximum(knots - rewards[:, None], 0.0)
+    # beyond the lattice: nothing is lost below; above it at least b - V*, at most one more for each more of b
+    beyond = (masses[:, None] * after - (mixing @ best)[:, None], masses[:, None] * np.maximum(after - high, 0.0))
     places = (after - low) / s
+    indices = np.floor(places - _NEAR), np.ceil(places + _NEAR)
+    inside = [np.clip(index, 0, cells).astype(np.int64) for index in indices]
+    starts = np.searchsorted(groups[:, 0], np.arange(len(mdp.choices.actions)))
 
     def sweep(loss: np.ndarray, down: bool) -> np.ndarray:
-        index = np.floor(places - _NEAR) if down else np.ceil(places + _NEAR)
-        inside = np.clip(index, 0, cells).astype(np.int64)
-        read = loss[successors, inside]
-        # beyond the lattice: nothing is lost below; above it at least b - V*, at most one more for each more of b
-        beyond = np.maximum(after - high, 0.0)
-        read = np.where(index > cells, np.maximum(read, after - best[successors]) if down else read + beyond, read)
-        read = np.where(index < 0, 0.0, read)
-        parts = table.probs[:, None] * np.where(table.terminals[:, None], ended, g * read)
-        pairs = np.add.reduceat(parts, table.indptr[:-1], axis=0)
-        return np.asarray(np.minimum.reduceat(pairs, mdp.choices.indptr[:-1], axis=0))
+        side = 0 if down else 1
+        read = np.take_along_axis(mixing @ loss, inside[side], axis=1)
+        read = np.where(indices[side] > cells, beyond[0], read) if down else read + beyond[1]
+        read[indices[side] < 0] = 0.0
+        parts = np.where(ended[:, None], done, g * read)
+        return np.asarray(np.minimum.reduceat(np.add.reduceat(parts, starts), mdp.choices.indptr[:-1]))
 
     below = np.maximum(knots - best[:, None], 0.0)
     above = np.maximum(knots - ends[0][:, None], 0.0)
     sweeps, change = 0, np.inf
-    while change > _SETTLED * (high - low) and sweeps < most:
+    while change > settled * (high - low) and sweeps < most:
         new_below, new_above = np.maximum(below, sweep(below, True)), np.minimum(above, sweep(above, False))
         change = max(float((new_below - below).max()), float((above - new_above).max()))
         below, above, sweeps = new_below, new_above, sweeps + 1
