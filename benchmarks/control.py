@@ -16,12 +16,12 @@ def room(size=100):
     return environments.gridworld((size, size), discount=0.99, slip=0.2)
 
 
-def cliffs(size=100, seed=0):
+def cliffs(size=100, seed=0, discount=0.99):
     """The same with 3% cliffs (-20, back to the start) and 5% walls."""
     drawn = np.random.default_rng(seed).random((size, size))
     cells = np.where(drawn < 0.03, "C", np.where(drawn < 0.08, "#", "."))
     cells[0, 0], cells[-1, -1] = "S", "G"
-    return environments.gridworld(["".join(row) for row in cells], discount=0.99, slip=0.2, cliff_reward=-20.0)
+    return environments.gridworld(["".join(row) for row in cells], discount=discount, slip=0.2, cliff_reward=-20.0)
 
 
 def garnet(discount):
