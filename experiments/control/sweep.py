@@ -45,12 +45,14 @@ def solve(cell: Cell, seed: np.random.SeedSequence) -> Arrays:
     distrl.optimize(mdp, distrl.CVaR(LEVEL), distrl.TargetDP(cells=8), tol=width, throw=False)  # compiles
     rows = []
     for count in arguments["cells"]:
-        started = time.perf_counter()
+        started = time.process_time()
         other = rounded(mdp, LEVEL, count)
-        rounding_seconds = time.perf_counter() - started
-        started = time.perf_counter()
-        ctl = distrl.optimize(mdp, distrl.CVaR(LEVEL), distrl.TargetDP(cells=count), tol=1e-9 * width, throw=False)
-        seconds = time.perf_counter() - started
+        rounding_seconds = time.process_time() - started
+        seconds = np.inf
+        for _ in range(3):  # hundredths of a second: the least of three
+            started = time.process_time()
+            ctl = distrl.optimize(mdp, distrl.CVaR(LEVEL), distrl.TargetDP(cells=count), tol=1e-9 * width, throw=False)
+            seconds = min(seconds, time.process_time() - started)
         apart = max(float((ctl.lower - other.upper).max()), float((other.lower - ctl.upper).max()))
         promised = theory.rounded_target_gap(other.spacing, g) / LEVEL + other.spacing
         for method, lower, upper, sweeps, spent, bound in (
