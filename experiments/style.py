@@ -116,9 +116,9 @@ def shaded(units: str) -> str:
 
 
 def _plain_logs(axes: Any) -> None:
-    """Few labels on logarithmic axes: powers of ten, or 1, 2 and 5 times them where the axis is short."""
+    """Few labels on logarithmic axes: powers of ten, or 1, 2 and 5 times them where the axis is short, or those set."""
     for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
-        if axis.get_scale() != "log":
+        if axis.get_scale() != "log" or isinstance(axis.get_major_locator(), ticker.FixedLocator):
             continue
         decades = np.log10(high / low)
         axis.set_minor_formatter(ticker.NullFormatter())

@@ -7,10 +7,6 @@ import numpy as np
 
 from benchmarks.control_acceptance.said import Line, percent, share, solved
 from distrl import CVaR, TargetDP, environments
-from distrl.control.target.goals import Goal
-from distrl.control.target.problem import Known, Problem
-from distrl.control.target.search import Search
-from distrl.dp.call import Call
 from experiments.control.rounding import rounded
 from tests.control.history import Tree, best, executed_law, layers, random_small, value_of
 
@@ -85,41 +81,18 @@ def fractions() -> Iterator[Line]:
 
 
 def rounding() -> Iterator[Line]:
-    """The gap of rounded targets over that of the piecewise linear functions, on lattices of one spacing.
-
-    `optimize` leaves a lattice when sweeps gain little there; here both are swept until they change no more.
-    """
+    """The gap of rounded targets over that of the piecewise linear functions, on lattices of one spacing."""
     for discount in (0.9, 0.95, 0.99):
         mdp = environments.garnet(100, 4, 5, rng=0, discount=discount)
-        goal, problem, call = Goal(CVaR(0.1)), Problem.of(mdp, ends=True), Call()
-        search = Search(problem, Known.of(problem), goal, nearest(512).cells, 1e-6)
-        search.run(call)
-        left = _gap(search)
-        _settle(search)
-        size, spacing = search.known.width, search.bracket.knots.spacing
+        ctl = solved(mdp, CVaR(0.1), nearest(512), tol=1e-6)[1]
+        size, spacing = ctl.family.size, ctl.family.above.knots.spacing
         coarse = rounded(mdp, 0.1, 2, most=0)  # two cells over the range of all returns
         other = rounded(mdp, 0.1, round(2.0 * coarse.spacing / spacing), settled=1e-5)
         wide = float((other.upper - other.lower).max()) * spacing / other.spacing
-        own = _gap(search)
-        said = f"{percent(wide / size)} against {percent(own / size)} of the range, {wide / own:.0f} times as wide"
+        own = float(ctl.gap.max())
         yield Line(
             f"gap of rounded targets against chords, Garnet 100 at {discount:g}, {size / spacing:.0f} cells",
-            f"{said} ({percent(left / size)} where the search leaves the lattice)",
+            f"{percent(wide / size)} against {percent(own / size)} of the range, {wide / own:.0f} times as wide",
             "30 times",
             wide >= 30.0 * own,
         )
-
-
-def _gap(search: Search) -> float:
-    return float(np.ptp(search.ends[:2], axis=0).max())
-
-
-def _settle(search: Search, most: int = 500) -> None:
-    before = np.inf
-    for number in range(most):
-        search.bracket.swept(np.ascontiguousarray(search.order[:: 1 - 2 * (number % 2)]), search.toll)
-        if number % 20 == 19:
-            now = _gap(search)
-            if now > 0.99 * before:
-                return
-            before = now
