@@ -35,8 +35,7 @@ _SHARE = 1.0 / 20.0  # of the gap, in loss, that windows may leave out
 _TOLL = 0.002  # of the gap, in loss, that what each step costs more may add up to
 _IGNORED = 0.02  # of the gap, in loss, that changes which nobody is told of may add up to
 _SLOW = 0.4  # of what discounting alone takes off the gap in two sweeps: a lattice where they take less is left
-_SLOW_LAST = 0.998  # of the gap is left after two sweeps where it is worth to go on with the finest lattice
-_SLOW_EXACT = 0.999  # the same where the lattice itself costs nothing
+_SLOW_LAST, _SLOW_EXACT = 0.998, 0.999  # the same on the last lattice, and where the lattice itself costs nothing
 _WORTH = 0.9  # of the gap that was left before windows grew is left where it is worth to go on
 _ALMOST = 0.85  # of the gap is what the search is for: fixing its actions costs a little
 _BYTES = 160.0  # a knot, while functions are carried to another lattice
@@ -72,8 +71,7 @@ class Search:
         if step is not None:
             spacing = max(spacing, step)
         self.stays = step is not None and step >= whole
-        share = (_EXACT if self.stays else 0.01) * known.width
-        self.enough = share if tol is None else tol
+        self.enough = (_EXACT if self.stays else 0.01) * known.width if tol is None else tol
         self.toll = _TOLL * goal.scale * self.enough / known.steps
         self.ignored = _IGNORED * goal.scale * self.enough / known.steps
         plain = goal.loss.low == 0.0  # else what is met for certain is not all that counts
@@ -243,8 +241,7 @@ class Search:
 
     def finer(self) -> bool:
         """Go on to the next lattice; False where there is none."""
-        bracket = self.bracket
-        if bracket.sweeper.layout.exact:
+        if self.bracket.sweeper.layout.exact:
             before, self.widened = self.widened, float(np.ptp(self.ends[:2], axis=0).max())
             if self.widened < _WORTH * before and self._moved(1):
                 return True
@@ -288,8 +285,7 @@ class Search:
                     return
                 self.bracket.swept(order, self.toll)
                 call.count()
-            ends = self.goal.read(self.bracket.below, self.bracket.above, self.sure, quick=True)
-            gaps = ends.upper - ends.lower
+            gaps = np.ptp(self.goal.read(self.bracket.below, self.bracket.above, self.sure, quick=True)[:2], axis=0)
             now = float(gaps.max()), float(gaps.mean())
             call.report(now[0], self.enough)
             if now[0] <= enough:
