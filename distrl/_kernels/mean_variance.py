@@ -15,9 +15,12 @@ from distrl._validation import BoolArray, FloatArray, IntArray
 def _turn(points: FloatArray, means: FloatArray, squares: FloatArray, j: int) -> float:
     """From which target on, between knot j and the next one, the line of that one is taken: where the two meet."""
     rise, more = squares[j + 1] - squares[j], means[j + 1] - means[j]
+    here: float = points[j + 1]
     if more > 0.0:
-        return min(max(0.5 * rise / more, points[j]), points[j + 1])
-    return points[j] if rise < 2.0 * points[j + 1] * more else points[j + 1]
+        here = min(max(0.5 * rise / more, points[j]), points[j + 1])
+    elif rise < 2.0 * points[j + 1] * more:
+        here = points[j]
+    return here
 
 
 @kernel
