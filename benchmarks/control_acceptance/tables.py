@@ -56,7 +56,10 @@ def tables() -> Iterator[Line]:
         search.run(call)
         best = search.ends
         found, cells = thinned(search, call)
-        lower, upper = float(goal.read(search.bracket.below, found).lower[start, 0]), float(best.upper[start, 0])
+        lower, upper = (
+            float(goal.read(search.bracket.below, found, search.sure).lower[start, 0]),
+            float(best.upper[start, 0]),
+        )
         alone = solved(mdp, CVaR(_LEVEL), nearest(_CELLS), tol=1e-7 * size)[1]
         said = f"at least {lower:.6g} with {cells:.0f} cells, the best in [{best.lower[start, 0]:.6g}, {upper:.6g}]"
         off = max(upper - lower, 0.0) / size

@@ -113,9 +113,9 @@ def sweep(
                     most[k] = max(most[k], r * (r - 2.0 * t) + g * g * value)
                     scale += abs(value) + 4.0 * abs(b) * slope
                     size[k] += p * (abs(r) * (abs(r) + 2.0 * abs(t)) + g * g * scale)
-                    # -- above: the better line of the two knots around, where they are equal too the one that is played
+                    # -- above: the line of the two knots around that the policy plays on with
                     i = j
-                    if j < last and b >= _turn(points, means, squares, j):
+                    if j < last and b > points[j] and b >= _turn(points, means, squares, j):
                         i = j + 1
                     first[k] += p * (r + g * means[i])
                     second[k] += p * (r * r + g * (2.0 * r * means[i] + g * squares[i]))
@@ -129,8 +129,10 @@ def sweep(
                 best[k] = min(best[k], value)
                 old = squares[base + k] - 2.0 * b * means[base + k]
                 fall = old - (second[k] - 2.0 * b * first[k])
-                if fall > 16.0 * EPS * (squares[base + k] + 2.0 * abs(b * means[base + k])):
-                    fallen = max(fallen, fall)
+                same = 16.0 * EPS * (squares[base + k] + 2.0 * abs(b * means[base + k]))
+                # what is as good, by the same pair, is what the policy has by now: means may differ where losses do not
+                if fall > same or (pair == choice[base + k] and fall >= -same):
+                    fallen = max(fallen, fall if fall > same else 0.0)
                     means[base + k], squares[base + k], choice[base + k] = first[k], second[k], pair
         for k in range(n):
             rise = best[k] - lower[base + k]

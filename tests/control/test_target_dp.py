@@ -345,16 +345,6 @@ def test_level_times_value_is_convex_and_targets_rise():
     assert np.array_equal(ctl.frontier((0.5, 0.25)).lower[:, 1], one.lower)
 
 
-def test_where_the_worst_state_knows_no_better_the_others_keep_what_was_found_for_them():
-    """State 2 goes its one way and keeps its gap on a coarse lattice, which is no reason to forget state 0's policy."""
-    rows = [(0, 0, 0.25, 0, 1.25, True), (0, 0, 0.75, 0, 1.75, True), (1, 0, 1.0, 1, 1.0, True)]
-    rows += [(2, 0, 1.0, 3, 2.0, False), (3, 0, 1.0, 4, -1.0, False), (4, 0, 1.0, 1, 2.0, False)]
-    mdp = distrl.MDP.from_outcomes(rows, 0.4)
-    ctl = optimize(mdp, CVaR(0.25), TargetDP(cells=64), tol=1e-9, throw=False)
-    assert ctl.status is Status.MAX_ITERATIONS and ctl.gap.max() > 1e-4
-    assert ctl.at(0.05).lower[0] == pytest.approx(1.25, abs=1e-6)
-
-
 def test_a_solve_says_no_more_than_it_knows():
     mdp = model_of(DUAL, 1)
     with pytest.raises(ValueError, match="says nothing of Shortfall"):

@@ -29,7 +29,6 @@ from distrl.returns import Functional, MeanVariance, ProbabilityAbove, Quantile
 _CELLS = 4096  # of the finest lattice for probabilities, and knots of a state for variances
 _PARTS = 8  # of a law of rewards, to begin with
 _SPARE = 0.03  # of the gap, that what is certified of the policy may be too cautious by
-_CLEARLY = 0.99  # of the searched policy's gap, below which the mean-optimal policy's is smaller for good reason
 
 
 @dataclass(frozen=True)
@@ -192,5 +191,4 @@ def _policy_of(search: Search, call: Call) -> tuple[Curve, Choice]:
         return above, bracket.choice
     other, mean_choice = search.mean_optimal
     gaps = [float(np.ptp(goal.read(bracket.below, each, search.sure)[:2], axis=0).max()) for each in (above, other)]
-    # where rounding alone would decide, the policy that was searched for: it is good for other levels too
-    return (above, bracket.choice) if _CLEARLY * gaps[0] <= gaps[1] else (other, mean_choice)
+    return (above, bracket.choice) if gaps[0] <= gaps[1] else (other, mean_choice)

@@ -35,7 +35,7 @@ _SHARE = 1.0 / 20.0  # of the gap, in loss, that windows may leave out
 _TOLL = 0.002  # of the gap, in loss, that what each step costs more may add up to
 _IGNORED = 0.02  # of the gap, in loss, that changes which nobody is told of may add up to
 _SLOW = 0.4  # of what discounting alone takes off the gap in two sweeps: a lattice where they take less is left
-_SLOW_LAST, _SLOW_EXACT = 0.998, 0.999  # the same on the last lattice, and where the lattice itself costs nothing
+_SLOW_LAST, _SLOW_EXACT = 0.998, 0.999  # of the gap: on the last lattice, and where the lattice itself costs nothing
 _WORTH = 0.9  # of the gap that was left before windows grew is left where it is worth to go on
 _ALMOST = 0.85  # of the gap is what the search is for: fixing its actions costs a little
 _BYTES = 160.0  # a knot, while functions are carried to another lattice
@@ -250,21 +250,17 @@ class Search:
             return False
         if self.problem.rounded and self._split():
             return True
-        before, self.left = self.left, float(np.ptp(self.ends[:2], axis=0).max())
+        half, before = self.bracket.knots.spacing / 2.0, self.left
+        self.left = float(np.ptp(self.ends[:2], axis=0).max())
         self.vain = self.vain + 1 if self.left > _LITTLE * before else 0
         if self.by_itself and self.vain >= 2:
             self.stopped = "lattices of 4 and 2 times the spacing had a gap that was hardly larger; raise tol"
             return False
-        if self._last:
+        if half < self.finest * (1.0 - 1e-9):
             more = "raise tol" if self.by_itself else "raise cells"
             self.stopped = f"the finest lattice, of {self.finest:.3g} a cell, is not fine enough; {more}"
             return False
         return self._moved(2)
-
-    @property
-    def _last(self) -> bool:
-        """Whether `cells` allows no finer lattice."""
-        return self.bracket.knots.spacing / 2.0 < self.finest * (1.0 - 1e-9)
 
     # -- the work -----------------------------------------------------------------------------------------------------
 
@@ -285,12 +281,14 @@ class Search:
                     return
                 self.bracket.swept(order, self.toll)
                 call.count()
-            gaps = np.ptp(self.goal.read(self.bracket.below, self.bracket.above, self.sure, quick=True)[:2], axis=0)
+            ends = self.goal.read(self.bracket.below, self.bracket.above, self.sure, quick=True)
+            gaps = ends.upper - ends.lower
             now = float(gaps.max()), float(gaps.mean())
             call.report(now[0], self.enough)
             if now[0] <= enough:
                 return
-            slow = max(1.0 - _SLOW * min(0.25, 4.0 / self.known.steps), _SLOW_LAST if self._last else 0.0)
+            last = self.bracket.knots.spacing < 2.0 * self.finest * (1.0 - 1e-9)
+            slow = _SLOW_LAST if last else 1.0 - _SLOW * min(0.25, 4.0 / self.known.steps)
             slow = _SLOW_EXACT if self.bracket.sweeper.layout.exact else slow
             if self.bracket.settled or (now[0] > slow * before[0] and now[1] > slow * before[1]):
                 before = np.inf, np.inf
