@@ -20,11 +20,12 @@ every step for one side, up for the other (the scheme of the code of Hau, Delage
 written here with NumPy), with so many cells over the range of all returns. "piecewise linear" is `TargetDP(cells)`:
 that many cells at most, and more than half as many, over the range of the mean-optimal policy's returns; coarser
 lattices come first, and its time counts them. The gap is the largest of all states, as a share of the range of all
-returns; n = 1, since nothing is random. Rounding also knows that the best CVaR is at most the best mean and at least
-the smallest return. Where a cell is wide against what decides, that is all it says, and more than chords say: on the
-cliff walk at 0.97 the range of 3,333 is that of falling for ever, and a step costs 1. The bounds of `TargetDP` count
-float64 and are of its policy; those of rounding are up to float64. Times are CPU seconds of one process, compiled code
-against NumPy: they say what is affordable, and nothing of the two schemes.
+returns; n = 1, since nothing is random. Both methods know that the best CVaR is at most the best mean; rounding that it
+is at least the smallest return, `TargetDP` that it is at least what some policy is sure of. Where a cell is wide
+against what decides that is all they say: on the cliff walk at 0.97 the range of 3,333 is that of falling for ever, and
+a step costs 1. The bounds of `TargetDP` count float64 and are of its policy; those of rounding are up to float64. Times
+are CPU seconds of one process, compiled code against NumPy: they say what is affordable, and nothing of the two
+schemes.
 """
 _KEYS = ["environment", "discount"]
 
