@@ -73,7 +73,7 @@ def fractions() -> Iterator[Line]:
     for level, most in _LEVELS.items():
         large, mean = max(gaps[level]), float(np.mean(gaps[level]))
         yield Line(
-            f"the same, gap at level {level:g} with about 1,024 cells",
+            f"the same, gap at level {level:g} with about 1,024 cells at most",
             f"largest {percent(large)}, mean {percent(mean)} of the range (median of cells {np.median(used):.0f})",
             f"largest at most {percent(most)}",
             large <= most,
