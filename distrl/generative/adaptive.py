@@ -1,7 +1,7 @@
 """Where samples shrink an interval most."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -114,6 +114,7 @@ class Adaptive:
             wanted = neyman_allocation(deviations, total, sizes)
             empirical = source.sample((wanted - sizes).reshape(source.shape), rng, to=empirical)
             sizes = wanted
+        empirical.samples = replace(empirical.samples, adaptive=True)
         return empirical
 
 

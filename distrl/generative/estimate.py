@@ -193,7 +193,7 @@ def estimate(
     def seen(empirical: Empirical) -> Influence:
         return look(empirical).influence(sizes.functional, state=start)
 
-    return replace(fit(sizes.sample(source, rng, seen)), adaptive=True)
+    return fit(sizes.sample(source, rng, seen))
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class _Fit:
         if is_rule(method):
             call = Call(rng=self.rng)
             solution = learn_solution(empirical, method, self.policy, self.step_size, call)
-            return Estimate.from_solution(solution, empirical, self.policy)
+            return Estimate.from_solution(solution, empirical, self.policy, empirical.samples.adaptive)
         tol = self.tol
         if tol is None and known is not None:
             tol = 1e-9 * (known[1] - known[0]) or None
@@ -231,7 +231,7 @@ class _Fit:
             self.progress,
             given=self.tol is not None,
         )
-        return Estimate.from_solution(solution, empirical, self.policy)
+        return Estimate.from_solution(solution, empirical, self.policy, empirical.samples.adaptive)
 
 
 def _start(source: GenerativeModel, state: int | None) -> int:

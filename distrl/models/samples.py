@@ -29,6 +29,7 @@ class Samples:
     reward_laws : tuple of Law
     indptr : (n_states + 1,) int, sources `indptr[s]:indptr[s + 1]` are those of state s; None: as many for every state
     discounts : (n,) float, what multiplies the return of the next state, 0 at ends; None: one number for all
+    adaptive : bool, whether how many were drawn of a source was chosen by looking at earlier ones
     """
 
     n_sources: int
@@ -42,6 +43,7 @@ class Samples:
     reward_laws: tuple[Law, ...] = ()
     indptr: IntArray | None = None
     discounts: FloatArray | None = None
+    adaptive: bool = False
 
     def factors(self, discount: float | None) -> FloatArray:
         """(n,) the samples' discounts: their own, or the one of all of them; 0 at ends.
@@ -104,7 +106,7 @@ class Samples:
         """These and others, whose known laws are the same."""
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in self._columns}
         columns: dict[str, Any] = {name: np.concatenate(pair) for name, pair in pairs.items()}
-        return replace(self, **columns).collected()
+        return replace(self, **columns, adaptive=self.adaptive or other.adaptive).collected()
 
     def redrawn_counts(self, rng: np.random.Generator) -> IntArray:
         """(n,) how often each is drawn when as many samples of every source are drawn from these with replacement.

@@ -217,6 +217,30 @@ def test_adaptive_samples_go_where_the_interval_shrinks():
     assert est.standard_error("mean", states=0)[0] < 0.8 * even.standard_error("mean", states=0)[0]
 
 
+@pytest.mark.fast
+def test_adaptive_samples_stay_adaptive_whatever_is_made_of_them(tmp_path):
+    """Their sizes depend on what was drawn: no finite-sample bound holds, for another estimate of them either."""
+    model = MDP([[[0.5, 0.5], [0.5, 0.5]]] * 2, [[1.0, 2.0], [0.0, 3.0]], 0.5)
+    source, method = GenerativeModel(model), CategoricalFixedPoint(21)
+    options = {"budget": 80, "allocate": "adaptive", "state": 0, "batches": 2}
+    drawn = estimate(source, method, "uniform", rng=0, **options).empirical
+    distrl.save(drawn, tmp_path / "drawn.npz")
+    for empirical in (
+        drawn,
+        source.sample(5, rng=1, to=drawn),
+        drawn.redrawn(np.random.default_rng(0)),
+        distrl.load(tmp_path / "drawn.npz"),
+    ):
+        est = estimate(empirical, CategoricalFixedPoint(31), "uniform")
+        assert est.adaptive
+        with pytest.raises(ValueError, match="these were adaptive"):
+            est.interval("mean", method="finite-sample")
+        with pytest.raises(ValueError, match="fixed beforehand"):
+            distrl.optimize(empirical, distrl.Mean(), pessimism=0.9)
+    even = estimate(source.sample(20, rng=0), method, "uniform")
+    assert not even.adaptive and even.interval("mean", method="finite-sample").shape == (2, 2)
+
+
 def test_adaptive_samples_need_a_fraction_of_the_uniform_budget():
     """Slippery walk under one action of two: CVaR's interval at the start, solver's error included, and coverage."""
     p = np.zeros((2, 6, 6))

@@ -27,12 +27,17 @@ def known_range(mdp: object) -> tuple[float, float]:
     Raises
     ------
     ValueError, TypeError
-        For what is no model of samples, at discount 1, and where no interval is known.
+        For what is no model of samples, at discount 1, for adaptive numbers of samples, and where no interval is known.
     """
     if not isinstance(mdp, EmpiricalMDP):
         raise TypeError(f"pessimism is about samples, and {mdp!r} is no EmpiricalMDP; leave pessimism out")
     if mdp.discount == 1.0:
         raise ValueError("pessimism needs a discount below 1: no interval holds every undiscounted return")
+    if mdp.samples.adaptive:
+        raise ValueError(
+            "pessimism needs numbers of samples that were fixed beforehand, and these were chosen by looking at the "
+            "samples (allocate='adaptive'); sample anew with fixed numbers"
+        )
     if mdp.return_range is None:
         raise ValueError(
             "pessimism needs an interval that is known to hold every reward, those not seen included: give "
