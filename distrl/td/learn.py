@@ -41,9 +41,9 @@ def learn(
     model: MDP | Environment,
     method: ActingMethod[R, K],
     policy: None = None,
-    step_size: StepSize | ArrayLike = 0.1,
+    step_size: StepSize | ArrayLike | None = None,
     updates: int = 1000,
-    replications: int = 1,
+    replications: int | None = None,
     start: Start = None,
     resume: LearningRun[R] | None = None,
     sampling: str | None = None,
@@ -59,9 +59,9 @@ def learn(
     model: MRP | MDP,
     method: LearningRule[R],
     policy: Policy | None = None,
-    step_size: StepSize | ArrayLike = 0.1,
+    step_size: StepSize | ArrayLike | None = None,
     updates: int = 1000,
-    replications: int = 1,
+    replications: int | None = None,
     start: Start = None,
     resume: LearningRun[R] | None = None,
     sampling: str | None = None,
@@ -77,9 +77,9 @@ def learn(
     model: MRP | MDP | Environment,
     method: LearningRule[R] | ActingMethod[R, K],
     policy: Policy | None = None,
-    step_size: StepSize | ArrayLike = 0.1,
+    step_size: StepSize | ArrayLike | None = None,
     updates: int = 1000,
-    replications: int = 1,
+    replications: int | None = None,
     start: Start = None,
     resume: LearningRun[R] | None = None,
     sampling: str | None = None,
@@ -101,13 +101,13 @@ def learn(
         Or a rule of your own; see `distrl.td.LearningRule`. MeanQ, CategoricalQ, QuantileQ, ExpectileQ, TargetQ or
         QLearning(rule) learn to act.
     policy : (S,) ints, (S, A) probabilities or "uniform", for an MDP; not where one learns to act
-    step_size : float, array or step-size object of `distrl.td`
-        A number is `Constant`; an array lists a_1, a_2, ... Steps count the renewals of a state unless their `clock`
+    step_size : float, array or step-size object of `distrl.td`, optional
+        None: 0.1, or that of `resume`. A number is `Constant`; an array lists a_1, a_2, ... Steps count the renewals of a state unless their `clock`
         says otherwise. At most 1, but for `QuantileTD` and `ExpectileTD`, whose steps are not shares.
     updates : int
         How many to make (more of them, with `resume`).
-    replications : int
-        Their number R. Replication k learns from `default_rng(child k of SeedSequence(rng))`, however many there are.
+    replications : int, optional
+        Their number R; None: 1, or as many as `resume` has. Replication k learns from `default_rng(child k of SeedSequence(rng))`, however many there are.
     start : array, optional
         (S,) or (R, S) for TD, (S, m) or (R, S, m) otherwise, or estimates such as `other.final`. None: 0; for
         categorical methods the uniform law on the grid.
@@ -163,7 +163,7 @@ def learn(
     """
     more = whole_number(updates, "updates", low=1)
     kept = np.size(records) if np.ndim(records) else min(whole_number(records, "records"), more)
-    options = Options(as_step_size(step_size), replications, start, sampling, rng)
+    options = Options(None if step_size is None else as_step_size(step_size), replications, start, sampling, rng)
     if isinstance(method, ActingMethod):
         acting = ActingOptions(policy, exploration, discount)
         run = before_acting(model, method, options, acting, resume)

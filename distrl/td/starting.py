@@ -19,13 +19,29 @@ from distrl.td.step_sizes import Constant, StepSize
 
 
 class Options(NamedTuple):
-    """How a user wants to learn, each option as `learn` was given it."""
+    """How a user wants to learn, each option as `learn` was given it; None where it was left out."""
 
-    step_size: StepSize
-    replications: int
+    step_size: StepSize | None
+    replications: int | None
     start: Start
     sampling: str | None
     rng: RandomSource
+
+    @property
+    def steps(self) -> StepSize:
+        """The steps of a new run."""
+        return Constant(0.1) if self.step_size is None else self.step_size
+
+    @property
+    def copies(self) -> int:
+        """How many replications a new run has.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If that is no whole number above 0.
+        """
+        return 1 if self.replications is None else whole_number(self.replications, "replications", low=1)
 
 
 def new_run(model: MRP, rule: LearningRule[R], options: Options) -> LearningRun[R]:
@@ -36,7 +52,7 @@ def new_run(model: MRP, rule: LearningRule[R], options: Options) -> LearningRun[
     ValueError, TypeError
         If an option does not fit the model or the rule, naming it, and if the estimates do not fit into memory.
     """
-    count = whole_number(options.replications, "replications", low=1)
+    count = options.copies
     sampling = "synchronous" if options.sampling is None else options.sampling
     if sampling not in SAMPLINGS:
         raise ValueError(f"sampling must be one of {', '.join(SAMPLINGS)}; got {sampling!r}")
@@ -63,7 +79,7 @@ def new_run(model: MRP, rule: LearningRule[R], options: Options) -> LearningRun[
         elapsed=0.0,
         model=model,
         method=rule,
-        step_size=options.step_size,
+        step_size=options.steps,
         sampling=sampling,
         estimates=(),
         seed=seed_root(options.rng),
@@ -103,9 +119,9 @@ def check_resumed(run: LearningRun[Returns], model: object, method: object, opti
         root = seed_root(options.rng)
         if (root.entropy, root.spawn_key) != (run.seed.entropy, run.seed.spawn_key):
             raise ValueError("a resumed run goes on with its own random streams; leave rng out")
-    if options.step_size not in (Constant(0.1), run.step_size):
+    if options.step_size not in (None, run.step_size):
         raise ValueError(f"resume took steps {run.step_size!r}, not {options.step_size!r}; leave step_size out")
-    if options.replications not in (1, run.replications):
+    if options.replications not in (None, run.replications):
         raise ValueError(f"resume has {run.replications} replications, not {options.replications}; leave them out")
     if options.sampling not in (None, run.sampling):
         raise ValueError(f"resume has {run.sampling} sampling, not {options.sampling}; leave it out")

@@ -340,6 +340,8 @@ def test_a_resumed_run_refuses_what_is_not_its_own():
     assert distrl.learn(model, distrl.TD(), updates=5, resume=run, **same).done == 10
     for arguments, message in [
         ({"step_size": 0.3}, "leave step_size out"),
+        ({"step_size": 0.1}, "leave step_size out"),  # what a new run has by default is not what this one has
+        ({"replications": 1}, "leave them out"),
         ({"replications": 3}, "leave them out"),
         ({"sampling": "trajectory"}, "leave it out"),
         ({"rng": 1}, "random streams"),

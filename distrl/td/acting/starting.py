@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from distrl._memory import check_memory
-from distrl._validation import real_number, whole_number
+from distrl._validation import real_number
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.policies import Policy
@@ -90,7 +90,7 @@ def before_acting(
 
 
 def _new(model: MDP | Spaces, method: ActingMethod[R, K], options: Options, acting: ActingOptions) -> ControlRun[R, K]:
-    count, choices = whole_number(options.replications, "replications", low=1), model.choices
+    count, choices = options.copies, model.choices
     sampling = "synchronous" if options.sampling is None else options.sampling
     if sampling not in SAMPLINGS:
         raise ValueError(f"sampling must be one of {', '.join(SAMPLINGS)}; got {sampling!r}")
@@ -108,7 +108,7 @@ def _new(model: MDP | Spaces, method: ActingMethod[R, K], options: Options, acti
         elapsed=0.0,
         model=model,
         method=method,
-        step_size=options.step_size,
+        step_size=options.steps,
         sampling=sampling,
         estimates=(),
         seed=seed_root(options.rng),
