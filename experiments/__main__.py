@@ -1,6 +1,5 @@
 """`python -m experiments`: list the experiments, run one or all, look at what is there."""
 
-import json
 import signal
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from experiments import protocol, runner
+from experiments import manifest, protocol, runner
 from experiments.progress import duration
 from experiments.protocol import Experiment, Report
 
@@ -90,12 +89,20 @@ def plot(name: Name, out: Out = Path("results")) -> None:
 
 @app.command()
 def status(out: Out = Path("results"), seed: Seed = 0) -> None:
-    """How many cells are finished."""
+    """How many cells are finished; exit status 2 if that cannot be read of an experiment."""
+    unread = False
     with _explained():
         for name in protocol.names():
-            found = runner.progress(protocol.find(name), out / name, seed)
+            try:
+                found = runner.progress(protocol.find(name), out / name, seed)
+            except OSError as error:  # of one experiment; the others are told all the same
+                unread = True
+                print(f"{name:15} {error}")
+                continue
             counts = ", ".join(f"{row.size} {row.finished}/{row.total}" for row in found)
             print(f"{name:15} {counts}{' (running)' if found[0].running else ''}")
+    if unread:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -115,11 +122,8 @@ def _chosen(name: str) -> dict[str, Experiment]:
 
 
 def _again(experiment: Experiment, directory: Path) -> Report:
-    try:
-        arguments = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))["arguments"]
-    except FileNotFoundError:
-        raise ValueError(f"{directory} holds no finished run; start one with `python -m experiments run`") from None
-    return runner.report(experiment, directory, size=arguments["size"], seed=arguments["seed"])
+    size, seed = manifest.arguments_in(directory / "manifest.json")
+    return runner.report(experiment, directory, size=size, seed=seed)
 
 
 def _say(name: str, experiment: Experiment, said: Report, directory: Path) -> int:

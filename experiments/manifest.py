@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import distrl
-from experiments.protocol import Cell, Experiment
+from experiments.protocol import SIZES, Cell, Experiment
 
 PACKAGES = ("numpy", "scipy", "numba", "gymnasium", "matplotlib", "pandas", "joblib")
 #: The doors of distrl that present results; no cell goes through them.
@@ -95,6 +95,35 @@ def manifest(experiment: Experiment, cells: Sequence[Cell], size: str, seed: int
         "versions": versions(),
         "machine": platform.machine(),
     }
+
+
+def arguments_in(path: Path) -> tuple[str, int]:
+    """The size and the seed that a manifest says.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or it is damaged, naming it.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        size, seed = content["arguments"]["size"], content["arguments"]["seed"]
+    except FileNotFoundError:
+        raise ValueError(f"{path.parent} holds no finished run; start one with `python -m experiments run`") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(path, str(error) or type(error).__name__) from error
+    if size not in SIZES or not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise _damaged(path, f"size {size!r}, seed {seed!r}")
+    return size, seed
+
+
+def _damaged(path: Path, what: str) -> ValueError:
+    return ValueError(
+        f"{path} is damaged ({what}); `python -m experiments run` with the size and the seed of the run writes it again "
+        "from the finished cells"
+    )
 
 
 def _commit() -> str | None:

@@ -42,7 +42,8 @@ def write_html(report: Path, manifest: Mapping[str, Any]) -> None:
     from markdown_it import MarkdownIt
 
     text = report.read_text(encoding="utf-8")
-    body = MarkdownIt("commonmark").enable("table").render(text)
+    # what a report prints is text: a tag in a name or in an error is shown, not obeyed
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
 
     def inlined(match: re.Match[str]) -> str:
         data = base64.b64encode((report.parent / match[1]).read_bytes()).decode()
@@ -60,5 +61,7 @@ def write_html(report: Path, manifest: Mapping[str, Any]) -> None:
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table; numbers to the right."""
-    lines = ["| " + " | ".join(row) + " |" for row in [header, *rows]]
+    # a bar would be the edge of a cell, a line's end that of the row
+    escaped = [[" ".join(cell.replace("|", "\\|").split("\n")) for cell in row] for row in [header, *rows]]
+    lines = ["| " + " | ".join(row) + " |" for row in escaped]
     return "\n".join([lines[0], "|---|" + "---:|" * (len(header) - 1), *lines[1:]]) + "\n"

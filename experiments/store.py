@@ -9,9 +9,10 @@ import io
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -50,14 +51,12 @@ class Store:
     def __enter__(self) -> Self:
         self.directory.mkdir(parents=True, exist_ok=True)
         # a lock of SQLite is a lock of the operating system: it goes when the process goes, however that ends
-        self._lock = sqlite3.connect(self.directory / "lock.sqlite", timeout=0.0, isolation_level=None)
-        try:
-            self._lock.execute("begin exclusive")
-        except sqlite3.OperationalError as error:
-            self._lock.close()
+        lock = _locked(self.directory / "lock.sqlite")
+        if lock is None:
             raise OSError(
-                f"another process is running into {self.directory}; wait until it ends, or give another --out ({error})"
-            ) from None
+                f"another process is running into {self.directory}; wait until it ends, or give another --out"
+            )
+        self._lock = lock
         try:
             self._cells = sqlite3.connect(self.path, timeout=30.0)
             self._cells.execute("pragma synchronous = full")
@@ -99,25 +98,37 @@ class Store:
 
     def seconds(self, keys: Mapping[str, str]) -> dict[str, float]:
         """What the cells took, by name, where `keys` are stored."""
-        stored = dict(self._cells.execute("select key, seconds from cells").fetchall())
+        stored = dict(self._asked("select key, seconds from cells"))
         return {name: stored[key] for name, key in keys.items() if key in stored}
 
     def others(self, code: str) -> int:
         """How many cells of another version there are."""
-        return int(self._cells.execute("select count(*) from cells where code != ?", (code,)).fetchone()[0])
+        return int(self._asked("select count(*) from cells where code != ?", code)[0][0])
 
     def forget(self, keys: Iterable[str]) -> None:
         """Delete these cells."""
-        with self._cells:
-            self._cells.executemany("delete from cells where key = ?", [(key,) for key in keys])
+        try:
+            with self._cells:
+                self._cells.executemany("delete from cells where key = ?", [(key,) for key in keys])
+        except sqlite3.Error as error:
+            raise self._explained(error, "written to") from error
 
     def forget_others(self, code: str) -> int:
         """Delete the cells of other versions and give their room back; says how many there were."""
         count = self.others(code)
-        with self._cells:
-            self._cells.execute("delete from cells where code != ?", (code,))
-        self._cells.execute("vacuum")
+        try:
+            with self._cells:
+                self._cells.execute("delete from cells where code != ?", (code,))
+            self._cells.execute("vacuum")
+        except sqlite3.Error as error:
+            raise self._explained(error, "written to") from error
         return count
+
+    def _asked(self, question: str, *values: str) -> list[Any]:
+        try:
+            return self._cells.execute(question, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._explained(error, "read") from error
 
     def _explained(self, error: sqlite3.Error, what: str) -> OSError:
         if isinstance(error, sqlite3.OperationalError):
@@ -134,32 +145,63 @@ def key_of(cell: Cell, seed: int, code: str) -> str:
 
 
 def stored_keys(directory: Path) -> set[str]:
-    """The keys of all finished cells, read without the lock, also while a run goes on."""
+    """The keys of all finished cells, read without the lock, also while a run goes on; a damaged cell is none."""
     path = directory / "cells.sqlite"
     if not path.exists():
         return set()
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30.0)
+    found = set()
     try:
-        return {key for (key,) in connection.execute("select key from cells")}
+        # as a URI, in which # and ? of a folder's name have to be escaped
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30.0)
+        with closing(connection):
+            for key, blob in connection.execute("select key, result from cells"):
+                with suppress(Exception):  # whatever `Store.get` takes for damage
+                    _unpacked(blob)
+                    found.add(key)
     except sqlite3.Error as error:
-        raise OSError(f"{path} could not be read: {error}") from error
-    finally:
-        connection.close()
+        raise OSError(f"{path} could not be read: {error}; if it is damaged, move it away and start again") from error
+    return found
 
 
 def is_running(directory: Path) -> bool:
-    """Whether a process holds the lock."""
+    """Whether a process holds the lock.
+
+    Raises
+    ------
+    OSError
+        If the lock is damaged.
+    """
     path = directory / "lock.sqlite"
     if not path.exists():
         return False
-    connection = sqlite3.connect(path, timeout=0.0, isolation_level=None)
+    lock = _locked(path)
+    if lock is not None:
+        lock.close()
+    return lock is None
+
+
+def _locked(path: Path) -> sqlite3.Connection | None:
+    """The connection that holds a lock until it is closed; None if another process holds it.
+
+    Raises
+    ------
+    OSError
+        If that cannot be said: the file is damaged, or cannot be opened.
+    """
+    connection: sqlite3.Connection | None = None
     try:
+        connection = sqlite3.connect(path, timeout=0.0, isolation_level=None)
         connection.execute("begin exclusive")
-    except sqlite3.OperationalError:
-        return True
-    finally:
-        connection.close()
-    return False
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return None
+        raise OSError(
+            f"the lock {path} cannot be taken: {error}; if no process runs into that folder, delete the file (it holds "
+            "no results) and start again"
+        ) from error
+    return connection
 
 
 def _unpacked(blob: bytes) -> Arrays:
