@@ -1,8 +1,10 @@
 """Files that are written whole or not at all, and sentences for those that cannot be read or written."""
 
 import io
+import math
 import os
 import uuid
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from distrl._memory import available_memory
+
+_OF_TEXT = 8  # bytes of memory for a byte of text, which is parsed
 
 
 def path_of(path: object) -> Path:
@@ -73,7 +79,7 @@ def read_npz(path: Path, what: str) -> dict[str, NDArray[Any]]:
     Raises
     ------
     ValueError
-        Naming `path`, if it is missing, damaged, cut short, or no such file.
+        Naming `path`, if it is missing, damaged, cut short, or no such file, or its arrays do not fit into memory.
     """
     if not os.path.isfile(path):
         raise ValueError(f"{path} does not exist or is not a file")
@@ -84,10 +90,29 @@ def read_npz(path: Path, what: str) -> dict[str, NDArray[Any]]:
     try:
         if content[:2] != b"PK":  # np.load would take junk for a pickle, and advise loading it unsafely
             raise ValueError("it is not a zip archive, as every .npz is")
+        _check_sizes(content)
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # zipfile, zlib and the .npy parser raise a dozen kinds on damaged bytes
         raise ValueError(f"{path} is damaged or not {what}: {one_line(error)}") from error
+
+
+def _check_sizes(content: bytes) -> None:
+    """Refuse an archive whose arrays do not fit into memory, or are not as large as they say, before one is read."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        needed = 0
+        for member in archive.infolist():
+            with archive.open(member) as file:  # reads as it is asked to: the first bytes of the member
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(file)
+            stated = math.prod(shape) * dtype.itemsize
+            if stated > member.file_size:
+                raise ValueError(f"{member.filename} says that it has {stated} bytes, and has {member.file_size}")
+            needed += member.file_size * (_OF_TEXT if dtype.kind in "US" else 1)
+        there = available_memory()
+        if needed > there:
+            raise ValueError(f"its arrays need about {needed / 1e9:.3g} GB, and {there / 1e9:.3g} GB are available")
 
 
 def one_line(error: Exception) -> str:

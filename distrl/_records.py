@@ -21,13 +21,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from distrl._files import one_line, write_npz
+from distrl.models.law_storage import LawReader, described
 from distrl.models.laws import FiniteLaw, LatticeLaw, Law
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
-from distrl.models.storage import build, describe, fields_of, frozen_law
+from distrl.models.storage import build, fields_of
 
 _RECORD = "distrl result"
 _VERSION = 1
+_LARGEST_POOL = 1024  # words of a seed's pool, 4 unless a user says otherwise
 #: Attributes of a model that the fields of a model's file say.
 _MODEL = ("outcomes", "uniform_discount", "initial", "layout", "states", "actions", "choices", "labels")
 #: Where the classes are that results are made of.
@@ -209,7 +211,7 @@ class _Writer:
             return {"number": self._number(), "seed": state}
         if isinstance(thing, Law):
             finite = isinstance(thing, FiniteLaw) and not isinstance(thing, LatticeLaw)
-            parts = [thing.values, thing.probs] if finite else describe(thing)  # type: ignore[attr-defined]
+            parts = [thing.values, thing.probs] if finite else described(thing)  # type: ignore[attr-defined]
             return {"number": self._number(), "law": self.write(parts)}
         self._check(thing)
         state = _state(thing)
@@ -235,6 +237,7 @@ class _Reader:
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._arrays = arrays
         self._made: dict[int, Any] = {}
+        self._read_law = LawReader()
 
     def read(self, node: Any) -> Any:
         """The object that JSON stands for."""
@@ -261,10 +264,13 @@ class _Reader:
 
     def _object(self, node: dict[str, Any]) -> Any:
         if "seed" in node:
-            return np.random.SeedSequence(**{name: self.read(value) for name, value in node["seed"].items()})
+            state = {name: self.read(value) for name, value in node["seed"].items()}
+            if not 1 <= state.get("pool_size", 1) <= _LARGEST_POOL:
+                raise ValueError(f"it holds a seed with a pool of {state['pool_size']!r} numbers")
+            return np.random.SeedSequence(**state)
         if "law" in node:
             parts = self.read(node["law"])
-            return FiniteLaw(*parts) if isinstance(parts, list) else frozen_law(parts, "a law")
+            return FiniteLaw(*parts) if isinstance(parts, list) else self._read_law(parts, "a law")
         kind = self._class(node["class"])
         named = f"{node['class']}."
         fields = {_FORMER.get(named + name, name): self.read(value) for name, value in node["fields"].items()}
@@ -272,7 +278,7 @@ class _Reader:
             return kind(**fields)
         thing = kind.__new__(kind)
         if "model" in node:
-            model = build({name: self.read(value) for name, value in node["model"].items()})
+            model = build({name: self.read(value) for name, value in node["model"].items()}, self._read_law)
             fields = {**vars(model), **fields}
         vars(thing).update(fields)
         return thing

@@ -62,5 +62,5 @@ def load(path: str | os.PathLike[str]) -> Any:
         return read_record(fields)
     except KeyError as error:
         raise ValueError(f"{source} is not a whole file of distrl: it has no field {error}") from error
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise ValueError(f"{source} does not hold a valid result: {one_line(error)}") from error

@@ -121,8 +121,8 @@ def arguments_in(path: Path) -> tuple[str, int]:
 
 def _damaged(path: Path, what: str) -> ValueError:
     return ValueError(
-        f"{path} is damaged ({what}); `python -m experiments run` with the size and the seed of the run writes it again "
-        "from the finished cells"
+        f"{path} is damaged ({what}); `python -m experiments run` with the run's size and seed writes it again from "
+        "the finished cells"
     )
 
 

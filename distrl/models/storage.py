@@ -13,7 +13,8 @@ from distrl._files import one_line, path_of, read_npz, write_npz
 from distrl._tolerances import MIXED_ROW_SUM
 from distrl._validation import bool_array, float_array, int_array, whole_number
 from distrl.models.choices import Choices
-from distrl.models.laws import FiniteLaw, LatticeLaw, Law, ScipyLaw, as_law
+from distrl.models.law_storage import LawReader, described, laws_in
+from distrl.models.laws import FiniteLaw, LatticeLaw
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
 from distrl.models.outcomes import Rows, build_table
@@ -73,7 +74,7 @@ def fields_of(model: MRP | MDP) -> Fields:
         "rewards": table.rewards,
         "terminals": table.terminals,
         "law_of_row": table.laws,
-        "laws": np.array(json.dumps([describe(law) for law in table.reward_laws])),
+        "laws": np.array(json.dumps([described(law) for law in table.reward_laws])),
         "finite_indptr": np.cumsum([0, *(len(law.values) for law in finite)]),
         "finite_values": np.concatenate([np.empty(0), *(law.values for law in finite)]),
         "finite_probs": np.concatenate([np.empty(0), *(law.probs for law in finite)]),
@@ -128,12 +129,12 @@ def model_in(fields: Fields, source: object) -> MRP | MDP:
         return build(fields)
     except KeyError as error:
         raise ValueError(f"{source} is not a whole distrl model file: it has no field {error}") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:  # the last: lists in lists, too deep to be names or laws
         raise ValueError(f"{source} does not hold a valid model: {one_line(error)}") from error
 
 
-def build(fields: Fields) -> MRP | MDP:
-    """A model from fields, everything in them checked."""
+def build(fields: Fields, read_law: LawReader | None = None) -> MRP | MDP:
+    """A model from fields, everything in them checked; `read_law` is shared with other models of a file."""
     kind = str(fields["kind"])
     if kind not in ("MRP", "MDP"):
         raise ValueError(f"kind is {kind!r}, neither MRP nor MDP")
@@ -147,7 +148,7 @@ def build(fields: Fields) -> MRP | MDP:
     available = _choices(fields, n, sources)
     if available is None and (sources % n or (kind == "MRP" and sources != n)):
         raise ValueError(f"{sources} sources do not fit {n} states")
-    laws = _laws(fields)
+    laws = laws_in(fields, LawReader() if read_law is None else read_law)
     next_states = int_array(fields["next_states"], "next_states", low=0, high=n)
     rewards = float_array(fields["rewards"], "rewards", ndim=1)
     law_of_row = int_array(fields["law_of_row"], "law_of_row", low=-1, high=len(laws))
@@ -231,68 +232,3 @@ def _labels(fields: dict[str, Any], n_states: int) -> dict[Any, Any] | None:
 
 def _hashable(name: Any) -> Any:
     return tuple(map(_hashable, name)) if isinstance(name, list) else name
-
-
-def describe(law: Law) -> dict[str, object] | None:
-    """A law as JSON: None for a finite one (its arrays are stored), else name and parameters."""
-    if isinstance(law, FiniteLaw) and not isinstance(law, LatticeLaw):
-        return None
-    if isinstance(law, ScipyLaw | LatticeLaw):
-        from scipy import stats  # slow to import; loaded already when there is such a law
-
-        frozen: Any = law.frozen
-        dist = getattr(frozen, "dist", None)
-        name = getattr(dist, "name", None)
-        # a user's own distribution may carry a SciPy name
-        if isinstance(name, str) and type(getattr(stats, name, None)) is type(dist):
-            try:
-                args, kwds = map(_plain, frozen.args), frozen.kwds.items()
-                return {"name": name, "args": list(args), "kwds": {key: _plain(value) for key, value in kwds}}
-            except (TypeError, ValueError):
-                pass
-    raise ValueError(f"{law!r} cannot be saved; use a FiniteLaw or a frozen scipy.stats law with scalar parameters")
-
-
-def _plain(value: Any) -> int | float:
-    return int(value) if isinstance(value, int | np.integer) else float(value)
-
-
-def _laws(fields: dict[str, Any]) -> list[Law]:
-    try:
-        described = json.loads(str(fields["laws"]))
-    except ValueError as error:
-        raise ValueError(f"laws is not JSON: {error}") from error
-    if not isinstance(described, list):
-        raise ValueError("laws is not a list")
-    values = float_array(fields["finite_values"], "finite_values", ndim=1)
-    probs = float_array(fields["finite_probs"], "finite_probs", ndim=1)
-    cuts = int_array(fields["finite_indptr"], "finite_indptr", low=0, high=len(values) + 1)
-    finite = sum(entry is None for entry in described)
-    if len(cuts) != finite + 1 or len(probs) != len(values):
-        raise ValueError(f"the arrays of the finite laws do not hold {finite} laws")
-    laws: list[Law] = []
-    position = 0
-    for number, entry in enumerate(described):
-        if entry is None:
-            piece = slice(int(cuts[position]), int(cuts[position + 1]))
-            laws.append(FiniteLaw(values[piece], probs[piece]))
-            position += 1
-        else:
-            laws.append(frozen_law(entry, f"law {number}"))
-    return laws
-
-
-def frozen_law(entry: object, what: str) -> Law:
-    """The law that `describe` wrote down."""
-    from scipy import stats  # slow to import, and only models with such laws need it
-
-    if not (isinstance(entry, dict) and {"name", "args", "kwds"} <= entry.keys() and isinstance(entry["name"], str)):
-        raise ValueError(f"{what} is {entry!r}; expected name, args and kwds")
-    dist = getattr(stats, entry["name"], None)
-    if not isinstance(dist, stats.rv_continuous | stats.rv_discrete):
-        raise ValueError(f"{what}: scipy.stats has no distribution {entry['name']!r}")
-    try:
-        frozen = dist(*entry["args"], **entry["kwds"])
-    except Exception as error:  # whatever SciPy's parameter parsing raises
-        raise ValueError(f"{what}: {entry['name']} does not take these parameters: {error}") from error
-    return as_law(frozen, what)

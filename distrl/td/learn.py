@@ -102,12 +102,14 @@ def learn(
         QLearning(rule) learn to act.
     policy : (S,) ints, (S, A) probabilities or "uniform", for an MDP; not where one learns to act
     step_size : float, array or step-size object of `distrl.td`, optional
-        None: 0.1, or that of `resume`. A number is `Constant`; an array lists a_1, a_2, ... Steps count the renewals of a state unless their `clock`
-        says otherwise. At most 1, but for `QuantileTD` and `ExpectileTD`, whose steps are not shares.
+        None: 0.1, or that of `resume`. A number is `Constant`; an array lists a_1, a_2, ... Steps count the renewals of
+        a state unless their `clock` says otherwise. At most 1, but for `QuantileTD` and `ExpectileTD`, whose steps are
+        not shares.
     updates : int
         How many to make (more of them, with `resume`).
     replications : int, optional
-        Their number R; None: 1, or as many as `resume` has. Replication k learns from `default_rng(child k of SeedSequence(rng))`, however many there are.
+        Their number R; None: 1, or as many as `resume` has. Replication k learns from `default_rng(child k of
+        SeedSequence(rng))`, however many there are.
     start : array, optional
         (S,) or (R, S) for TD, (S, m) or (R, S, m) otherwise, or estimates such as `other.final`. None: 0; for
         categorical methods the uniform law on the grid.

@@ -1,4 +1,4 @@
-"""Folders of runs that are oddly named, damaged or hostile: a sentence and an exit status, and reports that are text."""
+"""Folders of runs that are oddly named or damaged: a sentence and an exit status. Reports print tags as text."""
 
 import json
 import re
@@ -159,7 +159,9 @@ def test_a_report_prints_tags_as_text(tmp_path):
     """In a title, a paragraph, a cell and the manifest: what a browser sees of them is what stands there."""
     hostile = '<script>alert("1")</script><img src="x.png" onerror=alert(2)>'
     table = pages.markdown_table(["design", "width"], [[f"a|b {hostile}", "1\n2"]])
-    (tmp_path / "report.md").write_text(f"# Toy {hostile}\n\n{hostile}\n\n{hostile} [a](javascript:alert(3))\n\n{table}")
+    (tmp_path / "report.md").write_text(
+        f"# Toy {hostile}\n\n{hostile}\n\n{hostile} [a](javascript:alert(3))\n\n{table}"
+    )
     pages.write_html(tmp_path / "report.md", {"cells": {hostile: "</pre>" + hostile}})
     seen = Tags((tmp_path / "report.html").read_text())
     tags = [tag for tag, _ in seen.found]

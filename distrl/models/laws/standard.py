@@ -11,6 +11,7 @@ from distrl._validation import FloatArray
 from distrl.models.laws.closed_form_check import closed_form_error
 from distrl.models.laws.closed_forms import CLOSED_FORMS
 from distrl.models.laws.describe import describe, functions, is_frozen, parameters_of, stated_moments
+from distrl.models.laws.sides import Sides
 from distrl.models.laws.table_building import table_from_cdf
 from distrl.models.laws.tables import CdfTable
 
@@ -122,8 +123,10 @@ def support_of(text: str, frozen: object) -> tuple[float, float]:
 
 def _table_of(text: str, frozen: object) -> CdfTable:
     cdf, survival, quantile = functions(frozen)
+    support = support_of(text, frozen)
     hints = np.full(3, np.nan)
     if quantile is not None:
+        Sides(cdf, None, support, text).median()  # a CDF that is too slow says so, and a quantile function never would
         try:
             with np.errstate(all="ignore"):
                 hints = quantile(np.array([0.25, 0.5, 0.75]))
@@ -133,4 +136,4 @@ def _table_of(text: str, frozen: object) -> CdfTable:
     if bins is not None and is_frozen(frozen):
         _, loc, scale = parameters_of(frozen)
         bins = float(loc) + float(scale) * np.asarray(bins, dtype=np.float64)
-    return table_from_cdf(cdf, survival, support_of(text, frozen), text, hints, bins)
+    return table_from_cdf(cdf, survival, support, text, hints, bins)
