@@ -1,7 +1,7 @@
 """The model bootstrap: empirical models redrawn from an empirical model, solved from its solution on."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,6 +11,7 @@ from distrl._threads import check_threads, side_by_side
 from distrl._validation import FloatArray, RandomSource, generator
 from distrl.dp.call import Call
 from distrl.dp.method import Method
+from distrl.generative.redrawn_quantiles import QuantileDeviations
 from distrl.generative.resampling import Resampler
 from distrl.models.empirical_mdp import EmpiricalMDP
 from distrl.models.empirical_mrp import EmpiricalMRP
@@ -91,6 +92,8 @@ class RedrawnModels:
         redraw: Callable[[np.random.Generator], Returns] = self._anew
         if self.categorical is not None:
             redraw = Deviations(self.empirical, self.policy, self.categorical, linear).redraw
+        else:
+            _ = self._quantiles  # before threads share it
         found: list[Any] = [None] * len(children)
 
         def replicate(place: int, child: np.random.Generator) -> None:
@@ -102,7 +105,12 @@ class RedrawnModels:
 
     def _anew(self, child: np.random.Generator) -> Returns:
         model = under(self.empirical.redrawn(child), self.policy)
-        return self.method.solve(model, Call(rng=child)).returns
+        near = None if self._quantiles is None else self._quantiles.redraw(model)
+        return self.method.solve(model, Call(rng=child)).returns if near is None else near
+
+    @cached_property
+    def _quantiles(self) -> QuantileDeviations | None:
+        return QuantileDeviations.of(under(self.empirical, self.policy), self.method, self.returns)
 
 
 class Deviations:

@@ -6,7 +6,7 @@ import numpy as np
 
 from distrl._kernels import quantile as kernels
 from distrl._threads import Workers
-from distrl._tolerances import EPS, LEVEL_OF_CONTINUOUS
+from distrl._tolerances import EPS, LEVEL_OF_CONTINUOUS, NOT_ZERO
 from distrl._validation import FloatArray, IntArray, plain
 from distrl.models.discounts import factors_of
 from distrl.models.laws import FiniteLaw, Law
@@ -65,6 +65,35 @@ class LawTarget:
         low = mixture.quantile(levels - LEVEL_OF_CONTINUOUS) if flat < 1.0 else np.zeros(len(levels))
         high = mixture.quantile(levels + LEVEL_OF_CONTINUOUS, upper=True) if flat > 0.0 else np.zeros(len(levels))
         return np.maximum.accumulate((1.0 - flat) * low + flat * high), mixture.inversion_error
+
+    def derivative(self, values: FloatArray, at: FloatArray) -> FloatArray:
+        """(m, S, n) how fast the target's quantiles, at the points `at` (m,) in order, move with the particles (S, n).
+
+        With each particle's discount times its share of the target's density at the point, which is taken over half the
+        way to the neighbouring points; 0 where there is none.
+        """
+        half = 0.25 * np.gradient(at) if len(at) > 1 else np.ones(1)
+        half = np.maximum(half, 1e-9 * max(float(np.ptp(at)), float(np.abs(at).max()), NOT_ZERO))
+        near, total = np.zeros((len(at), *values.shape)), np.zeros(len(at))
+        for law, probs, successors, discounts, ending in self._groups:
+            for prob, successor, discount in zip(probs, successors, discounts, strict=True):
+                gaps = at[:, None] - discount * values[successor]
+                mass = prob / values.shape[1] * (law.cdf(gaps + half[:, None]) - law.cdf(gaps - half[:, None]))
+                near[:, successor] += discount * mass
+                total += mass.sum(axis=1)
+            total += ending * (law.cdf(at + half) - law.cdf(at - half))
+        for k in range(len(self._lists.shift)):
+            successor, discount = self._lists.successor[k], self._lists.discount[k]
+            onward = discount * values[successor] if successor >= 0 else np.zeros(1)
+            mass = (
+                self._lists.prob[k]
+                / len(onward)
+                * (np.abs(at[:, None] - self._lists.shift[k] - onward) <= half[:, None])
+            )
+            total += mass.sum(axis=1)
+            if successor >= 0:
+                near[:, successor] += discount * mass
+        return np.divide(near, total[:, None, None], out=np.zeros_like(near), where=total[:, None, None] > 0.0)
 
     def distance(
         self, values: FloatArray, weights: FloatArray, law: FloatArray, law_weights: FloatArray

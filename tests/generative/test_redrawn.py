@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import distrl
 from distrl.models.samples import Samples
+from distrl.operators.quantile import QuantileBellman
 
 MODEL = distrl.MRP([[0.5, 0.5], [0.2, 0.8]], [1.0, 0.0], discount=0.8)
 
@@ -41,3 +43,49 @@ def test_laws_kept_from_the_functional_before_change_nothing(functional):
         np.testing.assert_array_equal(kept, fresh)
         if kind == "bootstrap":
             assert (kept != first.interval(functional, method=kind, rng=2, **ask)).any()
+
+
+def mixed_model():
+    """Rewards with densities, one that is also a number, a state of numbers alone, and ends."""
+    laws = [stats.norm(0, 1), stats.expon(), distrl.FiniteLaw([0.0, 1.0]), 2.0]
+    rows = [
+        (0, 0.5, 1, laws[0], False), (0, 0.3, 2, laws[1], False), (0, 0.2, 0, laws[3], True),
+        (1, 0.6, 0, laws[1], False), (1, 0.4, 2, laws[2], False),
+        (2, 0.7, 0, laws[2], False), (2, 0.3, 1, laws[3], True),
+    ]  # fmt: skip
+    return distrl.MRP.from_outcomes(rows, 0.9)
+
+
+@pytest.mark.parametrize("flat", [0.0, 0.5])
+def test_quantiles_of_redrawn_models_are_those_of_a_solve_from_the_start(flat, monkeypatch):
+    """To what is said, a thousandth or so of how far they are from the estimate; with a tenth of the applications."""
+    method, source = distrl.QuantileDP(15, flat), distrl.GenerativeModel(mixed_model(), "known")
+    est = distrl.estimate(source, method, samples_per_state=60, rng=0)
+    applied, apply = [0], QuantileBellman.apply
+
+    def counted(*arguments):
+        applied[0] += 1
+        return apply(*arguments)
+
+    monkeypatch.setattr(QuantileBellman, "apply", counted)
+    quick = est.redrawn.read(lambda returns: returns.values, 8, 0)
+    few, applied[0] = applied[0], 0
+    children = np.random.default_rng(0).spawn(8)
+    models = [est.empirical.redrawn(child) for child in children]
+    slow = np.stack([distrl.evaluate(model, method).returns.values for model in models])
+    far = np.abs(slow - est.returns.values).max(axis=(1, 2))
+    assert (np.abs(quick - slow).max(axis=(1, 2)) <= 3e-3 * far).all() and far.min() > 0.01
+    assert few < applied[0] / 3
+
+
+def test_redrawn_quantiles_go_another_way_where_steps_do_not_apply():
+    """At discount 1, and where rewards are numbers alone."""
+    method = distrl.QuantileDP(15)
+    numbers = distrl.MRP([[0.5, 0.5], [0.5, 0.5]], [1.0, distrl.FiniteLaw([0.0, 3.0])], 0.9)
+    ending = distrl.MRP([[0.5, 0.5], [0, 1]], [stats.norm(0, 1), 0.0], 1.0, terminal=[False, True])
+    for model in (numbers, ending):
+        est = distrl.estimate(distrl.GenerativeModel(model, "known"), method, samples_per_state=40, rng=0)
+        quick = est.redrawn.read(lambda returns: returns.values, 3, 0)
+        children = np.random.default_rng(0).spawn(3)
+        slow = [distrl.evaluate(est.empirical.redrawn(child), method, throw=False).returns.values for child in children]
+        np.testing.assert_allclose(quick, slow, atol=1e-6)
