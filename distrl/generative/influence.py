@@ -22,10 +22,34 @@ _ADJOINT = 2**25  # numbers of the adjoints that are kept at once: 256 MB
 
 
 class Influence(NamedTuple):
-    """Influence of a source's outcomes on K functionals: their variance (K, sources) and the means (K, sources)."""
+    """Influence of a source's outcomes on K functionals: variance, mean and third central moment, (K, sources) each.
+
+    `largest`, too: how far the influence of a kind of outcome, a successor or an end, is from the mean at most. An end
+    counts at every source, seen there or not, if one was seen anywhere: with the mean reward of ends.
+    """
 
     variance: FloatArray
     mean: FloatArray
+    third: FloatArray
+    largest: FloatArray
+
+
+class Spread(NamedTuple):
+    """How estimates of K functionals scatter, to first order: (K,) each.
+
+    Attributes
+    ----------
+    error : standard errors
+    skewness : of the errors, sum of third central moments / N^2 over sources, in units of `error`^3
+    freedom : degrees of freedom of the estimated variance, (sum v)^2 / sum v^2 / (N - 1), v = Var h / N of a source
+        (Welch 1947, Satterthwaite)
+    single : what one sample more of one kind of outcome moves the estimate by at most, in units of `error`
+    """
+
+    error: FloatArray
+    skewness: FloatArray
+    freedom: FloatArray
+    single: FloatArray
 
 
 def adjoints(operator: CategoricalBellman, gradients: FloatArray, states: IntArray) -> FloatArray:
@@ -105,16 +129,34 @@ class FirstOrder:
 
         inf at a state from which a source can be reached of which nothing is known.
         """
+        return self.spreads(gradients, states).error
+
+    def spreads(self, gradients: FloatArray, states: IntArray) -> Spread:
+        """The same, with how skewed the errors are and how well their size is known."""
         block = max(1, _ADJOINT // (self.model.n_states * gradients.shape[1]))  # adjoints in memory at once
-        errors = np.empty(len(states))
+        errors, skewness, freedom, single = (np.empty(len(states)) for _ in range(4))
+        totals = np.maximum(self.samples.totals, 1)
         for first in range(0, len(states), block):
             some = slice(first, first + block)
-            variance = self.influence(gradients[some], states[some]).variance
-            errors[some] = np.sqrt((variance / np.maximum(self.samples.totals, 1)).sum(axis=1))
-        return np.where(self.unknown[states], np.inf, errors)
+            found = self.influence(gradients[some], states[some])
+            share = found.variance / totals
+            errors[some] = np.sqrt(share.sum(axis=1))
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                # in units of the error, so that no power is denormal
+                part = share / errors[some, None] ** 2
+                freedom[some] = 1.0 / (part**2 / np.maximum(totals - 1, 1)).sum(axis=1)
+                skewness[some] = (found.third / errors[some, None] ** 3 / totals.astype(np.float64) ** 2).sum(axis=1)
+                single[some] = (found.largest / totals).max(axis=1) / errors[some]
+        known = np.isfinite(errors) & (errors > 0.0)
+        return Spread(
+            np.where(self.unknown[states], np.inf, errors),
+            np.where(known & np.isfinite(skewness), skewness, 0.0),
+            np.where(known & np.isfinite(freedom), freedom, np.inf),
+            np.where(known, single, 0.0),
+        )
 
     def influence(self, gradients: FloatArray, states: IntArray) -> Influence:
-        """Variance and mean over the drawn outcomes of h(o) = policy(a|x) <lambda(x), B^r F(y) + b^r>.
+        """Variance, mean and third moment over the drawn outcomes of h(o) = policy(a|x) <lambda(x), B^r F(y) + b^r>.
 
         Parameters
         ----------
@@ -141,12 +183,18 @@ class FirstOrder:
         known = np.flatnonzero(samples.laws >= 0)
         images = _images_of_laws(operator, samples, known, probs)
         count, totals = samples.counts, np.maximum(samples.totals, 1)
-        variance, mean = np.empty((len(states), samples.n_sources)), np.empty((len(states), samples.n_sources))
+        variance, mean, third, largest = (np.zeros((len(states), samples.n_sources)) for _ in range(4))
         lambdas = cumulate(adjoints(operator, gradients, states))
         value = np.empty(len(count))
         cdf = np.cumsum(probs, axis=1)  # tails of less mass do not show in a variance
         first, last = (cdf <= _NO_MASS).sum(axis=1), (cdf < 1.0 - _NO_MASS).sum(axis=1)
         first, last = np.minimum(first, grid.atoms - 1), np.minimum(last, grid.atoms - 1)
+        ends, kinds = samples.terminals & (count > 0), samples.groups[:-1]
+        end = (
+            (float(np.average(samples.rewards[ends], weights=count[ends])) - grid.low) / grid.spacing
+            if ends.any()
+            else None
+        )
         work = Workers(None, len(count) * grid.atoms)
         for k, row in enumerate(lambdas):
             work.rows(
@@ -165,14 +213,23 @@ class FirstOrder:
             )
             value[known] = (images * row[whose[known]]).sum(axis=1)
             mean[k] = np.bincount(samples.sources, count * value, samples.n_sources) / totals
-            square = np.bincount(samples.sources, count * (value - mean[k][samples.sources]) ** 2, samples.n_sources)
+            centred = value - mean[k][samples.sources]
+            square = np.bincount(samples.sources, count * centred**2, samples.n_sources)
             variance[k] = square / np.maximum(totals - 1, 1)
+            apart = np.abs(np.add.reduceat(count * centred, kinds)) / np.add.reduceat(count, kinds)
+            np.maximum.at(largest[k], samples.sources[kinds], apart)
+            if end is not None:
+                ended = np.array([np.interp(end, np.arange(grid.atoms), read) for read in row])
+                apart = np.abs(ended[samples.source_states] - mean[k])
+                largest[k] = np.where(samples.totals > 0, np.maximum(largest[k], apart), 0.0)
+            cube = np.bincount(samples.sources, count * centred**3, samples.n_sources)
+            third[k] = cube * totals / np.maximum((totals - 1.0) * (totals - 2.0), 1.0)
             matters = (np.abs(row).max(axis=1) > 0.0)[samples.source_states]
             variance[k][(samples.totals == 1) & matters] = np.inf
         used = policy > 0.0
         variance[:, used] *= policy[used] ** 2
         variance[:, ~used] = 0.0
-        return Influence(variance, mean * policy)
+        return Influence(variance, mean * policy, third * policy**3, largest * policy)
 
 
 def _images_of_laws(operator: CategoricalBellman, samples: Samples, rows: IntArray, probs: FloatArray) -> FloatArray:

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distrl._steady import steady
-from distrl._validation import FloatArray, IntArray, RandomSource, int_array, real_number
+from distrl._validation import BoolArray, FloatArray, IntArray, RandomSource, int_array, real_number
 from distrl.dp.certificate import SAMPLES_LAW
 from distrl.dp.result import R
+from distrl.generative.deciding import doubts, few_decide
 from distrl.generative.distances import asked
 from distrl.generative.influence import Influence
 from distrl.generative.intervals import Delta, FiniteSample, IntervalMethod
@@ -38,13 +39,19 @@ class Estimate(SampledSolution[R]):
         """As of a `Solution`, of the same `states`, with the number of samples first.
 
         Its intervals are confidence intervals, 95%, by the delta method where that exists, else what there is, and the
-        text says which.
+        text says which; and for which numbers they can be too short, see `few_samples_decide`.
         """
         if self.empirical is None:
             return f"rollouts: {self.reason}\n{super().summary(states)}"
         totals = self.empirical.samples.totals
         share = f"{totals.min()} to {totals.max()} a state" + (" and action" if self.mdp is not None else "")
-        return f"estimated from {totals.sum()} samples, {share}\n{super().summary(states)}"
+        return "\n".join(
+            [
+                f"estimated from {totals.sum()} samples, {share}",
+                super().summary(states),
+                *doubts(self, self._shown(states)),
+            ]
+        )
 
     def _stated(self, functional: Functional, states: list[int]) -> tuple[FloatArray, str]:
         chosen = np.array(states, dtype=np.int64)
@@ -100,9 +107,9 @@ class Estimate(SampledSolution[R]):
             Of the interval; two names of one number.
         tail : "lower" or "upper", for "cvar"
         method : "delta", "bootstrap", "finite-sample" or an `IntervalMethod`
-            delta: normal, with the standard error of `standard_error`. A quantile inverts the CDF at its level -/+ the
-            error of the CDF there (Woodruff); distances simulate the linearised fixed point.
-            bootstrap: percentiles over models redrawn from the empirical one.
+            delta: Student's t, skewed as the errors are, times `standard_error`. A quantile inverts the CDF at its
+            level -/+ the error of the CDF there (Woodruff); distances simulate the linearised fixed point.
+            bootstrap: corrected percentiles over models redrawn from the empirical one.
             finite-sample: holds for every N, wide: `distrl.generative.concentration` has bound and proof. Needs an
             interval known to hold every return, and sample sizes fixed beforehand.
             An object, `distrl.generative.Bootstrap(resamples=1000)` or one of your own, has its options itself: leave
@@ -262,6 +269,22 @@ class Estimate(SampledSolution[R]):
         wanted, chosen = parse(functional, at, tail), self._states([state])
         first = self.linearised()
         return first.influence(wanted.gradient(first.returns, chosen, one_sided=True), chosen)
+
+    @steady
+    def few_samples_decide(
+        self,
+        functional: str | Functional,
+        at: float | None = None,
+        states: ArrayLike | None = None,
+        *,
+        tail: str = "lower",
+    ) -> BoolArray:
+        """(S,) or (K,) whether few samples decide how wrong the estimate is, as where few ends were seen.
+
+        Where they do, intervals by delta and bootstrap may cover less often than they say. `functional`, `at`, `tail`
+        and `states` are as for `interval`, errors as of `standard_error`. The rule: `distrl.generative.deciding`.
+        """
+        return few_decide(self, parse(functional, at, tail), self._states(states))
 
     def _states(self, states: ArrayLike | None) -> IntArray:
         everywhere = np.arange(self.model.n_states)

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,8 @@ import numpy as np
 from distrl._validation import float_array, int_array
 from distrl.models.laws import FiniteLaw, LatticeLaw, Law, ScipyLaw, as_law
 
+#: The fields of a file: arrays by name.
+Fields = dict[str, Any]
 _PATIENCE = 300.0  # seconds of CPU that the laws of one file may take; a law takes at most some seconds, see `as_law`
 
 
@@ -37,7 +38,7 @@ def _plain(value: Any) -> int | float:
     return int(value) if isinstance(value, int | np.integer) else float(value)
 
 
-def laws_in(fields: Mapping[str, Any], read: "LawReader") -> list[Law]:
+def laws_in(fields: Fields, read: "LawReader") -> list[Law]:
     """The laws of a file of a model, in order.
 
     Raises

@@ -13,7 +13,7 @@ from distrl._files import one_line, path_of, read_npz, write_npz
 from distrl._tolerances import MIXED_ROW_SUM
 from distrl._validation import bool_array, float_array, int_array, whole_number
 from distrl.models.choices import Choices
-from distrl.models.law_storage import LawReader, described, laws_in
+from distrl.models.law_storage import Fields, LawReader, described, laws_in
 from distrl.models.laws import FiniteLaw, LatticeLaw
 from distrl.models.mdp import MDP
 from distrl.models.mrp import MRP
@@ -22,8 +22,6 @@ from distrl.models.process import Step
 
 FORMAT = "distrl model"
 _VERSION = 1
-#: The fields of a file: arrays by name.
-Fields = dict[str, Any]
 
 
 def save(model: MRP | MDP, path: str | os.PathLike[str]) -> None:

@@ -1,21 +1,32 @@
-"""Percentile intervals, over models that are redrawn from the empirical one."""
+"""Corrected percentile intervals, over models that are redrawn from the empirical one."""
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from distrl._lazy import special
 from distrl._validation import FloatArray, IntArray, RandomSource, whole_number
 from distrl.generative.distances import Distance
-from distrl.generative.intervals.base import centre, widened
+from distrl.generative.intervals.base import centre
+from distrl.generative.intervals.skewed import curved, factors
 from distrl.generative.sampled import SampledSolution
 from distrl.returns.base import Returns
-from distrl.returns.functionals import Functional
+from distrl.returns.functionals import Functional, Quantile
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Percentiles of a functional over models redrawn from the empirical one, as many samples of everything.
+    """Percentiles of a functional over models redrawn from the empirical one, corrected for bias and skewness.
+
+    Percentiles alone have the skewness of the redrawn models, and not that of the estimate in units of its own standard
+    error, which goes the other way. To second order BCa (Efron 1987) moves both ends by s (2 z0 + g z^2 / 6): s is the
+    standard deviation of the redrawn values, z0 the normal quantile of the share of them below the estimate, g the
+    skewness of the errors, z the normal quantile. Where the estimate is categorical, g is that of the influence
+    (otherwise of the redrawn values), and the interval ends no nearer than that of `Delta` with s for its standard
+    error and the mean of the redrawn values taken off as bias: that does not depend on a few extreme redrawn models.
+    Deviations are stretched as Student's t is from z. Where samples are many none of it shows.
 
     A distance is as far from 0 as it is in a share `level` of the redrawn models at most: the interval is one-sided.
 
@@ -63,7 +74,35 @@ class Bootstrap:
         if isinstance(functional, Distance):
             return self._ball(ends, drawn, level)
         value = np.asarray(functional.value(laws))[states]
-        return self._together(ends, drawn, value, level) if self.simultaneous else _each(ends, drawn, value, level)
+        lean = self._lean(estimate, functional, states, drawn, value, level)
+        return (
+            _together(ends, drawn, value, level, lean) if self.simultaneous else _each(ends, drawn, value, level, lean)
+        )
+
+    @staticmethod
+    def _lean(
+        estimate: SampledSolution[Returns],
+        functional: Functional,
+        states: IntArray,
+        drawn: FloatArray,
+        value: FloatArray,
+        level: float,
+    ) -> "_Lean":
+        """What the ends of percentiles are moved by; a quantile on a grid is a step function, and is left alone."""
+        spread = drawn.std(axis=0)
+        if isinstance(functional, Quantile):
+            return _Lean(spread, np.zeros(len(states)), np.zeros(len(states)), np.ones(len(states)), False)
+        below = (drawn < value).mean(axis=0) + 0.5 * (drawn == value).mean(axis=0)
+        edge = 0.5 / len(drawn)
+        bias = special.ndtri(np.clip(below, edge, 1.0 - edge))
+        first = estimate.first_order
+        if first is None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                skewness = ((drawn - drawn.mean(axis=0)) ** 3).mean(axis=0) / spread**3
+            return _Lean(spread, bias, np.where(spread > 0.0, skewness, 0.0), np.ones(len(states)), False)
+        errors = first.spreads(functional.gradient(first.returns, states, one_sided=True), states)
+        alpha = 1.0 - level
+        return _Lean(spread, bias, errors.skewness, factors(errors, alpha) / -special.ndtri(alpha / 2.0), True)
 
     def _ball(self, ends: FloatArray, drawn: FloatArray, level: float) -> FloatArray:
         scale = drawn.std(axis=0) if self.simultaneous else np.ones(len(ends))
@@ -72,17 +111,45 @@ class Bootstrap:
         ends[:, 1] += np.quantile(reach, level, axis=0, method="higher") * scale
         return ends
 
-    @staticmethod
-    def _together(ends: FloatArray, drawn: FloatArray, value: FloatArray, level: float) -> FloatArray:
-        spread = drawn.std(axis=0)
-        spread[spread == 0.0] = 1.0
-        largest = (np.abs(drawn - value) / spread).max(axis=1)
-        return widened(ends, float(np.quantile(largest, level, method="higher")) * spread)
+
+class _Lean(NamedTuple):
+    """Of K functionals: deviation of the redrawn values, z0, skewness g, how much wider Student's t is, and whether g
+    is known from the influence."""
+
+    spread: FloatArray
+    bias: FloatArray
+    skewness: FloatArray
+    stretch: FloatArray
+    known: bool
+
+    def shift(self, z: float) -> FloatArray:
+        """What both ends of percentiles move by, z deviations away."""
+        return self.spread * (2.0 * self.bias + self.skewness * z**2 / 6.0)
+
+    def ends(self, z: float) -> tuple[FloatArray, FloatArray]:
+        """How far the truth is from the estimate, z deviations away, by Hall's transformation."""
+        x = z * self.stretch
+        return -self.spread * curved(x, self.skewness), -self.spread * curved(-x, self.skewness)
 
 
-def _each(ends: FloatArray, drawn: FloatArray, value: FloatArray, level: float) -> FloatArray:
+def _together(ends: FloatArray, drawn: FloatArray, value: FloatArray, level: float, lean: _Lean) -> FloatArray:
+    spread = np.where(lean.spread > 0.0, lean.spread, 1.0)
+    largest = (np.abs(drawn - value) / spread).max(axis=1)
+    low, high = lean.ends(float(np.quantile(largest, level, method="higher")))
+    bias = drawn.mean(axis=0) - value if lean.known else np.zeros(len(value))
+    return np.asarray(ends + np.stack([low - bias, high - bias], axis=1))
+
+
+def _each(ends: FloatArray, drawn: FloatArray, value: FloatArray, level: float, lean: _Lean) -> FloatArray:
     drawn.sort(axis=0)
     # a new draw is below the outermost of these with that probability
     outermost = max(math.floor((len(drawn) + 1) * (1.0 - level) / 2.0), 1)
-    low, high = drawn[outermost - 1], drawn[-outermost]
-    return np.asarray(ends + np.stack([low - value, high - value], axis=1))
+    z = float(special.ndtri((1.0 + level) / 2.0))
+    moved = lean.shift(z)
+    low = lean.stretch * (drawn[outermost - 1] - value) + moved
+    high = lean.stretch * (drawn[-outermost] - value) + moved
+    if lean.known:
+        least, most = lean.ends(z)
+        bias = drawn.mean(axis=0) - value
+        low, high = np.minimum(low, least - bias), np.maximum(high, most - bias)
+    return np.asarray(ends + np.stack([low, high], axis=1))
