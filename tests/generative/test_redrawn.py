@@ -57,7 +57,7 @@ def mixed_model():
 
 
 def test_quantiles_of_redrawn_models_are_those_of_a_solve_from_the_start(monkeypatch):
-    """To what is said, a thousandth or so of how far they are from the estimate; with a third of the applications or fewer."""
+    """To a thousandth or so of how far they are from the estimate; with a third of the applications or fewer."""
     method, source = distrl.QuantileDP(9), distrl.GenerativeModel(mixed_model(), "known")
     est = distrl.estimate(source, method, samples_per_state=60, rng=0)
     applied, apply = [0], QuantileBellman.apply
