@@ -2,7 +2,7 @@
 
 An interval by delta or bootstrap takes the spread of what was seen for that of what there is. That fails where an
 outcome that moves the functional was seen a few times or never: it may be several times as frequent. It shows in four
-ways, each with a number at which coverage falls short in the study `coverage`:
+ways, whose thresholds were chosen on the designs of the study `coverage`; a rule without a guarantee:
 
 - nothing was seen that differs, and the error seems to be 0;
 - one sample more of one kind of outcome, a successor or an end, would move the estimate by a good part of its error;
@@ -25,7 +25,7 @@ from distrl.returns.functionals import CVaR, Functional, Mean, Quantile, Std
 _SINGLE = 8.0**-0.5  # of the error: of an outcome that alone makes it, and was seen 8 times
 _SKEWNESS = 0.75  # of an outcome that was seen once has 1, seen twice .71
 _FREEDOM = 9.0
-_KINK = 5.0  # ratio of the errors on both sides; smooth laws and 50 samples have 2
+_KINK = 5.0  # ratio of the errors on both sides; smooth laws and 50 samples have 2 to 4
 
 _SHOWN = (Mean(), Std(), Quantile(0.05), CVaR(0.05))  # the columns of a summary
 
