@@ -52,10 +52,16 @@ class Seen:
     Parameters
     ----------
     pairs : int
+
+    Attributes
+    ----------
+    caps : (pairs,)
+        With `risen` added what they are worth at most; inf where they were not looked at.
+    risen : float
     """
 
     def __init__(self, pairs: int) -> None:
-        self._caps, self.risen = np.full(pairs, np.inf), 0.0
+        self.caps, self.risen = np.full(pairs, np.inf), 0.0
         self._last: tuple[float, FloatArray] | None = None
 
     def caps_at(self, b: float, after: FloatArray, discount: float) -> FloatArray:
@@ -71,10 +77,10 @@ class Seen:
                 rise = float((after - before).max())
             self.risen = (self.risen + discount * max(rise, 0.0)) * (1.0 + 8.0 * EPS)
             if not (b <= last and rise < np.inf):
-                self._caps.fill(np.inf)
+                self.caps.fill(np.inf)
                 self.risen = 0.0
         self._last = b, after
-        return self._caps
+        return self.caps
 
 
 class EntropicSteps:
