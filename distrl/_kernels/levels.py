@@ -100,14 +100,17 @@ def conjugates(
     for x in range(len(first)):
         base, n, start = ptr[x], ptr[x + 1] - ptr[x], float(first[x])
         hull[0], height[0], top = 0.0, f[base], 0
+        last, low, apart, more = 0.0, f[base], 0.0, 0.0  # the hull's last knot
         for i in range(1, n):
             k, value = float(i), f[base + i]
-            away, more = k - hull[top], value - height[top]
-            while top > 0 and not rise[top] * away < more * gap[top]:
+            away, up = k - last, value - low
+            while top > 0 and not more * away < up * apart:
                 top -= 1
-                away, more = k - hull[top], value - height[top]
+                last, low, apart, more = hull[top], height[top], gap[top], rise[top]
+                away, up = k - last, value - low
             top += 1
-            hull[top], height[top], gap[top], rise[top] = k, value, away, more
+            last, low, apart, more = k, value, away, up
+            hull[top], height[top], gap[top], rise[top] = k, value, away, up
         place, target, loss = 0, origin + s * start, height[0]
         behind = after = 0.0
         if top > 0:
@@ -145,18 +148,18 @@ def settle(
     `lower` loses near / level and its rounding, and is `least` (S,) at least, which is the target then. `upper` is that
     of the lines which cross at `zero` and at `mean` (S,) at least, and at most `means` (S,).
     """
+    short = near / levels
     for x in range(len(means)):
-        at, away, most, sure = mean[x], 0.0, means[x], least[x]
-        if math.isfinite(at):
-            away = at - most
-        else:
-            at = -np.inf
+        at, lines, most, sure = mean[x], zero[x], means[x], least[x]
+        if math.isfinite(at) and at <= most:
+            lines = most  # on at - (at - most) / level, for levels up to 1
+        elif math.isfinite(at):
+            for i in range(len(levels)):
+                meeting = at - (at - most) / levels[i]
+                upper[x, i] = max(upper[x, i], meeting + 4.0 * EPS * (abs(at) + abs(meeting)))
         for i in range(len(levels)):
-            reached, meeting = lower[x, i] - near / levels[i], at - away / levels[i]
-            if away > 0.0:
-                meeting += 4.0 * EPS * (abs(at) + abs(meeting))
-            upper[x, i] = min(max(max(upper[x, i], zero[x]), meeting), most)
-            reached -= 4.0 * EPS * (abs(targets[x, i]) + abs(reached))
+            reached, target = lower[x, i] - short[i], targets[x, i]
+            upper[x, i] = min(max(upper[x, i], lines), most)
+            reached -= 4.0 * EPS * (abs(target) + abs(reached))
             lower[x, i] = max(reached, sure)
-            if reached < sure:
-                targets[x, i] = sure
+            targets[x, i] = sure if reached < sure else target
