@@ -29,6 +29,7 @@ from distrl.returns import (
     EVaR,
     Functional,
     Grid,
+    Mean,
     MeanVariance,
     ProbabilityAbove,
     Shortfall,
@@ -220,6 +221,8 @@ def _optimize() -> Steps:
             optimize(model, objective, throw=False, horizon=2)
 
         steps.append((repr(objective).split("(")[0], call))
+    wide = environments.garnet(200, 2, 2, rng=0, discount=0.9)  # of so many states that sweeps come first
+    steps.append(("Mean", lambda: optimize(wide, Mean())))
     steps.append(("CVaR", lambda: optimize(ending, CVaR(0.2), throw=False).simulate(10, rng=0)))
     return steps
 

@@ -81,6 +81,8 @@ def entropic_step(
     tie: float,
     out: FloatArray,
     chosen: IntArray,
+    caps: FloatArray,
+    risen: float,
 ) -> None:
     """out[x] = max over pairs of (1/b) log sum p exp(b (r + discount after[y])), moved to `side` by what may be off.
 
@@ -88,14 +90,29 @@ def entropic_step(
     value is at most `farthest` on that side. Pairs of x are pairs[x]:pairs[x + 1], outcomes of pair i rows[i]:rows[i +
     1]; chosen[x] is the first best pair, or `preferred[x]` where that falls short of it by `tie` at most, and then
     `out` is of that pair.
+
+    Pairs that cannot be chosen are passed over, which changes nothing: those whose mean, for b > 0 with b w^2 / 8 on it
+    for values on an interval of width w (Hoeffding), is too small; and where `caps` is not empty those with too small a
+    caps[pair] + risen, which they are worth at most. Pairs that are looked at get a new one.
     """
+    known_before = len(caps) > 0
     most = 0
     for pair in range(len(rows) - 1):
         most = max(most, rows[pair + 1] - rows[pair])
     values = np.empty(most)
     for x in range(len(out)):
-        best, kept, place = -np.inf, -np.inf, pairs[x]
-        for pair in range(pairs[x], pairs[x + 1]):
+        best, kept, place, least = -np.inf, -np.inf, pairs[x], -np.inf
+        for turn in range(pairs[x] - 1, pairs[x + 1]):  # the preferred one first, and then all in their order
+            pair = preferred[x] if turn < pairs[x] else turn
+            if pair < 0:
+                continue
+            if turn == preferred[x]:
+                if kept > best:
+                    best, place = kept, pair
+                continue
+            bar = max(best, least)
+            if known_before and turn >= pairs[x] and caps[pair] + risen < bar:
+                continue
             first, count, size, mean = rows[pair], rows[pair + 1] - rows[pair], 0.0, 0.0
             for k in range(count):
                 value = rewards[first + k]
@@ -111,21 +128,29 @@ def entropic_step(
                 far = max(far, abs(z))
                 square = z * z
                 total += probs[first + k] * (square * ((1 / 2 + z * (1 / 6)) + square * (1 / 24 + z * (1 / 120))))
+            room = 4.0 * (count + 16.0) * EPS * size + TINY if size > 0.0 else 0.0
             if not known:
                 mixed = side * np.inf
             else:
+                if turn >= pairs[x] and defects[pair] <= 0.0:
+                    jensen = mean + 4.0 * room + (far * far / (2.0 * b) if b > 0.0 else 0.0)  # w <= 2 far / b
+                    if jensen < bar:
+                        if known_before:
+                            caps[pair] = jensen - risen * (1.0 - 4.0 * EPS)
+                        continue
                 if far <= _TINY_SERIES:
                     mixed = mean + total * (1.0 - total * (0.5 - total * (1 / 3))) / b
                 else:
                     mixed = _log_mean_exp(values, probs, first, count, b, mean, far)
-                if size > 0.0:
-                    mixed += side * (4.0 * (count + 16.0) * EPS * size + TINY)
+                mixed += side * room
+            if known_before:  # twice what rounding allows, and as much for sums with it
+                caps[pair] = mixed + 4.0 * room - risen * (1.0 - 4.0 * EPS)
             if known and defects[pair] > 0.0:
                 mixed = _with_unknown_mass(values, count, b, mixed, side, defects[pair], farthest)
-            if mixed > best:
+            if turn < pairs[x]:
+                kept, least = mixed, mixed - tie - 4.0 * EPS * abs(mixed)
+            elif mixed > best:
                 best, place = mixed, pair
-            if pair == preferred[x]:
-                kept = mixed
         if preferred[x] >= 0 and kept >= best - tie:
             best, place = kept, preferred[x]
         out[x] = best

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from distrl._lazy import sparse
 from distrl._tolerances import EPS, TINY
 from distrl._validation import FloatArray, IntArray
 from distrl.models.discounts import discounted, factors_of, lost_mass
@@ -51,6 +52,11 @@ class Pairs:
         if defects is None:
             return np.zeros(len(self.states))
         return defects * (2.0 * (self.largest_reward + self.g * size))
+
+    @property
+    def weights(self) -> sparse.csr_array:
+        """(pairs, S) the sums of p g."""
+        return self.g * self.table.continuation if self._several is None else self._several[0]
 
     def onward(self, values: FloatArray) -> FloatArray:
         """(pairs,) sum p g V(y) of `values` (S,)."""

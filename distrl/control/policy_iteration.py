@@ -22,7 +22,8 @@ import numpy as np
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray
 from distrl.control.bellman import Pairs
-from distrl.control.ends import made_ending, nearer_end, never_ending, undiscounted, with_silent_ends
+from distrl.control.ends import never_ending, undiscounted, with_silent_ends
+from distrl.control.first_policy import first_policy
 from distrl.control.method import ControlMethod, Found, largest_size
 from distrl.control.policy import MarkovPolicy
 from distrl.control.upper import Evaluated, upper_bound
@@ -33,7 +34,6 @@ from distrl.models.mdp import MDP
 from distrl.models.stages import step_under
 from distrl.returns import Functional, Mean
 
-_WARM = 100  # sweeps of value iteration that the first policy comes from
 _LONGEST = 10_000  # policies: values rise strictly, so that there is an end
 
 
@@ -91,7 +91,7 @@ def found_markov(
 
 def _by_policies(pairs: Pairs, call: Call) -> Found:
     call.enter("looking for a first policy")
-    now = evaluated(pairs, _first_policy(pairs))
+    now = evaluated(pairs, first_policy(pairs))
     limit = _LONGEST if call.max_iterations is None else call.max_iterations
     better = True
     call.enter("improving the policy")
@@ -108,22 +108,6 @@ def _by_policies(pairs: Pairs, call: Call) -> Found:
     upper, how = upper_bound(pairs, now)
     reason = f"{call.iterations} policies, values by {now.linear.how}, the upper bound by {how}"
     return found_markov(pairs, pairs.actions(now.policy), now.values, (now.values - now.error, upper), better, reason)
-
-
-def _first_policy(pairs: Pairs) -> IntArray:
-    """The greedy one after some sweeps of value iteration; at discount 1 made to end."""
-    if pairs.g == 1.0:
-        nearer_end(pairs)  # refuses what no policy ends
-    values = np.zeros(pairs.mdp.n_states)
-    backup = pairs.backup(values).values
-    for _ in range(_WARM):
-        following = pairs.largest(backup)
-        if not np.isfinite(following).all() or np.array_equal(following, values):
-            break
-        values = following
-        backup = pairs.backup(values).values
-    policy = pairs.first_best(backup)
-    return made_ending(pairs, policy) if pairs.g == 1.0 else policy
 
 
 def _improved(pairs: Pairs, now: Evaluated) -> IntArray | None:

@@ -189,6 +189,23 @@ def test_the_linear_program_says_the_same(discount):
         assert ctl.gap.max() < 1e-10
 
 
+@pytest.mark.parametrize(
+    "mdp",
+    [
+        distrl.environments.garnet(200, 4, 3, rng=0, discount=0.99),
+        distrl.environments.garnet(200, 3, 1, rng=1, discount=0.9),
+        distrl.environments.gridworld((14, 14), discount=0.99, slip=0.2),
+    ],
+    ids=["garnet", "rounds", "map"],
+)
+def test_where_sweeps_look_for_the_first_policy_few_others_follow(mdp):
+    ctl = optimize(mdp, Mean())
+    best = by_linear_program(mdp)
+    assert np.abs(ctl.values - best).max() < 1e-6 * (1.0 + np.abs(best).max())
+    assert ctl.gap.max() < 1e-10 * (1.0 + np.abs(best).max())
+    assert ctl.iterations <= 5
+
+
 def test_long_horizons_keep_their_digits():
     """Values of 1e8 whose differences are small: the gap follows the differences, not the size."""
     mdp = distrl.environments.garnet(20, 3, 3, rng=1, discount=1.0 - 1e-8)

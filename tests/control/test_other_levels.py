@@ -7,7 +7,9 @@ import pytest
 
 import distrl
 from distrl import CVaR, MeanCVaR, Shortfall, optimize
-from distrl.control.target.knots import Knots, last_below
+from distrl._kernels.levels import raised
+from distrl.control.target.goals import Goal
+from distrl.control.target.knots import Curve, Knots, Loss
 from distrl.control.target.problem import Problem
 from distrl.control.target.sure import Sure
 from tests.control.history import Tree, best, layers, random_small, violations
@@ -127,11 +129,54 @@ def test_nothing_is_sure_where_mass_or_rewards_are_not_known():
     assert Sure.of(Problem.of(loose, ends=True), np.ones(1)).least[0] == -np.inf
 
 
-def test_the_last_target_below_is_where_the_function_leaves_zero():
+@pytest.mark.parametrize(("high", "where"), [(1.0, [1.25, -np.inf, 2.0, 2.0]), (0.0, [1.25, -np.inf, np.inf, np.inf])])
+def test_functions_leave_zero_behind_the_last_target_at_which_they_are_below(high, where):
     knots = Knots.between(0.0, 0.5, np.array([0, 0, 0, 2]), np.array([3, 3, 3, 2]))
     values = np.array([-1, 1, -0.5, 0.5, 1, 1, 1, 1, -3, -2, -1, -0.5, -1.0])
-    assert last_below(knots, values, 1.0) == pytest.approx([1.25, -np.inf, 2.0, 2.0])
-    assert last_below(knots, values, 0.0) == pytest.approx([1.25, -np.inf, np.inf, np.inf])
+    zero, mean, means = np.empty(4), np.empty(4), np.full(4, 9.0)
+    raised(values, knots.ptr, knots.first, 0.0, 0.5, means, high, np.empty(13), zero, mean)
+    assert zero == pytest.approx(where)
+    assert (mean == np.inf).all()  # every window ends far below 9
+
+
+def bends(points, f, line):
+    """Where a piecewise linear function (constant before its first point, of slope 1 behind its last one) may cross
+    another line."""
+    points, f = [points[0] - 99, *points, points[-1] + 99], [f[0], *f, f[-1] + 99]
+    for b0, b1, f0, f1 in zip(points[:-1], points[1:], f[:-1], f[1:], strict=True):
+        off, other = f0 - line(b0), f1 - line(b1)
+        if off * other < 0:
+            yield b0 + (b1 - b0) * off / (off - other)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_upper_ends_are_the_best_of_the_function_and_of_both_lines(exact):
+    """max over b of b - max{f(b), b - mean, 0} / level, at all points where the maximum of the three can bend."""
+    rng, levels = np.random.default_rng(3), [0.7, 0.03, 0.3, 1.0]
+    knots = Knots.between(0.25, 0.5, np.array([0, -3, 2]), np.array([6, 5, 3]))
+    for _ in range(8):
+        slopes = [np.sort(rng.integers(0, 9, n - 1)) / 8 for n in knots.counts]
+        pieces = [rng.integers(-8, 1) / 8 + 0.5 * np.concatenate([[0], np.cumsum(each)]) for each in slopes]
+        means = np.array([float(rng.integers(-8, 8)) / 4 for _ in pieces])
+        curve = Curve(knots, np.concatenate(pieces), Loss(0.0, 1.0), exact)
+        sure = Sure(means, np.full(3, -np.inf), np.zeros(3, dtype=np.int64), 0.0)
+        found = Goal(CVaR(tuple(levels))).read(curve, curve, sure)
+        for x, piece in enumerate(pieces):
+            mean, points = F(float(means[x])), [F(1, 4) + F(int(knots.first[x]) + k, 2) for k in range(len(piece))]
+            f = [F(float(value)) for value in piece]
+            places = list(zip(points, f, strict=True))
+            if not exact:  # then it is linear between knots
+                for b in [mean, *bends(points, f, lambda b: F(0)), *bends(points, f, lambda b, m=mean: b - m)]:
+                    k = min(max(int((b - points[0]) * 2), 0), len(f) - 2)
+                    inside = f[0] if b < points[0] else f[k] + (f[k + 1] - f[k]) * 2 * (b - points[k])
+                    places.append((b, inside if b < points[-1] else f[-1] + b - points[-1]))
+            for i, level in enumerate(map(F, levels)):
+                best = max(b - max(loss, F(0), b - mean) / level for b, loss in places)
+                assert found.upper[x, i] == pytest.approx(float(best), abs=1e-12)
+                assert F(float(found.upper[x, i])) >= best
+                reached = max(b - loss / level for b, loss in zip(points, f, strict=True))
+                assert found.lower[x, i] == pytest.approx(float(reached), abs=1e-12)
+                assert F(float(found.lower[x, i])) <= reached
 
 
 def test_a_mixture_with_the_mean_is_at_most_the_mean():

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from distrl._kernels.target import conjugates
+from distrl._kernels.levels import conjugates, raised, settle
 from distrl._tolerances import EPS
 from distrl._validation import FloatArray
-from distrl.control.target.knots import Curve, Loss, last_below
+from distrl.control.target.knots import Curve, Loss
 from distrl.control.target.sure import Sure
 from distrl.returns import CVaR, Functional, MeanCVaR, Shortfall
 
@@ -91,7 +91,7 @@ class Goal:
         sure : Sure
             What the policy does where it is sure of a target, and the largest means.
         quick : bool
-            Leave `below` as it is for CVaR: bounds that hold too, at half the cost.
+            Leave `below` as it is for CVaR: bounds that hold too, at less cost.
         """
         points = self.parameters
         if not self.by_level:
@@ -104,37 +104,35 @@ class Goal:
             missing = np.maximum(points - sure.least[:, None], 0.0) + room
             targets = np.where((missing < upper) & (missing > room), sure.least[:, None], targets)
             return Ends(np.maximum(lower, 0.0), np.minimum(missing, upper), targets)
-        highest = self._conjugate(below)[0] if quick else self._highest(below, sure)
-        reached, targets = self._conjugate(above)
-        reached = reached - sure.near / self.parameters  # where a target is met but for rounding
-        room = 4.0 * EPS * (np.abs(targets) + np.abs(reached))  # of the last few operations
-        lower, upper = reached - room, np.minimum(highest + room, sure.largest_mean[:, None])
-        if self.loss.low > 0.0:
-            return Ends(lower, upper, targets)
-        least = np.broadcast_to(sure.least[:, None], lower.shape)
-        return Ends(np.maximum(lower, least), upper, np.where(lower < least, least, targets))
+        return self._by_level(below, above, sure, quick or self.loss.low > 0.0)
 
-    def _highest(self, below: Curve, sure: Sure) -> FloatArray:
-        """(S, K) what no policy exceeds, from a function below the loss."""
-        if self.loss.low > 0.0:
-            return self._conjugate(below)[0]
-        knots, means, values = below.knots, sure.largest_mean, below.values
-        points, over = knots.points, knots.points - means[knots.states]
-        raised = np.maximum(values, np.maximum(over, 0.0))
-        if below.exact:
-            return self._conjugate(replace(below, values=raised))[0]
-        # beyond both crossings the lines are the larger ones, and best there; between them the function itself counts
-        zero, mean = last_below(knots, values, self.loss.high), last_below(knots, over - values, 0.0)
-        between = (points > zero[knots.states]) & (points < mean[knots.states])
-        highest, _ = self._conjugate(replace(below, values=np.where(between, values, raised)))
-        at_mean = np.where(np.isfinite(mean), mean - means, 0.0)[:, None] / self.parameters
-        at_mean = np.where(np.isfinite(mean), mean, -np.inf)[:, None] - at_mean
-        return np.maximum(highest, np.maximum(zero[:, None], at_mean))
-
-    def _conjugate(self, curve: Curve) -> tuple[FloatArray, FloatArray]:
-        levels, knots = self.parameters, curve.knots
+    def _by_level(self, below: Curve, above: Curve, sure: Sure, plain: bool) -> Ends:
+        """The ends by conjugates; `plain` ones take `below` as it is."""
+        levels, n = self.parameters, len(sure.largest_mean)
         order = np.argsort(levels, kind="stable")
-        values, targets = np.empty((2, len(knots.first), len(levels)))
-        conjugates(curve.values, knots.ptr, knots.first, knots.origin, knots.spacing, levels[order], values, targets)
-        back = np.argsort(order, kind="stable")
-        return np.asarray(values[:, back] / levels), np.asarray(targets[:, back])
+        lower, upper, targets = (np.empty((n, len(levels))) for _ in range(3))
+        zero = mean = np.full(n, -np.inf)
+        if not plain:
+            below, zero, mean = _raised(below, sure)
+        for curve, values, room in ((below, upper, 4.0 * EPS), (above, lower, 0.0)):  # targets are the second one's
+            knots = curve.knots
+            where = knots.ptr, knots.first, knots.origin, knots.spacing
+            conjugates(curve.values, *where, levels, order, room, values, targets)
+        least = np.full(n, -np.inf) if self.loss.low > 0.0 else sure.least
+        settle(lower, upper, targets, levels, sure.near, zero, mean, sure.largest_mean, least)
+        return Ends(lower, upper, targets)
+
+
+def _raised(below: Curve, sure: Sure) -> tuple[Curve, FloatArray, FloatArray]:
+    """A function below the loss raised to max(b - V*, 0), and (S,) the targets where it leaves 0 and meets b - V*.
+
+    Beyond both crossings the lines are the larger ones, and the best there; between them the function itself counts.
+    """
+    knots, n = below.knots, len(below.knots.first)
+    values, zero, mean = np.empty(knots.size), np.full(n, -np.inf), np.full(n, -np.inf)
+    if below.exact:  # no lines lie between its knots
+        over = knots.points - sure.largest_mean[knots.states]
+        return replace(below, values=np.maximum(below.values, np.maximum(over, 0.0))), zero, mean
+    where = knots.ptr, knots.first, knots.origin, knots.spacing
+    raised(below.values, *where, sure.largest_mean, below.loss.high, values, zero, mean)
+    return replace(below, values=values), zero, mean

@@ -174,26 +174,6 @@ def trimmed(above: Curve, caps: FloatArray, enough: float) -> tuple[IntArray, In
     return np.where(knots.counts > 2, first, knots.first), np.where(knots.counts > 2, last, knots.last)
 
 
-def last_below(knots: Knots, values: FloatArray, slope: float) -> FloatArray:
-    """(S,) the largest target at which piecewise linear functions are at most 0, rounded up; -inf where there is none.
-
-    Parameters
-    ----------
-    knots : Knots
-    values : (size,) at the knots
-    slope : float
-        With which they go on behind the last one; inf is given where that is 0 and they are at most 0 there.
-    """
-    behind = _leading((values > 0.0)[::-1], _reversed(knots))[::-1]  # knots after the last good one
-    place = knots.ptr[1:] - 1 - np.minimum(behind, knots.counts - 1)
-    here, after = values[place], values[np.minimum(place + 1, knots.size - 1)]
-    rise = np.where(behind == 0, slope * knots.spacing, after - here)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        part = np.where(here < 0.0, -here / rise, np.where(rise > 0.0, 0.0, np.inf))
-    found = knots.points[place] + knots.spacing * part
-    return np.where(behind == knots.counts, -np.inf, found + 8.0 * EPS * (np.abs(found) + knots.spacing))
-
-
 def _leading(good: BoolArray, knots: Knots) -> IntArray:
     """(S,) how many knots of each state are good before the first that is not."""
     places = np.where(good, knots.size, np.arange(knots.size))

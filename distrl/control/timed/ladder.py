@@ -5,16 +5,18 @@ passes side by side from beta, beta g^(1/J), ... make the ratio of the ladder g^
 pass j.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from distrl._validation import FloatArray, IntArray
-from distrl.control.timed.steps import EntropicSteps
+from distrl.control.timed.steps import EntropicSteps, Seen
 from distrl.control.timed.tail import Tail
 from distrl.dp.call import Call
 from distrl.returns.functionals import Ends
+
+_SEEN = 8_000_000  # numbers that are kept at most of what pairs are worth
 
 
 class Stage(NamedTuple):
@@ -60,12 +62,12 @@ def rungs_of(beta: float, discount: float, passes: int, rungs: IntArray) -> Floa
     return np.asarray(np.where(part == 0, whole, whole * discount ** (part / passes)))
 
 
-def stage_before(steps: EntropicSteps, stage: Stage, betas: FloatArray) -> Stage:
+def stage_before(steps: EntropicSteps, stage: Stage, betas: FloatArray, seen: Sequence[Seen | None]) -> Stage:
     """One step of all passes back, to `betas` (J,)."""
     low, high = np.empty_like(stage.low), np.empty_like(stage.high)
     pairs = np.empty_like(stage.pairs)
     for j, b in enumerate(betas.tolist()):
-        low[j], high[j], pairs[j] = steps.both(b, stage.low[j], stage.high[j], stage.pairs[j])
+        low[j], high[j], pairs[j] = steps.both(b, stage.low[j], stage.high[j], stage.pairs[j], seen[j])
     return Stage(stage.step - 1, betas, low, high, pairs)
 
 
@@ -86,11 +88,14 @@ def descend(
     to : int
     """
     stage, passes = start, len(start.betas)
+    pairs = len(steps.rows) - 1
+    few = beta < 0.0 and steps.exact and passes * pairs <= _SEEN
+    seen = [Seen(pairs) if few else None for _ in range(passes)]
     total = max(start.step - to, 1)
     with call.interruptible():
         while stage.step > to:
             rungs = np.arange((stage.step - 1) * passes, stage.step * passes)
-            stage = stage_before(steps, stage, rungs_of(beta, steps.discount, passes, rungs))
+            stage = stage_before(steps, stage, rungs_of(beta, steps.discount, passes, rungs), seen)
             each(stage)
             call.count(passes)
             call.advance((start.step - stage.step) / total, float((stage.high - stage.low).max()))
