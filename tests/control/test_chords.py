@@ -50,8 +50,8 @@ class Truth:
             ends = knots.ptr[x], knots.ptr[x + 1] - 1
             some = rng.integers(ends[0], ends[1], 3)
             inner = knots.points[some] + knots.spacing * rng.random(3)
-            around = [float(tree.totals[k]) for k in rng.integers(0, len(tree.totals), 2)]
-            for b in (*knots.points[some[:2]], *inner, *around, around[0] + 1e-7):
+            around = float(tree.totals[rng.integers(0, len(tree.totals))])
+            for b in (knots.points[some[0]], *inner, around, around + 1e-7):
                 low, high, targets = enclosed.probability(float(b))
                 worst = max(worst, float(1 - tree.below(F(float(b)) + NEAR)) - high[x])
                 worst = max(worst, low[x] - float(1 - tree.below(F(float(b)) - NEAR)))
@@ -70,7 +70,8 @@ def swept(model, steps, cells, rng):
             chords.sweep(order, 0.0)
         for each in (chords.below.values, chords.above.values):
             assert each.min() >= 0.0 and each.max() <= 1.0  # no knot that carries a chord sinks, none needs clipping
-        worst = max(worst, truth.wrong(chords, rng, number == 2))
+        if number > 0:
+            worst = max(worst, truth.wrong(chords, rng, number == 2))
         chords = chords.finer()
     return worst
 
@@ -86,6 +87,7 @@ def test_functions_enclose_every_policy_that_knows_the_history(discount):
 # -- faults that the oracle has to see --------------------------------------------------------------------------------
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("side", ["below", "above"])
 def test_knots_that_carry_chords_are_not_to_be_moved_to_what_is_true_of_them(side):
     # as clipping them would, or the knotwise best of two functions that hold: between knots the chord is wrong then
@@ -136,15 +138,16 @@ def test_together_they_are_never_wider_than_rounding_and_the_policy_reaches_lowe
 
 
 def test_smooth_returns_are_enclosed_far_closer_than_by_rounding(monkeypatch):
-    mdp = distrl.environments.garnet(20, 3, 4, rng=1, discount=0.95)
-    both = optimize(mdp, Quantile(0.1), TargetDP(256), tol=1e-6, throw=False)
-    rounded = without_chords(monkeypatch, mdp, Quantile(0.1), 256)
+    mdp = distrl.environments.garnet(8, 3, 4, rng=1, discount=0.95)
+    both = optimize(mdp, Quantile(0.1), TargetDP(128), tol=1e-6, throw=False)
+    rounded = without_chords(monkeypatch, mdp, Quantile(0.1), 128)
     assert both.gap.max() <= rounded.gap.max() / 5.0
     assert (both.lower <= rounded.upper).all() and (rounded.lower <= both.upper).all()
     drawn = both.simulate(4000, rng=0, states=[0], confidence=1.0 - 1e-9)
     assert drawn.interval(Quantile(0.1))[0, 1] >= both.lower[0]
 
 
+@pytest.mark.fast
 def test_sweeps_are_counted_and_cut(monkeypatch):
     mdp = distrl.environments.garnet(10, 3, 4, rng=2, discount=0.9)
     whole = optimize(mdp, Quantile(0.25), TargetDP(128), throw=False)

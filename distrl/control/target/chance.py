@@ -15,12 +15,13 @@ from distrl.control.target.sure import Sure
 from distrl.control.target.unrolled import Unrolled
 from distrl.dp.call import Call
 from distrl.models.mdp import MDP
-from distrl.returns import Functional, Mean, ProbabilityAbove
+from distrl.returns import Functional, Mean, ProbabilityAbove, Quantile
 
 _SHARE = 0.01  # of 1, or of the range of returns, is the gap to be at most by default
 _LITTLE = 1e-3  # of the gap that is asked for, changes of a sweep that count for nothing
 _WORTH = 0.9  # of the gap is left by steps, where they are swept on the next lattice too
 _LONG, _EVERY = 2_000, 8  # sweeps of chords on one lattice at most, and between looks at the gap
+_HOPE = 4.0  # times closer to the best value than expected, steps may come on the last lattice
 _SLOW, _VAIN = 0.97, 4  # of the gap is left at so many looks in a row: more sweeps gain little
 
 
@@ -68,13 +69,12 @@ class _Search:
 
     def __init__(self, steps: StepSearch, objective: Functional, free: FreeMoves | None, call: Call) -> None:
         self.steps, self.objective, self.free, self.call = steps, objective, free, call
-        self.enough = call.tol
-        if self.enough is None:
-            self.enough = _SHARE * (1.0 if isinstance(objective, ProbabilityAbove) else steps.width)
+        share = _SHARE * (1.0 if isinstance(objective, ProbabilityAbove) else steps.width)
+        self.enough = share if call.tol is None else call.tol
         self.little = 0.0 if steps.every else _LITTLE * min(self.enough, _SHARE)
         self.chords = self._first_chords()
         self.rounded: StepsEnclosed | None = None
-        self.left, self.stalled = np.inf, False
+        self.rounded_at, self.left, self.stalled = np.inf, np.inf, False
 
     def _first_chords(self) -> Chords | None:
         steps, known, problem = self.steps, self.steps.known, self.steps.rows.problem
@@ -93,7 +93,7 @@ class _Search:
                 self._sweep(self.chords)
                 self.left = self.family().gap
             before = self.left
-            if self.left > self.enough and not self.steps.stopped and (worth or self.steps.last):
+            if self.left > self.enough and not self.steps.stopped and (worth or self._may_gain()):
                 self.steps.swept(self.call, self.little)
                 self.look()
                 self.left = self.family().gap
@@ -128,7 +128,18 @@ class _Search:
         """Keep what steps say now, if that is better than what they said on other lattices."""
         new = self._enclosed()
         if self.rounded is None or self._gap(new) < self._gap(self.rounded):
-            self.rounded = new
+            self.rounded, self.rounded_at = new, self.steps.spacing
+
+    def _may_gain(self) -> bool:
+        """Whether this lattice is the last, and steps may say more there than chords do, from some state: the width of
+        quantiles by rounding is of first order in the spacing."""
+        if not self.steps.last or self.rounded is None or not isinstance(self.objective, Quantile):
+            return self.steps.last
+        lower, upper, _ = self.rounded.quantile(self.objective.single())
+        found = self.family().at(self.objective)
+        return bool(
+            ((upper - lower) * self.steps.spacing / self.rounded_at < _HOPE * (found.upper - found.lower)).any()
+        )
 
     def _gap(self, way: StepsEnclosed | ChordsEnclosed) -> float:
         return ChanceFamily(self.objective, (way,), self.steps.width, False, "").gap

@@ -86,6 +86,7 @@ class ChanceFamily(Family):
             If it is another objective.
         """
         self._asked(objective)
+        assert objective.points is not None
         columns = [self._read(objective, float(point))[:3] for point in np.atleast_1d(objective.points)]
         lower, upper, targets = (np.stack(parts, axis=1) for parts in zip(*columns, strict=True))
         return lower, upper, targets
