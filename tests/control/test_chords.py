@@ -117,7 +117,7 @@ def without_chords(monkeypatch, mdp, objective, cells):
 
 
 @pytest.mark.parametrize("objective", [ProbabilityAbove(0.25), Quantile(0.3)], ids=str)
-def test_together_they_are_never_wider_than_rounding_and_the_policy_reaches_lower(objective, monkeypatch):
+def test_together_they_are_never_wider_than_rounding_and_the_policy_reaches_lower(objective, monkeypatch, tmp_path):
     switches = 0
     for number in range(10):
         rng = np.random.default_rng([3, number])
@@ -130,6 +130,18 @@ def test_together_they_are_never_wider_than_rounding_and_the_policy_reaches_lowe
         assert max(wrong.bounds, wrong.policy) <= ROOM
         if isinstance(both.policy, SwitchedPolicy):
             switches += 1
+            both.save(tmp_path / "both.npz")
+            policy, other = both.policy, distrl.load(tmp_path / "both.npz").policy
+            for x in range(mdp.n_states):
+                memory = policy.start(x)
+                assert other.start(x) == memory and other.act(x, memory) == policy.act(x, memory)
+                assert other.observe(x, memory, 0.5, 0) == policy.observe(x, memory, 0.5, 0)
+            with pytest.raises(TypeError, match="number of the policy, target"):
+                policy.act(0, 0.5)
+            drawn = both.simulate(500, rng=0, states=[0]).returns.values[0]
+            assert np.isin(
+                drawn.round(9), [round(float(v), 9) for v, _ in executed_law(model, 0, steps, policy, True)]
+            ).all()
             laws = both.evaluated().returns
             for x in range(len(model.table)):
                 law = executed_law(model, x, steps, both.policy, True)
