@@ -21,6 +21,8 @@ _SHARE = 0.01  # of 1, or of the range of returns, is the gap to be at most by d
 _LITTLE = 1e-3  # of the gap that is asked for, changes of a sweep that count for nothing
 _WORTH = 0.9  # of the gap is left by steps, where they are swept on the next lattice too
 _LONG, _EVERY = 2_000, 8  # sweeps of chords on one lattice at most, and between looks at the gap
+_CHEAP = 2**17  # outcomes at knots, of all states, on the last lattice: steps are swept in any case
+_STUCK = 0.9  # of the gap is left by chords on the next lattice: steps are tried
 _HOPE = 4.0  # times closer to the best value than expected, steps may come on the last lattice
 _SLOW, _VAIN = 0.97, 4  # of the gap is left at so many looks in a row: more sweeps gain little
 
@@ -64,8 +66,8 @@ def best_chance(mdp: MDP, objective: Functional, cells: int, call: Call) -> Foun
 
 
 class _Search:
-    """Chords where discounts are below 1 and steps of the target: on each lattice the former, and the latter where they
-    gain something, or no lattice is left."""
+    """Chords where discounts are below 1 and steps of the target: on each lattice the former, the latter where those
+    are stuck, as long as they gain something, and where no lattice is left."""
 
     def __init__(self, steps: StepSearch, objective: Functional, free: FreeMoves | None, call: Call) -> None:
         self.steps, self.objective, self.free, self.call = steps, objective, free, call
@@ -87,11 +89,13 @@ class _Search:
 
     def run(self) -> None:
         """Sweep and refine until the gap is met, nothing finer is left, or the call's limit."""
-        worth = True
+        worth = self.chords is None
         while True:
+            before = self.left
             if self.chords is not None:
                 self._sweep(self.chords)
                 self.left = self.family().gap
+                worth |= self.left > _STUCK * before
             before = self.left
             if self.left > self.enough and not self.steps.stopped and (worth or self._may_gain()):
                 self.steps.swept(self.call, self.little)
@@ -132,14 +136,16 @@ class _Search:
 
     def _may_gain(self) -> bool:
         """Whether this lattice is the last, and steps may say more there than chords do, from some state: the width of
-        quantiles by rounding is of first order in the spacing."""
-        if not self.steps.last or self.rounded is None or not isinstance(self.objective, Quantile):
+        quantiles by rounding is of first order in the spacing, about s g / (1 - g) where nothing was seen of it."""
+        reads = len(self.steps.rows.probs) * len(self.steps.steps.points) / self.steps.rows.size
+        if not self.steps.last or not isinstance(self.objective, Quantile) or reads <= _CHEAP:
             return self.steps.last
-        lower, upper, _ = self.rounded.quantile(self.objective.single())
-        found = self.family().at(self.objective)
-        return bool(
-            ((upper - lower) * self.steps.spacing / self.rounded_at < _HOPE * (found.upper - found.lower)).any()
-        )
+        found, g = self.family().at(self.objective), self.steps.rows.problem.g
+        width = np.full(len(found.lower), g / (1.0 - g))
+        if self.rounded is not None:
+            lower, upper, _ = self.rounded.quantile(self.objective.single())
+            width = (upper - lower) / self.rounded_at
+        return bool((width * self.steps.spacing < _HOPE * (found.upper - found.lower)).any())
 
     def _gap(self, way: StepsEnclosed | ChordsEnclosed) -> float:
         return ChanceFamily(self.objective, (way,), self.steps.width, False, "").gap
