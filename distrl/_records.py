@@ -42,7 +42,11 @@ _MODULES = (
     *(f"control.{name}" for name in ("executed", "nested", "objectives", "policy", "policy_iteration", "solution")),
     *(f"control.data.{name}" for name in ("dominated", "pessimism")),
     *(f"control.target.{name}" for name in ("family", "knots", "method", "nodes", "policy", "rule", "sure")),
-    *(f"control.target.{name}" for name in ("chance_family", "steps", "variance", "variance_family")),
+    *(
+        f"control.target.{name}"
+        for name in ("chance_family", "chords_enclosed", "steps", "steps_enclosed", "switched", "variance")
+    ),
+    "control.target.variance_family",
     *(f"control.{name}" for name in ("timed.family", "timed.method", "timed.policy", "value_iteration")),
     "generative.result",
     *(f"models.{name}" for name in ("empirical_mdp", "empirical_mrp", "generative", "mdp", "mrp", "outcomes")),

@@ -7,6 +7,7 @@ from unittest import mock
 
 import numpy as np
 
+from distrl._kernels import chords
 from distrl._kernels import target as kernels
 from distrl._validation import FloatArray, IntArray
 from distrl.control import nested
@@ -53,6 +54,19 @@ def _jensen_before(self: Search, knots: Any, exact: bool) -> FloatArray:
 def _node_before(self: NodePolicy, step: int, states: IntArray, memories: FloatArray) -> IntArray:
     nodes = self.rule.nodes(step, states, memories)
     return np.asarray(self.rule.actions[np.maximum(nodes - 1, self.rule.ptr[:-1][states])], dtype=np.int64)
+
+
+def _raised_chords() -> AbstractContextManager[Any]:
+    sweep = chords.sweep
+
+    def altered(*arguments: Any) -> Any:
+        found = sweep(*arguments)
+        if arguments[0]:
+            values = arguments[2]
+            values[:-1] = np.maximum(values[:-1], 0.5 * (values[:-1] + values[1:]))
+        return found
+
+    return mock.patch.object(chords, "sweep", altered)
 
 
 FAULTS = (
@@ -124,6 +138,12 @@ FAULTS = (
         "targets-rounded-down-for-the-policy",
         "floor for ceil: the policy goes on with the knot before its target",
         returned(StepSearch, "rule", lambda rule: dataclasses.replace(rule, bounds=rule.points)),
+        ("probability-enclosed", "quantile-enclosed"),
+    ),
+    Fault(
+        "knots-of-probabilities-halfway-to-the-next",
+        "knots that carry chords of the least probability to fall short are raised, as far as the next one allows",
+        _raised_chords,
         ("probability-enclosed", "quantile-enclosed"),
     ),
     Fault(

@@ -89,7 +89,7 @@ def spread() -> Iterator[Line]:
 
 
 def quantiles() -> Iterator[Line]:
-    """The largest quantile at 10% on one lattice of about 1,024 cells, with which rounded targets leave 9.8%."""
+    """The largest quantile at 10% with about 1,024 cells at last, on which rounded targets leave 9.8%."""
     mdp = environments.garnet(100, 4, 5, rng=0, discount=0.99)
     warm(Quantile(0.1))
     seconds, ctl = solved(mdp, Quantile(0.1), nearest(1024), tol=1e-3)

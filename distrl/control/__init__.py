@@ -16,7 +16,7 @@ from distrl.control.optimize import optimize
 from distrl.control.policy import MarkovPolicy, RunnablePolicy
 from distrl.control.policy_iteration import PolicyIteration
 from distrl.control.solution import ControlSolution
-from distrl.control.target import NodePolicy, TargetDP, TargetPolicy
+from distrl.control.target import NodePolicy, SwitchedPolicy, TargetDP, TargetPolicy
 from distrl.control.timed import TimedDP, TimedPolicy
 from distrl.control.value_iteration import CategoricalValueIteration, QuantileValueIteration, ValueIteration
 
@@ -40,6 +40,7 @@ __all__ = [
     "PolicyIteration",
     "QuantileValueIteration",
     "RunnablePolicy",
+    "SwitchedPolicy",
     "TargetDP",
     "TargetPolicy",
     "TimedDP",

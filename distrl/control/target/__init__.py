@@ -3,5 +3,6 @@
 from distrl.control.target.method import TargetDP
 from distrl.control.target.nodes import NodePolicy
 from distrl.control.target.policy import TargetPolicy
+from distrl.control.target.switched import SwitchedPolicy
 
-__all__ = ["NodePolicy", "TargetDP", "TargetPolicy"]
+__all__ = ["NodePolicy", "SwitchedPolicy", "TargetDP", "TargetPolicy"]

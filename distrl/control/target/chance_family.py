@@ -4,32 +4,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distrl._tolerances import EPS, LEVEL
-from distrl._validation import FloatArray
+from distrl._tolerances import EPS
+from distrl._validation import FloatArray, IntArray
 from distrl.control.method import Family, Found
-from distrl.control.target.nodes import NodePolicy, NodeRule
-from distrl.control.target.steps import Steps
+from distrl.control.policy import RunnablePolicy
+from distrl.control.target.chords_enclosed import ChordsEnclosed
+from distrl.control.target.steps_enclosed import StepsEnclosed
+from distrl.control.target.switched import switched
 from distrl.returns import Functional, ProbabilityAbove, Quantile
-
-_NONE = 1e-12  # a probability to fall short below that is none
 
 
 @dataclass(frozen=True, eq=False)
 class ChanceFamily(Family):
     """What encloses the least probability to fall short of every target, and a policy for each.
 
+    Each enclosure holds for all policies from one side, and for its own policy from the other. From every state the
+    best of them is played, for ever, and what all of them say of all policies holds together.
+
     Attributes
     ----------
     objective : ProbabilityAbove or Quantile
         What was solved.
-    steps : Steps
-    rule : NodeRule
-    highest : (S,)
-        What no return exceeds; may be inf.
-    every : bool
-        Whether knots are all returns.
-    near : float
-        Targets that differ by less are one.
+    ways : tuple of StepsEnclosed or ChordsEnclosed
+        One of each at most.
     width : float
         The range of returns.
     better : bool
@@ -37,52 +34,25 @@ class ChanceFamily(Family):
     """
 
     objective: Functional
-    steps: Steps
-    rule: NodeRule
-    highest: FloatArray
-    every: bool
-    near: float
+    ways: tuple[StepsEnclosed | ChordsEnclosed, ...]
     width: float
     better: bool
     reason: str
 
-    def _read(self, objective: Functional) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """(S, K) each: lower, upper, and starting targets."""
+    def _asked(self, objective: Functional) -> None:
         if not isinstance(objective, ProbabilityAbove | Quantile):
             raise ValueError(f"{self.objective!r} was solved, which says nothing of {objective!r}")
-        read = self._quantile if isinstance(objective, Quantile) else self._probability
-        columns = [read(float(point)) for point in np.atleast_1d(objective.points)]
-        lower, upper, targets = (np.stack(parts, axis=1) for parts in zip(*columns, strict=True))
-        return lower, upper, targets
 
-    def _probability(self, target: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-        steps, n = self.steps, len(self.highest)
-        states, goal = np.arange(n), np.full(n, target)
-        node = self.rule.found(states, goal)
-        first, last = steps.ptr[:-1][:n], steps.ptr[1:][:n] - 1
-        beyond = target > steps.points[last] + self.near
-        short = np.where(beyond, 1.0, steps.above[node])
-        reached = steps.points[node] <= target + self.near
-        lower_at = np.where(self.every | reached, node, node - 1)
-        least = np.where(target < steps.points[first] - self.near, 0.0, steps.below[np.maximum(lower_at, first)])
-        least = np.where(beyond, np.where(target > self.highest + self.near, 1.0, steps.below[last]), least)
-        lower, upper = 1.0 - short - EPS, 1.0 - least + EPS
-        return np.maximum(lower, 0.0), np.clip(upper, 0.0, 1.0), steps.points[node]
-
-    def _quantile(self, level: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-        steps, n = self.steps, len(self.highest)
-        # a return's quantile at the level is at least t if P(G < t) is below it, levels compared up to LEVEL
-        enough = max(level - LEVEL, _NONE)
-        place = np.arange(len(steps.points))
-        last = steps.ptr[1:][:n] - 1
-        good = np.maximum.reduceat(np.where(steps.above < enough, place, -1), steps.ptr[:-1])[:n]
-        bad = np.minimum.reduceat(np.where(steps.below >= enough, place, len(place)), steps.ptr[:-1])[:n]
-        found = np.where(good >= 0, good, steps.ptr[:-1][:n])
-        lower = np.where(good >= 0, steps.points[found], -np.inf)
-        none = bad > last
-        before = np.maximum(np.minimum(bad, last) - self.every, steps.ptr[:-1][:n])
-        upper = np.where(none, np.maximum(self.highest, steps.points[last]), steps.points[before])
-        return lower, np.maximum(upper, lower), steps.points[found]
+    def _read(self, objective: Functional, point: float) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
+        """(S,) each: lower, upper, starting targets, and the way whose policy reaches `lower`."""
+        self._asked(objective)
+        by_level = isinstance(objective, Quantile)
+        found = [way.quantile(point) if by_level else way.probability(point) for way in self.ways]
+        lowers, uppers, targets = (np.stack(parts) for parts in zip(*found, strict=True))
+        best = np.argmax(lowers, axis=0)
+        states = np.arange(lowers.shape[1])
+        lower = lowers[best, states]
+        return lower, np.maximum(uppers.min(axis=0), lower), targets[best, states], best
 
     def at(self, objective: Functional) -> Found:
         """The best policy for another target or level, with its bounds.
@@ -97,10 +67,9 @@ class ChanceFamily(Family):
         ValueError
             If it is another objective, or has several parameters.
         """
-        objective.single()
-        lower, upper, targets = (part[:, 0] for part in self._read(objective))
+        lower, upper, targets, best = self._read(objective, objective.single())
+        policy = switched([way.policy(targets) for way in self.ways], best)
         size = self.width if isinstance(objective, Quantile) else 1.0
-        policy = NodePolicy(targets, self.rule)
         return Found(policy, lower, lower, upper, self.better, self.reason, size, targets, self)
 
     def frontier(self, objective: Functional) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -116,7 +85,20 @@ class ChanceFamily(Family):
         ValueError
             If it is another objective.
         """
-        return self._read(objective)
+        self._asked(objective)
+        assert objective.points is not None
+        columns = [self._read(objective, float(point))[:3] for point in np.atleast_1d(objective.points)]
+        lower, upper, targets = (np.stack(parts, axis=1) for parts in zip(*columns, strict=True))
+        return lower, upper, targets
+
+    def _common(self, objective: Functional, initial: FloatArray) -> list[tuple[float, float, float]]:
+        """The same ends and target as `common` by each way."""
+        self._asked(objective)
+        point = objective.single()
+        if isinstance(objective, Quantile):
+            return [way.common(objective, initial) for way in self.ways]
+        room, found = (len(initial) + 4.0) * EPS, [way.probability(point) for way in self.ways]
+        return [(float(initial @ low) - room, float(initial @ high) + room, point) for low, high, _ in found]
 
     def common(self, objective: Functional, initial: FloatArray) -> tuple[float, float, float]:
         """The ends of the best value, and the target, for a start that is drawn from `initial` (S,).
@@ -132,27 +114,24 @@ class ChanceFamily(Family):
         ValueError
             If it is another objective, or has several parameters.
         """
-        point, room = objective.single(), (len(initial) + 4.0) * EPS
-        if isinstance(objective, ProbabilityAbove):
-            lower, upper, _ = (part[:, 0] for part in self._read(objective))
-            return float(initial @ lower) - room, float(initial @ upper) + room, point
-        if not isinstance(objective, Quantile):
-            raise ValueError(f"{self.objective!r} was solved, which says nothing of {objective!r}")
-        some, steps = np.flatnonzero(initial), self.steps
-        points = np.unique(np.concatenate([steps.points[steps.ptr[x] : steps.ptr[x + 1]] for x in some]))
-        ends = np.stack([np.stack(self._probability(float(t))[:2]) for t in points])
-        short = 1.0 - ends @ initial
-        enough = max(point - LEVEL, _NONE)
-        good, bad = np.flatnonzero(short[:, 0] + room < enough), np.flatnonzero(short[:, 1] - room >= enough)
-        best = points[good[-1]] if good.size else points[0]
-        highest = float(np.maximum(self.highest[some], points[-1]).max())
-        upper_end = points[max(bad[0] - self.every, 0)] if bad.size else highest
-        lower_end = best if good.size else -np.inf
-        return float(lower_end), float(max(upper_end, lower_end)), float(best)
+        found = self._common(objective, initial)
+        lower, _, target = max(found, key=lambda ends: ends[0])
+        return lower, max(min(ends[1] for ends in found), lower), target
+
+    def begun(self, policy: RunnablePolicy, objective: Functional, initial: FloatArray) -> RunnablePolicy:
+        """The policy that reaches the lower end of `common`.
+
+        Parameters
+        ----------
+        policy, objective, initial
+            As for `Family.begun`.
+        """
+        lowers = [ends[0] for ends in self._common(objective, initial)]
+        return self.ways[int(np.argmax(lowers))].policy(np.zeros(len(initial)))
 
     @property
     def gap(self) -> float:
         """The largest of the states, for what was solved."""
-        lower, upper, _ = self._read(self.objective)
+        lower, upper, *_ = self._read(self.objective, self.objective.single())
         with np.errstate(invalid="ignore"):
             return float((upper - lower).max())

@@ -2,13 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from distrl._tolerances import EPS
 from distrl._validation import FloatArray
 from distrl.control.method import Family, Found
 from distrl.control.target.goals import Goal
-from distrl.control.target.knots import Curve, Knots
+from distrl.control.target.knots import Curve, mixed
 from distrl.control.target.policy import TargetPolicy
 from distrl.control.target.sure import Sure
 from distrl.returns import Functional
@@ -105,21 +102,6 @@ class TargetFamily(Family):
         """
         objective.single()
         goal = self._goal(objective)
-        parts = _mixed(self.below, initial, -1.0), _mixed(self.above, initial, 1.0)
+        parts = mixed(self.below, initial, -1.0), mixed(self.above, initial, 1.0)
         ends = goal.read(*parts, self.sure.common(initial))
         return float(ends.lower[0, 0]), float(ends.upper[0, 0]), float(ends.targets[0, 0])
-
-
-def _mixed(curve: Curve, weights: FloatArray, side: float) -> Curve:
-    """The mean of the states' functions, on knots that hold all of theirs, as a function of one state."""
-    some = np.flatnonzero(weights)
-    knots, s = curve.knots, curve.knots.spacing
-    first, last = int(knots.first[some].min()), int(knots.last[some].max())
-    one = Knots.between(knots.origin, s, np.array([first]), np.array([last]))
-    values = np.zeros(one.size)
-    for state in some:
-        own = Knots(knots.origin, s, knots.first[state : state + 1], knots.ptr[state : state + 2] - knots.ptr[state])
-        part = curve.values[knots.ptr[state] : knots.ptr[state + 1]]
-        values += weights[state] * Curve(own, part, curve.loss, curve.exact).on(one)
-    size = float(np.abs(values).max()) + curve.loss.high * one.reach
-    return Curve(one, values + side * (len(some) + 8.0) * EPS * size, curve.loss, curve.exact)

@@ -159,6 +159,21 @@ class Curve:
         return 8.0 * EPS * (float(np.abs(self.values).max()) + self.loss.high * (abs(target) + self.knots.reach))
 
 
+def mixed(curve: Curve, weights: FloatArray, side: float) -> Curve:
+    """The mean of the states' functions, on knots that hold all of theirs, as a function of one state."""
+    some = np.flatnonzero(weights)
+    knots, s = curve.knots, curve.knots.spacing
+    first, last = int(knots.first[some].min()), int(knots.last[some].max())
+    one = Knots.between(knots.origin, s, np.array([first]), np.array([last]))
+    values = np.zeros(one.size)
+    for state in some:
+        own = Knots(knots.origin, s, knots.first[state : state + 1], knots.ptr[state : state + 2] - knots.ptr[state])
+        part = curve.values[knots.ptr[state] : knots.ptr[state + 1]]
+        values += weights[state] * Curve(own, part, curve.loss, curve.exact).on(one)
+    size = float(np.abs(values).max()) + curve.loss.high * one.reach
+    return Curve(one, values + side * (len(some) + 8.0) * EPS * size, curve.loss, curve.exact)
+
+
 def trimmed(above: Curve, caps: FloatArray, enough: float) -> tuple[IntArray, IntArray]:
     """(S,) first and last knots of the windows without what is known without them: where a function above U is within
     `enough` of the lines of slope low and high through the largest mean, `caps` (S,), below which U never is.

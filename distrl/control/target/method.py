@@ -53,9 +53,11 @@ class TargetDP(ControlMethod):
     `MeanVariance` has the loss (b - G)^2: less b^2 it is concave in b, so that chords bound it from below, and the
     lines of policies from above; knots are where these lines meet. `ProbabilityAbove` and `Quantile` have the loss
     1{G < b}: targets are rounded to knots, up for the policy and down for the bound on all. Where all returns of a
-    state are few (a horizon, processes without loops), or on a lattice at discount 1, nothing is lost; else the gap
-    closes where no mass is near the target, and `reason` says what was tried. Targets that differ by less than 1e-11 of
-    the size of returns, a step, are one. Policies of both are `NodePolicy`s: a finite memory.
+    state are few (a horizon, processes without loops), or on a lattice at discount 1, nothing is lost. Else, below
+    discount 1 without a horizon, there are piecewise linear functions for them too, whose gap is of second order where
+    returns have a density; the better of both is played, and `reason` says what was tried. Targets that differ by less
+    than 1e-11 of the size of returns, a step, are one. Policies by rounding, and for `MeanVariance`, are `NodePolicy`s:
+    a finite memory.
     Claim `mean-variance-enclosed`, claim `probability-enclosed`, claim `quantile-enclosed`.
 
     Parameters

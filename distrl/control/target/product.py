@@ -59,8 +59,12 @@ def laws_of(
         solution = evaluate(found.process, chosen)
     if not found.rounded or solution.certificate is None:
         return solution
-    of = f"the law of the policy that rounds its target to multiples of {rule.spacing:g}"
-    return replace(solution, certificate=replace(solution.certificate, of=of))
+    return replace(solution, certificate=replace(solution.certificate, of=rounded_targets(rule)))
+
+
+def rounded_targets(rule: TargetRule) -> str:
+    """Whose law it is where targets are rounded."""
+    return f"the law of the policy that rounds its target to multiples of {rule.spacing:g}"
 
 
 class Product(NamedTuple):

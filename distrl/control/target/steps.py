@@ -101,14 +101,31 @@ class StepSearch:
         return low, high
 
     @property
+    def searching(self) -> bool:
+        """Whether a search comes before what its table reaches is found. Below discount 1 `above` is at every moment
+        above its own image under `choice`, and that is enough: a return that falls short of a target leaves the knots
+        behind it at some time, where `above` is 1. At discount 1 one can wait for ever, and is above nothing then."""
+        return self.known is not None and self.rows.problem.g == 1.0
+
+    @property
+    def last(self) -> bool:
+        """Whether no lattice is finer."""
+        return self.every or self.width / self.spacing * 2.0 > self.cells * (1.0 + 1e-9)
+
+    @property
     def target(self) -> float | None:
         """The one that is to be reached; None for a quantile."""
         return self.objective.single() if isinstance(self.objective, ProbabilityAbove) else None
 
+    @property
+    def origin(self) -> float:
+        """What lattices have a knot at."""
+        return 0.0 if self.target is None or self.every else self.target
+
     def lattice(self) -> None:
         """Knots `spacing` apart, with a target among them, and nothing known yet."""
         low, high = self._ends()
-        origin = self.target if self.target is not None and not self.every else 0.0
+        origin = self.origin
         safe = np.isfinite(self.window.surely)
         first = np.floor((low - origin + self.near) / self.spacing).astype(np.int64) + 1
         first = np.where(safe, first, first - 1)
@@ -127,7 +144,7 @@ class StepSearch:
         if self.known is not None and self.rows.problem.g == 1.0:  # a policy that ends
             choices = self.rows.problem.mdp.choices
             first = np.flatnonzero(choices.actions == self.known.actions[choices.states])
-        self.safe, self.certain = safe, self.known is None
+        self.safe, self.certain = safe, not self.searching
         below = (points > self.window.highest[states] + self.near).astype(np.float64)
         self.steps = Steps(ptr, points, below, np.ones(len(points)), first[states].astype(np.int64))
         self.forget()
@@ -144,7 +161,7 @@ class StepSearch:
             return True
         if self.every:
             self.stopped = "targets stay on the knots, and more sweeps gain nothing"
-        elif self.width / self.spacing * 2.0 > self.cells * (1.0 + 1e-9):
+        elif self.last:
             self.stopped = f"the finest lattice, of {self.spacing:.3g} a cell, is not fine enough; raise cells"
         if self.stopped:
             return False
@@ -182,13 +199,13 @@ class StepSearch:
         ways = self.order, np.ascontiguousarray(self.order[::-1])
         endless = self.known is not None
         self.settled = True
-        for fixed in (False, True) if endless else (False,):
+        for fixed in (False, True) if self.searching else (False,):
             calm = False
             if fixed:  # what was found is that of policies that change their minds
                 self.forget()
                 self.certain = True
             for number in range(self.long):
-                if call.iterations >= (limit if fixed or not endless else 0.5 * limit):
+                if call.iterations >= (limit if fixed or not self.searching else 0.5 * limit):
                     self.stopped = f"the limit of {call.max_iterations} sweeps was reached"
                     break
                 change = self._sweep(ways[number % 2] if endless else self.order, fixed)
