@@ -192,3 +192,18 @@ def test_one_solve_has_all_levels_targets_and_a_drawn_start():
     )
     reached = np.sort(drawn.returns.values.ravel())
     assert (reached >= start.lower).mean() >= 0.75 - np.sqrt(np.log(2e9) / 8000.0)
+
+
+@pytest.mark.parametrize("discount", [1e-310, 1e-9, 2e-6])
+def test_tiny_discounts_are_right(discount):
+    rows = [
+        (0, 0, 0.5, 0, 1.0, False),
+        (0, 0, 0.5, 0, 2.0, False),
+        (0, 1, 0.25, 0, 0.0, False),
+        (0, 1, 0.75, 0, 3.0, True),
+    ]
+    mdp = distrl.MDP.from_outcomes(rows, discount)
+    for target, best in ((0.999, 1.0), (1.9, 0.75), (2.5, 0.75)):
+        ctl = optimize(mdp, ProbabilityAbove(target), TargetDP(64), throw=False)
+        assert ctl.lower[0] - ROOM <= best <= ctl.upper[0] + ROOM
+    assert abs(optimize(mdp, Quantile(0.3), TargetDP(64), throw=False).upper[0] - 3.0) <= 0.1

@@ -21,6 +21,7 @@ _SHARE = 0.01  # of 1, or of the range of returns, is the gap to be at most by d
 _LITTLE = 1e-3  # of the gap that is asked for, changes of a sweep that count for nothing
 _WORTH = 0.9  # of the gap is left by steps, where they are swept on the next lattice too
 _LONG, _EVERY = 2_000, 8  # sweeps of chords on one lattice at most, and between looks at the gap
+_SMALL = 1e-6  # a discount: what positions are divided by, and their rounding with them
 _CHEAP = 2**17  # outcomes at knots, of all states, on the last lattice: steps are swept in any case
 _STUCK = 0.9  # of the gap is left by chords on the next lattice: steps are tried
 _HOPE = 4.0  # times closer to the best value than expected, steps may come on the last lattice
@@ -80,7 +81,7 @@ class _Search:
 
     def _first_chords(self) -> Chords | None:
         steps, known, problem = self.steps, self.steps.known, self.steps.rows.problem
-        if known is None or steps.every or not 0.0 < problem.g < 1.0:
+        if known is None or steps.every or not _SMALL < problem.g < 1.0:
             return None
         sure = Sure.of(problem, known.largest_mean)
         if not np.isfinite(sure.least).all():
