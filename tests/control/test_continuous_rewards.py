@@ -79,7 +79,9 @@ def test_memory_is_the_true_target():
         _ = ctl.returns
 
 
-@pytest.mark.parametrize("law", [stats.uniform(-1, 3), stats.beta(0.5, 0.7), stats.truncnorm(-1, 2)], ids=str)
+@pytest.mark.parametrize(
+    "law", [stats.uniform(-1, 3), stats.beta(0.5, 0.7), stats.truncnorm(-1, 2)], ids=["uniform", "beta", "truncnorm"]
+)
 def test_rounded_laws_enclose_the_law(law):
     own = as_law(law, "law")
     x = np.linspace(*own.support, 301)
