@@ -15,6 +15,7 @@ from hypothesis.strategies import SearchStrategy
 
 from proofs_check import claims as folder
 from proofs_check.case import Case
+from proofs_check.chance import Chance, Plant
 from proofs_check.families import Family
 
 #: Probability that a report made of true statements rejects any statistical one of them.
@@ -88,7 +89,8 @@ def same(computed: Any, exact: Any, slack: Any) -> Reading:
     return Reading(np.asarray(computed, dtype=float), np.asarray(exact, dtype=float), slack, equal=True, counts=False)
 
 
-Measure = Callable[[Case], Iterable[Reading] | Reading | None]
+#: Of a case; of a case and a `Chance`, where the claim is statistical.
+Measure = Callable[..., Iterable[Reading] | Reading | None]
 #: read: in the paper; summary: in a summary or a later paper; derived: here or in docs/proofs.md; numerical: also
 #: checked before; recalled: from memory, its constant is not used.
 Evidence = Literal["read", "summary", "derived", "numerical", "recalled"]
@@ -116,6 +118,7 @@ class Claim:
     attained: float = 0.0
     cost: float = 1.0
     statistical: bool = False
+    plants: tuple[Plant, ...] = ()
     proved: bool = False
     why: str = ""
     used_by: str = ""
@@ -126,9 +129,12 @@ class Claim:
         inside = self.module.removeprefix(folder.__name__ + ".")
         return inside.partition(".")[0] if inside != self.module else self.module
 
-    def readings(self, case: Case) -> list[Reading]:
-        """The readings of a case; none where the premises fail."""
-        found = self.measure(case)
+    def readings(self, case: Case, chance: Chance | None = None) -> list[Reading]:
+        """The readings of a case; none where the premises fail. `chance` is what a statistical claim draws with."""
+        if self.statistical:
+            found = self.measure(case, chance or Chance(self.id, self.plants))
+        else:
+            found = self.measure(case)
         if found is None:
             return []
         return [found] if isinstance(found, Reading) else list(found)
@@ -155,6 +161,7 @@ def claim(
     attained: float = 0.0,
     cost: float = 1.0,
     statistical: bool = False,
+    plants: tuple[Plant, ...] = (),
     proved: bool = False,
     why: str = "",
     used_by: str = "",
@@ -186,7 +193,10 @@ def claim(
     cost : float
         Instances are divided by this: 1 for milliseconds.
     statistical : bool
-        Drawn at random with a controlled error: the structured cases only, each with its share of `FALSE_ALARM`.
+        Drawn at random with a controlled error: the structured cases only, each with its share of `FALSE_ALARM`. Its
+        measure takes a case and a `Chance`.
+    plants : tuple of Plant
+        The smallest violations that a statistical claim finds; `python -m proofs_check power` shows that it does.
     proved : bool
         Not sampled, but proved for the cases that are looked at.
     why : str
@@ -221,6 +231,7 @@ def claim(
             attained=attained,
             cost=cost,
             statistical=statistical,
+            plants=plants,
             proved=proved,
             why=why or (measure.__doc__ or "").strip(),
             used_by=used_by,

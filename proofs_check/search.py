@@ -18,6 +18,7 @@ from scipy import optimize
 
 from distrl._files import replacing
 from proofs_check.case import Case
+from proofs_check.chance import Chance
 from proofs_check.claim import CASES, Claim, Reading
 
 #: The tightest instance of each claim, replayed first.
@@ -26,18 +27,20 @@ KEPT = Path(__file__).parent / "instances"
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard to look: instances drawn, and evaluations of the polish, before a claim's cost divides them."""
+    """How hard to look: instances drawn, and evaluations of the polish, before a claim's cost divides them; and which
+    of the sizes of its violations, `chance.LEVELS`, a statistical claim is to find."""
 
     name: str
     examples: int
     polish: int
+    level: int
 
 
-QUICK = Effort("quick", 25, 60)
-DEFAULT = Effort("default", 300, 300)
-NIGHTLY = Effort("nightly", 10_000, 5_000)
-FULL = Effort("full", 50_000, 20_000)
-MUTATION = Effort("mutation", 8, 0)
+QUICK = Effort("quick", 25, 60, 0)
+DEFAULT = Effort("default", 300, 300, 1)
+NIGHTLY = Effort("nightly", 10_000, 5_000, 2)
+FULL = Effort("full", 50_000, 20_000, 2)
+MUTATION = Effort("mutation", 8, 0, 0)
 
 
 @dataclass
@@ -83,6 +86,7 @@ class Hunt:
     def __init__(self, claim: Claim, effort: Effort, seed: int = 0) -> None:
         self.claim, self.effort, self.seed = claim, effort, seed
         self.result = Result(claim)
+        self.chance = Chance(claim.id, claim.plants, effort.level, seed)
         self._violation: tuple[Case, Reading] | None = None
 
     def run(self, kept: Path | None = KEPT) -> Result:
@@ -121,7 +125,7 @@ class Hunt:
 
     def look(self, case: Case) -> float:
         """Measure a case; its largest ratio. The first violation, and the last one while shrinking, is kept."""
-        readings = self.claim.readings(case)
+        readings = self.claim.readings(case, self.chance)
         if not readings:
             return 0.0
         result = self.result

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from functools import cache
 
 import numpy as np
 from scipy import stats
@@ -12,9 +11,11 @@ from distrl import theory
 from distrl._validation import FloatArray
 from distrl.models.generative import GenerativeModel
 from proofs_check.case import Case
+from proofs_check.chance import Chance, Plant, Sizes
 from proofs_check.claim import Reading, claim, share_of_alarm
 from proofs_check.claims.z25 import DERIVED, SOURCE
 from proofs_check.families import on_grid, structured_models, tilted, with_grids
+from proofs_check.faults import given
 
 PLACE = 2
 COINS = structured_models((0.7,))
@@ -107,111 +108,20 @@ def delta_influence_cut(case: Case) -> Iterator[Reading]:
     return _derivative(case, False)
 
 
-@cache
-def _replicated(index: int, samples: int) -> tuple[Case, FloatArray, float, float]:
-    """(case, psi of 300 empirical models, psi, its delta variance with one sample)."""
-    case = with_grids([COINS[index]], (12,))[0]
-    model, rng = GenerativeModel(case.model), np.random.default_rng([index, samples])
-    weights = np.array([row[1] for row in case.rows])
-    sources = np.array([row[0] for row in case.rows])
-    h = np.array(_influences(case, True))
-    means = np.bincount(sources, weights=weights * h)
-    variance = float((weights * (h - means[sources]) ** 2).sum())
-    found = []
-    for _ in range(300):
-        empirical = model.sample(samples, rng)
-        solution = distrl.evaluate(empirical, distrl.CategoricalFixedPoint(grid=case.on))
-        cdf = np.cumsum(np.asarray(solution.returns.probs)[0])
-        found.append(case.on.spacing * (1.0 - cdf[case.on.atoms // 2 : -1]).sum())
-    return case, np.array(found), _stop_loss(case)[0], variance
-
-
-def _estimation_cases() -> list[Case]:
-    return [Case(numbers={"process": k, "samples": 2000}) for k in (1, 6)]
-
-
-@claim(
-    "plug-in-variance",
-    statement="N times the plug-in's variance is the sum over states of the variance of the influences.",
-    latex=r"N\,\mathrm{Var}\,\hat\psi\to\sum_x\mathrm{Var}_oh_x(o)",
-    source=f"{SOURCE} for asymptotic normality, in summary; the formula derived",
-    evidence="derived",
-    measured="variance of 300 plug-in estimates at N = 2000",
-    bound="the delta variance, within a chi-squared interval and 5% for N < inf (equality)",
-    searched="a stop-loss of two processes",
-    structured=_estimation_cases,
-    statistical=True,
-    used_by="estimate(...).interval(method='delta')",
-)
-def plug_in_variance(case: Case) -> Iterator[Reading]:
-    """The delta method."""
-    samples = int(case.numbers["samples"])
-    _, found, truth, variance = _replicated(int(case.numbers["process"]), samples)
-    level, n = share_of_alarm(1), len(found)
-    low, high = stats.chi2.isf([1 - level / 2, level / 2], n) / n
-    expected = variance / samples
-    measured = float(((found - truth) ** 2).mean())
-    yield Reading(measured, expected, expected * (max(high - 1.0, 1.0 - low) + 0.05), equal=True)
-
-
-@claim(
-    "plug-in-normal",
-    statement="The plug-in's error, divided by its delta deviation, is standard normal in the limit.",
-    latex=r"\sqrt N(\hat\psi-\psi)/\sigma\Rightarrow N(0,1)",
-    source=f"{SOURCE}, in summary",
-    evidence="summary",
-    measured="Kolmogorov distance of 300 standardised errors to the normal law, N = 2000",
-    bound="a DKW radius and .05 for N < inf",
-    searched="a stop-loss of two processes",
-    structured=_estimation_cases,
-    statistical=True,
-)
-def plug_in_normal(case: Case) -> Iterator[Reading]:
-    """The central limit theorem and the delta method."""
-    samples = int(case.numbers["samples"])
-    _, found, truth, variance = _replicated(int(case.numbers["process"]), samples)
-    scores = np.sort((found - truth) / math.sqrt(variance / samples))
-    cdf, n = stats.norm.cdf(scores), len(scores)
-    distance = max((np.arange(1, n + 1) / n - cdf).max(), (cdf - np.arange(n) / n).max())
-    yield Reading(float(distance), theory.dkw_halfwidth(n, 1.0 - share_of_alarm(1)) + 0.05)
-
-
-@claim(
-    "plug-in-coverage",
-    statement="Intervals psi_hat +- 1.96 delta deviations cover psi in about 95% of cases.",
-    latex=r"P(|\hat\psi-\psi|\le1.96\,\sigma/\sqrt N)\to.95",
-    source=f"{SOURCE}, in summary",
-    evidence="summary",
-    measured="share of 300 intervals that miss",
-    bound=".05, with a binomial radius and .02 for N < inf",
-    searched="a stop-loss of two processes, N = 2000",
-    structured=_estimation_cases,
-    statistical=True,
-)
-def plug_in_coverage(case: Case) -> Iterator[Reading]:
-    """From `plug-in-normal`."""
-    samples = int(case.numbers["samples"])
-    _, found, truth, variance = _replicated(int(case.numbers["process"]), samples)
-    missed = np.abs(found - truth) > stats.norm.isf(0.025) * math.sqrt(variance / samples)
-    radius = stats.binom.isf(share_of_alarm(1), len(found), 0.05) / len(found) - 0.05
-    yield Reading(float(missed.mean()), 0.05, radius + 0.02)
-
-
-@cache
-def _w1_errors(samples: int) -> FloatArray:
-    """sup-W1 between the fixed points of 60 empirical models and of the true one."""
+def _w1_errors(samples: int, chance: Chance) -> FloatArray:
+    """sup-W1 between the fixed points of empirical models, 60 or more, and of the true one."""
     case = with_grids([structured_models((0.8,))[6]], (40,))[0]
     truth = np.asarray(distrl.evaluate(case.model, distrl.CategoricalFixedPoint(grid=case.on)).returns.probs)
-    model, rng, found = GenerativeModel(case.model), np.random.default_rng([77, samples]), []
-    for _ in range(60):
+    model, rng, found = GenerativeModel(case.model), chance.rng(samples), []
+    for _ in range(chance.of(60, 240, 600)):
         fixed = distrl.evaluate(model.sample(samples, rng), distrl.CategoricalFixedPoint(grid=case.on)).returns.probs
         gaps = np.cumsum(np.asarray(fixed) - truth, axis=1)[:, :-1]
         found.append(np.abs(gaps).sum(axis=1).max() * case.on.spacing)
     return np.array(found)
 
 
-def _rate(power: float) -> Iterator[Reading]:
-    few, many, factor = np.log(_w1_errors(100)), np.log(_w1_errors(6400)), 64.0
+def _rate(power: float, chance: Chance) -> Iterator[Reading]:
+    few, many, factor = np.log(_w1_errors(101, chance)), np.log(_w1_errors(6400, chance)), 6400.0 / 101.0
     n = len(few)
     deviation = math.sqrt((few.var(ddof=1) + many.var(ddof=1)) / n)
     radius = stats.t.isf(share_of_alarm(2), n - 1) * deviation
@@ -224,15 +134,23 @@ def _rate(power: float) -> Iterator[Reading]:
     latex=r"\bar W_1(\hat\eta,\eta)=O(N^{-1/2})",
     source=f"{SOURCE} and Rowland et al. 2024, in summary",
     evidence="summary",
-    measured="log of the ratio of errors at N = 6400 and 100, plus 10",
-    bound="-log(64) / 2 plus 10, within a t interval and .1",
-    searched="one process, 60 empirical models each",
+    measured="log of the ratio of errors at N = 6400 and 101, plus 10",
+    bound="-log(6400 / 101) / 2 plus 10, within a t interval and .1",
+    searched="one process, 60, 240 or 600 empirical models each",
     structured=lambda: [Case(numbers={"N": 6400})],
     statistical=True,
+    plants=(
+        Plant(
+            "rate",
+            "of N samples N^{} are drawn",
+            Sizes(0.6, 0.8, 0.88),
+            lambda power: given(GenerativeModel, "sample", lambda self, n, *rest: (self, round(n**power), *rest))(),
+        ),
+    ),
 )
-def plug_in_rate(case: Case) -> Iterator[Reading]:
+def plug_in_rate(case: Case, chance: Chance) -> Iterator[Reading]:
     """W1 is the integral of |CDF errors|, each of order N^(-1/2)."""
-    return _rate(0.5)
+    return _rate(0.5, chance)
 
 
 @claim(
@@ -242,12 +160,12 @@ def plug_in_rate(case: Case) -> Iterator[Reading]:
     source="the lower bound N^(-1/2) left out",
     evidence="derived",
     expected="refuted",
-    measured="log of the ratio of errors at N = 6400 and 100, plus 10",
-    bound="-log(64) plus 10, within a t interval and .1",
-    searched="one process, 60 empirical models each",
+    measured="log of the ratio of errors at N = 6400 and 101, plus 10",
+    bound="-log(6400 / 101) plus 10, within a t interval and .1",
+    searched="one process, 60, 240 or 600 empirical models each",
     structured=lambda: [Case(numbers={"N": 6400})],
     statistical=True,
 )
-def plug_in_rate_faster(case: Case) -> Iterator[Reading]:
+def plug_in_rate_faster(case: Case, chance: Chance) -> Iterator[Reading]:
     """The mean alone fluctuates by N^(-1/2)."""
-    return _rate(1.0)
+    return _rate(1.0, chance)
