@@ -6,6 +6,7 @@ costly end, and a chain.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -52,14 +53,22 @@ class Design:
     ----------
     rng : Generator
     parts : int
-        Their kinds take turns.
     discount : float
     atoms : int
+    kinds : tuple of int
+        They take turns.
     """
 
-    def __init__(self, rng: np.random.Generator, parts: int, discount: float, atoms: int = 21) -> None:
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        parts: int,
+        discount: float,
+        atoms: int = 21,
+        kinds: tuple[int, ...] = tuple(range(KINDS)),
+    ) -> None:
         self.discount = discount
-        self.parts = [_part(k % KINDS, rng) for k in range(parts)]
+        self.parts = [_part(kinds[k % len(kinds)], rng) for k in range(parts)]
         sizes = [1 + max(row[0] for row in part) for part in self.parts]
         #: (parts,) the first state of each part, whose returns are random.
         self.first: IntArray = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
@@ -128,6 +137,10 @@ def _std(points: FloatArray, laws: FloatArray) -> FloatArray:
     return np.sqrt(_variance(points, laws))
 
 
+def _median(points: FloatArray, laws: FloatArray) -> FloatArray:
+    return points[np.argmax(np.cumsum(laws, axis=1) >= 0.5, axis=1)]
+
+
 def _entropic(points: FloatArray, laws: FloatArray) -> FloatArray:
     return 2.0 * np.log(laws @ np.exp(0.5 * points))
 
@@ -145,21 +158,29 @@ FUNCTIONALS: tuple[tuple[distrl.Functional, Callable[[FloatArray, FloatArray], F
     (distrl.Std(), _std),
     (distrl.CVaR(TAIL), _cvar),
     (distrl.Variance(), _variance),
+    (distrl.Quantile(0.5), _median),
 )
-DISCOUNTS = (0.7, 0.3, 0.9)
+#: Those with a derivative, by place: all but the quantile.
+SMOOTH = (0, 1, 2, 3, 4)
+MEDIAN = 5
 
 
-def estimates(
-    rng: np.random.Generator, samples: int, *, parts: int = 10, repeats: int = 4, most: int = 400
-) -> Iterator[tuple[Design, Any, int]]:
-    """(design, an estimate of it, its number), for ever new designs, each estimated `repeats` times, `most` in all.
+@dataclass(frozen=True)
+class Family:
+    """Designs to be estimated: their parts, kinds, discounts in turn, atoms, samples of each pair (to twice as many)."""
 
-    Sample sizes differ by source, from `samples` to twice as many.
-    """
-    for number in range(most):
-        if number % repeats == 0:
-            discount = DISCOUNTS[(number // repeats) % len(DISCOUNTS)]
-            design = Design(rng, parts, discount)
-            source = distrl.GenerativeModel(design.mdp)
-        empirical = source.sample(rng.integers(samples, 2 * samples, design.sources), rng)
-        yield design, distrl.estimate(empirical, design.method, design.policy, rng=rng), number
+    samples: int
+    parts: int = 10
+    kinds: tuple[int, ...] = tuple(range(KINDS))
+    discounts: tuple[float, ...] = (0.7, 0.3, 0.9)
+    atoms: int = 21
+
+    def estimates(self, rng: np.random.Generator, most: int, repeats: int = 4) -> Iterator[tuple[Design, Any, int]]:
+        """(design, an estimate of it, its number), `most` in all, for ever new designs, each estimated `repeats` times."""
+        for number in range(most):
+            if number % repeats == 0:
+                discount = self.discounts[(number // repeats) % len(self.discounts)]
+                design = Design(rng, self.parts, discount, self.atoms, self.kinds)
+                source = distrl.GenerativeModel(design.mdp)
+            empirical = source.sample(rng.integers(self.samples, 2 * self.samples, design.sources), rng)
+            yield design, distrl.estimate(empirical, design.method, design.policy, rng=rng), number

@@ -142,9 +142,9 @@ def _rate(power: float, chance: Chance) -> Iterator[Reading]:
     plants=(
         Plant(
             "rate",
-            "of N samples N^{} are drawn",
+            "of N samples about N^{} are drawn",
             Sizes(0.6, 0.8, 0.88),
-            lambda power: given(GenerativeModel, "sample", lambda self, n, *rest: (self, round(n**power), *rest))(),
+            lambda power: given(GenerativeModel, "sample", lambda self, n, *rest: (self, 2 * round(n**power / 2) + 1, *rest))(),
         ),
     ),
 )

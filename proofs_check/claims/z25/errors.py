@@ -13,7 +13,7 @@ from proofs_check.case import Case
 from proofs_check.chance import Chance, Plant, Sizes
 from proofs_check.claim import Reading, claim
 from proofs_check.claims.z25 import SOURCE
-from proofs_check.claims.z25._designs import FUNCTIONALS, estimates
+from proofs_check.claims.z25._designs import FUNCTIONALS, SMOOTH, Family
 from proofs_check.evidence import Evidence, dependent, rate, scale
 from proofs_check.faults import returned
 
@@ -29,8 +29,8 @@ _SEARCHED = "processes of ten parts, a policy, five functionals, discounts .3, .
 
 def _scores(chance: Chance, most: int) -> Iterator[FloatArray]:
     """Errors of ten parts' functionals, each divided by the standard error that `estimate` states."""
-    for design, found, number in estimates(chance.rng(), SAMPLES, most=most):
-        functional, oracle = FUNCTIONALS[number % len(FUNCTIONALS)]
+    for design, found, number in Family(SAMPLES).estimates(chance.rng(), most):
+        functional, oracle = FUNCTIONALS[number % len(SMOOTH)]
         value = np.asarray(functional.value(found.returns))[design.first]
         error = found.standard_error(functional, states=design.first)
         yield ((value - oracle(design.points, design.laws)) / error)[design.random]
@@ -42,10 +42,10 @@ def standard_errors_times(size: float) -> AbstractContextManager[Any]:
 
 
 def narrower(size: float) -> AbstractContextManager[Any]:
-    """Every interval that is stated shrinks to the share `size` of itself, about its middle."""
+    """Every interval that is stated shrinks to the share `size` of itself: about its middle, a ball about 0."""
 
     def shrink(ends: FloatArray) -> FloatArray:
-        middle = ends.mean(axis=-1, keepdims=True)
+        middle = np.where(ends[..., :1] == 0.0, 0.0, ends.mean(axis=-1, keepdims=True))
         return middle + size * (ends - middle)
 
     return returned(Estimate, "interval", shrink)()
@@ -120,17 +120,16 @@ def missed(
     interval: Callable[[Any, Any, Any], FloatArray],
     claimed: float,
     violation: float,
-    *,
-    samples: int,
     most: int,
-    functionals: tuple[int, ...] = (0, 1, 2, 3, 4),
+    family: Family,
+    functionals: tuple[int, ...] = SMOOTH,
 ) -> Reading:
     """Evidence that intervals of independent parts miss more often than claimed.
 
     `interval(estimate, functional, design)` gives (parts, 2).
     """
     test = Evidence()
-    for design, found, number in estimates(chance.rng(), samples, most=most):
+    for design, found, number in family.estimates(chance.rng(), most):
         functional, oracle = FUNCTIONALS[functionals[number % len(functionals)]]
         truth = oracle(design.points, design.laws)
         ends = interval(found, functional, design)
@@ -166,4 +165,4 @@ def plug_in_coverage(case: Case, chance: Chance) -> Iterator[Reading]:
         return np.asarray(found.interval(functional, level=LEVEL, states=design.first, numerical=False))
 
     claimed, violation = misses(LEVEL, 1.0 - ROOM), misses(LEVEL, chance.size("narrow"))
-    yield missed(chance, interval, claimed, violation, samples=SAMPLES, most=chance.of(120, 800, 4000))
+    yield missed(chance, interval, claimed, violation, chance.of(120, 800, 4000), Family(SAMPLES))
