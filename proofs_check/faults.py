@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
+import distrl
+
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
@@ -35,3 +37,22 @@ def given(owner: Any, name: str, change: Callable[..., tuple[Any, ...]]) -> Call
         return original(*change(*arguments), **options)
 
     return lambda: mock.patch.object(owner, name, altered)
+
+
+def longer_steps(factor: float) -> AbstractContextManager[Any]:
+    """`learn` takes steps `factor` times as long as asked for."""
+    learn = distrl.learn
+
+    def altered(*arguments: Any, **options: Any) -> Any:
+        return learn(*arguments, **{**options, "step_size": factor * options["step_size"]})
+
+    return mock.patch.object(distrl, "learn", altered)
+
+
+def recorded(factor: float) -> AbstractContextManager[Any]:
+    """What `learn` records is multiplied by `factor`."""
+
+    def change(run: Any) -> Any:
+        return dataclasses.replace(run, estimates=tuple(factor * row for row in run.estimates))
+
+    return returned(distrl, "learn", change)()

@@ -1,8 +1,10 @@
 """The stochastic categorical CDF Bellman equation."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +14,28 @@ from distrl.operators import StochasticCDFBellman
 from proofs_check import exact as ex
 from proofs_check import rounding
 from proofs_check.case import Case
+from proofs_check.chance import Chance, Plant, Sizes
 from proofs_check.claim import Reading, claim, share_of_alarm
 from proofs_check.claims.nm24 import DERIVED, GRIDS, SOURCE
 from proofs_check.exact import Exact
 from proofs_check.families import CLIPPED, on_grid, structured_models, with_grids
+from proofs_check.faults import returned
 
 PLACE = 4
+
+
+def _lower(name: str) -> Callable[[float], AbstractContextManager[Any]]:
+    """A share of the draws is all at the lowest atom."""
+
+    def plant(size: float) -> AbstractContextManager[Any]:
+        rng = np.random.default_rng(2)
+
+        def change(draws: Any) -> Any:
+            return np.where(rng.random((len(draws), 1, 1)) < size, 1.0, draws)
+
+        return returned(StochasticCDFBellman, name, change)()
+
+    return plant
 
 
 @claim(
@@ -26,16 +44,19 @@ PLACE = 4
     latex=r"E[\Phi(x)]=F^*(x)",
     source=f"{SOURCE}; mean in summary, short proof in docs/proofs.md",
     evidence="derived",
-    measured="mean of 4000 independent draws",
+    measured="mean of 4000 independent draws (default: 40000)",
     bound="F*, within a Hoeffding radius (equality)",
     searched="three processes, all states and atoms together",
     structured=lambda: with_grids([structured_models((0.9,))[k] for k in (1, 4, 6)], (6,)),
     statistical=True,
+    plants=(Plant("lower", "a share {} of the draws at the lowest atom", Sizes(0.2, 0.06, 0.03), _lower("sample")),),
     used_by="StochasticCDFBellman.sample",
 )
-def stochastic_cdf_mean(case: Case) -> Iterator[Reading]:
+def stochastic_cdf_mean(case: Case, chance: Chance) -> Iterator[Reading]:
     """Take expectations on both sides: F* solves the same equation."""
-    draws = StochasticCDFBellman(case.model, case.on).sample(4000, rng=11)
+    draws = StochasticCDFBellman(case.model, case.on).sample(
+        chance.of(4000, 40_000, 160_000), rng=chance.seed(len(case.rows))
+    )
     fixed = distrl.evaluate(case.model, distrl.CategoricalFixedPoint(grid=case.on)).returns.probs
     target = np.cumsum(np.asarray(fixed), axis=1)
     radius = math.sqrt(math.log(2.0 / share_of_alarm(target.size)) / (2.0 * len(draws)))
@@ -48,17 +69,19 @@ def stochastic_cdf_mean(case: Case) -> Iterator[Reading]:
     latex=r"E[B^RF(X')+b^R]=(\Pi TF)(x)",
     source=f"{SOURCE}, in summary",
     evidence="derived",
-    measured="mean of 4000 draws of one application",
+    measured="mean of 4000 draws of one application (default: 40000)",
     bound="the categorical operator, within a Hoeffding radius (equality)",
     searched="three processes, all states and atoms together",
     structured=lambda: with_grids([structured_models((0.9,))[k] for k in (1, 4, 6)], (6,)),
     statistical=True,
+    plants=(Plant("lower", "a share {} of the draws at the lowest atom", Sizes(0.2, 0.06, 0.03), _lower("__call__")),),
 )
-def stochastic_cdf_one_step_mean(case: Case) -> Iterator[Reading]:
+def stochastic_cdf_one_step_mean(case: Case, chance: Chance) -> Iterator[Reading]:
     """Linearity."""
     n, m = case.states, case.on.atoms
     start = np.tile(np.linspace(1.0 / m, 1.0, m), (n, 1))
-    draws = StochasticCDFBellman(case.model, case.on)(np.broadcast_to(start, (4000, n, m)), rng=12)
+    copies = np.broadcast_to(start, (chance.of(4000, 40_000, 160_000), n, m))
+    draws = StochasticCDFBellman(case.model, case.on)(copies, rng=chance.seed(len(case.rows)))
     target = case.operator.cdf(start)
     radius = math.sqrt(math.log(2.0 / share_of_alarm(target.size)) / (2.0 * len(draws)))
     yield Reading(draws.mean(axis=0), target, radius, equal=True)

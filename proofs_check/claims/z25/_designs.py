@@ -31,19 +31,29 @@ def _part(kind: int, rng: np.random.Generator) -> list[Row]:
         one = [(s, a, h, 0, float(pay[2 * s + a]), False) for s, a, h in heads]
         return one + [(s, a, 1.0 - h, 1, float(pay[4 + 2 * s + a]), False) for s, a, h in heads]
     if kind == 1:
-        ends = [(0, a, p, 0, 2.0 + pay[a], True) for a in (0, 1)] + [(0, a, 1.0 - p, 1, pay[2 + a], False) for a in (0, 1)]
-        return ends + [(1, a, w, 0, r, end) for a in (0, 1) for w, r, end in ((q, pay[4 + a], False), (1 - q, -2.0, True))]
+        ends = [(0, a, p, 0, 2.0 + pay[a], True) for a in (0, 1)] + [
+            (0, a, 1.0 - p, 1, pay[2 + a], False) for a in (0, 1)
+        ]
+        return ends + [
+            (1, a, w, 0, r, end) for a in (0, 1) for w, r, end in ((q, pay[4 + a], False), (1 - q, -2.0, True))
+        ]
     if kind == 2:
         near = 1.0 / 64.0
         here = [(0, 0, 1.0 - near, 0, pay[0], False), (0, 0, near, 1, pay[1], False), (0, 1, 1.0, 1, pay[2], False)]
         return [*here, (1, 0, 1.0 - near, 0, 1.0, False), (1, 0, near, 1, -1.0, False), (1, 1, 1.0, 0, pay[3], False)]
     if kind == 3:
         rare = 0.02
-        here = [(0, a, w, y, r, end) for a in (0, 1) for w, y, r, end in ((rare, 0, -4.0, True), (1 - rare, a, pay[a], False))]
+        here = [
+            (0, a, w, y, r, end)
+            for a in (0, 1)
+            for w, y, r, end in ((rare, 0, -4.0, True), (1 - rare, a, pay[a], False))
+        ]
         return here + [(1, a, 1.0, 0, float(pay[2 + a]), False) for a in (0, 1)]
     chain = [(0, 0, p, 1, pay[0], False), (0, 0, 1.0 - p, 2, pay[1], False), (0, 1, 1.0, 1, pay[2], False)]
     chain += [(1, a, 1.0, 2, float(pay[3 + a]), False) for a in (0, 1)]
-    return chain + [(2, a, w, 0, r, end) for a in (0, 1) for w, r, end in ((q, 1.0, True), (1.0 - q, pay[5 + a], False))]
+    return chain + [
+        (2, a, w, 0, r, end) for a in (0, 1) for w, r, end in ((q, 1.0, True), (1.0 - q, pay[5 + a], False))
+    ]
 
 
 class Design:

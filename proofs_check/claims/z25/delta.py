@@ -144,7 +144,9 @@ def _rate(power: float, chance: Chance) -> Iterator[Reading]:
             "rate",
             "of N samples about N^{} are drawn",
             Sizes(0.6, 0.8, 0.88),
-            lambda power: given(GenerativeModel, "sample", lambda self, n, *rest: (self, 2 * round(n**power / 2) + 1, *rest))(),
+            lambda power: given(
+                GenerativeModel, "sample", lambda self, n, *rest: (self, 2 * round(n**power / 2) + 1, *rest)
+            )(),
         ),
     ),
 )

@@ -24,7 +24,9 @@ ROOM = 0.01
 LEVEL = 0.9
 BINS = 8
 _MANY = [Case(numbers={"samples": float(SAMPLES)})]
-_SEARCHED = "processes of ten parts, a policy, five functionals, discounts .3, .7 and .9, 10^5 samples of each pair or more"
+_SEARCHED = (
+    "processes of ten parts, a policy, five functionals, discounts .3, .7 and .9, 10^5 samples of each pair or more"
+)
 
 
 def _scores(chance: Chance, most: int) -> Iterator[FloatArray]:
@@ -64,7 +66,12 @@ def narrower(size: float) -> AbstractContextManager[Any]:
     statistical=True,
     plants=(
         Plant("small", "standard errors times {}", Sizes(0.7, 0.9, 0.95), standard_errors_times),
-        Plant("large", "standard errors divided by {}", Sizes(0.7, 0.9, 0.95), lambda size: standard_errors_times(1 / size)),
+        Plant(
+            "large",
+            "standard errors divided by {}",
+            Sizes(0.7, 0.9, 0.95),
+            lambda size: standard_errors_times(1 / size),
+        ),
     ),
     used_by="Estimate.standard_error, Estimate.interval(method='delta')",
 )

@@ -133,7 +133,9 @@ def _deviations(draw: st.DrawFn) -> Case:
     count = draw(st.integers(1, 5))
     deviation = st.one_of(st.sampled_from([0.0, 1e-6, 1.0, 100.0]), st.floats(0.0, 10.0))
     numbers = {f"sd{k}": draw(deviation) for k in range(count)}
-    return Case(numbers={**numbers, "floor": float(draw(st.integers(0, 4))), "total": float(draw(st.integers(20, 400)))})
+    return Case(
+        numbers={**numbers, "floor": float(draw(st.integers(0, 4))), "total": float(draw(st.integers(20, 400)))}
+    )
 
 
 @claim(
@@ -146,7 +148,8 @@ def _deviations(draw: st.DrawFn) -> Case:
     bound="1 (the sum: equality)",
     family=Family(_deviations(), "up to five sources, floors up to 4, totals up to 400"),
     structured=lambda: [
-        Case(numbers={"sd0": a, "sd1": b, "sd2": 0.0, "floor": 2.0, "total": 42.0}) for a, b in ((3.0, 1.0), (1.0, 1e-9))
+        Case(numbers={"sd0": a, "sd1": b, "sd2": 0.0, "floor": 2.0, "total": 42.0})
+        for a, b in ((3.0, 1.0), (1.0, 1e-9))
     ],
     used_by="estimate(allocate='adaptive')",
 )
