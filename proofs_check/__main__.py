@@ -1,4 +1,5 @@
-"""`python -m proofs_check`: hunt counterexamples to every claim; show one; plant faults and see who catches them."""
+"""`python -m proofs_check`: hunt counterexamples to every claim; show one; plant faults and violations, and see who
+catches them."""
 
 import json
 import sys
@@ -8,6 +9,7 @@ from typing import Annotated
 import typer
 from tqdm.auto import tqdm
 
+from proofs_check import power as powering
 from proofs_check import report, runner
 from proofs_check.claim import claims, find
 from proofs_check.search import Result, keep
@@ -108,6 +110,7 @@ def show(id: Annotated[str, typer.Argument(help="A claim's id.")]) -> None:
         "bound": entry.bound,
         "searched over": entry.searched,
         "attained": f"{entry.attained:g} of the bound" if entry.attained else "",
+        "finds": powering.sizes(entry),
         "why": " ".join(entry.why.split()),
         "used by": entry.used_by,
     }
@@ -136,6 +139,49 @@ def mutate(
         print(f"{fault.name:32} {'caught by ' + ', '.join(caught) if caught else 'SURVIVES'}", flush=True)
     print(f"{len(chosen) - survivors} of {len(chosen)} faults are caught.")
     if survivors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def power(
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Claims by their ids; all statistical ones unless given.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="The sizes of --quick.")] = False,
+    profile: Annotated[str, typer.Option(help="quick, default or nightly.")] = "default",
+    repeats: Annotated[int, typer.Option(min=1, help="Searches for each violation.")] = 10,
+    sound: Annotated[
+        bool, typer.Option("--sound", help="Plant nothing: how often is a claim refuted that holds?")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Where the table goes.")] = Path("results/proofs_check/power.md"),
+) -> None:
+    """Plant in turn the violations that the statistical claims are to find; how often does each?
+
+    Exit status: 0 all are found with the probability that is stated, as far as the repeats tell, 1 one is not, 2 bad
+    input.
+    """
+    name = "quick" if quick else profile
+    if name not in runner.EFFORTS:
+        _stop(f"no profile is called {name!r}; there are {', '.join(runner.EFFORTS)}", 2)
+    try:
+        chosen = [find(id) for id in ids] if ids else powering.statistical(claims())
+    except ValueError as error:
+        _stop(str(error), 2)
+    strange = [entry.id for entry in chosen if not entry.statistical]
+    if strange:
+        _stop(f"{strange[0]} is not statistical: it has no power to state", 2)
+    rows, short = [powering.HEADER], 0
+    print(powering.HEADER)
+    for found in powering.powers(chosen, runner.EFFORTS[name], repeats, sound=sound):
+        rows.append(found.row)
+        short += found.caught > 0 and found.claim.expected == "holds" if sound else not found.enough
+        print(found.row + ("  " + found.reason.strip().splitlines()[-1] if found.reason else ""), flush=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    except OSError as error:
+        _stop(str(error), 2)
+    if short:
         raise typer.Exit(1)
 
 

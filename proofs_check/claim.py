@@ -131,10 +131,8 @@ class Claim:
 
     def readings(self, case: Case, chance: Chance | None = None) -> list[Reading]:
         """The readings of a case; none where the premises fail. `chance` is what a statistical claim draws with."""
-        if self.statistical:
-            found = self.measure(case, chance or Chance(self.id, self.plants))
-        else:
-            found = self.measure(case)
+        drawn = (chance or Chance(self.id, self.plants),) if self.statistical else ()
+        found = self.measure(case, *drawn)
         if found is None:
             return []
         return [found] if isinstance(found, Reading) else list(found)

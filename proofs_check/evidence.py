@@ -14,7 +14,7 @@ from distrl._validation import BoolArray, FloatArray, IntArray
 from proofs_check.claim import Reading, share_of_alarm
 
 #: How many times likelier the claim is than the violation when no more is drawn.
-ENOUGH = 50.0
+ENOUGH = 500.0
 
 
 class Evidence:

@@ -25,7 +25,7 @@ from distrl._kernels import metrics as metric_kernels
 from distrl._kernels import stochastic as stochastic_kernels
 from distrl._validation import FloatArray
 from distrl.control.bellman import Pairs
-from distrl.dp import certificate, horizon_categorical, lattice_certificate, moment_systems
+from distrl.dp import certificate, horizon_categorical, lattice_certificate, moment_systems, monte_carlo
 from distrl.dp import problem as problems
 from distrl.dp.resolvent import Resolvent
 from distrl.models import generative
@@ -34,7 +34,7 @@ from distrl.operators import StochasticCDFBellman, categorical, quantile
 from distrl.returns import brackets as bracket_returns
 from distrl.td import quantile as td_quantile
 from distrl.td import sampling as td_sampling
-from proofs_check import control_faults
+from proofs_check import control_faults, sampling_faults
 from proofs_check.claim import claims, find
 from proofs_check.faults import Fault, given, returned
 from proofs_check.search import MUTATION, Hunt
@@ -448,7 +448,7 @@ FAULTS = (
     Fault(
         "dkw-halved",
         "confidence bands half as wide",
-        returned(theory, "dkw_halfwidth", lambda width: width / 2.0),
+        returned(monte_carlo, "dkw_halfwidth", lambda width: width / 2.0),
         ("monte-carlo-dkw",),
     ),
     Fault(
@@ -494,4 +494,5 @@ FAULTS = (
         ("dcfp-mean", "ctd-mean-is-td", "atom-count"),
     ),
     *control_faults.FAULTS,
+    *sampling_faults.FAULTS,
 )

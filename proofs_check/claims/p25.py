@@ -101,7 +101,7 @@ def ctd_mean_is_td_clipped(case: Case) -> Iterator[Reading]:
     searched="structured processes on covering grids of 5 atoms",
     structured=lambda: with_laws(structured_models((0.9,))[2:7:2], pairs=((1, 2),)),
     statistical=True,
-    plants=(Plant("steps", "steps {} times as long", Sizes(0.7, 0.9, 0.95), longer_steps),),
+    plants=(Plant("steps", "steps {} times as long", Sizes(0.5, 0.8, 0.9), longer_steps),),
     used_by="CategoricalTD",
 )
 def ctd_expected_update(case: Case, chance: Chance) -> Iterator[Reading]:

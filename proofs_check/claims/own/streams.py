@@ -25,6 +25,7 @@ PLACE = 8
 _DEFINITION = "the definition of independent draws"
 _EVIDENCE = "1 / the share of the false alarm, as logarithms"
 KINDS = 4
+SUCCESSORS = KINDS**3  # a transition tells six bits of its number: the highest, the next, and the two after them
 _APART = 100.0  # between the bootstrapped parts of targets: a reward is next to nothing
 QUARTILES = np.full(KINDS, 1.0 / KINDS)
 
@@ -92,17 +93,17 @@ def replications_independent(case: Case, chance: Chance) -> Iterator[Reading]:
 
 
 def _coded(states: int, replications: int, seed: int, families: bool) -> tuple[IntArray, IntArray]:
-    """(R S,) classes, four as likely, of the transitions and of the rewards of one update, in the order of drawing.
+    """(R S,) transitions, 64 as likely, and classes of the rewards of one update, 4 as likely, in the order of drawing.
 
-    With `families` of normal rewards and of exponential ones instead, each of two states in turn.
+    With `families` 64 classes of normal rewards and 4 of exponential ones instead, each of two states in turn.
     """
     laws = (stats.norm(), stats.expon())
     if families:
         rows = [(s, 1.0, s, laws[s % 2], True) for s in range(states)]
         start = np.zeros(states)
     else:
-        rows = [(s, 1.0 / KINDS, y, laws[0], False) for s in range(states) for y in range(KINDS)]
-        start = np.where(np.arange(states) < KINDS, 2.0 * _APART * np.arange(states), 0.0)
+        rows = [(s, 1.0 / SUCCESSORS, y, laws[0], False) for s in range(states) for y in range(SUCCESSORS)]
+        start = 2.0 * _APART * np.arange(states)
     model = distrl.MRP.from_outcomes(rows, 0.5)
     run = distrl.learn(
         model, distrl.TD(), step_size=1.0, updates=1, replications=replications, records=1, rng=seed, start=start
@@ -110,13 +111,13 @@ def _coded(states: int, replications: int, seed: int, families: bool) -> tuple[I
     values = np.asarray(run.values)[0]
     if families:
         levels = [stats.norm.cdf(values[:, ::2]).ravel(), stats.expon.cdf(values[:, 1::2]).ravel()]
-        return _quarter(levels[0]), _quarter(levels[1])
+        return _class(levels[0], SUCCESSORS), _class(levels[1], KINDS)
     went = np.round(values / _APART)
-    return went.astype(np.int64).ravel(), _quarter(stats.norm.cdf(values - _APART * went).ravel())
+    return went.astype(np.int64).ravel(), _class(stats.norm.cdf(values - _APART * went).ravel(), KINDS)
 
 
-def _quarter(levels: FloatArray) -> IntArray:
-    return np.asarray(np.minimum((levels * KINDS).astype(np.int64), KINDS - 1))
+def _class(levels: FloatArray, count: int) -> IntArray:
+    return np.asarray(np.minimum((levels * count).astype(np.int64), count - 1))
 
 
 def _following(size: float) -> AbstractContextManager[Any]:
@@ -125,7 +126,7 @@ def _following(size: float) -> AbstractContextManager[Any]:
 
     def change(values: FloatArray) -> FloatArray:
         went = np.round(values / _APART)
-        told = _APART * went + stats.norm.ppf((np.clip(went, 0, KINDS - 1) + 0.5) / KINDS)
+        told = _APART * went + stats.norm.ppf((np.clip(went // KINDS**2, 0, KINDS - 1) + 0.5) / KINDS)
         return np.where(rng.random(values.shape) < size, told, values)
 
     return _changed(change)
@@ -137,9 +138,9 @@ def _following(size: float) -> AbstractContextManager[Any]:
     latex=r"R\perp Y",
     source=_DEFINITION,
     evidence="derived",
-    measured="evidence that the class of a reward can be told from that of the transition, or of the one before or after",
+    measured="evidence that a reward's class can be told from that of the transition, or of the one before or after",
     bound=_EVIDENCE,
-    searched="four successors as likely, four quarters of a normal law; quarters of normal and of exponential rewards",
+    searched="64 successors as likely, by two of six bits, quarters of a normal law; normal and exponential rewards",
     structured=lambda: [Case(numbers={"families": 0.0}), Case(numbers={"families": 1.0})],
     statistical=True,
     plants=(Plant("told", "a share {} of the rewards told by the transition", Sizes(0.3, 0.1, 0.06), _following),),
@@ -148,10 +149,10 @@ def _following(size: float) -> AbstractContextManager[Any]:
 def rewards_independent_of_transitions(case: Case, chance: Chance) -> Iterator[Reading]:
     """Streams that are far apart; many short ones are looked at, for what they share would be at their beginnings."""
     families = bool(case.numbers["families"])
-    seen, then = _coded(40, chance.of(60, 300, 1000), chance.seed(int(families)), families)
-    for lag in (0, 1, -1):
-        test = Evidence(3, simple=False)
-        test.add(dependent(np.roll(seen, lag), then, QUARTILES))
+    seen, then = _coded(SUCCESSORS, chance.of(40, 200, 700), chance.seed(int(families)), families)
+    for lag, part in itertools.product((0, 1, -1), (KINDS**2, KINDS, 1)):
+        test = Evidence(9, simple=False)
+        test.add(dependent(np.roll(seen // part % KINDS, lag), then, QUARTILES))
         yield test.reading
 
 
@@ -185,9 +186,9 @@ def _echoing(size: float) -> AbstractContextManager[Any]:
     latex=r"\mathrm{corr}(R_i,R_{i+l})=0,\ l\ge1",
     source=_DEFINITION,
     evidence="derived",
-    measured="how many two draws in a row have come before; evidence of a correlation at lags 1, 2, 1024, 2048 and 4096",
+    measured="how many two draws in a row have come before; evidence of a correlation at lags up to 4096",
     bound=f"0; {_EVIDENCE}",
-    searched="normal rewards in the order of drawing, one replication",
+    searched="normal rewards in the order of drawing, one replication; lags 1, 2, 1024, 2048 and 4096",
     structured=lambda: [Case(numbers={"replications": 1.0})],
     statistical=True,
     plants=(
@@ -218,7 +219,7 @@ _SAMPLINGS = ("synchronous", "generative", "trajectory")
 
 @claim(
     "seeds-say-all",
-    statement="A seed says all: threads, resumes and further replications change no bit, and another seed changes all.",
+    statement="A seed says all: threads, resumes and more replications change no bit, and another seed changes all.",
     latex=r"\hat V_k=f(\text{seed},k)",
     source="the definition of `learn`",
     evidence="derived",

@@ -67,13 +67,13 @@ def _likelier(size: float) -> AbstractContextManager[Any]:
 
 @claim(
     "n-step-target-law",
-    statement="A target of n steps has the law of n discounted rewards and, if it has not ended, the estimate after them.",
+    statement="A target of n steps has the law of n discounted rewards and, unless it ends, the estimate after them.",
     latex=r"\sum_{k<n\wedge T}\gamma^kR_k+\gamma^n\hat V(X_n)1_{n<T}",
     source="Sutton 1988; the definition",
     evidence="derived",
-    measured="targets that no path gives; evidence that the others have other probabilities than the paths that give them",
+    measured="targets that no path gives; evidence that the others are not as likely as the paths that give them",
     bound="0; 1 / the share of the false alarm, as logarithms",
-    searched="copies of a process of three states that ends with pay everywhere, with a loop or not, n = 1, 2, 3 and all",
+    searched="copies of a process of three states, paying ends everywhere, with a loop or not, n = 1, 2, 3 and all",
     structured=lambda: [Case(numbers={"steps": float(n), "loop": float(n in (2, 3))}) for n in (1, 2, 3, 0)],
     statistical=True,
     plants=(Plant("share", "a share {} of the targets is that of another path", Sizes(0.3, 0.1, 0.06), _likelier),),
@@ -154,8 +154,8 @@ def _by_hand(case: Case, updates: int) -> FloatArray:
     evidence="derived",
     measured="TD along a trajectory after 1, 4, 9 and 30 updates",
     bound="the recursion, in a few lines of Python (equality)",
-    searched="a deterministic path of three states, ending with pay or not, n up to 4 and to the end, steps k^-1/2 and 1/k "
-    "by visits or updates, averages from 0 to 4 renewals on",
+    searched="a deterministic path of three states, ending with pay or not, n up to 4 and to the end, steps k^-1/2 and "
+    "1/k by visits or updates, averages from 0 to 4 renewals on",
     family=Family(_courses(), "combinations"),
     structured=lambda: [
         Case(numbers={"steps": n, "burn_in": b, "clock": c, "ends": 1.0, "g": 0.9, "exponent": 0.5})

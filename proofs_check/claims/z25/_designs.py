@@ -177,7 +177,7 @@ MEDIAN = 5
 
 @dataclass(frozen=True)
 class Family:
-    """Designs to be estimated: their parts, kinds, discounts in turn, atoms, samples of each pair (to twice as many)."""
+    """Designs to be estimated: their parts, kinds, discounts in turn, atoms, samples of each pair or up to twice."""
 
     samples: int
     parts: int = 10
@@ -186,7 +186,7 @@ class Family:
     atoms: int = 21
 
     def estimates(self, rng: np.random.Generator, most: int, repeats: int = 4) -> Iterator[tuple[Design, Any, int]]:
-        """(design, an estimate of it, its number), `most` in all, for ever new designs, each estimated `repeats` times."""
+        """(design, an estimate of it, its number), `most` in all, of ever new designs, `repeats` of each."""
         for number in range(most):
             if number % repeats == 0:
                 discount = self.discounts[(number // repeats) % len(self.discounts)]

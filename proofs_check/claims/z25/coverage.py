@@ -14,7 +14,7 @@ from proofs_check.chance import Chance, Plant, Sizes
 from proofs_check.claim import Reading, claim
 from proofs_check.claims.z25 import SOURCE
 from proofs_check.claims.z25._designs import FUNCTIONALS, MEDIAN, Design, Family
-from proofs_check.claims.z25.errors import misses, missed, narrower
+from proofs_check.claims.z25.errors import missed, misses, narrower
 from proofs_check.evidence import Evidence, rate
 from proofs_check.faults import returned
 
@@ -96,7 +96,7 @@ def estimate_bootstrap_coverage(case: Case, chance: Chance) -> Iterator[Reading]
     searched=f"{_PARTS}, means, entropic risks and deviations; delta, and bootstrap of 39 resamples",
     structured=lambda: [Case(numbers={"bootstrap": 0.0}), Case(numbers={"bootstrap": 1.0})],
     statistical=True,
-    plants=(Plant("narrow", "intervals {} times as wide", Sizes(0.5, 0.7, 0.75), narrower),),
+    plants=(Plant("narrow", "intervals {} times as wide", Sizes(0.7, 0.8, 0.85), narrower),),
     used_by="Estimate.interval(simultaneous=True)",
 )
 def estimate_simultaneous_coverage(case: Case, chance: Chance) -> Iterator[Reading]:

@@ -7,7 +7,6 @@ import numpy as np
 from scipy import stats
 
 import distrl
-from distrl import theory
 from distrl._validation import FloatArray
 from distrl.models.generative import GenerativeModel
 from proofs_check.case import Case

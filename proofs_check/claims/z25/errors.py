@@ -59,7 +59,7 @@ def narrower(size: float) -> AbstractContextManager[Any]:
     latex=r"N\,\mathrm{Var}\,\hat\psi\to\sum_x\mathrm{Var}_oh_x(o)",
     source=f"{SOURCE} for asymptotic normality, in summary; the formula derived",
     evidence="derived",
-    measured="evidence that errors divided by `Estimate.standard_error` are spread as if it were too small, or too large",
+    measured="evidence that errors, divided by `Estimate.standard_error`, are spread more than that, or less",
     bound="1 / the share of the false alarm, as logarithms; 1% for N < inf",
     searched=_SEARCHED,
     structured=lambda: _MANY,
@@ -100,7 +100,7 @@ def _skewed(size: float) -> AbstractContextManager[Any]:
 
 @claim(
     "plug-in-normal",
-    statement="A plug-in's error, divided by the standard error that `estimate` states, is standard normal in the limit.",
+    statement="A plug-in's error, divided by the standard error that `estimate` states, is normal in the limit.",
     latex=r"\sqrt N(\hat\psi-\psi)/\sigma\Rightarrow N(0,1)",
     source=f"{SOURCE}, in summary",
     evidence="summary",

@@ -10,7 +10,7 @@ from scipy import optimize, stats
 
 import distrl
 from distrl._validation import FloatArray
-from distrl.generative.adaptive import neyman_allocation
+from distrl.generative import adaptive
 from proofs_check.case import Case
 from proofs_check.chance import Chance, Plant, Sizes
 from proofs_check.claim import Reading, claim
@@ -158,7 +158,7 @@ def neyman_optimal(case: Case) -> Iterator[Reading]:
     numbers = dict(case.numbers)
     floor, total = numbers.pop("floor"), numbers.pop("total")
     deviations = np.array(list(numbers.values()))
-    sizes = neyman_allocation(deviations, int(total), int(floor))
+    sizes = adaptive.neyman_allocation(deviations, int(total), int(floor))
     yield Reading(float(sizes.sum()), total, 0.0, equal=True, counts=False)
     if deviations.max() <= 0.0:
         return
