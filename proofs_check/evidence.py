@@ -48,7 +48,7 @@ class Evidence:
         stop = int(clear[0]) + 1 if len(clear) else len(path)
         if stop:
             self.total = float(path[stop - 1])
-            self.highest = max(self.highest, float(path[:stop].max()))
+            self.highest = float(np.maximum(self.highest, path[:stop].max()))  # what is not a number stays and fails
             self.seen += stop
 
     @property

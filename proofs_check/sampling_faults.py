@@ -106,7 +106,7 @@ FAULTS = (
         "standard-errors-halved",
         "standard errors are half of what they are",
         returned(FirstOrder, "standard_errors", lambda errors: errors / 2.0),
-        ("plug-in-variance", "plug-in-coverage", "estimate-delta-coverage"),
+        ("plug-in-variance", "plug-in-coverage", "estimate-delta-coverage", "standard-error-by-differences"),
     ),
     Fault(
         "finite-sample-radii-a-tenth",
@@ -124,19 +124,19 @@ FAULTS = (
         "influence-without-ends",
         "outcomes that end have no influence",
         lambda: mock.patch.object(influence_kernels, "influence", _without_ends),
-        ("plug-in-variance", "plug-in-coverage"),
+        ("plug-in-variance", "standard-error-by-differences"),
     ),
     Fault(
         "policy-weight-cubed",
         "the variance of influence has the third power of the policy's weight",
         _weights_to(3.0),
-        ("plug-in-variance", "plug-in-coverage"),
+        ("plug-in-variance", "standard-error-by-differences"),
     ),
     Fault(
         "policy-weight-not-squared",
         "the variance of influence has the policy's weight itself",
         _weights_to(1.0),
-        ("plug-in-variance",),
+        ("plug-in-variance", "standard-error-by-differences"),
     ),
     Fault(
         "replications-share-a-seed",

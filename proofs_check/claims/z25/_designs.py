@@ -5,7 +5,7 @@ independent errors. Parts are random and of five kinds: any, ending with pay, ne
 costly end, and a chain.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -111,21 +111,25 @@ class Design:
         return np.asarray(self.laws[np.arange(len(lowest)), lowest] < 0.95 * TAIL)
 
     def _law(self, part: int) -> FloatArray:
-        """p = A p + b by repeated squaring of the affine map p -> A p + b."""
-        points, m, at = self.points, len(self.points), int(self.first[part])
-        states = 1 + max(row[0] for row in self.parts[part])
-        a, b = np.zeros((states, m, states, m)), np.zeros((states, m))
-        for s, action, p, y, r, end in self.parts[part]:
-            weight = p * self.policy[s + at, action]
-            if end:
-                b[s] += weight * hats(points, np.array([r]))[:, 0]
-            else:
-                a[s, :, y] += weight * hats(points, r + self.discount * points)
-        matrix, offset = a.reshape(states * m, states * m), b.ravel()
-        for _ in range(_SQUARINGS):
-            matrix, offset = matrix @ matrix, matrix @ offset + offset
-        start = np.tile(np.full(m, 1.0 / m), states)
-        return np.asarray((matrix @ start + offset).reshape(states, m)[0])
+        at = int(self.first[part])
+        return law_of(self.points, self.discount, self.parts[part], self.policy[at:])
+
+
+def law_of(points: FloatArray, discount: float, rows: Sequence[Row], policy: FloatArray) -> FloatArray:
+    """(m,) the categorical fixed point at state 0 of rows, by repeated squaring of the affine map p -> A p + b."""
+    m, states = len(points), 1 + max(row[0] for row in rows)
+    a, b = np.zeros((states, m, states, m)), np.zeros((states, m))
+    for s, action, p, y, r, end in rows:
+        weight = p * policy[s, action]
+        if end:
+            b[s] += weight * hats(points, np.array([r]))[:, 0]
+        else:
+            a[s, :, y] += weight * hats(points, r + discount * points)
+    matrix, offset = a.reshape(states * m, states * m), b.ravel()
+    for _ in range(_SQUARINGS):
+        matrix, offset = matrix @ matrix, matrix @ offset + offset
+    start = np.tile(np.full(m, 1.0 / m), states)
+    return np.asarray((matrix @ start + offset).reshape(states, m)[0])
 
 
 def hats(points: FloatArray, targets: FloatArray) -> FloatArray:
