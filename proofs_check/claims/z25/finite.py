@@ -100,7 +100,7 @@ def estimate_finite_sample_radius(case: Case) -> Iterator[Reading]:
 @claim(
     "standard-error-by-differences",
     statement="A standard error is that of the derivatives of the functional in the outcomes' frequencies.",
-    latex=r"\hat\sigma^2=\sum_{x,o}\frac{c_o}{N_x(N_x-1)}\bigl(\partial_\varepsilon\psi(\hat P+\varepsilon(\delta_o-\hat P_x))\bigr)^2",
+    latex=r"\hat\sigma^2=\sum_xN_x^{-1}\mathrm{Var}_o\,\partial_\varepsilon\psi(\hat P+\varepsilon(o-\hat P_x))",
     source="the definition of the delta method",
     evidence="derived",
     measured="`Estimate.standard_error` of mean, entropic risk, deviation and variance",
