@@ -250,6 +250,10 @@ SOME = (
     "td-next-state-reused",
     "dkw-halved",
     "best-action-at-each-knot",
+    "finite-sample-radii-a-tenth",
+    "policy-weight-cubed",
+    "replications-share-a-seed",
+    "reward-noise-repeats",
 )
 
 

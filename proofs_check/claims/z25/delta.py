@@ -108,11 +108,11 @@ def delta_influence_cut(case: Case) -> Iterator[Reading]:
 
 
 def _w1_errors(samples: int, chance: Chance) -> FloatArray:
-    """sup-W1 between the fixed points of empirical models, 60 or more, and of the true one."""
+    """sup-W1 between the fixed points of empirical models, 120 or more, and of the true one."""
     case = with_grids([structured_models((0.8,))[6]], (40,))[0]
     truth = np.asarray(distrl.evaluate(case.model, distrl.CategoricalFixedPoint(grid=case.on)).returns.probs)
     model, rng, found = GenerativeModel(case.model), chance.rng(samples), []
-    for _ in range(chance.of(60, 240, 600)):
+    for _ in range(chance.of(120, 480, 1200)):
         fixed = distrl.evaluate(model.sample(samples, rng), distrl.CategoricalFixedPoint(grid=case.on)).returns.probs
         gaps = np.cumsum(np.asarray(fixed) - truth, axis=1)[:, :-1]
         found.append(np.abs(gaps).sum(axis=1).max() * case.on.spacing)
@@ -135,14 +135,14 @@ def _rate(power: float, chance: Chance) -> Iterator[Reading]:
     evidence="summary",
     measured="log of the ratio of errors at N = 6400 and 101, plus 10",
     bound="-log(6400 / 101) / 2 plus 10, within a t interval and .1",
-    searched="one process, 60, 240 or 600 empirical models each",
+    searched="one process, 120, 480 or 1200 empirical models each",
     structured=lambda: [Case(numbers={"N": 6400})],
     statistical=True,
     plants=(
         Plant(
             "rate",
             "of N samples about N^{} are drawn",
-            Sizes(0.6, 0.8, 0.88),
+            Sizes(0.5, 0.75, 0.8),
             lambda power: given(
                 GenerativeModel, "sample", lambda self, n, *rest: (self, 2 * round(n**power / 2) + 1, *rest)
             )(),
@@ -163,7 +163,7 @@ def plug_in_rate(case: Case, chance: Chance) -> Iterator[Reading]:
     expected="refuted",
     measured="log of the ratio of errors at N = 6400 and 101, plus 10",
     bound="-log(6400 / 101) plus 10, within a t interval and .1",
-    searched="one process, 60, 240 or 600 empirical models each",
+    searched="one process, 120, 480 or 1200 empirical models each",
     structured=lambda: [Case(numbers={"N": 6400})],
     statistical=True,
 )

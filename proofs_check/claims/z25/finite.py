@@ -261,7 +261,7 @@ def unknown_closure(case: Case) -> Iterator[Reading]:
     unknown = (reach & bad[None, :]).any(axis=1)
     yield Reading(np.isinf(found.standard_error("mean")).astype(float), unknown.astype(float), 0.0, equal=True)
     for method in ("delta", "finite-sample", "bootstrap"):
-        interval = found.interval("mean", method=method, rng=3)
+        interval = found.interval("mean", method=method, rng=3, resamples=9)
         whole = (interval == [0.0, 2.0]).all(axis=1)
         if method != "finite-sample":  # whose radius may reach everything
             yield Reading(whole.astype(float), unknown.astype(float), 0.0, equal=True, counts=False)
