@@ -67,7 +67,7 @@ def estimate_delta_coverage(case: Case, chance: Chance) -> Iterator[Reading]:
     latex=r"P(\psi\in\hat I^*_{.9})\approx.9",
     source=f"{SOURCE} for asymptotic normality, in summary; the bootstrap of smooth functionals, Efron 1979",
     evidence="derived",
-    measured="evidence that intervals of level .9 from 39 resamples miss more often",
+    measured="evidence that intervals of level .9 from 40 resamples miss more often",
     bound=_BOUND.format(".03"),
     searched=f"{_PARTS}, five functionals",
     structured=lambda: _SOME,
@@ -76,10 +76,10 @@ def estimate_delta_coverage(case: Case, chance: Chance) -> Iterator[Reading]:
     used_by="Estimate.interval(method='bootstrap')",
 )
 def estimate_bootstrap_coverage(case: Case, chance: Chance) -> Iterator[Reading]:
-    """Errors of redrawn models have in the limit the law of the estimate's; of 39 two are outside at either end."""
+    """Errors of redrawn models have in the limit the law of the estimate's; of 40 two are outside at either end."""
 
     def interval(found: Any, functional: Any, design: Design) -> FloatArray:
-        options: dict[str, Any] = {"method": "bootstrap", "numerical": False, "resamples": 39}
+        options: dict[str, Any] = {"method": "bootstrap", "numerical": False, "resamples": 40}
         return np.asarray(found.interval(functional, level=LEVEL, states=design.first, rng=chance.root, **options))
 
     violation = misses(LEVEL, chance.size("narrow"))
@@ -157,7 +157,7 @@ def estimate_woodruff_coverage(case: Case, chance: Chance) -> Iterator[Reading]:
     searched=f"{_PARTS}; resamples linearised (delta) or not",
     structured=lambda: [Case(numbers={"bootstrap": 0.0}), Case(numbers={"bootstrap": 1.0})],
     statistical=True,
-    plants=(Plant("narrow", "radii times {}", Sizes(0.6, 0.75, 0.8), narrower),),
+    plants=(Plant("narrow", "radii times {}", Sizes(0.6, 0.7, 0.75), narrower),),
     used_by="Estimate.interval('w1'), Estimate.interval('ks')",
 )
 def estimate_ball_coverage(case: Case, chance: Chance) -> Iterator[Reading]:
