@@ -105,7 +105,7 @@ FAULTS = (
     Fault(
         "standard-errors-halved",
         "standard errors are half of what they are",
-        returned(FirstOrder, "standard_errors", lambda errors: errors / 2.0),
+        returned(FirstOrder, "spreads", lambda spread: spread._replace(error=spread.error / 2.0)),
         ("plug-in-variance", "plug-in-coverage", "estimate-delta-coverage", "standard-error-by-differences"),
     ),
     Fault(
@@ -197,7 +197,11 @@ FAULTS = (
     Fault(
         "bootstrap-percentiles-inward",
         "percentiles of the middle half",
-        given(bootstrap, "_each", lambda ends, drawn, value, level: (ends, drawn, value, level / 2.0)),
+        given(
+            bootstrap,
+            "_each",
+            lambda ends, drawn, value, level, lean: (ends, drawn, value, 0.6, lean._replace(known=False)),
+        ),
         ("estimate-bootstrap-coverage",),
     ),
     Fault(
@@ -212,7 +216,7 @@ FAULTS = (
         given(
             delta.Delta,
             "_woodruff",
-            lambda self, found, level, factor, states: (self, found, level, factor / 3.0, states),
+            lambda self, found, level, alpha, states: (self, found, level, 0.6, states),
         ),
         ("estimate-woodruff-coverage",),
     ),

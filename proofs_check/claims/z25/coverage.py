@@ -33,7 +33,7 @@ _BOUND = "1 / the share of the false alarm, as logarithms; misses of .1 + {} for
 
 def _narrower_cdf(size: float) -> AbstractContextManager[Any]:
     """Woodruff's margins times `size`; the interval is where the law passes them."""
-    return returned(FirstOrder, "standard_errors", lambda errors: errors * size)()
+    return returned(FirstOrder, "spreads", lambda spread: spread._replace(error=spread.error * size))()
 
 
 @claim(
