@@ -97,7 +97,7 @@ def td_expected_update(case: Case, chance: Chance) -> Iterator[Reading]:
     latex=r"\mathrm{Var}\,V_\infty=\frac{\alpha v}{(1-\gamma)(2-\alpha(1-\gamma))}",
     source=DERIVED,
     evidence="derived",
-    measured="evidence that 500 replications (default: 3000) after 250 updates are spread less, or more",
+    measured="evidence that 500 such states (default: 3000) after 250 updates are spread less, or more",
     bound="1 / the share of the false alarm, as logarithms; a normal law with theory.td_stationary_variance",
     searched="Gaussian rewards, discounts 0, .5 (step .1) and .9 (step 1)",
     structured=lambda: [Case(numbers={"g": g, "a": a}) for g, a in ((0.0, 0.1), (0.5, 0.1), (0.9, 1.0))],
@@ -111,10 +111,10 @@ def td_expected_update(case: Case, chance: Chance) -> Iterator[Reading]:
 def td_stationary_variance(case: Case, chance: Chance) -> Iterator[Reading]:
     """An autoregression of order one; with Gaussian rewards its law is Gaussian."""
     g, a, count = case.numbers["g"], case.numbers["a"], chance.of(500, 3000, 12_000)
-    model = distrl.MRP([[1.0]], [stats.norm(0.0, 2.0)], discount=g)
-    seed = chance.seed(int(10 * g))
-    run = distrl.learn(model, distrl.TD(), step_size=a, updates=250, replications=count, records=1, rng=seed)
-    z = run.values[-1, :, 0] / math.sqrt(float(theory.td_stationary_variance(a, g, 4.0)))
+    noise = stats.norm(0.0, 2.0)
+    model = distrl.MRP.from_outcomes([(s, 1.0, s, noise, False) for s in range(count)], g)
+    run = distrl.learn(model, distrl.TD(), step_size=a, updates=250, records=1, rng=chance.seed(int(10 * g)))
+    z = run.values[-1, 0] / math.sqrt(float(theory.td_stationary_variance(a, g, 4.0)))
     for violation in (chance.size("small"), 1.0 / chance.size("large")):
         test = Evidence(2)
         test.add(scale(z, 1.0, violation))

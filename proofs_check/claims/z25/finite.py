@@ -223,7 +223,7 @@ def neyman_optimal(case: Case) -> Iterator[Reading]:
 
 @claim(
     "unknown-closure",
-    statement="Where samples are missing on the way, and only there, standard errors are infinite; intervals are whole.",
+    statement="Where samples are missing on the way, and only there, standard errors are infinite; intervals whole.",
     latex=r"\hat\sigma(x)=\infty\iff x\to\text{a source without samples}\Rightarrow\hat I(x)=[\inf\psi,\sup\psi]",
     source="the definition of `unvisited='unknown'`",
     evidence="derived",
