@@ -1,5 +1,8 @@
 """Intervals where outcomes are rare: coverage summed over the number of rare outcomes seen, without Monte Carlo."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -8,6 +11,7 @@ import distrl
 from distrl import CategoricalFixedPoint, EmpiricalMRP, Grid, estimate
 from distrl.generative import Bootstrap
 from distrl.generative.influence import Spread
+from distrl.generative.intervals.bootstrap import from_outside
 from distrl.generative.intervals.skewed import studentised
 from distrl.returns.functionals import parse
 
@@ -119,3 +123,10 @@ def test_warnings_of_a_kink_and_of_few_samples_under_a_large_weight():
     logged = distrl.EmpiricalMDP(coins, 0.5)
     assert not estimate(logged, METHOD, [[1.0, 0.0]]).few_samples_decide("mean")[0]
     assert estimate(logged, METHOD, [[0.1, 0.9]]).few_samples_decide("mean")[0]
+
+
+def test_the_end_of_a_bootstrap_interval_is_the_draw_that_the_level_says():
+    for draws in (1, 39, 40, 60, 99, 199, 999, 1999, 9999):
+        for percent in range(1, 100):
+            exact = Fraction(draws + 1) * (1 - Fraction(percent, 100)) / 2
+            assert from_outside(draws, percent / 100) == max(math.floor(exact), 1), (draws, percent)

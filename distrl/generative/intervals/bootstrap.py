@@ -142,8 +142,7 @@ def _together(ends: FloatArray, drawn: FloatArray, value: FloatArray, level: flo
 
 def _each(ends: FloatArray, drawn: FloatArray, value: FloatArray, level: float, lean: _Lean) -> FloatArray:
     drawn.sort(axis=0)
-    # a new draw is below the outermost of these with that probability
-    outermost = max(math.floor((len(drawn) + 1) * (1.0 - level) / 2.0), 1)
+    outermost = from_outside(len(drawn), level)
     z = float(special.ndtri((1.0 + level) / 2.0))
     moved = lean.shift(z)
     low = lean.stretch * (drawn[outermost - 1] - value) + moved
@@ -153,3 +152,12 @@ def _each(ends: FloatArray, drawn: FloatArray, value: FloatArray, level: float, 
         bias = drawn.mean(axis=0) - value
         low, high = np.minimum(low, least - bias), np.maximum(high, most - bias)
     return np.asarray(ends + np.stack([low, high], axis=1))
+
+
+def from_outside(draws: int, level: float) -> int:
+    """Which of the sorted draws, counted from outside, an end is: a new one is beyond it with probability
+    (1 - level) / 2 at most, where there are enough for that.
+
+    .95 is a float next to 95/100, so that whole numbers may be missed by their last digit.
+    """
+    return max(math.floor((draws + 1) * (1.0 - level) / 2.0 + 1e-9), 1)
