@@ -87,7 +87,7 @@ def explore(file: str, seed: int, left: float) -> tuple[int, str] | None:
         start_new_session=True,
     )
     try:
-        output, _ = process.communicate(timeout=max(left, 1.0))
+        output, _ = process.communicate(timeout=max(left, 0.0))
     except BaseException as end:  # with its workers; a KeyboardInterrupt goes on
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

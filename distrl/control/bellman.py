@@ -1,5 +1,7 @@
 """One application of the optimality operator to values, with certain bounds on what float64 makes of it."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np

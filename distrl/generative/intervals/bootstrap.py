@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from distrl._lazy import special
+from distrl._tolerances import EPS
 from distrl._validation import FloatArray, IntArray, RandomSource, whole_number
 from distrl.generative.distances import Distance
 from distrl.generative.intervals.base import centre
@@ -14,6 +15,8 @@ from distrl.generative.intervals.skewed import curved, factors
 from distrl.generative.sampled import SampledSolution
 from distrl.returns.base import Returns
 from distrl.returns.functionals import Functional, Quantile
+
+_TIE = 1e-9  # deviations: a redrawn value as near to the estimate is the same, but for rounding
 
 
 @dataclass(frozen=True)
@@ -88,15 +91,19 @@ class Bootstrap:
         value: FloatArray,
         level: float,
     ) -> "_Lean":
-        """What the ends of percentiles are moved by; a quantile on a grid is a step function, and is left alone."""
+        """What the ends of percentiles are moved by; a quantile on a grid is a step function, and is left alone.
+
+        A functional without a slope has no influence: the skewness of its errors is that of the redrawn values.
+        """
         spread = drawn.std(axis=0)
         if isinstance(functional, Quantile):
             return _Lean(spread, np.zeros(len(states)), np.zeros(len(states)), np.ones(len(states)), False)
-        below = (drawn < value).mean(axis=0) + 0.5 * (drawn == value).mean(axis=0)
+        tie = np.abs(drawn - value) <= _TIE * spread + 8.0 * EPS * np.abs(value)
+        below = ((drawn < value) & ~tie).mean(axis=0) + 0.5 * tie.mean(axis=0)
         edge = 0.5 / len(drawn)
         bias = special.ndtri(np.clip(below, edge, 1.0 - edge))
         first = estimate.first_order
-        if first is None:
+        if first is None or type(functional).slope is Functional.slope:
             with np.errstate(divide="ignore", invalid="ignore"):
                 skewness = ((drawn - drawn.mean(axis=0)) ** 3).mean(axis=0) / spread**3
             return _Lean(spread, bias, np.where(spread > 0.0, skewness, 0.0), np.ones(len(states)), False)
