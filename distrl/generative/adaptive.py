@@ -57,7 +57,8 @@ def neyman_allocation(deviations: ArrayLike, total: int, at_least: ArrayLike = F
     order = np.argsort(ratio, kind="stable")
     free = np.cumsum(weight[order])
     held = floor.sum() - np.cumsum(floor[order])
-    scale = (count - held) / free
+    with np.errstate(over="ignore"):  # where all that is free yet hardly varies; more becomes free
+        scale = (count - held) / free
     valid = scale >= ratio[order]
     best = int(np.flatnonzero(valid)[-1]) if valid.any() else 0
     exact = np.maximum(floor, scale[best] * weight)

@@ -203,6 +203,12 @@ def test_neyman_allocation_beats_every_move_of_one_sample(data):
                 assert best <= (sd**2 / moved).sum() + (sd**2 / sizes**2).max() + 1e-12
 
 
+def test_a_state_that_hardly_varies_gets_nothing_where_nothing_is_asked_for():
+    with np.errstate(all="raise"):
+        assert neyman_allocation([1e-310, 1.0], 42, 0).tolist() == [0, 42]
+        assert neyman_allocation([1e-310, 1.0], 42, [0, 5]).tolist() == [0, 42]
+
+
 @pytest.mark.fast
 def test_adaptive_samples_go_where_the_interval_shrinks():
     """Only state 0 is noisy, and state 2 cannot be reached from it."""
