@@ -125,7 +125,7 @@ def standard_error_by_differences(case: Case) -> Iterator[Reading]:
     rng, g = np.random.default_rng(int(case.numbers["seed"])), case.numbers["g"]
     design = Design(rng, 1, g, kinds=(int(case.numbers["kind"]),))
     empirical = distrl.GenerativeModel(design.mdp).sample(rng.integers(100, 400, design.sources), rng)
-    found = distrl.estimate(empirical, design.method, design.policy, tol=1e-12)
+    found = distrl.estimate(empirical, design.method, design.policy, tol=1e-10)
     samples, totals = empirical.samples, empirical.samples.totals
     rows = [
         (int(s) // 2, int(s) % 2, float(c / totals[s]), int(y), float(r), bool(end))
