@@ -8,8 +8,8 @@ Several processes fill one cache. Two faults of Numba's would then crash a third
 
 - Functions inside compiled code are told apart by a number that each process counts from 1, and the linker takes one
   for another that has its name: in code of two processes `np.sort` called the insides of `np.argsort` (reports 5688
-  and 10128 to Numba's developers are of this kind). The count begins at a random place here, in every process. Code in which a
-  function was counted before that, by a program that compiled first and imported distrl later, is not kept.
+  and 10128 to Numba's developers are of this kind). The count begins at a random place here, in every process. Code
+  in which a function was counted before that, by a program that compiled first and imported distrl later, is not kept.
 - Two processes that keep code for two kinds of arguments at one time could give both files one name. A file's name is
   the digest of what it is for here, and it is written before the index names it.
 """
