@@ -17,7 +17,7 @@ def maps() -> Iterator[Line]:
     """100 x 100 at discount .99: the gap is to be 1% of the range at every state."""
     warm(CVaR(0.1))
     for name, mdp in (("room", room()), ("cliffs", cliffs())):
-        yield _timed(f"{name} 100x100, .99", mdp, 30.0)
+        yield _timed(f"{name} 100x100, .99", mdp, 15.0)
 
 
 def graphs() -> Iterator[Line]:
